@@ -1,0 +1,118 @@
+"""What the measuring programs ask of the machine: two cores, memory, CPU time. Linux only."""
+from __future__ import absolute_import, division, print_function
+
+import os
+import platform
+import resource
+import subprocess
+
+
+class BenchmarkError(Exception):
+    """The measurement cannot go on, or what it measured is not worth printing."""
+
+
+def parse_cpu_list(text):
+    """Returns the numbers in a list of the kernel's: "0-2,5" is [0, 1, 2, 5]."""
+    numbers = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        numbers.extend(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def two_cores():
+    """Returns (core for the servers, core for the load): as far apart as this process may go.
+
+    With a single core they are the same, and the figures say little.
+    """
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("Cpus_allowed_list:"):
+                allowed = parse_cpu_list(line.split(":")[1])
+                return allowed[0], allowed[-1]
+    raise BenchmarkError("/proc/self/status does not say which cores may be used")
+
+
+def on_core(core, command):
+    """Returns `command` (a list of arguments) as one that runs on `core` only."""
+    return ["taskset", "-c", str(core)] + command
+
+
+def pin_self(core):
+    """Keeps this process, and what it starts from now on, on `core`."""
+    try:
+        with open(os.devnull, "w") as nowhere:
+            subprocess.check_call(["taskset", "-cp", str(core), str(os.getpid())], stdout=nowhere)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BenchmarkError("taskset (of util-linux) is needed: %s" % error)
+
+
+def has_program(name):
+    return any(os.access(os.path.join(folder, name), os.X_OK)
+               for folder in os.environ.get("PATH", os.defpath).split(os.pathsep))
+
+
+def parse_stat(data):
+    """Returns (process group, clock ticks spent) from the bytes of a /proc/<pid>/stat, proc(5).
+
+    The command's name is in brackets and may itself hold spaces and brackets.
+    """
+    fields = data[data.rindex(b")") + 1:].split()
+    return int(fields[2]), int(fields[11]) + int(fields[12])
+
+
+def parse_resident(data):
+    """Returns the resident bytes from the bytes of a /proc/<pid>/status; 0 for a zombie."""
+    for line in data.splitlines():
+        if line.startswith(b"VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as source:
+            return source.read()
+    except EnvironmentError:  # the process ended between the listing and now
+        return None
+
+
+def _members(group):
+    """Returns [(pid, ticks)] of the living processes of a process group."""
+    members = []
+    for name in os.listdir("/proc"):
+        data = _read("/proc/%s/stat" % name) if name.isdigit() else None
+        if data:
+            its_group, ticks = parse_stat(data)
+            if its_group == group:
+                members.append((name, ticks))
+    return members
+
+
+def cpu_seconds(group):
+    """Returns the CPU time, user and system, that the living processes of `group` have spent.
+
+    The kernel counts in ticks, nearly always of 10 ms: measure over a second or more.
+    """
+    return sum(ticks for _, ticks in _members(group)) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(group):
+    """Returns the resident memory of all processes of `group`, added up."""
+    return sum(parse_resident(_read("/proc/%s/status" % pid) or b"")
+               for pid, _ in _members(group))
+
+
+def allow_files(count):
+    """Raises the limit of open files so that this process and its children may have `count`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        if hard != resource.RLIM_INFINITY and hard < count:
+            raise BenchmarkError("%d open files are needed and %d are allowed: see ulimit -Hn"
+                                 % (count, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def description():
+    return "%s %s, %s %s" % (platform.python_implementation(), platform.python_version(),
+                             platform.system(), platform.machine())

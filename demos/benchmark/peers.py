@@ -1,0 +1,180 @@
+"""Who is measured: the list of servers, which of them are installed, and a running one."""
+from __future__ import absolute_import, division, print_function
+
+import collections
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from timeit import default_timer as clock
+
+import machine
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CHECKOUT = os.path.dirname(os.path.dirname(HERE))
+START_SECONDS = 20
+STOP_SECONDS = 5
+
+# `modules`: what must be importable; the first names the version that is printed.
+Peer = collections.namedtuple("Peer", "name label modules")
+
+PEERS = [
+    Peer("friendserve", "friendserve", ["friendserve", "friendserve.web"]),
+    Peer("granian", "granian + starlette", ["granian", "starlette"]),
+    Peer("aiohttp", "aiohttp", ["aiohttp"]),
+    Peer("uvicorn", "uvicorn + starlette", ["uvicorn", "starlette", "uvloop", "httptools"]),
+    Peer("twisted", "twisted.web", ["twisted", "twisted.web.server"]),
+    Peer("tornado", "Tornado", ["tornado", "tornado.web"]),
+    Peer("flask", "Flask, gunicorn", ["flask", "gunicorn"]),
+    Peer("django", "Django, gunicorn", ["django", "gunicorn"]),
+    Peer("bare", "bare epoll loop", []),
+]
+
+PROBE = """
+import importlib, sys
+first = [importlib.import_module(name) for name in sys.argv[1:]][0]
+print(getattr(first, "__version__", None) or getattr(first, "version", ""))
+"""
+
+
+def choose(kind, only=None):
+    """Returns the peers that have a server of `kind` ("hello" or "longpoll").
+
+    `only`: a list of names, or None for all. Raises BenchmarkError for a name that is not there.
+    """
+    known = [peer for peer in PEERS if os.path.exists(_program(peer, kind))]
+    names = [peer.name for peer in known]
+    for name in only or ():
+        if name not in names:
+            raise machine.BenchmarkError("there is no %s server named %r; there are %s"
+                                         % (kind, name, ", ".join(names)))
+    return [peer for peer in known if only is None or peer.name in only]
+
+
+def comma_list(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _program(peer, kind):
+    return os.path.join(HERE, "servers", "%s_%s.py" % (peer.name, kind))
+
+
+def _environment():
+    """The environment of a server: the checkout's own friendserve goes before an installed one."""
+    environment = dict(os.environ)
+    paths = [CHECKOUT] + comma_list(environment.get("PYTHONPATH", "").replace(os.pathsep, ","))
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment
+
+
+def probe(peer):
+    """Returns (version, None), or (None, why it cannot be measured)."""
+    if not peer.modules:
+        return "", None
+    process = subprocess.Popen([sys.executable, "-c", PROBE] + peer.modules, cwd=HERE,
+                               env=_environment(), close_fds=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, universal_newlines=True)
+    output, errors = process.communicate()
+    if process.returncode:
+        return None, _last_line(errors)
+    return output.strip(), None
+
+
+def _last_line(text):
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def free_port():
+    """Returns a port that was free a moment ago."""
+    with contextlib.closing(socket.socket()) as probing:
+        probing.bind(("127.0.0.1", 0))
+        return probing.getsockname()[1]
+
+
+class Server(object):
+    """A server that runs in a process group of its own, on one core, and answers on `port`."""
+
+    def __init__(self, peer, kind, core, version=""):
+        self.peer = peer
+        self.label = peer.label
+        self.version = version
+        self.port = free_port()
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            machine.on_core(core, [sys.executable, _program(peer, kind), str(self.port)]),
+            cwd=os.path.join(HERE, "servers"), env=_environment(), preexec_fn=os.setsid,
+            close_fds=True, stdout=self._errors, stderr=self._errors)
+        self._wait_until_it_listens()
+
+    def _wait_until_it_listens(self):
+        deadline = clock() + START_SECONDS
+        while clock() < deadline and self._process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except EnvironmentError:
+                time.sleep(0.05)
+        self._errors.seek(0)
+        said = self._errors.read().decode("utf-8", "replace")
+        self.close()
+        raise machine.BenchmarkError("it did not start: " + _last_line(said))
+
+    def cpu_seconds(self):
+        return machine.cpu_seconds(self._process.pid)
+
+    def resident_bytes(self):
+        return machine.resident_bytes(self._process.pid)
+
+    def close(self):
+        """Asks the server to end, and ends it with its children when it has not after a while.
+
+        Calling it again does nothing.
+        """
+        if self._errors.closed:
+            return
+        if self._process.poll() is None:
+            self._process.terminate()
+            deadline = clock() + STOP_SECONDS
+            while clock() < deadline and self._process.poll() is None:
+                time.sleep(0.02)
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except OSError:  # the usual case: nothing of it is left
+            pass
+        self._process.wait()
+        self._errors.close()
+
+
+def start(peer, kind, core):
+    """Returns a Server that listens. Raises BenchmarkError with the reason when it cannot."""
+    version, reason = probe(peer)
+    if reason is not None:
+        raise machine.BenchmarkError(reason)
+    return Server(peer, kind, core, version)
+
+
+@contextlib.contextmanager
+def running(chosen, kind, core):
+    """Starts every peer of `chosen` that can be; gives (servers, absent), and closes them after.
+
+    `absent` is a list of (label, reason). Raises BenchmarkError when no server is left.
+    """
+    servers, absent = [], []
+    try:
+        for peer in chosen:
+            try:
+                servers.append(start(peer, kind, core))
+            except machine.BenchmarkError as error:
+                absent.append((peer.label, str(error)))
+        if not servers:
+            raise machine.BenchmarkError("nothing can be measured: " + "; ".join(
+                "%s: %s" % pair for pair in absent))
+        yield servers, absent
+    finally:
+        for server in servers:
+            server.close()

@@ -1,0 +1,14 @@
+"""starlette under uvicorn with its two accelerators, uvloop and httptools.
+
+A connection may stay idle for 75 seconds instead of 5, or none would be left to weigh.
+"""
+from __future__ import absolute_import, division, print_function
+
+import sys
+
+import uvicorn
+
+if __name__ == "__main__":
+    uvicorn.run("starlette_app:application", host="127.0.0.1", port=int(sys.argv[1]),
+                loop="uvloop", http="httptools", access_log=False, log_level="warning",
+                timeout_keep_alive=75)

@@ -1,0 +1,371 @@
+// The page of the chat. It keeps one question open at the server ("what comes after the last message
+// I have?"), shows what is answered, and asks again. What you say goes into an outbox first, which
+// survives a reload; each entry is sent until the server has taken it. Every message has a token, so
+// that one which arrives twice is shown once.
+(function () {
+  'use strict';
+
+  const byId = (id) => document.getElementById(id);
+  const log = byId('log');
+  const list = byId('messages');
+  const empty = byId('empty');
+  const composer = byId('composer');
+  const text = byId('text');
+  const latest = byId('latest');
+  const state = byId('state');
+  const template = byId('message').content.firstElementChild;
+  const user = list.dataset.user;
+  const title = document.title;
+
+  const PATIENCE = 70 * 1000;          // longer than the server's own, in milliseconds
+  const GROUP = 5 * 60 * 1000;         // messages this near stand under one name
+  const FIRST_PAUSE = 500;
+  const LONGEST_PAUSE = 20 * 1000;
+
+  let cursor = list.dataset.cursor;
+  let connected = true;
+  let pinned = true;                   // the end of the log is in sight, and is to stay so
+  let unread = 0;
+  const shown = new Map();             // token -> element
+
+  // ---- What the browser keeps for this tab
+
+  const store = {
+    read(name, fallback) {
+      try {
+        return JSON.parse(sessionStorage.getItem(name + ' ' + user)) || fallback;
+      } catch (error) {
+        return fallback;
+      }
+    },
+    write(name, value) {
+      try {
+        sessionStorage.setItem(name + ' ' + user, JSON.stringify(value));
+      } catch (error) {
+        // Storage is full or forbidden: the page works, and forgets when it is reloaded.
+      }
+    },
+  };
+
+  // ---- Talking to the server
+
+  async function ask(url, options) {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), PATIENCE);
+    try {
+      const response = await fetch(url, Object.assign({cache: 'no-store', signal: abort.signal}, options));
+      if (response.status === 401) {
+        location.assign('/login?next=/');
+        return new Promise(() => {});
+      }
+      if (!response.ok) {
+        throw Object.assign(new Error('status ' + response.status), {status: response.status});
+      }
+      return await response.json();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  const pauses = new Set();
+  const wake = () => pauses.forEach((end) => end());
+  addEventListener('online', wake);
+  addEventListener('focus', wake);
+
+  // Longer each time, and never the same for two pages, so that they do not all come back at once.
+  // A sign that the network or the person is back ends it.
+  function pause(failures) {
+    const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * Math.pow(2, failures - 1));
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        pauses.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, longest * (0.5 + Math.random() / 2));
+      pauses.add(end);
+    });
+  }
+
+  function setConnected(value) {
+    connected = value;
+    document.body.dataset.connected = value;
+    const words = value ? 'Connected' : 'Reconnecting…';
+    if (state.textContent !== words) {
+      state.textContent = words;
+    }
+  }
+
+  async function listen() {
+    for (let failures = 0; ;) {
+      try {
+        // After a failure the first answer is wanted at once: it tells that the server is back.
+        const news = await ask('/messages?after=' + cursor + (connected ? '' : '&wait=no'));
+        failures = 0;
+        setConnected(true);
+        take(news);
+      } catch (error) {
+        failures += 1;
+        setConnected(false);
+        await pause(failures);
+      }
+    }
+  }
+
+  // ---- Saying something
+
+  let outbox = store.read('outbox', []);
+  let delivering = false;
+
+  function say(words) {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    const token = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const entry = {text: words, token: token};
+    outbox.push(entry);
+    store.write('outbox', outbox);
+    showPending(entry);
+    deliver();
+  }
+
+  async function deliver() {
+    if (delivering) {
+      return;
+    }
+    delivering = true;
+    for (let failures = 0; outbox.length;) {
+      const entry = outbox[0];
+      try {
+        await ask('/messages', {
+          method: 'POST',
+          body: new URLSearchParams(entry),
+          headers: {'X-XSRFToken': composer.elements._xsrf.value},
+        });
+      } catch (error) {
+        if (!(error.status >= 400 && error.status < 500)) {
+          failures += 1;
+          await pause(failures);
+          continue;
+        }
+        refuse(entry);
+      }
+      failures = 0;
+      outbox.shift();
+      store.write('outbox', outbox);
+    }
+    delivering = false;
+  }
+
+  // ---- Showing messages
+
+  function take(news) {
+    if (news.gap) {
+      addNotice('Some messages in between are no longer kept.');
+    }
+    news.messages.forEach(show);
+    cursor = String(news.cursor);
+  }
+
+  function show(message) {
+    const mine = message.name === user;
+    let item = shown.get(message.token);
+    if (item && !(mine && item.classList.contains('pending'))) {
+      return;
+    }
+    item = item || template.cloneNode(true);
+    fill(item, message);
+    item.classList.remove('pending', 'failed');
+    add(item, list.querySelector('.pending'));
+    if (!mine && document.hidden) {
+      unread += 1;
+      document.title = '(' + unread + ') ' + title;
+    }
+  }
+
+  function showPending(entry) {
+    const item = template.cloneNode(true);
+    item.classList.add('pending');
+    fill(item, {name: user, text: entry.text, token: entry.token, hue: '', time: new Date().toISOString()});
+    pinned = true;
+    add(item, null);
+  }
+
+  function refuse(entry) {
+    const item = shown.get(entry.token);
+    item.classList.add('failed');
+    item.querySelector('time').textContent = 'not sent: the server refused it';
+  }
+
+  function fill(item, message) {
+    item.dataset.name = message.name;
+    item.dataset.token = message.token;
+    item.dataset.hue = message.hue;
+    item.classList.toggle('own', message.name === user);
+    item.querySelector('.name').textContent = message.name;
+    item.querySelector('time').dateTime = message.time;
+    item.querySelector('.text').textContent = message.text;
+    decorate(item);
+  }
+
+  // What the server's own rendering of a message does not have: it depends on place and time here.
+  function decorate(item) {
+    shown.set(item.dataset.token, item);
+    const time = item.querySelector('time');
+    const when = new Date(time.dateTime);
+    time.textContent = when.toLocaleTimeString([], {hour: '2-digit', minute: '2-digit'});
+    item.querySelector('.avatar').textContent = (Array.from(item.dataset.name)[0] || '').toUpperCase();
+    const body = item.querySelector('.text');
+    body.title = when.toLocaleString();
+    body.classList.toggle('big', /^(?:\p{Extended_Pictographic}[\u{1f3fb}-\u{1f3ff}\ufe0f\u200d\s]*){1,4}$/u.test(body.textContent));
+    linkify(body);
+  }
+
+  function linkify(body) {
+    const parts = body.textContent.split(/(\bhttps?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]])/);
+    if (parts.length > 1) {
+      body.replaceChildren(...parts.map((part, index) => {
+        if (index % 2 === 0) {
+          return part;
+        }
+        const link = document.createElement('a');
+        link.href = link.textContent = part;
+        link.target = '_blank';
+        link.rel = 'noopener noreferrer nofollow';
+        return link;
+      }));
+    }
+  }
+
+  // Puts a message where it belongs. One that is there already is not moved: it would be read out
+  // a second time.
+  function add(item, before) {
+    if (item.parentNode !== list || item.nextElementSibling !== before) {
+      list.insertBefore(item, before);
+    }
+    arrange(item);
+    if (item.nextElementSibling) {
+      arrange(item.nextElementSibling);
+    }
+    settle();
+  }
+
+  function addNotice(words) {
+    const item = document.createElement('li');
+    item.className = 'notice';
+    item.textContent = words;
+    list.insertBefore(item, list.querySelector('.pending'));
+  }
+
+  // One name over messages that follow each other closely, one line over each new day.
+  function arrange(item) {
+    const time = (element) => new Date(element.querySelector('time').dateTime);
+    const before = item.previousElementSibling;
+    const follows = before && before.classList.contains('message');
+    item.classList.toggle('follows', Boolean(
+      follows && before.dataset.name === item.dataset.name && time(item) - time(before) < GROUP));
+    const isDay = before && before.classList.contains('day');
+    if (item.classList.contains('message') && !isDay &&
+        (!follows || time(before).toDateString() !== time(item).toDateString())) {
+      const line = document.createElement('li');
+      line.className = 'day';
+      line.textContent = dayName(time(item));
+      list.insertBefore(line, item);
+    }
+  }
+
+  function dayName(day) {
+    const today = new Date();
+    const yesterday = new Date(today.getFullYear(), today.getMonth(), today.getDate() - 1);
+    if (day.toDateString() === today.toDateString()) {
+      return 'Today';
+    }
+    if (day.toDateString() === yesterday.toDateString()) {
+      return 'Yesterday';
+    }
+    return day.toLocaleDateString([], {weekday: 'long', day: 'numeric', month: 'long'});
+  }
+
+  // ---- Scrolling
+
+  function settle() {
+    empty.hidden = list.childElementCount > 0;
+    if (pinned) {
+      log.scrollTop = log.scrollHeight;
+    } else {
+      latest.hidden = false;
+    }
+  }
+
+  log.addEventListener('scroll', () => {
+    pinned = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+    latest.hidden = latest.hidden || pinned;
+  }, {passive: true});
+
+  latest.addEventListener('click', () => {
+    pinned = true;
+    latest.hidden = true;
+    settle();
+    text.focus();
+  });
+
+  // The keyboard of a phone takes half of the window, and a long draft makes the composer grow.
+  new ResizeObserver(() => {
+    if (pinned) {
+      log.scrollTop = log.scrollHeight;
+    }
+  }).observe(log);
+
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) {
+      unread = 0;
+      document.title = title;
+      wake();
+    }
+  });
+
+  // ---- The composer
+
+  function onDraft() {
+    text.style.height = 'auto';
+    text.style.height = text.scrollHeight + text.offsetHeight - text.clientHeight + 'px';
+    text.style.overflowY = text.scrollHeight > text.clientHeight ? 'auto' : 'hidden';
+    composer.dataset.ready = text.value.trim() !== '';
+    store.write('draft', text.value);
+  }
+
+  text.addEventListener('input', onDraft);
+
+  text.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      composer.requestSubmit();
+    }
+  });
+
+  composer.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const words = text.value.trim();
+    if (words) {
+      text.value = '';
+      onDraft();
+      say(words);
+    }
+    text.focus();
+  });
+
+  document.querySelector('.me').addEventListener('submit', () => sessionStorage.clear());
+
+  // ---- Start
+
+  Array.from(list.children).forEach((item) => {
+    decorate(item);
+    arrange(item);
+  });
+  outbox = outbox.filter((entry) => !shown.has(entry.token));
+  outbox.forEach(showPending);
+  text.value = store.read('draft', '');
+  onDraft();
+  settle();
+  setConnected(true);
+  listen();
+  deliver();
+}());

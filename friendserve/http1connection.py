@@ -1,0 +1,645 @@
+"""The server's side of one HTTP/1.x connection.
+
+The life of a request: the stream collects bytes until `find` sees the end of a head, and
+`deliver` puts `_on_head` into the queue of the loop. That parses the head, and either hands
+the request to the server at once or collects (or passes on) a body first. Whoever answers
+calls `write_headers`, `write` and `finish`, or `respond` for all three. Then the connection
+is idle again, and if the next request waits in the buffer it begins anew.
+
+Only one request is in progress at a time: bytes that follow it stay in the buffer of the
+stream, and after one buffer with the kernel, until its response is finished. So responses are
+in order, and nobody can make the server hold more than that.
+"""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.buffers import PAUSE, Read
+from friendserve.iostream import StreamClosedError
+from friendserve.log import access_log, app_log, gen_log
+from friendserve.httputil import HTTPServerRequest
+from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
+from friendserve.protocol.grammar import is_content_length
+from friendserve.protocol.headers import HTTPHeaders
+from friendserve.protocol.http1 import (
+    BODY, CHUNKED, CLOSING, HEAD, IDLE, LAST_CHUNK, MOVES, REASONS, RESPONDING, UNTIL_CLOSE,
+    UPGRADED, ChunkedDecoder, body_length, check_partial_head, encode_chunk, encode_head,
+    parse_request_head, wants_keep_alive)
+from friendserve.stack_context import wrap
+from friendserve.util import GzipDecompressor
+
+#: What `_sending` holds for a response written without `write_headers`.
+RAW = "raw"
+
+_EMPTY_LINE = b"\r\n\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class HTTP1ConnectionParameters(object):
+    """The limits of a connection; each is on by default. Sizes in bytes, times in seconds.
+
+    `header_timeout` counts from the first byte of a head, `idle_timeout` from the end of the
+    response before it, `body_timeout` from the end of the head, `write_timeout` from the last
+    byte that the client took. `response_timeout` bounds how long a handler may say nothing,
+    and is long, for long polls. `linger_timeout` is how long the rest of a refused request
+    is read before the connection closes, so that its sender sees the answer.
+    """
+    __slots__ = ("no_keep_alive", "chunk_size", "max_header_size", "max_request_line",
+                 "max_headers", "header_timeout", "idle_timeout", "body_timeout",
+                 "write_timeout", "response_timeout", "linger_timeout", "max_body_size",
+                 "decompress")
+
+    def __init__(self, no_keep_alive=False, chunk_size=None, max_header_size=None,
+                 header_timeout=None, max_body_size=None, body_timeout=None, decompress=False,
+                 idle_timeout=None, write_timeout=None, response_timeout=None,
+                 linger_timeout=None, max_request_line=None, max_headers=None):
+        def default(value, standard):
+            return standard if value is None else value
+
+        self.no_keep_alive = no_keep_alive
+        self.chunk_size = chunk_size or 65536
+        self.max_header_size = max_header_size or 65536
+        self.max_request_line = max_request_line or 8192
+        self.max_headers = max_headers or 100
+        self.max_body_size = default(max_body_size, 100 * 1024 * 1024)
+        self.decompress = decompress
+        self.header_timeout = default(header_timeout, 60)
+        self.idle_timeout = default(idle_timeout, 75)
+        self.body_timeout = default(body_timeout, 3600)
+        self.write_timeout = default(write_timeout, 60)
+        self.response_timeout = default(response_timeout, 3600)
+        self.linger_timeout = default(linger_timeout, 5)
+
+
+class _RequestBody(object):
+    """The body of the request that is being read."""
+    __slots__ = ("_decoder", "_left", "_inflater", "_room", "timeout", "receiver", "paused",
+                 "pieces", "unused")
+
+    def __init__(self, length, max_size, timeout, receiver, inflater):
+        self._decoder = ChunkedDecoder(max_size) if length is CHUNKED else None
+        self._left = length
+        self._inflater = inflater
+        self._room = max_size
+        self.timeout = timeout
+        self.receiver = receiver    # who gets the pieces as they come; None: they are kept
+        self.paused = False
+        self.pieces = []
+        self.unused = None          # what followed the end; None until the end was seen
+
+    def feed(self, data):
+        """Take bytes of the connection, no more than `wanted`; returns bytes of the body."""
+        if self._decoder is not None:
+            data = self._decoder.feed(data)
+            self.unused = self._decoder.unused
+        else:
+            self._left -= len(data)
+            if not self._left:
+                self.unused = b""
+        if self._inflater is not None:
+            data = self._inflate(data)
+        if data and self.receiver is None:
+            self.pieces.append(data)
+        return data
+
+    def check_size(self):
+        """Refuse a body that says beforehand that it is too large."""
+        if self._decoder is None and self._left > self._room:
+            raise HTTPInputError("a body of %d bytes is more than %d" % (self._left, self._room),
+                                 413)
+
+    def set_limit(self, max_size):
+        self._room = max_size
+        if self._decoder is not None:
+            self._decoder = ChunkedDecoder(max_size)
+
+    def wanted(self, size):
+        return size if self._decoder is not None else min(size, self._left)
+
+    def _inflate(self, data):
+        # The limit is for what comes out: that is what takes memory.
+        try:
+            pieces = []
+            while data:
+                piece = self._inflater.decompress(data, self._room + 1)
+                self._room -= len(piece)
+                if self._room < 0:
+                    raise HTTPInputError("body too large when decompressed", 413)
+                pieces.append(piece)
+                rest = self._inflater.unconsumed_tail
+                if not piece and len(rest) >= len(data):
+                    raise HTTPInputError("the compressed body makes no sense")
+                data = rest
+            if self.unused is not None:
+                pieces.append(self._inflater.flush())
+            return b"".join(pieces)
+        except HTTPInputError:
+            raise
+        except Exception:
+            # zlib.error and whatever else a broken archive can cause in there.
+            raise HTTPInputError("the compressed body is damaged")
+
+
+class HTTP1ServerConnection(Read):
+    """One connection of a server: reads requests from its stream, writes the responses.
+
+    `server` gives `params` (HTTP1ConnectionParameters), `xheaders` and `apply_xheaders(request)`,
+    for what a proxy in front knows of the client, `start_body(request)`, which returns
+    who wants the body as it comes (an object with `data_received(chunk)`, `finish()` and
+    `on_connection_close()`) or None, `handle_request(request)` for a whole request, and
+    `on_close(connection)`.
+
+    It is the one pending read of its stream, from the first byte to the last.
+    """
+    __slots__ = ("stream", "server", "remote_ip", "protocol", "_state", "since", "_searched",
+                 "_request", "_body", "_sending", "_keep_alive", "_close_callback",
+                 "_stop_callback")
+
+    def __init__(self, stream, server, remote_ip, protocol):
+        self.stream = stream
+        self.server = server
+        self.remote_ip = remote_ip
+        self.protocol = protocol
+        self._state = IDLE
+        self.since = stream.io_loop.time()
+        self._searched = 0          # how much of the next head was searched for its end
+        self._request = None
+        self._body = None           # a _RequestBody while one is being read
+        # How the response under way is framed: None before its head, then the bytes that are
+        # missing, CHUNKED, UNTIL_CLOSE or RAW.
+        self._sending = None
+        self._keep_alive = True
+        self._close_callback = None
+        self._stop_callback = None
+
+    def start(self):
+        """Begin to serve."""
+        self.stream.set_nodelay(True)
+        self.stream.start_read(self)
+
+    def _move(self, state):
+        self._state = MOVES[self._state, state]
+        self.since = self.stream.io_loop.time()
+
+    # The read: what the stream asks
+
+    def find(self, buffer):
+        state = self._state
+        if state is IDLE:
+            end = buffer.find(_EMPTY_LINE, self._searched)
+            if 4 <= end <= self.server.params.max_header_size:
+                return end + 4
+            return self._find_slowly(buffer, end)
+        if state is BODY:
+            if self._body.paused or self._body.unused is not None:
+                return PAUSE
+            return self._body.wanted(min(len(buffer), self.server.params.chunk_size)) or None
+        if state is CLOSING:
+            return len(buffer) or None
+        return PAUSE if len(buffer) else None
+
+    def _find_slowly(self, buffer, end):
+        params = self.server.params
+        size = len(buffer)
+        if 0 <= end < 4:
+            # Empty lines before a request are to be skipped (RFC 9112 2.2), a few of them.
+            skipped = 0
+            while buffer.peek(skipped, skipped + 2) == b"\r\n" and skipped < 16:
+                skipped += 2
+            end = buffer.find(_EMPTY_LINE, skipped)
+            if skipped >= 16:
+                return size
+        if end >= 0:
+            return end + 4 if end <= params.max_header_size else size
+        if not size:
+            return None
+        if not self._searched:
+            self.since = self.stream.io_loop.time()
+        if size > params.max_header_size:
+            return size
+        try:
+            check_partial_head(buffer.peek(0, params.max_request_line + 18),
+                               buffer.peek(self._searched), params.max_request_line)
+        except HTTPInputError:
+            # `_on_head` will find the same, and say it.
+            return size
+        self._searched = max(1, size - 3)
+        return None
+
+    def deliver(self, schedule, data):
+        state = self._state
+        if state is IDLE:
+            self._searched = 0
+            self._state = HEAD
+            schedule(self._on_head, data)
+        elif state is BODY:
+            body = self._body
+            try:
+                data = body.feed(data)
+            except HTTPInputError as error:
+                body.unused = b""
+                schedule(self._refuse, error)
+                return self
+            if body.receiver is not None and data:
+                # One piece at a time: the next is read when this one was taken.
+                body.paused = True
+                schedule(self._on_piece, data)
+            if body.unused is not None:
+                if body.unused:
+                    self.stream.push_back(body.unused)
+                schedule(self._on_body)
+        return self
+
+    def ended(self):
+        """The client sends no more. If somebody waits to hear of its going away it has gone;
+        otherwise it may still want its response, as after ``nc -N`` (RFC 9112 9.6)."""
+        return (self._state in (HEAD, RESPONDING) and self._close_callback is None
+                or self._state is BODY and self._body.unused is not None)
+
+    def deliver_rest(self, schedule, buffer):
+        schedule(self._on_close)
+        return True
+
+    def _on_close(self):
+        callback = self._close_callback
+        body, self._body = self._body, None
+        if callback is None and body is not None and body.receiver is not None:
+            callback = body.receiver.on_connection_close
+        self._forget_request()
+        self.server.on_close(self)
+        if callback is not None:
+            self._run(callback)
+
+    # Requests
+
+    def _on_head(self, data):
+        if self._state is not HEAD or self.stream.closed():
+            return
+        params = self.server.params
+        try:
+            if not data.endswith(_EMPTY_LINE) or len(data) > params.max_header_size + 4:
+                if len(data) > params.max_header_size:
+                    raise HTTPInputError("request head longer than %d bytes"
+                                         % params.max_header_size, 431)
+                check_partial_head(data, data, params.max_request_line)
+            method, target, version, headers = parse_request_head(
+                data, params.max_request_line, params.max_headers)
+            length = body_length(headers, version)
+        except HTTPInputError as error:
+            self._refuse(error)
+            return
+        self._sending = None
+        self._keep_alive = wants_keep_alive(headers, version) and not params.no_keep_alive
+        request = self._request = HTTPServerRequest(
+            method, target, version, headers, connection=self)
+        if self.server.xheaders:
+            self.server.apply_xheaders(request)
+        if length or "Expect" in headers._values:
+            self._begin_body(request, length)
+        else:
+            self._move(RESPONDING)
+            self._run(self.server.handle_request, request)
+
+    def _begin_body(self, request, length):
+        params = self.server.params
+        expect = request.headers.get("Expect", "").lower()
+        if expect and expect != "100-continue" and request.version == "HTTP/1.1":
+            self._refuse(HTTPInputError("Expect can only be 100-continue", 417))
+            return
+        self._move(BODY)
+        inflater = None
+        if params.decompress and request.headers.get("Content-Encoding", "").lower() == "gzip":
+            inflater = GzipDecompressor()
+            request.headers["X-Consumed-Content-Encoding"] = request.headers.pop(
+                "Content-Encoding")
+        self._body = body = _RequestBody(
+            length, params.max_body_size, params.body_timeout, None, inflater)
+        self._run(self._start_receiver, request, body)
+        if self._body is not body or self._state is not BODY:
+            # It was answered already, from the head alone.
+            return
+        if not length:
+            body.unused = b""
+            self._on_body()
+            return
+        if expect and request.version == "HTTP/1.1" and not self.stream.has_unread():
+            self.stream.write(_CONTINUE)
+        if not self.stream.closed():
+            self.stream.resume_read()
+
+    def _start_receiver(self, request, body):
+        body.receiver = self.server.start_body(request)
+        if self._body is body:
+            body.check_size()
+
+    def _on_piece(self, data):
+        body = self._body
+        if body is None or self._state is not BODY or self.stream.closed():
+            return
+        body.paused = False
+        self._run(body.receiver.data_received, data)
+        if self._body is body and not body.paused and body.unused is None:
+            self.stream.resume_read()
+
+    def _on_body(self):
+        body = self._body
+        if body is None or self._state is not BODY or self.stream.closed():
+            return
+        if body.paused:
+            # resume_reading will come back to this.
+            return
+        self._body = None
+        self._move(RESPONDING)
+        if body.receiver is not None:
+            self._run(body.receiver.finish)
+        else:
+            request = self._request
+            request.body = b"".join(body.pieces)
+            self._run(self.server.handle_request, request)
+
+    def _run(self, function, *args):
+        """Call into the application: what it raises is answered here if nobody did yet."""
+        try:
+            function(*args)
+        except HTTPInputError as error:
+            self._refuse(error)
+        except Exception:
+            app_log.error("Uncaught exception from %s", self._request or self.remote_ip,
+                          exc_info=True)
+            if self._sending is None and self._request is not None:
+                self._answer(500)
+            else:
+                self.close()
+
+    def _refuse(self, error):
+        """Answer what RFC or limit forbids; nothing after it is ever parsed (RFC 9112 2.2)."""
+        if self.stream.closed() or self._state is CLOSING:
+            return
+        access_log.info("%d refused (%s): %s", error.status, self.remote_ip, error)
+        receiver = self._body and self._body.receiver
+        if receiver is not None:
+            self._run(receiver.on_connection_close)
+        if self._sending is None:
+            self._answer(error.status, str(error))
+        else:
+            self.close()
+
+    def _answer(self, status, text=""):
+        """A short response of the server's own, after which the connection closes."""
+        reason = REASONS.get(status, "Error")
+        body = ("%d %s%s\n" % (status, reason, text and ": " + text)).encode(
+            "ascii", "backslashreplace")
+        self._keep_alive = False
+        self._body = None
+        if self._request is not None and self._request.method == "HEAD":
+            body = b""
+        headers = HTTPHeaders.from_values({
+            "Content-Type": "text/plain; charset=us-ascii", "Connection": "close",
+            "Content-Length": str(len(body))})
+        try:
+            self.stream.write(encode_head("HTTP/1.1 %d %s" % (status, reason), headers) + body)
+        except StreamClosedError:
+            return
+        self._close_gently(unread=True)
+
+    # Responses
+
+    def respond(self, status, reason, headers, body):
+        """Send a whole response, and be done with the request."""
+        self._start_response(status, reason, headers, body, True, None)
+        self._end_response()
+
+    def write_headers(self, start_line, headers, chunk=None, callback=None):
+        """Send the head of the response, and `chunk`, the beginning of its body, with it.
+
+        `start_line` is a ResponseStartLine; its version is ignored. `headers` (HTTPHeaders)
+        is completed with what frames the body: without a Content-Length it is chunked, or
+        ends with the connection for HTTP/1.0. `callback()` is called when all was sent.
+        """
+        self._start_response(start_line.code, start_line.reason, headers, chunk or b"", False,
+                             callback)
+
+    def _start_response(self, status, reason, headers, chunk, last, callback):
+        if self._sending is not None:
+            raise HTTPOutputError("the head of this response was sent already")
+        request = self._request
+        if request is None:
+            raise StreamClosedError(self.stream.error)
+        values = headers._values
+        if status < 200 or status == 204 or status == 304:
+            # RFC 9110 8.6, RFC 9112 6.1: no body, and nothing that promises one.
+            chunk, sending = b"", 0
+            values.pop("Transfer-Encoding", None)
+            if status != 304:
+                values.pop("Content-Length", None)
+        else:
+            sending = self._frame(request, values, chunk, last)
+            if request.method == "HEAD":
+                chunk, sending = b"", 0
+        if not self._keep_alive or "Connection" in values or request.version == "HTTP/1.0" \
+                or self._state is BODY:
+            self._frame_connection(request, headers)
+        data = encode_head("HTTP/1.1 %d %s" % (status, reason), headers)
+        self._sending = sending
+        if chunk:
+            data += chunk if sending is not CHUNKED else encode_chunk(chunk)
+            if sending is not CHUNKED and sending is not UNTIL_CLOSE:
+                self._sending = sending - len(chunk)
+        self.stream.write(data, callback)
+
+    def _frame(self, request, values, chunk, last):
+        """How the body ends: its number of bytes, CHUNKED or UNTIL_CLOSE."""
+        length = values.get("Content-Length")
+        if length is not None:
+            if not is_content_length(length):
+                raise HTTPOutputError("malformed Content-Length %r" % (length,))
+            length = int(length)
+            if request.method != "HEAD" and (
+                    len(chunk) > length or last and len(chunk) != length):
+                raise HTTPOutputError("Content-Length is %d, but the body has %d bytes%s" % (
+                    length, len(chunk), "" if last else " already"))
+            values.pop("Transfer-Encoding", None)
+            return length
+        if last:
+            values.pop("Transfer-Encoding", None)
+            values["Content-Length"] = str(len(chunk))
+            return len(chunk)
+        if request.version == "HTTP/1.0":
+            values.pop("Transfer-Encoding", None)
+            self._keep_alive = False
+            return UNTIL_CLOSE
+        values["Transfer-Encoding"] = "chunked"
+        return CHUNKED
+
+    def _frame_connection(self, request, headers):
+        if self._state is BODY and self._body is not None:
+            # Answered before the body was read: what follows cannot be told apart from it.
+            self._keep_alive = False
+        if self._keep_alive and not wants_keep_alive(headers, "HTTP/1.1"):
+            self._keep_alive = False
+        if not self._keep_alive:
+            headers["Connection"] = "close"
+        elif request.version == "HTTP/1.0":
+            headers["Connection"] = "keep-alive"
+
+    def write(self, chunk, callback=None):
+        """Send more of the body; `callback()` is called when all of it was sent.
+
+        Before `write_headers` it is the response itself, head and all, and goes out as it is.
+        """
+        sending = self._sending
+        if self._request is None:
+            raise StreamClosedError(self.stream.error)
+        if sending is None:
+            self._sending = RAW
+        elif sending is CHUNKED:
+            if not chunk:
+                # An empty chunk would end the body.
+                self.stream.write(b"", callback)
+                return
+            chunk = encode_chunk(chunk)
+        elif sending is not UNTIL_CLOSE and sending is not RAW:
+            if self._request.method == "HEAD":
+                chunk = b""
+            elif len(chunk) > sending:
+                raise HTTPOutputError("the body is longer than its Content-Length says, by %d "
+                                      "bytes" % (len(chunk) - sending))
+            self._sending = sending - len(chunk)
+        self.since = self.stream.io_loop.time()
+        self.stream.write(chunk, callback)
+
+    def finish(self):
+        """The response is whole. When its body is shorter than announced, the connection
+        closes, so that the client notices."""
+        if self._request is None:
+            return
+        sending = self._sending
+        if sending is CHUNKED:
+            if not self.stream.closed():
+                self.stream.write(LAST_CHUNK)
+        elif sending is UNTIL_CLOSE or sending is RAW:
+            pass
+        elif sending is None:
+            raise HTTPOutputError("no response was written")
+        elif sending:
+            self.close()
+            raise HTTPOutputError("the body is shorter than its Content-Length says, by %d bytes"
+                                  % sending)
+        self._end_response()
+
+    def _end_response(self):
+        stream = self.stream
+        if stream.closed():
+            self._forget_request()
+            return
+        if self._keep_alive and self._state is RESPONDING:
+            self._forget_request()
+            self._move(IDLE)
+            stream.resume_read()
+        else:
+            self._close_gently(unread=self._state is BODY)
+
+    def _forget_request(self):
+        # The request knows this connection, so keeping it would be a cycle.
+        self._request = None
+        self._close_callback = None
+        self._stop_callback = None
+
+    # The end
+
+    def _close_gently(self, unread):
+        """Close when all was sent. If the client may still be sending, read that for a while:
+        closing with bytes unread resets the connection, and the client would lose
+        the response (RFC 9112 9.6)."""
+        stream = self.stream
+        self._forget_request()
+        self._body = None
+        self._move(CLOSING)
+        if unread or stream.has_unread():
+            stream.write(b"", self._end_sending)
+            if not stream.closed():
+                stream.resume_read()
+        elif stream.writing():
+            stream.write(b"", stream.close)
+        else:
+            stream.close()
+
+    def _end_sending(self):
+        self.stream.shutdown_write()
+
+    def close(self):
+        """Close the connection now, whatever it is doing."""
+        self.stream.close()
+
+    def set_close_callback(self, callback):
+        """Call `callback()` when the client goes away before the response is finished."""
+        self._close_callback = wrap(callback)
+
+    def set_stop_callback(self, callback):
+        """Call `callback()` when the server is asked to stop before the response is
+        finished, so that a long poll can be answered early."""
+        self._stop_callback = wrap(callback)
+
+    def set_max_body_size(self, max_body_size):
+        """Another limit for the body of this request; call it before the body is read."""
+        if self._body is not None:
+            self._body.set_limit(max_body_size)
+
+    def set_body_timeout(self, timeout):
+        """Another time limit for the body of this request."""
+        if self._body is not None:
+            self._body.timeout = timeout
+
+    def pause_reading(self):
+        """Read no more of the body until `resume_reading`: what comes stays with the kernel,
+        which holds the client back."""
+        if self._body is not None:
+            self._body.paused = True
+
+    def resume_reading(self):
+        """Go on after `pause_reading`."""
+        body = self._body
+        if body is not None and body.paused:
+            body.paused = False
+            if body.unused is not None:
+                self.stream.io_loop.add_callback(self._on_body)
+            else:
+                self.stream.resume_read()
+
+    def detach(self):
+        """Take the stream over, with its unread bytes; this connection is out of it."""
+        self._move(UPGRADED)
+        self._forget_request()
+        self._body = None
+        stream = self.stream
+        stream.end_read()
+        self.server.on_close(self)
+        return stream
+
+    def stop(self):
+        """Finish what is in progress, then close: the server is stopping."""
+        self._keep_alive = False
+        if self._state is IDLE and not self.stream.has_unread():
+            self.stream.close()
+        elif self._stop_callback is not None:
+            callback, self._stop_callback = self._stop_callback, None
+            self.stream.io_loop.add_callback(self._run, callback)
+
+    def check_time(self, now):
+        """Close when the time for what the connection is doing is over."""
+        params = self.server.params
+        state, age = self._state, now - self.since
+        if state is IDLE:
+            if self.stream.has_unread():
+                if age > params.header_timeout:
+                    self._refuse(HTTPInputError("the head of the request took too long", 408))
+            elif age > params.idle_timeout:
+                self.close()
+        elif state is BODY:
+            if self._body is not None and age > self._body.timeout and not self._body.paused:
+                self._refuse(HTTPInputError("the body of the request took too long", 408))
+        elif state is RESPONDING:
+            if age > params.response_timeout:
+                gen_log.warning("No response for %d seconds to %s: was finish() forgotten?",
+                                age, self._request)
+                self.close()
+        elif state is CLOSING and age > params.linger_timeout and not self.stream.writing():
+            self.close()

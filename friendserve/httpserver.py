@@ -1,0 +1,199 @@
+"""An HTTP/1.1 server.
+
+    def hello(request):
+        body = b"Hello, world\\n"
+        request.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 13\\r\\n\\r\\n" + body)
+        request.finish()
+
+    server = HTTPServer(hello)
+    server.listen(8888)
+    IOLoop.instance().start()
+
+Most programs give it a `friendserve.web.Application` instead of a function.
+"""
+from __future__ import absolute_import, division, print_function
+
+import functools
+import socket
+
+from friendserve.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
+from friendserve.httputil import (
+    HTTPServerConnectionDelegate, HTTPServerRequest, RequestStartLine)
+from friendserve.ioloop import IOLoop
+from friendserve.log import gen_log
+from friendserve.netutil import is_valid_ip
+from friendserve.stack_context import NullContext
+from friendserve.tcpserver import TCPServer
+
+__all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParameters"]
+
+#: The names of 2009.
+HTTPConnection = HTTP1ServerConnection
+HTTPRequest = HTTPServerRequest
+
+#: Seconds between two looks for connections whose time is over.
+SWEEP_INTERVAL = 1.0
+
+
+class HTTPServer(TCPServer):
+    """Serves `request_callback`, which is an Application, any function of a request, or an
+    HTTPServerConnectionDelegate.
+
+    `no_keep_alive` closes each connection after one response. `xheaders` takes the client's
+    address and scheme from the headers of a proxy in front (X-Real-Ip, X-Forwarded-For,
+    X-Scheme, X-Forwarded-Proto): set it only when there is one; `trusted_downstream` are
+    addresses of further proxies to skip in X-Forwarded-For. `ssl_options` (a dict of
+    arguments for `friendserve.netutil.ssl_options_to_context`, or an SSLContext) makes it an
+    HTTPS server. `protocol` is the scheme to tell the application where it differs.
+    `decompress_request` unpacks gzip bodies. The limits are those of
+    `HTTP1ConnectionParameters`; `max_buffer_size` bounds what a connection may buffer.
+    """
+    def __init__(self, request_callback, no_keep_alive=False, io_loop=None, xheaders=False,
+                 ssl_options=None, protocol=None, decompress_request=False, chunk_size=None,
+                 max_header_size=None, idle_connection_timeout=None, body_timeout=None,
+                 max_body_size=None, max_buffer_size=None, trusted_downstream=None, **limits):
+        super(HTTPServer, self).__init__(
+            io_loop=io_loop, ssl_options=ssl_options, max_buffer_size=max_buffer_size,
+            read_chunk_size=chunk_size)
+        self.request_callback = request_callback
+        self.xheaders = xheaders
+        self.protocol = protocol
+        self.trusted_downstream = frozenset(trusted_downstream or ())
+        if max_body_size is None and max_buffer_size is not None:
+            max_body_size = max_buffer_size
+        self.params = self.conn_params = HTTP1ConnectionParameters(
+            no_keep_alive=no_keep_alive, chunk_size=chunk_size, max_header_size=max_header_size,
+            max_body_size=max_body_size, body_timeout=body_timeout, decompress=decompress_request,
+            idle_timeout=idle_connection_timeout, **limits)
+        self._connections = set()
+        self._stalled = {}          # connection -> (bytes sent, when) while output waits
+        self._sweep_timer = None
+        self._stop_timer = None
+        self._on_stopped = None
+        if isinstance(request_callback, HTTPServerConnectionDelegate):
+            self.start_body = functools.partial(_start_delegate, request_callback)
+            self.handle_request = functools.partial(_serve_delegate, request_callback)
+        else:
+            # An application knows which of its handlers take the body as it comes.
+            self.start_body = getattr(request_callback, "start_body", _collect_body)
+            self.handle_request = request_callback
+
+    # What a connection asks for, besides start_body and handle_request
+
+    def on_close(self, connection):
+        """A connection has closed, or was taken over."""
+        self._connections.discard(connection)
+        if self._on_stopped is not None and not self._connections:
+            self._finish_stop()
+
+    def apply_xheaders(self, request):
+        """Believe the proxy in front of us (its last word: what stands before came from
+        whoever spoke to it)."""
+        headers = request.headers
+        addresses = headers.get("X-Forwarded-For", "").split(",")
+        address = ""
+        while addresses:
+            address = addresses.pop().strip()
+            if address not in self.trusted_downstream:
+                break
+        address = headers.get("X-Real-Ip", address).strip()
+        if is_valid_ip(address):
+            request.remote_ip = address
+        scheme = headers.get("X-Scheme", headers.get("X-Forwarded-Proto", ""))
+        scheme = scheme.split(",")[-1].strip()
+        if scheme in ("http", "https"):
+            request.protocol = scheme
+
+    # Connections
+
+    def handle_stream(self, stream, address):
+        family = stream.socket.family
+        remote_ip = address[0] if family in (socket.AF_INET, socket.AF_INET6) else "0.0.0.0"
+        connection = HTTP1ServerConnection(
+            stream, self, remote_ip,
+            self.protocol or ("https" if self.ssl_options is not None else "http"))
+        self._connections.add(connection)
+        if self._sweep_timer is None:
+            self._plan_sweep(stream.io_loop)
+        connection.start()
+
+    def _plan_sweep(self, io_loop):
+        with NullContext():
+            self._sweep_timer = io_loop.call_later(SWEEP_INTERVAL, self._sweep, io_loop)
+
+    def _sweep(self, io_loop):
+        """Look for connections whose time is over: one timer for all of them."""
+        self._sweep_timer = None
+        now = io_loop.time()
+        stalled = {}
+        for connection in list(self._connections):
+            progress = connection.stream.write_progress()
+            if progress is None:
+                connection.check_time(now)
+                continue
+            # Output waits for the client to read.
+            seen, since = self._stalled.get(connection, (None, now))
+            if progress != seen:
+                since = now
+            if now - since > self.params.write_timeout:
+                gen_log.info("%s did not read its response for %d seconds",
+                             connection.remote_ip, self.params.write_timeout)
+                connection.close()
+            else:
+                stalled[connection] = (progress, since)
+        self._stalled = stalled
+        if self._connections:
+            self._plan_sweep(io_loop)
+
+    # The end
+
+    def close_all_connections(self):
+        """Close every connection now."""
+        for connection in list(self._connections):
+            connection.close()
+
+    def graceful_stop(self, deadline=30, callback=None):
+        """Stop listening, close idle connections, let requests in progress finish, and call
+        `callback()` when that is done or `deadline` seconds are over; what is open then is
+        closed.
+
+        Handlers of pending requests are told through their `on_server_stop`, so that long
+        polls can be answered at once.
+        """
+        self.stop()
+        io_loop = self.io_loop or IOLoop.current()
+        self._on_stopped = callback or (lambda: None)
+        self._stop_timer = io_loop.call_later(deadline, self._stop_now)
+        for connection in list(self._connections):
+            connection.stop()
+        if not self._connections:
+            io_loop.add_callback(self._finish_stop)
+
+    def _stop_now(self):
+        if self._on_stopped is not None:
+            self.close_all_connections()
+
+    def _finish_stop(self):
+        callback, self._on_stopped = self._on_stopped, None
+        if callback is not None:
+            io_loop = self.io_loop or IOLoop.current()
+            io_loop.remove_timeout(self._stop_timer)
+            io_loop.add_callback(callback)
+
+
+def _collect_body(request):
+    return None
+
+
+def _start_delegate(delegate, request):
+    connection = request.connection
+    message = delegate.start_request(connection, connection)
+    connection.set_close_callback(message.on_connection_close)
+    message.headers_received(
+        RequestStartLine(request.method, request.uri, request.version), request.headers)
+    return message
+
+
+def _serve_delegate(delegate, request):
+    message = _start_delegate(delegate, request)
+    message.finish()

@@ -1,0 +1,1 @@
+"""What lies under the loop: pollers, wakers, clocks."""

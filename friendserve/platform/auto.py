@@ -1,0 +1,90 @@
+"""Chooses what fits this system: `Waker`, `set_close_exec` and the poller.
+
+    poller = make_poller()          # the best there is, or what FRIENDSERVE_POLLER names
+    poller = make_poller("select")  # this one
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import errno
+import importlib
+import os
+
+if os.name == "nt":
+    from friendserve.platform.windows import Waker, set_close_exec
+else:
+    from friendserve.platform.posix import Waker, set_close_exec
+
+__all__ = ["Waker", "available_pollers", "make_poller", "set_close_exec"]
+
+# Best first. Each name is also that of its module.
+_PREFERENCE = (
+    ("epoll", "EpollPoller"),
+    ("kqueue", "KqueuePoller"),
+    ("poll", "PollPoller"),
+    ("select", "SelectPoller"),
+)
+
+# These say that something ran out, not that the system lacks the call.
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def _load(preference):
+    classes = {}
+    package = __name__.rpartition(".")[0]
+    for name, class_name in preference:
+        try:
+            module = importlib.import_module(package + "." + name)
+        except ImportError:
+            continue
+        classes[name] = getattr(module, class_name)
+    return classes
+
+
+_classes = _load(_PREFERENCE)
+
+
+def _create(name):
+    """A new poller, or None where the system lacks it. EnvironmentError when out of fds."""
+    if name not in _classes:
+        return None
+    try:
+        return _classes[name]()
+    except EnvironmentError as error:
+        if error.errno in _SHORTAGES:
+            raise
+        return None  # compiled in, but the kernel or a sandbox refuses it
+
+
+def available_pollers():
+    """The names that `make_poller` can make here, best first: a list of str."""
+    names = []
+    for name, _ in _PREFERENCE:
+        poller = _create(name)
+        if poller is not None:
+            poller.close()
+            names.append(name)
+    return names
+
+
+def make_poller(name=None):
+    """Creates a poller.
+
+    `name` is "epoll", "kqueue", "poll" or "select", or "auto" for the first of these that the
+    system has. Without a name the environment variable FRIENDSERVE_POLLER decides; without
+    that, "auto".
+
+    Raises ValueError for an unknown name, ImportError for one that this system lacks (both
+    list what it has), EnvironmentError when no descriptor is free.
+    """
+    name = name or os.environ.get("FRIENDSERVE_POLLER") or "auto"
+    names = [known for known, _ in _PREFERENCE]
+    if name not in names and name != "auto":
+        raise ValueError("unknown poller %r; available here: %s, or auto"
+                         % (name, ", ".join(available_pollers())))
+    for candidate in names if name == "auto" else [name]:
+        poller = _create(candidate)
+        if poller is not None:
+            return poller
+    raise ImportError("this system has no %s poller; available here: %s"
+                      % (name, ", ".join(available_pollers())))

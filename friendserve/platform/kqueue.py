@@ -1,0 +1,103 @@
+"""A poller over kqueue(2), of the BSDs and macOS. Importing it elsewhere raises ImportError."""
+
+from __future__ import absolute_import, division, print_function
+
+import os
+import select
+
+import six
+
+from friendserve.platform import interface
+from friendserve.platform.common import check_registered, check_unregistered, is_interrupt
+from friendserve.platform.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+
+if not hasattr(select, "kqueue"):
+    raise ImportError("this system has no kqueue")
+
+_FILTERS = ((READ, select.KQ_FILTER_READ), (WRITE, select.KQ_FILTER_WRITE))
+_EVENT_OF = dict((kq_filter, event) for event, kq_filter in _FILTERS)
+_ADD = select.KQ_EV_ADD
+_DELETE = select.KQ_EV_DELETE
+_EOF = select.KQ_EV_EOF
+
+# Room for so many filters in one wait; the rest comes with the next.
+_BATCH = 1024
+
+
+class KqueuePoller(interface.Poller):
+    """Poller over kqueue: the cost of a wait depends on what is ready, not on what is watched.
+
+    READ and WRITE are one filter each, which exists exactly while it is asked for.
+    """
+
+    def __init__(self):
+        self._kqueue = select.kqueue()
+        if six.PY2:  # version: py2
+            interface.set_close_exec(self._kqueue.fileno())
+        self._events = {}
+
+    def fileno(self):
+        return self._kqueue.fileno()
+
+    def register(self, fd, events):
+        check_unregistered(fd, events, self._events)
+        self._change(fd, NONE, events)
+        self._events[fd] = events
+
+    def modify(self, fd, events):
+        check_registered(fd, events, self._events)
+        self._change(fd, self._events[fd], events)
+        self._events[fd] = events
+
+    def unregister(self, fd):
+        check_registered(fd, NONE, self._events)
+        events = self._events.pop(fd)
+        for event, kq_filter in _FILTERS:
+            if events & event:
+                try:
+                    self._control(fd, kq_filter, _DELETE)
+                except EnvironmentError:
+                    pass  # the kernel dropped the filter when the file was closed
+
+    def poll(self, seconds):
+        if seconds is not None:
+            seconds = max(0, min(seconds, MAX_WAIT))
+        try:
+            kevents = self._kqueue.control(None, _BATCH, seconds)
+        except EnvironmentError as error:
+            if is_interrupt(error):
+                return []
+            raise
+        result = {}
+        for kevent in kevents:
+            events = _EVENT_OF[kevent.filter]
+            if kevent.flags & _EOF and (events == WRITE or kevent.fflags):
+                # Nobody takes what is written, or the socket has an error (in fflags); a
+                # refused connect is both. The end of what can be read is no error.
+                events |= ERROR
+            result[kevent.ident] = result.get(kevent.ident, NONE) | events
+        return list(result.items())
+
+    def close(self):
+        self._kqueue.close()
+        self._events = {}
+
+    def _change(self, fd, old, new):
+        """Turns the filters of `old` into those of `new`, or raises and leaves those of `old`."""
+        os.fstat(fd)  # a change without filters would not ask the kernel whether fd is open
+        added = []
+        try:
+            for event, kq_filter in _FILTERS:
+                if new & event and not old & event:
+                    self._control(fd, kq_filter, _ADD)
+                    added.append(kq_filter)
+        except EnvironmentError:
+            for kq_filter in added:
+                self._control(fd, kq_filter, _DELETE)
+            raise
+        for event, kq_filter in _FILTERS:
+            if old & event and not new & event:
+                self._control(fd, kq_filter, _DELETE)
+
+    def _control(self, fd, kq_filter, flags):
+        self._kqueue.control([select.kevent(fd, kq_filter, flags)], 0, 0)

@@ -1,0 +1,88 @@
+"""A poller over poll(2). Importing it raises ImportError where the system has no poll."""
+
+from __future__ import absolute_import, division, print_function
+
+import math
+import os
+import select
+
+from friendserve.platform import interface
+from friendserve.platform.common import check_registered, check_unregistered, is_interrupt
+from friendserve.platform.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+
+if not hasattr(select, "poll"):
+    raise ImportError("this system has no poll")
+
+
+class PollPoller(interface.Poller):
+    """Poller over poll: any number of fds, but each wait costs time for each of them."""
+
+    def __init__(self):
+        self._poll = select.poll()
+        self._fds = set()
+
+    def fileno(self):
+        raise NotImplementedError("the poll poller has no file descriptor; epoll and kqueue do")
+
+    def register(self, fd, events):
+        check_unregistered(fd, events, self._fds)
+        os.fstat(fd)  # the poll object would take any number
+        self._poll.register(fd, _mask(events))
+        self._fds.add(fd)
+
+    def modify(self, fd, events):
+        check_registered(fd, events, self._fds)
+        os.fstat(fd)
+        # register replaces, and so also brings back an fd that poll() has dropped
+        self._poll.register(fd, _mask(events))
+
+    def unregister(self, fd):
+        check_registered(fd, NONE, self._fds)
+        self._fds.discard(fd)
+        try:
+            self._poll.unregister(fd)
+        except KeyError:
+            pass  # dropped by poll() because it was closed
+
+    def poll(self, seconds):
+        if seconds is None:
+            milliseconds = None
+        elif seconds <= 0:
+            milliseconds = 0
+        else:
+            milliseconds = int(math.ceil(min(seconds, MAX_WAIT) * 1000))
+        try:
+            pairs = self._poll.poll(milliseconds)
+        except (EnvironmentError, select.error) as error:
+            if is_interrupt(error):
+                return []
+            raise
+        result = []
+        for fd, mask in pairs:
+            if mask & select.POLLNVAL:
+                self._poll.unregister(fd)  # closed; it would be reported for ever
+            else:
+                result.append((fd, _events(mask)))
+        return result
+
+    def close(self):
+        self._poll = select.poll()
+        self._fds = set()
+
+
+def _mask(events):
+    return ((select.POLLIN if events & READ else 0) |
+            (select.POLLOUT if events & WRITE else 0))
+
+
+def _events(mask):
+    events = NONE
+    if mask & select.POLLIN:
+        events |= READ
+    if mask & select.POLLOUT:
+        events |= WRITE
+    if mask & select.POLLERR:
+        events |= ERROR
+    if mask & select.POLLHUP:
+        events |= READ | ERROR
+    return events

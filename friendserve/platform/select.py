@@ -1,0 +1,138 @@
+"""A poller over select(2), which every system has."""
+
+from __future__ import absolute_import, division, print_function
+
+import errno
+import os
+import select
+import socket
+import stat
+
+from friendserve.platform import interface
+from friendserve.platform.common import check_registered, check_unregistered, is_interrupt
+from friendserve.platform.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+
+# On Windows a set holds so many sockets of any number; elsewhere select itself refuses numbers
+# that are too high.
+_WINDOWS = os.name == "nt"
+_WINDOWS_MAX_FDS = 512
+
+
+class SelectPoller(interface.Poller):
+    """Poller over select: for systems without a better one. Fds below FD_SETSIZE (1024) only;
+    each wait costs time for each of them. Windows cannot wait while none is registered."""
+
+    def __init__(self):
+        self._fds = set()
+        self._readers = set()
+        self._writers = set()
+        self._connecting = set()  # not known to be connected: look once when it gets writable
+
+    def fileno(self):
+        raise NotImplementedError("the select poller has no file descriptor; epoll and kqueue do")
+
+    def register(self, fd, events):
+        check_unregistered(fd, events, self._fds)
+        if _WINDOWS and len(self._fds) >= _WINDOWS_MAX_FDS:
+            raise ValueError(_TOO_MANY % fd)
+        self._watch(fd, events)
+        self._fds.add(fd)
+        self._connecting.add(fd)
+
+    def modify(self, fd, events):
+        check_registered(fd, events, self._fds)
+        self._watch(fd, events)
+
+    def unregister(self, fd):
+        check_registered(fd, NONE, self._fds)
+        self._forget(fd)
+        self._fds.discard(fd)
+
+    def poll(self, seconds):
+        if seconds is not None:
+            # the 1e-6 makes up for what is cut to whole microseconds
+            seconds = min(seconds + 1e-6, MAX_WAIT) if seconds > 0 else 0
+        # Windows tells of a failed connect in the third set, others of urgent data.
+        failing = self._writers if _WINDOWS else ()
+        try:
+            readable, writable, failed = select.select(self._readers, self._writers, failing,
+                                                       seconds)
+        except (EnvironmentError, select.error) as error:
+            if not is_interrupt(error) and not self._forget_closed():
+                raise
+            return []
+        result = dict.fromkeys(readable, READ)
+        for fd in writable:
+            result[fd] = result.get(fd, NONE) | WRITE
+            if fd in self._connecting and _connect_failed(fd):
+                result[fd] |= ERROR
+            else:
+                self._connecting.discard(fd)
+        for fd in failed:
+            result[fd] = result.get(fd, NONE) | ERROR
+        return list(result.items())
+
+    def close(self):
+        for fds in (self._fds, self._readers, self._writers, self._connecting):
+            fds.clear()
+
+    def _watch(self, fd, events):
+        _check_selectable(fd)
+        for fds, event in ((self._readers, READ), (self._writers, WRITE)):
+            if events & event:
+                fds.add(fd)
+            else:
+                fds.discard(fd)
+
+    def _forget(self, fd):
+        for fds in (self._readers, self._writers, self._connecting):
+            fds.discard(fd)
+
+    def _forget_closed(self):
+        """Stops to watch what was closed without `unregister`; False when there was none."""
+        found = False
+        for fd in self._readers | self._writers:
+            try:
+                _check_selectable(fd)
+            except (EnvironmentError, select.error):
+                self._forget(fd)
+                found = True
+        return found
+
+
+_TOO_MANY = ("fd %d cannot be watched by select, which is limited to FD_SETSIZE descriptors; "
+             "use epoll, kqueue or poll, or lower the number of open files")
+
+
+def _check_selectable(fd):
+    """Raises ValueError when `fd` is too high for select, EnvironmentError when not open."""
+    try:
+        select.select([fd], [], [], 0)
+    except ValueError:
+        if fd < 0:
+            raise
+        raise ValueError(_TOO_MANY % fd)
+    except select.error as error:
+        if not is_interrupt(error):
+            raise EnvironmentError(error.args[0], "fd %d: %s" % (fd, error.args[1]))
+
+
+def _connect_failed(fd):
+    """True when `fd` is a stream socket, writable yet without peer: its connect failed.
+
+    On POSIX select reports a failed connect just as a good one, readable and writable. Asking
+    SO_ERROR would take the error away from the socket's owner; asking for the peer does not.
+    """
+    if _WINDOWS or not stat.S_ISSOCK(os.fstat(fd).st_mode):
+        return False
+    # The family only sets how much room there is for an address; AF_UNIX has the most.
+    sock = socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
+            return False
+        sock.getpeername()
+    except EnvironmentError as error:
+        return error.errno == errno.ENOTCONN
+    finally:
+        sock.close()
+    return False

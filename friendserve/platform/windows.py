@@ -1,0 +1,76 @@
+"""Waker and close-on-exec for Windows, where select takes sockets only."""
+
+from __future__ import absolute_import, division, print_function
+
+import ctypes
+import errno
+import os
+
+from friendserve.platform import interface
+from friendserve.platform.common import loopback_pair
+
+__all__ = ["Waker", "set_close_exec"]
+
+_CHUNK = 4096
+_HANDLE_FLAG_INHERIT = 1
+
+if os.name == "nt":
+    def set_close_exec(fd):
+        """Marks the handle of a socket so that child processes do not inherit it.
+
+        Raises EnvironmentError when `fd` is no open handle.
+        """
+        handle = ctypes.c_void_p(fd)
+        if not ctypes.windll.kernel32.SetHandleInformation(handle, _HANDLE_FLAG_INHERIT, 0):
+            raise ctypes.WinError()
+else:
+    set_close_exec = interface.set_close_exec  # so that the waker runs everywhere
+
+
+class Waker(interface.Waker):
+    """Waker over a non-blocking, not inherited pair of connected loopback sockets."""
+
+    def __init__(self):
+        self._reader, self._writer = loopback_pair()
+        for sock in (self._reader, self._writer):
+            sock.setblocking(False)
+            set_close_exec(sock.fileno())
+        # On 2.7 fileno() of a closed socket raises, so the numbers are kept.
+        self._fds = (self._reader.fileno(), self._writer.fileno())
+
+    def fileno(self):
+        return self._fds[0]
+
+    def write_fileno(self):
+        return self._fds[1]
+
+    def wake(self):
+        while self._fds[1] >= 0:
+            try:
+                self._writer.send(b"w")
+                return
+            except EnvironmentError as error:
+                if _would_block(error) or self._fds[1] < 0:
+                    return  # full, so the reader is awake already; or closed just now
+                if error.errno != errno.EINTR:
+                    raise
+
+    def consume(self):
+        while self._fds[0] >= 0:
+            try:
+                if len(self._reader.recv(_CHUNK)) < _CHUNK:
+                    return
+            except EnvironmentError as error:
+                if _would_block(error):
+                    return
+                if error.errno != errno.EINTR:
+                    raise
+
+    def close(self):
+        self._fds = (-1, -1)
+        self._writer.close()
+        self._reader.close()
+
+
+def _would_block(error):
+    return error.errno in (errno.EAGAIN, errno.EWOULDBLOCK)

@@ -1,0 +1,25 @@
+"""Who was at fault, and what status answers it.
+
+A protocol engine raises nothing but these. They form one small tree, so that a shell can tell
+the peer's faults (answered with a status) from our own (logged, the connection closed).
+"""
+from __future__ import absolute_import, division, print_function
+
+
+class ProtocolError(Exception):
+    """Base of everything an engine raises."""
+
+
+class HTTPInputError(ProtocolError):
+    """The peer sent what the protocol forbids or a limit refuses.
+
+    `status` is the response that tells it so; after it the connection closes
+    (RFC 9112, sections 2.2 and 6.3).
+    """
+    def __init__(self, message, status=400):
+        super(HTTPInputError, self).__init__(message)
+        self.status = status
+
+
+class HTTPOutputError(ProtocolError):
+    """This side tried to send what the protocol forbids, such as a body longer than announced."""

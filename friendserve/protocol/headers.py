@@ -1,0 +1,263 @@
+"""Header fields: a mapping that knows their rules, and the strict reader of their lines.
+
+Real clients send the same lines again and again, so the reader remembers what it has
+already checked: a bounded memo from the raw line to its (Name, value). A line with a secret in
+it is never remembered, and what is remembered went through every check once.
+"""
+from __future__ import absolute_import, division, print_function
+
+import six
+
+from friendserve.protocol.errors import HTTPInputError
+from friendserve.protocol.grammar import (
+    find_control, is_content_length, is_field_value, is_host, is_token)
+
+#: Names that lead to a secret; their lines are parsed afresh each time.
+SECRETS = frozenset(["Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie"])
+
+MEMO_ENTRIES = 2000
+MEMO_LINE_LENGTH = 512
+
+_NAME_ENTRIES = 1000
+_names = {}
+
+
+def normalize_name(name):
+    """``content-TYPE`` as ``Content-Type``: the spelling under which a field is kept."""
+    try:
+        return _names[name]
+    except KeyError:
+        normal = "-".join([word.capitalize() for word in name.split("-")])
+        if len(_names) < _NAME_ENTRIES and len(name) <= 64:
+            _names[name] = normal
+        return normal
+
+
+class HTTPHeaders(six.moves.collections_abc.MutableMapping):
+    """Header fields by name, in any case; several lines of one name are kept apart.
+
+    ``headers["Accept"]`` gives all values of that name joined by ", " (RFC 9110 5.3) and
+    ``get_list`` gives them one by one. Setting an item replaces every value of the name,
+    ``add`` appends one. Made from nothing, another mapping, pairs, or keywords.
+
+    The mapping keeps what it is given. A name or value that cannot go on the wire is refused
+    by whoever reads or writes a message (`parse_line`, the web module, the server).
+    """
+    __slots__ = ("_values",)
+
+    def __init__(self, *args, **kwargs):
+        # A str for one line, a list for several: the common case costs no list, and a join
+        # happens only when somebody asks for it.
+        self._values = {}
+        if args or kwargs:
+            if len(args) == 1 and not kwargs and isinstance(args[0], HTTPHeaders):
+                self._values = args[0].copy()._values
+            else:
+                self.update(*args, **kwargs)
+
+    @classmethod
+    def from_values(cls, values):
+        """Headers over a dict that already has normalized names; the dict is not copied."""
+        headers = cls.__new__(cls)
+        headers._values = values
+        return headers
+
+    def add(self, name, value):
+        """Append one more value under `name`."""
+        values = self._values
+        name = normalize_name(name)
+        if name not in values:
+            values[name] = value
+        elif isinstance(values[name], list):
+            values[name].append(value)
+        else:
+            values[name] = [values[name], value]
+
+    def get_list(self, name):
+        """Every value of `name`, in the order of the lines; [] when there is none."""
+        value = self._values.get(normalize_name(name), [])
+        return list(value) if isinstance(value, list) else [value]
+
+    def get_all(self):
+        """An iterator over (name, value), one for each line."""
+        for name, value in self._values.items():
+            if isinstance(value, list):
+                for one in value:
+                    yield name, one
+            else:
+                yield name, value
+
+    def parse_line(self, line):
+        """Add the field of one line; its line end may be there or not.
+
+        Raises HTTPInputError for a line that RFC 9112 5 does not allow, a continuation line
+        (obs-fold) among them.
+        """
+        if line.endswith("\n"):
+            line = line[:-2] if line.endswith("\r\n") else line[:-1]
+        self.add(*parse_field_line(line))
+
+    @classmethod
+    def parse(cls, headers):
+        """The headers in a native string of lines, each ended by CRLF or LF.
+
+        This is for text from files and tests; `parse_fields` is what reads the wire.
+        """
+        result = cls()
+        for line in headers.split("\n"):
+            if line.endswith("\r"):
+                line = line[:-1]
+            if line:
+                result.parse_line(line)
+        return result
+
+    def copy(self):
+        """A copy that shares no list with this one."""
+        return type(self).from_values(dict(
+            (name, list(value) if isinstance(value, list) else value)
+            for name, value in self._values.items()))
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+    def __setitem__(self, name, value):
+        self._values[normalize_name(name)] = value
+
+    def __getitem__(self, name):
+        value = self._values[normalize_name(name)]
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def __delitem__(self, name):
+        del self._values[normalize_name(name)]
+
+    def __contains__(self, name):
+        return normalize_name(name) in self._values
+
+    def get(self, name, default=None):
+        """The value under `name`, or `default`."""
+        value = self._values.get(normalize_name(name), default)
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def __len__(self):
+        return len(self._values)
+
+    def __iter__(self):
+        return iter(self._values)
+
+    def __str__(self):
+        return "".join(["%s: %s\n" % pair for pair in self.get_all()])
+
+    __unicode__ = __str__
+
+    def __repr__(self):
+        return "HTTPHeaders(%r)" % (list(self.get_all()),)
+
+
+def check_field(name, value):
+    """Return `value` as a native string fit for a header that this side sends.
+
+    Numbers are written as they are, bytes taken as latin-1. Raises ValueError for a name that
+    is no token and for a value that holds a control character or one above U+00FF: no
+    application may end a line early (RFC 9110 5.5).
+    """
+    if not is_token(name):
+        raise ValueError("%r cannot be a header name: only letters, digits and "
+                         "!#$%%&'*+-.^_`|~ may stand in one" % (name,))
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    elif isinstance(value, six.integer_types):
+        return str(value)
+    elif not isinstance(value, six.text_type):
+        raise TypeError("the value of header %s must be a string, an integer or a datetime, "
+                        "not %s" % (name, type(value).__name__))
+    if find_control(value):
+        raise ValueError("the value of header %s holds a control character: %r" % (name, value))
+    try:
+        octets = value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError("the value of header %s holds a character above U+00FF, which needs "
+                         "an encoding such as RFC 8187: %r" % (name, value))
+    return octets.decode("latin-1") if str is not bytes else octets  # version: py2
+
+
+def parse_field_line(line):
+    """One field line without its line end -> (normalized name, value).
+
+    RFC 9112 5.1: no whitespace before the colon, none that folds a line into the one before,
+    no control character in the value. Raises HTTPInputError.
+    """
+    name, colon, value = line.partition(":")
+    if not colon or not is_token(name):
+        raise HTTPInputError("malformed header line %r: it must be a name, a colon and a value"
+                             % line[:80])
+    value = value.strip(" \t")
+    if not is_field_value(value):
+        raise HTTPInputError("control character in header %s" % name)
+    return normalize_name(name), value
+
+
+def _check_host(value):
+    if not is_host(value):
+        raise HTTPInputError("malformed Host %r" % value[:80])
+
+
+def _check_content_length(value):
+    if not is_content_length(value):
+        raise HTTPInputError("malformed Content-Length %r: it must be a decimal number"
+                             % value[:40])
+
+
+def _check_transfer_encoding(value):
+    # Anything else could be read one way here and another way by a proxy in front: the way
+    # requests are smuggled (RFC 9112 6.1).
+    if value.lower() != "chunked":
+        raise HTTPInputError("Transfer-Encoding %r is not supported, only chunked"
+                             % value[:40])
+
+
+#: The fields that decide where a message goes or ends. Each may stand once in a request.
+_FRAMING_CHECKS = {
+    "Host": _check_host,
+    "Content-Length": _check_content_length,
+    "Transfer-Encoding": _check_transfer_encoding,
+}
+
+_memo = {}
+
+
+def _parse_and_remember(line):
+    name, value = pair = parse_field_line(line)
+    if name in _FRAMING_CHECKS:
+        _FRAMING_CHECKS[name](value)
+    if name not in SECRETS and len(line) <= MEMO_LINE_LENGTH:
+        # When a stranger has filled the memo it starts anew, and what is common comes back.
+        if len(_memo) >= MEMO_ENTRIES:
+            _memo.clear()
+        _memo[line] = pair
+    return pair
+
+
+def parse_fields(lines, max_fields):
+    """The field lines of a head, without line ends -> HTTPHeaders.
+
+    `lines` is a list of native strings. Raises HTTPInputError (431 for more lines than
+    `max_fields`, else 400), also for a second Host, Content-Length or Transfer-Encoding
+    and for a malformed one.
+    """
+    if len(lines) > max_fields:
+        raise HTTPInputError("more than %d header lines" % max_fields, 431)
+    try:
+        values = dict(map(_memo.__getitem__, lines))
+        if len(values) == len(lines):
+            return HTTPHeaders.from_values(values)
+    except KeyError:
+        pass
+    headers = HTTPHeaders()
+    for line in lines:
+        name, value = _memo.get(line) or _parse_and_remember(line)
+        if name in _FRAMING_CHECKS and name in headers._values:
+            raise HTTPInputError("more than one %s header" % name)
+        headers.add(name, value)
+    return headers

@@ -1,0 +1,303 @@
+"""HTTP/1.x (RFC 9112) as functions from bytes to values and back.
+
+Nothing here reads or waits. A shell collects the bytes up to the empty line, asks
+`parse_request_head` what they say, `body_length` where the body ends, feeds a chunked body to a
+`ChunkedDecoder`, and keeps its place in the exchange with the table `MOVES`.
+"""
+from __future__ import absolute_import, division, print_function
+
+import re
+
+import six
+
+from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
+from friendserve.protocol.grammar import (
+    is_host, is_token, match_request_line, match_status_line, split_list)
+from friendserve.protocol.headers import parse_field_line, parse_fields
+
+#: Where an exchange stands. IDLE: no whole head of the next request has come. HEAD: one has,
+#: and waits for its turn. BODY: the head is known and the body on its way. RESPONDING: the
+#: request is whole, its response is not. CLOSING: nothing is parsed any more; what the other
+#: side still sends is thrown away. UPGRADED: the stream belongs to somebody else.
+IDLE, HEAD, BODY, RESPONDING, CLOSING, UPGRADED = (
+    "idle", "head", "body", "responding", "closing", "upgraded")
+
+#: (from, to) -> to, for every legal move; any other is a KeyError, and a bug.
+MOVES = dict(((old, new), new) for old, news in {
+    IDLE: (HEAD, CLOSING),
+    HEAD: (BODY, RESPONDING, CLOSING),
+    BODY: (RESPONDING, CLOSING, UPGRADED),
+    RESPONDING: (IDLE, CLOSING, UPGRADED),
+    CLOSING: (CLOSING,),
+    UPGRADED: (),
+}.items() for new in news)
+
+#: What `body_length` answers where there is no number to tell.
+CHUNKED = "chunked"
+UNTIL_CLOSE = "until close"
+
+_bare_line_feed = re.compile(br"[^\r]\n").search
+
+_to_native = (lambda data: data) if str is bytes else (  # version: py2
+    lambda data: data.decode("latin-1"))
+_to_wire = str if str is bytes else (  # version: py2
+    lambda text: text.encode("latin-1"))
+
+
+def parse_request_head(head, max_line=8192, max_fields=100):
+    """The bytes of a request head -> (method, target, version, HTTPHeaders).
+
+    `head` ends with the empty line; empty lines before it are skipped (RFC 9112 2.2). `target`
+    is in origin-form or "*": the authority of an absolute-form target has replaced the
+    Host header (RFC 9112 3.2.2), so that there is one host to believe. `version` is "HTTP/1.0"
+    or "HTTP/1.1". Raises HTTPInputError with the status that answers the fault.
+    """
+    lines = _to_native(head).split("\r\n")
+    del lines[-2:]
+    while lines and not lines[0]:
+        del lines[0]
+    if not lines:
+        raise HTTPInputError("an empty head")
+    line = lines.pop(0)
+    if len(line) > max_line:
+        raise HTTPInputError("request line longer than %d bytes" % max_line, 414)
+    method, target, version = _parse_request_line(line)
+    headers = parse_fields(lines, max_fields)
+    if target[0] != "/":
+        target = _resolve_target(method, target, headers)
+    if "Host" not in headers._values and version != "HTTP/1.0":
+        raise HTTPInputError("no Host header in an HTTP/1.1 request")
+    return method, target, version, headers
+
+
+def _parse_request_line(line):
+    match = match_request_line(line)
+    if match is None:
+        raise HTTPInputError("malformed request line %r" % line[:80])
+    method, target, major, minor = match.groups()
+    if major != "1":
+        raise HTTPInputError("HTTP/%s.%s is not spoken here, only HTTP/1.1" % (major, minor), 505)
+    # A later minor version is answered as the highest one known (RFC 9110 2.5).
+    return method, target, "HTTP/1.0" if minor == "0" else "HTTP/1.1"
+
+
+def _resolve_target(method, target, headers):
+    """The origin-form of a target in one of the other three forms (RFC 9112 3.2)."""
+    if method == "CONNECT":
+        raise HTTPInputError("CONNECT is for proxies", 405)
+    if target == "*" and method == "OPTIONS":
+        return target
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        raise HTTPInputError("malformed request target %r: it must begin with / or http://"
+                             % target[:80])
+    for end, char in enumerate(rest):
+        if char in "/?#":
+            break
+    else:
+        end = len(rest)
+    authority, path = rest[:end], rest[end:]
+    if not authority or not is_host(authority):
+        raise HTTPInputError("malformed authority in request target %r" % target[:80])
+    headers["Host"] = authority
+    return path if path.startswith("/") else "/" + path
+
+
+def check_partial_head(start, rest, max_line=8192):
+    """Refuse at once the beginning of a head that nothing can mend.
+
+    `start` holds the first bytes of the head (at least `max_line` + 2 of them if there are so
+    many), `rest` those that were not looked at before and the three in front of them. A peer
+    that speaks another protocol, or ends its lines with a bare line feed, would otherwise be
+    waited for until its time is up. Raises HTTPInputError, or returns None.
+    """
+    if _bare_line_feed(rest):
+        raise HTTPInputError("a line of the head ends without a carriage return")
+    skip = 0
+    while start.startswith(b"\r\n", skip):
+        skip += 2
+    line, end, _ = start[skip:].partition(b"\r\n")
+    if len(line) > max_line:
+        raise HTTPInputError("request line longer than %d bytes" % max_line, 414)
+    if end:
+        _parse_request_line(_to_native(line))
+    elif line.strip(b"\r") and not is_token(_to_native(line[:32].partition(b" ")[0])):
+        raise HTTPInputError("this does not look like HTTP: %r" % line[:32])
+
+
+def parse_response_head(head, max_fields=100):
+    """The bytes of a response head -> (version, status, reason, HTTPHeaders)."""
+    lines = _to_native(head).split("\r\n")
+    del lines[-2:]
+    match = match_status_line(lines.pop(0))
+    if match is None or match.group(1) != "1":
+        raise HTTPInputError("malformed status line %r" % _to_native(head[:80]))
+    _, minor, status, reason = match.groups()
+    version = "HTTP/1.0" if minor == "0" else "HTTP/1.1"
+    return version, int(status), reason or "", parse_fields(lines, max_fields)
+
+
+def body_length(headers, version, status=None, method=None):
+    """How long the body of a message is: a number of bytes, CHUNKED or UNTIL_CLOSE.
+
+    RFC 9112 6.3, for both roles: `status` is None for a request, and for a response the
+    `method` that it answers matters too. Raises HTTPInputError for two contradicting answers.
+    """
+    if status is not None and (method == "HEAD" or status < 200 or status in (204, 304)):
+        return 0
+    values = headers._values
+    if "Transfer-Encoding" in values:
+        if "Content-Length" in values:
+            raise HTTPInputError("both Transfer-Encoding and Content-Length")
+        if version == "HTTP/1.0":
+            raise HTTPInputError("Transfer-Encoding in an HTTP/1.0 message")
+        return CHUNKED
+    if "Content-Length" in values:
+        return int(values["Content-Length"])
+    return 0 if status is None else UNTIL_CLOSE
+
+
+def wants_keep_alive(headers, version):
+    """Whether the sender of this head means to go on with the connection (RFC 9112 9.3)."""
+    connection = headers._values.get("Connection")
+    if connection is None:
+        return version != "HTTP/1.0"
+    if connection == "keep-alive":
+        return True
+    options = split_list(headers["Connection"])
+    return "close" not in options and (version != "HTTP/1.0" or "keep-alive" in options)
+
+
+def encode_head(start_line, headers):
+    """A start line and HTTPHeaders -> the bytes of a head, with its empty line.
+
+    Raises HTTPOutputError when a value would end its line early or is no latin-1.
+    """
+    lines = [start_line]
+    for name, value in headers._values.items():
+        if type(value) is list:
+            lines.extend([name + ": " + one for one in value])
+        else:
+            lines.append(name + ": " + value)
+    text = "\n".join(lines)
+    # Joined by one character, the head shows by its count of them whether a value brought one.
+    if text.count("\n") >= len(lines) or "\r" in text or "\0" in text:
+        raise HTTPOutputError("line break or NUL in a header: %r" % text)
+    try:
+        return _to_wire(text.replace("\n", "\r\n") + "\r\n\r\n")
+    except UnicodeError:
+        raise HTTPOutputError("a header value is not latin-1: %r" % text)
+
+
+def encode_chunk(data):
+    """One chunk of a chunked body (RFC 9112 7.1); `data` is not empty, for that ends it."""
+    return ("%x\r\n" % len(data)).encode("ascii") + data + b"\r\n"
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class ChunkedDecoder(object):
+    """A chunked body, fed as it comes and given back without its framing (RFC 9112 7.1).
+
+    Extensions are ignored. Trailer fields are checked and thrown away: nothing that
+    comes after the body may change what was decided by the head (RFC 9110 6.5.1).
+    """
+    __slots__ = ("_rest", "_missing", "_step", "_room", "_trailers", "unused")
+
+    MAX_LINE = 64
+    MAX_TRAILER_LINE = 8192
+    MAX_TRAILERS = 100
+
+    _match_size = re.compile(br"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\Z").match
+
+    def __init__(self, max_body_size):
+        self._rest = b""            # the beginning of a line whose end has not come
+        self._missing = 0           # bytes of this chunk that have not come
+        self._step = ChunkedDecoder._read_size  # no bound method: that would be a cycle
+        self._room = max_body_size
+        self._trailers = 0
+        #: Bytes that followed the end of the body; None until the end was seen.
+        self.unused = None
+
+    def feed(self, data):
+        """The body bytes in `data`, b"" when there are none in it.
+
+        Once the end was seen, `unused` holds what followed it, and nothing more may be fed.
+        Raises HTTPInputError: 400 for bad framing, 413 for a body over the limit.
+        """
+        if self.unused is not None:
+            raise HTTPOutputError("a chunked body was fed after its end")
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        pieces = []
+        position = 0
+        while self.unused is None and position < len(data):
+            position = self._step(self, data, position, pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _take_line(self, data, position, limit):
+        """(line, position after it), or (None, end of data) when its end has not come."""
+        end = data.find(b"\r\n", position, position + limit + 2)
+        if end >= 0:
+            return data[position:end], end + 2
+        if len(data) - position > limit + 1:
+            raise HTTPInputError("a chunk size or trailer line is longer than %d bytes" % limit)
+        if _bare_line_feed(data[position:]):
+            raise HTTPInputError("a line in the chunked body ends without a carriage return")
+        self._rest = data[position:]
+        return None, len(data)
+
+    def _read_size(self, data, position, pieces):
+        line, position = self._take_line(data, position, self.MAX_LINE)
+        if line is not None:
+            match = self._match_size(line)
+            if match is None:
+                raise HTTPInputError("malformed chunk size %r" % line)
+            self._missing = int(match.group(1), 16)
+            self._room -= self._missing
+            if self._room < 0:
+                raise HTTPInputError("body too large", 413)
+            self._step = (ChunkedDecoder._read_data if self._missing
+                          else ChunkedDecoder._read_trailer)
+        return position
+
+    def _read_data(self, data, position, pieces):
+        piece = data[position:position + self._missing]
+        pieces.append(piece)
+        self._missing -= len(piece)
+        if not self._missing:
+            self._step = ChunkedDecoder._read_data_end
+        return position + len(piece)
+
+    def _read_data_end(self, data, position, pieces):
+        end = data[position:position + 2]
+        if end == b"\r\n":
+            self._step = ChunkedDecoder._read_size
+            return position + 2
+        if end != b"\r":
+            raise HTTPInputError("a chunk is longer than its size says")
+        self._rest = end
+        return len(data)
+
+    def _read_trailer(self, data, position, pieces):
+        line, position = self._take_line(data, position, self.MAX_TRAILER_LINE)
+        if line:
+            self._trailers += 1
+            if self._trailers > self.MAX_TRAILERS:
+                raise HTTPInputError("more than %d trailer lines" % self.MAX_TRAILERS, 431)
+            parse_field_line(_to_native(line))
+        elif line is not None:
+            self.unused = data[position:]
+        return position
+
+
+#: RFC 9110 15 and the registry it set up, for what the standard library's table lacks in 2.7.
+REASONS = dict(six.moves.http_client.responses)
+for _status, _reason in {
+        103: "Early Hints", 308: "Permanent Redirect", 421: "Misdirected Request",
+        422: "Unprocessable Content", 425: "Too Early", 428: "Precondition Required",
+        429: "Too Many Requests", 431: "Request Header Fields Too Large",
+        451: "Unavailable For Legal Reasons", 511: "Network Authentication Required"}.items():
+    REASONS.setdefault(_status, _reason)
+REASONS = dict((int(_status), _reason) for _status, _reason in REASONS.items())

@@ -1,0 +1,228 @@
+"""Exceptions raised in a callback come home to whoever scheduled it.
+
+A ``try`` around the start of some asynchronous work sees nothing of what its callbacks raise
+later: by then the loop runs them. A context that is entered here stays with every callback
+that is scheduled inside it, and with those that they schedule in turn::
+
+    from friendserve.stack_context import ExceptionStackContext
+
+    def failed(type, value, tb):
+        page.send_error(500)
+        return True                        # handled, it goes no further
+
+    with ExceptionStackContext(failed):
+        client.fetch(url, page.on_fetch)   # what on_fetch raises reaches failed()
+
+The loop, the streams and the clients call `wrap` on the callbacks they are given; other code
+does so only if it keeps callbacks and calls them itself. Work that outlives the one who
+asked for it (a shared connection, a cache, a queue of jobs) starts under `NullContext`, for
+it must not carry the first caller's contexts to all who follow.
+"""
+from __future__ import absolute_import, division, print_function
+
+import functools
+import threading
+
+
+class StackContextInconsistentError(Exception):
+    """A context was left while another one was active, or entered again before it was left.
+
+    It usually means that a generator yielded inside ``with StackContext(...)``.
+    """
+
+
+class _State(threading.local):
+    # A class attribute, so that a thread that never saw a context needs no initialisation.
+    contexts = ()
+
+
+#: ``state.contexts`` is the tuple of the contexts active in this thread, outermost first; it
+#: is ``()`` when there is none. Other modules read it and never set it.
+state = _State()
+
+
+class _Context(object):
+    """A context that is active in the body of a with statement and in what is scheduled there.
+
+    Subclasses say in ``_manager()`` which context manager stands around each such call.
+    """
+
+    def __init__(self):
+        self.active = True
+        self._entered = None  # (outer contexts, inner contexts, manager) inside the with block
+
+    def __enter__(self):
+        if self._entered is not None:
+            raise StackContextInconsistentError(
+                "this %s is entered already; make a new one" % type(self).__name__)
+        manager = self._manager()
+        manager.__enter__()
+        outer = state.contexts
+        inner = outer + (self,)
+        self._entered = outer, inner, manager
+        state.contexts = inner
+        return self._deactivate
+
+    def __exit__(self, type, value, traceback):
+        (outer, inner, manager), self._entered = self._entered, None
+        found = state.contexts
+        if self in found:
+            # Otherwise somebody else's contexts are active, and not ours to take away.
+            state.contexts = outer
+        handled = manager.__exit__(type, value, traceback)
+        if found is not inner:
+            raise StackContextInconsistentError(
+                "a context was left that was not the innermost one;"
+                " was there a yield inside its with block?")
+        return handled
+
+    def _deactivate(self):
+        """Drop this context from all that captured it; calls already running in it keep it."""
+        self.active = False
+
+
+class StackContext(_Context):
+    """Enters a fresh ``context_factory()`` around the body and around each callback.
+
+    `context_factory` takes no argument and returns a context manager; it is called once for
+    the with statement and once for every wrapped callback that runs in this context. Its
+    ``__exit__`` sees the exceptions of that callback and may swallow them. While a factory or
+    its exit runs, the contexts outside this one are active.
+
+    ``with StackContext(factory) as deactivate`` gives a function without arguments: once it
+    was called, this context is left out of callbacks scheduled before or after. One object
+    may be entered again, but only after it was left.
+    """
+
+    def __init__(self, context_factory):
+        super(StackContext, self).__init__()
+        self.context_factory = context_factory
+
+    def _manager(self):
+        return self.context_factory()
+
+
+class ExceptionStackContext(_Context):
+    """Gives what the body and its callbacks raise to ``exception_handler(type, value, tb)``.
+
+    A handler that returns True has dealt with the exception, which then goes no further;
+    otherwise the next context outside is asked. An exception raised by the handler takes
+    the place of the first. The handler runs with the contexts outside this one, so what it
+    schedules can not come back to it. It is never called for KeyboardInterrupt, SystemExit
+    and GeneratorExit, which always pass. `delay_warning` is for old callers and ignored.
+
+    ``as deactivate`` works as with `StackContext`.
+    """
+
+    def __init__(self, exception_handler, delay_warning=False):
+        super(ExceptionStackContext, self).__init__()
+        self.exception_handler = exception_handler
+        self._guard = _Guard(exception_handler)
+
+    def _manager(self):
+        return self._guard
+
+
+_NEVER_HANDLED = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+class _Guard(object):
+    """The context manager of ExceptionStackContext; it keeps nothing between calls."""
+
+    __slots__ = ("_handler",)
+
+    def __init__(self, handler):
+        self._handler = handler
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, type, value, traceback):
+        if type is None or issubclass(type, _NEVER_HANDLED):
+            return False
+        return self._handler(type, value, traceback)
+
+
+class NullContext(object):
+    """No context is active in the body of the with statement; after it all are back.
+
+    Like the others, one object may be entered again only after it was left.
+    """
+
+    def __init__(self):
+        self._outer = None
+
+    def __enter__(self):
+        if self._outer is not None:
+            raise StackContextInconsistentError("this NullContext is entered already")
+        self._outer = state.contexts
+        state.contexts = ()
+
+    def __exit__(self, type, value, traceback):
+        state.contexts, self._outer = self._outer, None
+
+
+def run_with_stack_context(context, func):
+    """Return ``func()``, called inside `context` (a StackContext or the like).
+
+    For code that can not hold a with statement open, such as a generator that yields.
+    """
+    with context:
+        return func()
+
+
+def wrap(fn):
+    """Return a function that calls `fn` in exactly the contexts that are active now.
+
+    The contexts of its caller do not count: they are set aside during the call and are back
+    after it, however it ends. An exception travels from the innermost context outwards; the
+    wrapped function returns None if one of them handles it and raises it otherwise.
+
+    None gives None, and a function that is wrapped already is returned as it is. Code on a
+    hot path whose callbacks are called by the loop alone may skip this when
+    ``state.contexts`` is empty. Raises TypeError if `fn` can not be called.
+    """
+    if fn is None:
+        return None
+    if type(fn) is functools.partial and fn.func is _call:
+        return fn
+    if not callable(fn):
+        raise TypeError("a callback must be a callable or None, not %r" % (fn,))
+    return functools.partial(_call, _live(state.contexts), fn)
+
+
+def _live(contexts):
+    """Return `contexts` without those that were deactivated."""
+    for context in contexts:
+        if not context.active:
+            return tuple(context for context in contexts if context.active)
+    return contexts
+
+
+# The underscores keep these names out of the way of the callback's own keyword arguments.
+def _call(_contexts, _fn, *args, **kwargs):
+    caller = state.contexts
+    contexts = _live(_contexts)
+    if not contexts and not caller:
+        return _fn(*args, **kwargs)
+    try:
+        return _descend(contexts, 0, _fn, args, kwargs)
+    finally:
+        state.contexts = caller
+
+
+def _descend(contexts, depth, fn, args, kwargs):
+    """Enter the contexts from `depth` on and call `fn` inside them.
+
+    Real with statements, one inside the other, keep the tracebacks right on both Pythons and
+    leave no frame that holds the exception it raised.
+    """
+    if depth == len(contexts):
+        state.contexts = contexts
+        return fn(*args, **kwargs)
+    outside = state.contexts = contexts[:depth]
+    with contexts[depth]._manager():
+        try:
+            return _descend(contexts, depth + 1, fn, args, kwargs)
+        finally:
+            state.contexts = outside

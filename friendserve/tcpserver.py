@@ -1,0 +1,149 @@
+"""A server that makes a stream of every connection it accepts.
+
+    from friendserve.ioloop import IOLoop
+    from friendserve.tcpserver import TCPServer
+
+    class EchoServer(TCPServer):
+        def handle_stream(self, stream, address):
+            stream.read_until_close(stream.close, streaming_callback=stream.write)
+
+    server = EchoServer()
+    server.listen(8888)
+    IOLoop.current().start()
+"""
+from __future__ import absolute_import, division, print_function
+
+import socket
+
+from friendserve.ioloop import IOLoop
+from friendserve.iostream import IOStream, SSLIOStream
+from friendserve.log import app_log
+from friendserve.netutil import (
+    DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_options_to_context, ssl_wrap_socket)
+
+
+class TCPServer(object):
+    """Listens on any number of sockets; a subclass says in `handle_stream` what happens then.
+
+    There are three ways to start, from the simplest to the most open one: `listen`; `bind`
+    and then `start`; `add_sockets` with what `bind_sockets` or `bind_unix_socket` made.
+
+    `ssl_options` makes it a TLS server: a dict or an ssl.SSLContext as in
+    `ssl_options_to_context`, which is called here and now, so that a missing or broken
+    file raises ValueError at once. The attribute `ssl_options` is the context; to renew the
+    certificate of a running server call its ``load_cert_chain``.
+
+    `max_buffer_size` and `read_chunk_size`, in bytes, go to each stream. The server runs on
+    `io_loop`, or else on the loop that is current when it first listens.
+    """
+
+    def __init__(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None,
+                 io_loop=None):
+        if ssl_options is not None:
+            ssl_options = ssl_options_to_context(ssl_options)
+        self.ssl_options = ssl_options
+        self.max_buffer_size = max_buffer_size
+        self.read_chunk_size = read_chunk_size
+        self.io_loop = io_loop
+        self._listening = []  # (socket, function that ends accepting) of each
+        self._waiting = []    # sockets that are bound and wait for start(), None after it
+
+    def listen(self, port, address=""):
+        """Accept connections on `port` from now on; can be called for several ports.
+
+        `address` is as in `bind_sockets`, which also says what is raised.
+        """
+        self.add_sockets(bind_sockets(port, address=address))
+
+    def bind(self, port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BACKLOG,
+             reuse_port=False):
+        """Bind to `port`; connections wait in the kernel until `start`. After it: as `listen`.
+
+        The arguments are those of `bind_sockets`. Can be called several times.
+        """
+        sockets = bind_sockets(port, address=address, family=family, backlog=backlog,
+                               reuse_port=reuse_port)
+        if self._waiting is None:
+            self.add_sockets(sockets)
+        else:
+            self._waiting.extend(sockets)
+
+    def start(self, num_processes=1):
+        """Accept connections on what was bound, in this process. Call it once.
+
+        Raises RuntimeError the second time and NotImplementedError for any `num_processes`
+        but 1: forking is for the module `process`, which is still to come.
+        """
+        if num_processes != 1:
+            raise NotImplementedError(
+                "start(%r): only one process is supported so far, several will follow"
+                % (num_processes,))
+        if self._waiting is None:
+            raise RuntimeError("this server was started before")
+        sockets, self._waiting = self._waiting, None
+        self.add_sockets(sockets)
+
+    def add_sockets(self, sockets):
+        """Accept connections on these sockets, which must listen and be non-blocking.
+
+        From now on they belong to the server: `stop` closes them.
+        """
+        if self.io_loop is None:
+            self.io_loop = IOLoop.current()
+        for sock in sockets:
+            remove = add_accept_handler(sock, self._on_connection, io_loop=self.io_loop)
+            self._listening.append((sock, remove))
+
+    def add_socket(self, socket):
+        """As `add_sockets`, for one."""
+        self.add_sockets([socket])
+
+    def stop(self):
+        """Accept no more connections and close the listening sockets; open streams live on.
+
+        May be called at any time and again; `handle_stream` is not called after it.
+        """
+        listening, self._listening = self._listening, []
+        for sock, remove in listening:
+            remove()
+            sock.close()
+        if self._waiting:
+            for sock in self._waiting:
+                sock.close()
+            self._waiting = []
+
+    def handle_stream(self, stream, address):
+        """Called from the loop, once for each connection; to be overridden.
+
+        `stream` is an IOStream or SSLIOStream, which on TLS may still have to shake hands;
+        `address` is the peer as the socket module gives it, "" for Unix sockets. If this
+        raises, that is logged and the stream is closed.
+        """
+        raise NotImplementedError("a subclass of TCPServer has to define handle_stream")
+
+    def _on_connection(self, connection, address):
+        stream = self._make_stream(connection)
+        if stream is None:
+            return
+        try:
+            self.handle_stream(stream, address)
+        except Exception:
+            app_log.error("Exception in handle_stream for %r", address, exc_info=True)
+            stream.close()
+
+    def _make_stream(self, connection):
+        """Return the stream of a connection, or None if the peer is gone already."""
+        stream_type = IOStream
+        if self.ssl_options is not None:
+            stream_type = SSLIOStream
+            try:
+                connection.getpeername()
+                connection = ssl_wrap_socket(connection, self.ssl_options, server_side=True,
+                                             do_handshake_on_connect=False)
+            except socket.error:
+                # The context was proved sound when the server was made, so it is the peer.
+                connection.close()
+                return None
+        return stream_type(connection, io_loop=self.io_loop,
+                           max_buffer_size=self.max_buffer_size,
+                           read_chunk_size=self.read_chunk_size)

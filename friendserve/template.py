@@ -1,0 +1,599 @@
+"""Templates that are compiled to Python: text with ``{{ expressions }}`` and ``{% directives %}``.
+
+    from friendserve.template import Template
+    print(Template("Hello {{ name }}").generate(name="<world>"))
+
+A template is read in three steps. `_tokens` cuts the text at its tags, `_Parser` makes a small
+tree of them, and `_Writer` turns the tree, with those of the templates it extends and includes,
+into the source of one Python function.
+
+Expressions are escaped by `xhtml_escape` unless something else is asked for: ``{% raw x %}`` for
+one, ``{% autoescape function %}`` or ``{% autoescape None %}`` for a file, and the argument
+`autoescape` for a template or for all templates of a loader.
+"""
+from __future__ import absolute_import, division, print_function
+
+import collections
+import datetime
+import functools
+import linecache
+import os
+import posixpath
+import re
+import threading
+
+import six
+
+from friendserve import escape
+from friendserve.escape import native_str, to_unicode, utf8, xhtml_escape
+
+_UNSET = object()
+_DEFAULT_AUTOESCAPE = "xhtml_escape"
+
+
+class ParseError(Exception):
+    """A template that cannot be compiled; its text ends in ``at filename:lineno``."""
+
+    def __init__(self, message, filename=None, lineno=0):
+        super(ParseError, self).__init__(message, filename, lineno)
+        self.message = native_str(message)
+        self.filename = filename
+        self.lineno = lineno
+
+    def __str__(self):
+        return "%s at %s:%d" % (self.message, self.filename, self.lineno)
+
+
+# No \s: it takes in the no-break space, which is there to be seen.
+_WHITESPACE = re.compile("[ \t\r\n\f\v]+")
+
+
+def filter_whitespace(mode, text):
+    """`text` with its runs of whitespace treated as `mode` says.
+
+    ``"all"`` keeps them, ``"single"`` makes each a newline if it holds one, else a space, and
+    ``"oneline"`` makes each a space. Raises ValueError for any other mode.
+    """
+    if mode == "all":
+        return text
+    if mode == "single":
+        return _WHITESPACE.sub(lambda run: "\n" if "\n" in run.group() else " ", text)
+    if mode == "oneline":
+        return _WHITESPACE.sub(" ", text)
+    raise ValueError("whitespace mode %r is none of all, single, oneline" % (mode,))
+
+
+class Template(object):
+    """One compiled template.
+
+    `template_string` is unicode or UTF-8. `name` stands in error messages and decides the
+    whitespace mode where neither `whitespace` nor the loader does: "single" for names that end
+    in .html or .js, else "all". `compress_whitespace` is the older way to say "single" (true)
+    or "all" (false). `loader` finds the templates that this one extends or includes.
+
+    Raises ParseError for a malformed directive. Errors in the Python of a tag, and in what is
+    extended or included, appear when the code is first needed: in `BaseLoader.load`, in this
+    constructor if there is no loader, and at the latest in `generate`.
+    """
+
+    def __init__(self, template_string, name="<string>", loader=None,
+                 compress_whitespace=_UNSET, autoescape=_UNSET, whitespace=None):
+        if compress_whitespace is not _UNSET:
+            if whitespace is not None:
+                raise ValueError("give whitespace or compress_whitespace, not both")
+            whitespace = "single" if compress_whitespace else "all"
+        if whitespace is None and loader is not None:
+            whitespace = loader.whitespace
+        if whitespace is None:
+            whitespace = "single" if name.endswith((".html", ".js")) else "all"
+        filter_whitespace(whitespace, "")
+        if autoescape is _UNSET:
+            autoescape = _DEFAULT_AUTOESCAPE if loader is None else loader.autoescape
+        self.name = native_str(name)
+        self.loader = loader
+        self.namespace = {} if loader is None else loader.namespace
+        self.file = _Parser(_decode(template_string, self.name), self.name,
+                            whitespace, autoescape).parse()
+        self.autoescape = self.file.autoescape
+        self._code = self._compiled = None
+        if loader is None:
+            self._compile()
+
+    @property
+    def code(self):
+        """The generated Python source, a native string."""
+        self._compile()
+        return self._code
+
+    @property
+    def compiled(self):
+        """The code object of `code`."""
+        self._compile()
+        return self._compiled
+
+    def generate(self, **kwargs):
+        """The template filled in with `kwargs`, as UTF-8 bytes.
+
+        A value that is neither unicode nor bytes is written as str() gives it; bytes must be
+        UTF-8. Whatever the template's own Python raises passes through; in its traceback each
+        line of the template is named in a comment.
+        """
+        namespace = {
+            "datetime": datetime,
+            "escape": xhtml_escape,
+            "json_encode": escape.json_encode,
+            "linkify": escape.linkify,
+            "squeeze": escape.squeeze,
+            "url_escape": escape.url_escape,
+            "xhtml_escape": xhtml_escape,
+        }
+        namespace.update(self.namespace)
+        namespace.update(kwargs)
+        autoescape = _escape
+        if namespace["xhtml_escape"] is not xhtml_escape:
+            autoescape = functools.partial(_pass_through, namespace["xhtml_escape"])
+        namespace.update(
+            __name__=self.name.replace(".", "_"), __loader__=self,
+            _tt_escape=autoescape, _tt_pass_through=_pass_through, _tt_text=_text,
+            _tt_join=six.text_type().join)
+        # Another template of this name may have left its lines for the next traceback.
+        linecache.cache.pop(self.compiled.co_filename, None)
+        six.exec_(self.compiled, namespace)
+        # Taken out, so that function and namespace do not wait for the garbage collector.
+        return namespace.pop("_tt_execute")().encode("utf-8")
+
+    def get_source(self, fullname):
+        """The generated source; tracebacks ask for it (PEP 302)."""
+        return self.code
+
+    def _compile(self):
+        if self._compiled is not None:
+            return
+        writer = _Writer(self)
+        source = writer.write()
+        self._code = native_str(source)
+        filename = self.name.replace(".", "_") + ".generated.py"
+        try:
+            # The template's Python is its author's: this file's __future__ is not for it.
+            self._compiled = compile(source, filename, "exec", 0, True)
+        except SyntaxError as error:
+            raise writer.blame(error)
+
+
+def _decode(template_string, name):
+    try:
+        return to_unicode(template_string)
+    except UnicodeDecodeError as error:
+        raise ParseError("byte %r is not UTF-8" % template_string[error.start:error.start + 1],
+                         name, template_string.count(b"\n", 0, error.start) + 1)
+
+
+class BaseLoader(object):
+    """Finds templates by name and keeps them; the methods may be called from any thread.
+
+    `autoescape` names the function that escapes expressions (None: they are not escaped),
+    `namespace` holds names for all templates, and `whitespace` is the mode for all of them.
+    A subclass defines `_create_template(name)`, which makes the Template; names are paths with
+    slashes unless it defines another `resolve_path`.
+    """
+
+    def __init__(self, autoescape=_DEFAULT_AUTOESCAPE, namespace=None, whitespace=None):
+        self.lock = threading.RLock()
+        self.templates = {}
+        self.namespace = namespace or {}
+        self.autoescape = autoescape
+        self.whitespace = whitespace
+
+    def reset(self):
+        """Forget the loaded templates, so that each is read anew when next asked for."""
+        with self.lock:
+            self.templates = {}
+
+    def resolve_path(self, name, parent_path=None):
+        """The name under which the template is kept that `parent_path` knows as `name`.
+
+        With a parent, a name counts from the parent's folder unless one of them begins with a
+        slash, or the parent was made from a string.
+        """
+        if not parent_path or parent_path.startswith(("<", "/")) or name.startswith("/"):
+            return name
+        return posixpath.normpath(posixpath.join(posixpath.dirname(parent_path), name))
+
+    def load(self, name, parent_path=None):
+        """The template `name`, as seen from the template `parent_path` if there is one.
+
+        Raises ParseError, and what the way of loading raises for a name it does not have.
+        """
+        name = self.resolve_path(name, parent_path=parent_path)
+        with self.lock:
+            template = self.templates.get(name)
+            if template is None:
+                template = self.templates[name] = self._create_template(name)
+            if parent_path is None:
+                # What is only extended or included never needs code of its own.
+                template._compile()
+            return template
+
+    def _create_template(self, name):
+        raise NotImplementedError("%s must define _create_template" % type(self).__name__)
+
+
+class Loader(BaseLoader):
+    """Loads templates from the files below one folder.
+
+    Raises IOError from `load` for a file that cannot be read.
+    """
+
+    def __init__(self, root_directory, **kwargs):
+        self.root = os.path.abspath(root_directory)
+        super(Loader, self).__init__(**kwargs)
+
+    def _create_template(self, name):
+        with open(os.path.join(self.root, name), "rb") as source:
+            return Template(source.read(), name=name, loader=self)
+
+
+class DictLoader(BaseLoader):
+    """Loads templates from a dict of their texts by name; raises KeyError for one not in it."""
+
+    def __init__(self, dict, **kwargs):
+        self.dict = dict
+        super(DictLoader, self).__init__(**kwargs)
+
+    def _create_template(self, name):
+        return Template(self.dict[name], loader=self, name=name)
+
+
+# What the generated code calls.
+
+def _text(value):
+    """`value` as unicode."""
+    if isinstance(value, six.text_type):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    return to_unicode(str(value))
+
+
+def _escape(value):
+    return xhtml_escape(value if value.__class__ is six.text_type else _text(value))
+
+
+def _pass_through(function, value):
+    # These functions are the application's, and what they have always been given is bytes.
+    return _text(function(utf8(_text(value))))
+
+
+# From text to tags. A template is a list of tokens (kind, content, line); the kind is None
+# for plain text and else the two characters that open the tag. Of three or more braces in a
+# row the innermost two are the tag.
+
+_OPENING = re.compile(r"\{(?:\{(?!\{)|%|#)")
+_CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
+
+
+def _tokens(text, name):
+    position, line = 0, 1
+    while True:
+        match = _OPENING.search(text, position)
+        start = len(text) if match is None else match.start()
+        if start > position:
+            yield None, text[position:start], line
+        if match is None:
+            return
+        opening, after = str(match.group()), match.end()
+        line += text.count("\n", position, after)
+        if text.startswith("!", after):
+            yield None, opening, line
+            position = after + 1
+            continue
+        end = text.find(_CLOSING[opening], after)
+        if end < 0:
+            raise ParseError("missing %s for %s" % (_CLOSING[opening], opening), name, line)
+        if opening != "{#":
+            content = text[after:end].strip()
+            if not content:
+                raise ParseError("empty tag %s %s" % (opening, _CLOSING[opening]), name, line)
+            yield opening, content, line
+        line += text.count("\n", after, end)
+        position = end + 2
+
+
+# From tags to a tree. `line` is where the tag begins; a body is a list of nodes.
+
+_Text = collections.namedtuple("_Text", "value line")
+_Expression = collections.namedtuple("_Expression", "source raw line")
+_Statement = collections.namedtuple("_Statement", "source line")
+_Control = collections.namedtuple("_Control", "branches")
+_Branch = collections.namedtuple("_Branch", "header body line")
+_Apply = collections.namedtuple("_Apply", "function body line")
+_Block = collections.namedtuple("_Block", "name body line")
+_Reference = collections.namedtuple("_Reference", "name line")
+_File = collections.namedtuple("_File", "body autoescape extends blocks includes")
+
+_CONTROLS = frozenset(["if", "for", "while", "try"])
+
+#: The directives that go on with the control block they stand in, and the blocks that may be.
+_CONTINUATIONS = {
+    "else": _CONTROLS,
+    "elif": frozenset(["if"]),
+    "except": frozenset(["try"]),
+    "finally": frozenset(["try"]),
+}
+
+_WITH_ARGUMENT = frozenset([
+    "apply", "autoescape", "block", "extends", "from", "import", "include", "module", "raw",
+    "set", "whitespace"])
+
+_WORD = re.compile(r"([A-Za-z_]+)(.*)\Z", re.DOTALL)
+
+
+class _Parser(object):
+    """Reads one template into a _File."""
+
+    def __init__(self, text, name, whitespace, autoescape):
+        self._name = name
+        self._tokens = _tokens(text, name)
+        # The mode for the text that is still to come.
+        self._whitespace = whitespace
+        self._autoescape = autoescape
+        self._extends = None
+        self._blocks = {}
+        self._includes = []
+
+    def parse(self):
+        body = self._parse_body(None, 0, False)[0]
+        return _File(body, self._autoescape, self._extends, self._blocks, self._includes)
+
+    def _parse_body(self, opener, opener_line, in_loop):
+        """Nodes up to the end of the block that `opener` began -> (nodes, header, line).
+
+        The last two are the directive that goes on with that block; None for {% end %}.
+        """
+        nodes = []
+        for kind, content, line in self._tokens:
+            if kind is None:
+                # A text with preformatted parts is kept whole rather than taken apart.
+                if "<pre>" not in content:
+                    content = filter_whitespace(self._whitespace, content)
+                nodes.append(_Text(content, line))
+                continue
+            if kind == "{{":
+                nodes.append(_Expression(content, False, line))
+                continue
+            word, argument = self._split(content, line)
+            content = "%s %s" % (word, argument) if argument else word
+            if word == "end":
+                if opener is None:
+                    self._fail("{% end %} without a block that it could end", line)
+                return nodes, None, line
+            if word in _CONTINUATIONS:
+                if opener not in _CONTINUATIONS[word]:
+                    self._fail("{%% %s %%} belongs to %s" % (
+                        word, " or ".join(sorted(_CONTINUATIONS[word]))), line)
+                return nodes, content, line
+            if not argument and word in _WITH_ARGUMENT:
+                self._fail("{%% %s %%} needs an argument" % word, line)
+            if word in _CONTROLS:
+                nodes.append(self._parse_control(word, content, line, in_loop))
+            elif word == "apply":
+                # Its body becomes a function of its own, so that no loop goes on in it.
+                body = self._parse_body(word, line, False)[0]
+                nodes.append(_Apply(argument, body, line))
+            elif word == "block":
+                body = self._parse_body(word, line, in_loop)[0]
+                nodes.append(_Block(argument, body, line))
+                self._blocks[argument] = nodes[-1]
+            elif word in ("break", "continue"):
+                if not in_loop:
+                    self._fail("{%% %s %%} outside of a loop" % word, line)
+                nodes.append(_Statement(word, line))
+            else:
+                nodes.extend(self._parse_line(word, argument, content, line, opener))
+        if opener is not None:
+            self._fail("missing {%% end %%} for {%% %s %%}" % opener, opener_line)
+        return nodes, None, 0
+
+    def _parse_control(self, opener, content, line, in_loop):
+        opener_line = line
+        in_loop = in_loop or opener in ("for", "while")
+        branches = []
+        while content is not None:
+            body, next_content, next_line = self._parse_body(opener, opener_line, in_loop)
+            branches.append(_Branch(content, body, line))
+            content, line = next_content, next_line
+        return _Control(branches)
+
+    def _parse_line(self, word, argument, content, line, opener):
+        """The nodes, one or none, of a directive that has no body."""
+        if word == "raw":
+            return [_Expression(argument, True, line)]
+        if word == "module":
+            return [_Expression("_tt_modules." + argument, True, line)]
+        if word == "set":
+            return [_Statement(argument, line)]
+        if word in ("import", "from"):
+            return [_Statement(content, line)]
+        if word == "include":
+            self._includes.append(_Reference(native_str(argument.strip("\"'")), line))
+            return self._includes[-1:]
+        if word == "extends":
+            if opener is not None or self._extends is not None:
+                self._fail("{% extends %} may stand once in a file, outside of all blocks", line)
+            self._extends = _Reference(native_str(argument.strip("\"'")), line)
+        elif word == "autoescape":
+            self._autoescape = None if argument == "None" else argument
+        elif word == "whitespace":
+            try:
+                filter_whitespace(argument, "")
+            except ValueError as error:
+                self._fail(str(error), line)
+            self._whitespace = argument
+        elif word != "comment":
+            self._fail("unknown directive %s" % word, line)
+        return []
+
+    def _split(self, content, line):
+        match = _WORD.match(content)
+        if match is None:
+            self._fail("a directive begins with a word, not with %s" % content, line)
+        return str(match.group(1)), match.group(2).strip()
+
+    def _fail(self, message, line):
+        raise ParseError(message, self._name, line)
+
+
+# From trees to Python. Extended and included files are written in place, in one function, so
+# that all of them see the same variables.
+
+class _Writer(object):
+    """Writes the source of one template's function, in pieces that know where they are from."""
+
+    def __init__(self, template):
+        self._pieces = []
+        self._indent = 0
+        self._applied = 0
+        # The file being written, and the (template, line) that led to it, outermost first.
+        self._template = template
+        self._route = []
+        self._blocks = {}
+        self._open_blocks = []
+
+    def write(self):
+        """The whole source, unicode. Raises ParseError."""
+        lineage = [self._template]
+        while lineage[-1].file.extends is not None:
+            child = lineage[-1]
+            lineage.append(self._load(child, child.file.extends, [t.name for t in lineage]))
+        for template in reversed(lineage):
+            self._find_blocks(template, [template.name])
+        self._template = lineage[-1]
+        self._write_function("_tt_execute", self._template.file.body, 0)
+        return "".join([source + "\n" for source, _, _ in self._pieces])
+
+    def blame(self, error):
+        """The ParseError for a SyntaxError in what `write` gave."""
+        # Where a bracket is open Python notices it lines later, so each piece that is complete
+        # in itself is tried alone.
+        for source, name, line in self._pieces:
+            if source.lstrip().startswith("_tt_append("):
+                try:
+                    compile(source.strip(), "", "exec", 0, True)
+                except SyntaxError as own_error:
+                    return ParseError(own_error.msg, name, line)
+        number = 0
+        for source, name, line in self._pieces:
+            number += source.count("\n") + 1
+            if number >= (error.lineno or 1):
+                break
+        return ParseError(error.msg, name, line)
+
+    def _load(self, template, reference, route):
+        """The template that `template` extends or includes; `route` names those that led here."""
+        if template.loader is None:
+            raise ParseError("%r needs a loader" % reference.name, template.name, reference.line)
+        loaded = template.loader.load(reference.name, parent_path=template.name)
+        if loaded.name in route:
+            raise ParseError("%s leads back to itself" % " -> ".join(route + [loaded.name]),
+                             template.name, reference.line)
+        return loaded
+
+    def _find_blocks(self, template, route):
+        """Note the blocks of a file and of what it includes, over those noted before."""
+        for include in template.file.includes:
+            included = self._load(template, include, route)
+            self._find_blocks(included, route + [included.name])
+        for name, block in template.file.blocks.items():
+            self._blocks[name] = (block, template)
+
+    def _emit(self, source, line):
+        name = self._template.name
+        via = ", ".join(["%s:%d" % (t.name, number) for t, number in reversed(self._route)])
+        where = "%s:%d (via %s)" % (name, line, via) if via else "%s:%d" % (name, line)
+        source = "%s%s  # %s" % ("    " * self._indent, source, to_unicode(where))
+        self._pieces.append((source, name, line))
+
+    def _write_all(self, nodes):
+        for node in nodes:
+            self._WRITERS[type(node)](self, node)
+
+    def _write_body(self, nodes, line):
+        self._indent += 1
+        before = len(self._pieces)
+        self._write_all(nodes)
+        if len(self._pieces) == before:
+            self._emit("pass", line)
+        self._indent -= 1
+
+    def _write_from(self, template, nodes, line):
+        """Write nodes of another file in place; `line` is where this file asked for them."""
+        here = self._template
+        self._route.append((here, line))
+        self._template = template
+        self._write_all(nodes)
+        self._template = here
+        self._route.pop()
+
+    def _write_function(self, name, nodes, line):
+        self._emit("def %s():" % name, line)
+        self._indent += 1
+        self._emit("_tt_parts = []", line)
+        self._emit("_tt_append = _tt_parts.append", line)
+        self._write_all(nodes)
+        self._emit("return _tt_join(_tt_parts)", line)
+        self._indent -= 1
+
+    def _write_text(self, node):
+        self._emit("_tt_append(%r)" % node.value, node.line)
+
+    def _write_expression(self, node):
+        # Twice in brackets, for a tuple without brackets of its own.
+        source = "(%s)" % node.source
+        if "#" in source or "\n" in source:
+            source = "(%s\n)" % node.source
+        function = self._template.autoescape
+        if node.raw or function is None:
+            source = "_tt_text(%s)" % source
+        elif function == "xhtml_escape":
+            source = "_tt_escape(%s)" % source
+        else:
+            source = "_tt_pass_through(%s, %s)" % (function, source)
+        self._emit("_tt_append(%s)" % source, node.line)
+
+    def _write_statement(self, node):
+        self._emit(node.source, node.line)
+
+    def _write_control(self, node):
+        for branch in node.branches:
+            self._emit(branch.header + ":", branch.line)
+            self._write_body(branch.body, branch.line)
+
+    def _write_apply(self, node):
+        name = "_tt_apply%d" % self._applied
+        self._applied += 1
+        self._write_function(name, node.body, node.line)
+        self._emit("_tt_append(_tt_pass_through((%s), %s()))" % (node.function, name), node.line)
+
+    def _write_block(self, node):
+        block, template = self._blocks[node.name]
+        if node.name in self._open_blocks:
+            raise ParseError("block %s stands in itself" % node.name,
+                             self._template.name, node.line)
+        self._open_blocks.append(node.name)
+        self._write_from(template, block.body, node.line)
+        self._open_blocks.pop()
+
+    def _write_include(self, node):
+        route = [template.name for template, line in self._route] + [self._template.name]
+        included = self._load(self._template, node, route)
+        self._write_from(included, included.file.body, node.line)
+
+    _WRITERS = {
+        _Apply: _write_apply,
+        _Block: _write_block,
+        _Control: _write_control,
+        _Expression: _write_expression,
+        _Reference: _write_include,
+        _Statement: _write_statement,
+        _Text: _write_text,
+    }

@@ -1,0 +1,40 @@
+"""The web module: what applications are written with.
+
+    from friendserve.ioloop import IOLoop
+    from friendserve.web import Application, RequestHandler
+
+    class MainHandler(RequestHandler):
+        def get(self):
+            self.write("Hello, world")
+
+    Application([(r"/", MainHandler)]).listen(8888)
+    IOLoop.instance().start()
+"""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.protocol.cookies import (
+    DEFAULT_SIGNED_VALUE_MIN_VERSION, DEFAULT_SIGNED_VALUE_VERSION,
+    MAX_SUPPORTED_SIGNED_VALUE_VERSION, MIN_SUPPORTED_SIGNED_VALUE_VERSION,
+    create_signed_value, decode_signed_value, get_signature_key_version)
+from friendserve.web.application import (
+    Application, ErrorHandler, FallbackHandler, RedirectHandler)
+from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
+from friendserve.web.handler import (
+    RequestHandler, addslash, asynchronous, authenticated, removeslash, stream_request_body)
+from friendserve.web.routing import URLSpec
+from friendserve.web.static import StaticFileHandler
+from friendserve.web.transforms import (
+    ChunkedTransferEncoding, GZipContentEncoding, OutputTransform)
+from friendserve.web.uimodule import TemplateModule, UIModule
+
+url = URLSpec
+
+__all__ = [
+    "Application", "ChunkedTransferEncoding", "DEFAULT_SIGNED_VALUE_MIN_VERSION",
+    "DEFAULT_SIGNED_VALUE_VERSION", "ErrorHandler", "FallbackHandler", "Finish",
+    "GZipContentEncoding", "HTTPError", "MAX_SUPPORTED_SIGNED_VALUE_VERSION",
+    "MIN_SUPPORTED_SIGNED_VALUE_VERSION", "MissingArgumentError", "OutputTransform",
+    "RedirectHandler", "RequestHandler", "StaticFileHandler", "TemplateModule", "UIModule",
+    "URLSpec", "addslash", "asynchronous", "authenticated", "create_signed_value",
+    "decode_signed_value", "get_signature_key_version", "removeslash", "stream_request_body",
+    "url"]

@@ -1,0 +1,286 @@
+"""Application: from a request to its handler.
+
+    application = Application([
+        (r"/", MainHandler),
+        (r"/user/([0-9]+)", UserHandler, {"database": database}),
+        URLSpec(r"/about", AboutHandler, name="about"),
+    ], debug=True)
+    application.listen(8888)
+    IOLoop.instance().start()
+"""
+from __future__ import absolute_import, division, print_function
+
+import logging
+import re
+import sys
+import types
+
+import six
+
+from friendserve.escape import linkify
+from friendserve.httpserver import HTTPServer
+from friendserve.log import access_log
+from friendserve.util import import_object
+from friendserve.web.errors import HTTPError
+from friendserve.web.handler import RequestHandler
+from friendserve.web.routing import URLSpec
+from friendserve.web.static import StaticFileHandler
+from friendserve.web.transforms import GZipContentEncoding
+from friendserve.web.uimodule import TemplateModule, UIModule
+
+
+class ErrorHandler(RequestHandler):
+    """Answers every method with one status."""
+    def initialize(self, status_code):
+        self.set_status(status_code)
+
+    def prepare(self):
+        raise HTTPError(self._status_code)
+
+    def check_xsrf_cookie(self):
+        """Nothing is done here that a token would have to protect."""
+
+
+class RedirectHandler(RequestHandler):
+    """Redirects to `url`, in which {0}, {1} ... stand for the groups of the pattern."""
+    def initialize(self, url, permanent=True):
+        self._url = url
+        self._permanent = permanent
+
+    def get(self, *args, **kwargs):
+        url = self._url.format(*args, **kwargs)
+        if not self._url.startswith(("//", "/\\")) and url[:1] == "/":
+            # What came from the path must not make this the name of another host.
+            url = "/" + url.lstrip("/\\")
+        elif self._url.startswith("{") and re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|\\", url):
+            raise HTTPError(404)
+        self.redirect(url, permanent=self._permanent)
+
+    head = get
+
+
+class FallbackHandler(RequestHandler):
+    """Passes the request to `fallback`, a function of a request such as a WSGIContainer."""
+    def initialize(self, fallback):
+        self.fallback = fallback
+
+    def prepare(self):
+        self._finished = True
+        self.fallback(self.request)
+
+
+class _XsrfFormModule(UIModule):
+    def render(self):
+        return self.handler.xsrf_form_html()
+
+
+class Application(object):
+    """A list of URL specifications, and the settings that their handlers share.
+
+    `handlers` holds URLSpec objects, or tuples of their arguments (pattern, handler, kwargs,
+    name); the first pattern that matches is taken. They answer for every host; `add_handlers`
+    adds others for some hosts. `default_host` says whose handlers answer for a host that
+    is not known. `transforms` are classes of `OutputTransform` for every response. `settings`
+    are the keyword arguments that the documentation of each feature names.
+    """
+    static_handler_class = StaticFileHandler
+
+    def __init__(self, handlers=None, default_host="", transforms=None, wsgi=False, **settings):
+        if wsgi:
+            raise ValueError("for WSGI use friendserve.wsgi")
+        self.settings = settings
+        self.default_host = default_host or ""
+        self.handlers = []
+        self.named_handlers = {}
+        if settings.get("debug"):
+            for name, value in (("serve_traceback", True), ("compiled_template_cache", False),
+                                ("static_hash_cache", False), ("autoreload", True)):
+                settings.setdefault(name, value)
+        self.transforms = list(transforms or ())
+        if transforms is None and (settings.get("compress_response") or settings.get("gzip")):
+            self.transforms.append(GZipContentEncoding)
+        self.ui_modules = {"linkify": _LinkifyModule, "xsrf_form_html": _XsrfFormModule,
+                           "Template": TemplateModule}
+        self.ui_methods = {}
+        _collect(self.ui_modules, settings.get("ui_modules", {}), _is_ui_module)
+        _collect(self.ui_methods, settings.get("ui_methods", {}), _is_ui_method)
+        self._template_loaders = {}
+        self._streams = False
+        handlers = list(handlers or ())
+        if settings.get("static_path"):
+            handlers = self._static_handlers() + handlers
+        if handlers:
+            self.add_handlers(".*$", handlers)
+
+    def _static_handlers(self):
+        prefix = self.settings.get("static_url_prefix", "/static/")
+        handler_class = self.settings.get("static_handler_class", self.static_handler_class)
+        arguments = dict(self.settings.get("static_handler_args", {}),
+                         path=self.settings["static_path"])
+        return [(pattern, handler_class, arguments) for pattern in (
+            re.escape(prefix) + r"(.*)", r"/(favicon\.ico)", r"/(robots\.txt)")]
+
+    def listen(self, port, address="", **kwargs):
+        """Serve on a port; `kwargs` are those of HTTPServer, which is returned."""
+        server = HTTPServer(self, **kwargs)
+        server.listen(port, address)
+        return server
+
+    def add_handlers(self, host_pattern, host_handlers):
+        """Add handlers for the hosts that match a regular expression, whole and in lower
+        case. Hosts are tried in the order of adding, with those for every host last."""
+        if not host_pattern.endswith("$"):
+            host_pattern += "$"
+        specs = []
+        for spec in host_handlers:
+            if isinstance(spec, (tuple, list)):
+                if not 2 <= len(spec) <= 4:
+                    raise ValueError("a handler needs (pattern, class[, kwargs[, name]]), not %r"
+                                     % (spec,))
+                spec = URLSpec(*spec)
+            specs.append(spec)
+            if spec.name:
+                self.named_handlers[spec.name] = spec
+            if getattr(spec.handler_class, "_streams_body", False):
+                self._streams = True
+        entry = (re.compile(host_pattern), specs)
+        if self.handlers and self.handlers[-1][0].pattern == ".*$":
+            self.handlers.insert(len(self.handlers) - 1, entry)
+        else:
+            self.handlers.append(entry)
+
+    def add_transform(self, transform_class):
+        """Have every response go through one more OutputTransform."""
+        self.transforms.append(transform_class)
+
+    def reverse_url(self, name, *args):
+        """The path of a named URL; KeyError when there is none of that name."""
+        try:
+            spec = self.named_handlers[name]
+        except KeyError:
+            raise KeyError("%s is not the name of a URL" % name)
+        return spec.reverse(*args)
+
+    # Requests
+
+    def __call__(self, request):
+        """Answer a whole request. Returns the handler."""
+        handler_class, arguments, (args, kwargs) = self._find_target(request)
+        handler = handler_class(self, request, **arguments)
+        handler._execute([transform(request) for transform in self.transforms]
+                         if self.transforms else (), args, kwargs)
+        return handler
+
+    def start_body(self, request):
+        """Who takes the body of `request` piece by piece, None when nobody does."""
+        if not self._streams:
+            return None
+        handler_class, arguments, (args, kwargs) = self._find_target(request)
+        if not getattr(handler_class, "_streams_body", False):
+            return None
+        handler = handler_class(self, request, **arguments)
+        transforms = [transform(request) for transform in self.transforms]
+        return _StreamedBody(handler, handler._begin(transforms, args, kwargs))
+
+    def _find_target(self, request):
+        """(handler class, its keyword arguments, (args, kwargs) of its methods)."""
+        path = request.path
+        specs = self._find_specs(request)
+        for spec in specs or ():
+            found = spec.match(path)
+            if found is not None:
+                return spec.handler_class, spec.kwargs, found
+        if specs is None and self.default_host:
+            return RedirectHandler, {"url": request.protocol + "://" + self.default_host + "/",
+                                     "permanent": False}, _NO_ARGUMENTS
+        handler_class = self.settings.get("default_handler_class")
+        if handler_class is not None:
+            return handler_class, self.settings.get("default_handler_args", {}), _NO_ARGUMENTS
+        return ErrorHandler, {"status_code": 404}, _NO_ARGUMENTS
+
+    def _find_specs(self, request):
+        """The specifications for the host of a request; None when it is not known."""
+        handlers = self.handlers
+        if len(handlers) == 1 and handlers[0][0].pattern == ".*$":
+            return handlers[0][1]
+        host = request.host_name
+        specs = [spec for pattern, specs in handlers if pattern.match(host) for spec in specs]
+        if not specs and "X-Real-Ip" not in request.headers:
+            specs = [spec for pattern, specs in handlers if pattern.match(self.default_host)
+                     for spec in specs]
+        return specs or None
+
+    def log_request(self, handler):
+        """Write one line to the access log, or call the setting log_function(handler)."""
+        if "log_function" in self.settings:
+            self.settings["log_function"](handler)
+            return
+        status = handler.get_status()
+        level = (logging.INFO if status < 400 else
+                 logging.WARNING if status < 500 else logging.ERROR)
+        # Nothing is formatted for a level that nobody listens to.
+        if access_log.isEnabledFor(level):
+            access_log.log(level, "%d %s %.2fms", status, handler._summary(),
+                           1000.0 * handler.request.request_time())
+
+    def get_template_loader(self, path, handler):
+        """The loader for a folder of templates, made by `handler` when first needed."""
+        loader = self._template_loaders.get(path)
+        if loader is None or self.settings.get("compiled_template_cache") is False:
+            loader = self._template_loaders[path] = handler.create_template_loader(path)
+        return loader
+
+
+_NO_ARGUMENTS = ((), {})
+
+
+class _StreamedBody(object):
+    """Takes the body of a request for a handler of `stream_request_body`."""
+    __slots__ = ("_handler", "_wanted")
+
+    def __init__(self, handler, wanted):
+        self._handler = handler
+        self._wanted = wanted
+
+    def data_received(self, chunk):
+        handler = self._handler
+        if not handler._finished:
+            try:
+                handler.data_received(chunk)
+            except Exception:
+                handler._handle_exception(*sys.exc_info())
+
+    def finish(self):
+        if self._wanted and not self._handler._finished:
+            self._handler._run_method()
+
+    def on_connection_close(self):
+        self._handler.on_connection_close()
+
+
+class _LinkifyModule(UIModule):
+    def render(self, text, **kwargs):
+        return linkify(text, **kwargs)
+
+
+def _is_ui_module(name, value):
+    return isinstance(value, type) and issubclass(value, UIModule) and value is not UIModule
+
+
+def _is_ui_method(name, value):
+    return isinstance(value, types.FunctionType) and not name.startswith("_") \
+        and name[0].lower() == name[0]
+
+
+def _collect(table, source, wanted):
+    """Gather by name what a setting gives: a dict, a module, or a list of them."""
+    if isinstance(source, types.ModuleType):
+        for name in dir(source):
+            if wanted(name, getattr(source, name)):
+                table[name] = getattr(source, name)
+    elif isinstance(source, dict):
+        for name, value in source.items():
+            table[name] = import_object(value) if isinstance(value, six.string_types) else value
+    else:
+        for one in source:
+            _collect(table, one, wanted)

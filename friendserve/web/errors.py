@@ -1,0 +1,47 @@
+"""What a handler raises to end a request."""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.protocol.http1 import REASONS
+
+
+class HTTPError(Exception):
+    """Ends the request with an error page of that status.
+
+    `log_message` and its `args` (as for logging) go to the log and never to the client.
+    The keyword `reason` replaces the reason phrase of the status.
+    """
+    def __init__(self, status_code=500, log_message=None, *args, **kwargs):
+        super(HTTPError, self).__init__(status_code, log_message)
+        self.status_code = status_code
+        self.log_message = log_message
+        self.args = args
+        self.reason = kwargs.get("reason")
+
+    def __str__(self):
+        text = "HTTP %d: %s" % (self.status_code,
+                                self.reason or REASONS.get(self.status_code, "Unknown"))
+        if self.log_message:
+            # Only a message with arguments is a format; another may hold any "%".
+            text += " (%s)" % (self.log_message % self.args if self.args else self.log_message)
+        return text
+
+    def __reduce__(self):
+        return _rebuild, (type(self), self.__dict__, self.args)
+
+
+def _rebuild(cls, attributes, args):
+    error = cls.__new__(cls)
+    error.__dict__.update(attributes)
+    error.args = args
+    return error
+
+
+class MissingArgumentError(HTTPError):
+    """A request came without an argument that has no default: status 400."""
+    def __init__(self, arg_name):
+        super(MissingArgumentError, self).__init__(400, "Missing argument %s", arg_name)
+        self.arg_name = arg_name
+
+
+class Finish(Exception):
+    """Ends the request with what was written so far; nothing is logged."""

@@ -1,0 +1,879 @@
+"""RequestHandler, the class that applications subclass, and the decorators for its methods.
+
+    class Hello(RequestHandler):
+        def get(self):
+            self.write("Hello, world")
+
+    class Slow(RequestHandler):
+        @asynchronous
+        def get(self):
+            IOLoop.current().call_later(1, self.on_time)
+
+        def on_time(self):
+            self.finish("one second later")
+
+A handler lives for one request. `initialize`, `prepare` and the method named like the HTTP
+method are called in this order; unless that one is `asynchronous` the response is finished
+when it returns. An exception that leaves any of them, or a callback that an asynchronous one
+started, becomes an error page, once.
+"""
+from __future__ import absolute_import, division, print_function
+
+import binascii
+import datetime
+import functools
+import hashlib
+import hmac
+import os
+import sys
+import time
+import traceback
+
+import six
+from six.moves.urllib.parse import quote, urlencode, urlsplit
+
+from friendserve import version
+from friendserve.escape import json_encode, native_str, to_unicode, utf8, xhtml_escape
+from friendserve.httputil import format_timestamp
+from friendserve.iostream import StreamClosedError
+from friendserve.log import app_log, gen_log
+from friendserve.protocol.cookies import (
+    create_signed_value, decode_signed_value, format_set_cookie, get_signature_key_version)
+from friendserve.protocol.errors import HTTPInputError
+from friendserve.protocol.grammar import find_control
+from friendserve.protocol.headers import HTTPHeaders, check_field
+from friendserve.protocol.http1 import REASONS
+from friendserve.stack_context import ExceptionStackContext
+from friendserve.template import Loader
+from friendserve.util import ObjectDict
+from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
+from friendserve.web.uimodule import bind_modules
+
+_SERVER = "friendserve/" + version
+_REQUIRED = object()
+
+#: RFC 9110 9.2.1: methods that change nothing, and so need no XSRF token.
+_SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
+
+#: RFC 9110 15.4.5: what a 304 has no use for, for it describes the body that is left out.
+_BODY_HEADERS = ("Allow", "Content-Encoding", "Content-Language", "Content-Length",
+                 "Content-Md5", "Content-Range", "Content-Type", "Last-Modified")
+
+_date = (0, "")
+
+
+def http_date():
+    """The value of a Date header for now; formatted once a second."""
+    global _date
+    second = int(time.time())
+    if _date[0] != second:
+        _date = (second, format_timestamp(second))
+    return _date[1]
+
+
+class RequestHandler(object):
+    """Answers one request; see the module.
+
+    `request` is the HTTPServerRequest and `application` the Application. Not for other
+    threads: nothing here may be called from one, but `IOLoop.add_callback` can bring a call
+    back to the loop.
+    """
+    #: The HTTP methods that may be answered at all; others are refused with 405.
+    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
+
+    # These change for few requests, so they begin on the class.
+    _finished = False
+    _headers_written = False
+    _auto_finish = True
+    _transforms = ()
+    _new_cookies = None
+    _streams_body = False
+    path_args = ()
+    path_kwargs = {}
+
+    def __init__(self, application, request, **kwargs):
+        self.application = application
+        self.request = request
+        self.clear()
+        self.initialize(**kwargs)
+
+    # To be overridden
+
+    def initialize(self):
+        """Called first, with the keyword arguments that stand in the URL's specification."""
+
+    def prepare(self):
+        """Called before the method, for all methods. When it finishes the response, the
+        method is not called."""
+
+    def on_finish(self):
+        """Called when the response has been handed over; nothing can be written any more."""
+
+    def on_connection_close(self):
+        """Called once when the client goes away while an asynchronous response is pending.
+
+        Override it to stop the work that nobody waits for. A client that only ends its own
+        sending looks the same and counts as gone; for a handler that does not override this,
+        the response is still sent.
+        """
+
+    def on_server_stop(self):
+        """Called once when the server is asked to stop while an asynchronous response is
+        pending: a long poll should be finished now."""
+
+    def data_received(self, chunk):
+        """Called with each piece of the body as it comes, in a `stream_request_body` class.
+
+        Call `pause_reading` when the pieces come faster than they can be dealt with, and
+        `resume_reading` later.
+        """
+        raise NotImplementedError("a stream_request_body class must have data_received")
+
+    def set_default_headers(self):
+        """Called before everything else and again before an error page; `set_header` here
+        what every response shall have."""
+
+    def get_current_user(self):
+        """Return who is signed in, from a cookie for instance; None for nobody."""
+
+    def log_exception(self, typ, value, tb):
+        """Called for each exception that becomes an error page, or would have."""
+        if isinstance(value, HTTPError):
+            if value.log_message:
+                gen_log.warning("%d %s: %s", value.status_code, self._summary(), value)
+        elif isinstance(value, HTTPInputError):
+            gen_log.info("%d %s: %s", value.status, self._summary(), value)
+        else:
+            app_log.error("Uncaught exception %s\n%r", self._summary(), self.request,
+                          exc_info=(typ, value, tb))
+
+    def _summary(self):
+        request = self.request
+        return "%s %s (%s)" % (request.method, request.uri, request.remote_ip)
+
+    def _unsupported(self, *args, **kwargs):
+        raise HTTPError(405)
+
+    head = get = post = delete = patch = put = options = _unsupported
+
+    # The request
+
+    @property
+    def settings(self):
+        """The settings of the application."""
+        return self.application.settings
+
+    def get_argument(self, name, default=_REQUIRED, strip=True):
+        """The last value of a query or body argument, as text; `strip` takes off whitespace.
+
+        Without a default a missing one answers the request with 400.
+        """
+        return self._last(self.get_arguments(name, strip), name, default)
+
+    def get_query_argument(self, name, default=_REQUIRED, strip=True):
+        """As `get_argument`, from the query alone."""
+        return self._last(self.get_query_arguments(name, strip), name, default)
+
+    def get_body_argument(self, name, default=_REQUIRED, strip=True):
+        """As `get_argument`, from the body alone."""
+        return self._last(self.get_body_arguments(name, strip), name, default)
+
+    def get_arguments(self, name, strip=True):
+        """All values of a query or body argument, as text."""
+        return self._decode(self.request.arguments, name, strip)
+
+    def get_query_arguments(self, name, strip=True):
+        """All values of a query argument, as text."""
+        return self._decode(self.request.query_arguments, name, strip)
+
+    def get_body_arguments(self, name, strip=True):
+        """All values of a body argument, as text."""
+        return self._decode(self.request.body_arguments, name, strip)
+
+    def _last(self, values, name, default):
+        if values:
+            return values[-1]
+        if default is _REQUIRED:
+            raise MissingArgumentError(name)
+        return default
+
+    def _decode(self, arguments, name, strip):
+        values = []
+        for value in arguments.get(name, ()):
+            value = self.decode_argument(value, name)
+            # Control characters cannot be typed, and end up in logs and headers.
+            value = value.translate(_CONTROL_TO_SPACE)
+            values.append(value.strip() if strip else value)
+        return values
+
+    def decode_argument(self, value, name=None):
+        """The bytes of an argument as text. `name` is None for a part of the path.
+
+        To be overridden for other encodings than UTF-8. Bytes that are none raise
+        HTTPError(400).
+        """
+        try:
+            return to_unicode(value)
+        except UnicodeDecodeError:
+            raise HTTPError(400, "%s is not UTF-8: %r", name or "the path", value[:40])
+
+    @property
+    def current_user(self):
+        """What `get_current_user` answered when this was first asked."""
+        if not hasattr(self, "_current_user"):
+            self._current_user = self.get_current_user()
+        return self._current_user
+
+    @current_user.setter
+    def current_user(self, value):
+        self._current_user = value
+
+    def get_login_url(self):
+        """Where `authenticated` sends people: the setting login_url."""
+        self.require_setting("login_url", "@friendserve.web.authenticated")
+        return self.settings["login_url"]
+
+    def require_setting(self, name, feature="this feature"):
+        """Raise an exception with a clear text when a setting is missing."""
+        if not self.settings.get(name):
+            raise RuntimeError("You must define the %r setting in your application to use %s"
+                               % (name, feature))
+
+    def reverse_url(self, name, *args):
+        """The path of a named URL."""
+        return self.application.reverse_url(name, *args)
+
+    def pause_reading(self):
+        """Read no more of the body until `resume_reading`; for stream_request_body classes."""
+        self.request.connection.pause_reading()
+
+    def resume_reading(self):
+        """Go on reading the body."""
+        self.request.connection.resume_reading()
+
+    def detach(self):
+        """Take the stream over, with its unread bytes; this handler has no response then."""
+        self._finished = True
+        return self.request.connection.detach()
+
+    # Status and headers of the response
+
+    def clear(self):
+        """Forget all that was set and written so far."""
+        self._headers = HTTPHeaders.from_values({
+            "Server": _SERVER, "Content-Type": "text/html; charset=UTF-8", "Date": http_date()})
+        self._write_buffer = []
+        self._status_code = 200
+        self._reason = "OK"
+        self.set_default_headers()
+
+    def set_status(self, status_code, reason=None):
+        """Set the status; a reason phrase that could break a header line is not taken."""
+        self._status_code = status_code
+        if reason is None:
+            reason = REASONS.get(status_code, "Unknown")
+        else:
+            reason = to_unicode(reason)
+            if find_control(reason) or any(ord(char) > 255 for char in reason):
+                reason = "Unknown"
+            reason = native_str(reason) if max(reason or "a") < "\x80" else str("Unknown")
+        self._reason = reason
+
+    def get_status(self):
+        """The status that was set."""
+        return self._status_code
+
+    def set_header(self, name, value):
+        """Set a header: a string, a number, or a datetime (UTC).
+
+        Raises ValueError when it cannot be sent as one line.
+        """
+        self._headers[name] = self._header_value(name, value)
+
+    def add_header(self, name, value):
+        """Add one more line of a header."""
+        self._headers.add(name, self._header_value(name, value))
+
+    def clear_header(self, name):
+        """Undo `set_header` and `add_header`."""
+        if name in self._headers:
+            del self._headers[name]
+
+    def _header_value(self, name, value):
+        if isinstance(value, datetime.datetime):
+            value = format_timestamp(value)
+        return check_field(name, value)
+
+    # Cookies
+
+    @property
+    def cookies(self):
+        """The cookies of the request, by name, each with a `value`."""
+        return self.request.cookies
+
+    def get_cookie(self, name, default=None):
+        """The value of a cookie of the request."""
+        morsel = self.request.cookies.get(name)
+        return default if morsel is None else morsel.value
+
+    def set_cookie(self, name, value, domain=None, expires=None, path="/", expires_days=None,
+                   **kwargs):
+        """Set a cookie. `expires` is a datetime, a time tuple or a timestamp; `expires_days`
+        counts from now. `kwargs` are further attributes: max_age, secure, httponly,
+        samesite. Raises ValueError for what cannot stand in a cookie."""
+        if expires_days is not None and not expires:
+            expires = datetime.datetime.utcfromtimestamp(time.time()) + \
+                datetime.timedelta(days=expires_days)
+        cookie = format_set_cookie(native_str(name), native_str(value), domain=domain,
+                                   expires=expires, path=path, **kwargs)
+        if self._new_cookies is None:
+            self._new_cookies = {}
+        self._new_cookies[native_str(name)] = cookie
+
+    def clear_cookie(self, name, path="/", domain=None, **kwargs):
+        """Have the client delete a cookie; path, domain and the other attributes must be
+        those it was set with."""
+        kwargs.pop("max_age", None)
+        self.set_cookie(name, "", path=path, domain=domain,
+                        expires=datetime.datetime.utcfromtimestamp(0), **kwargs)
+
+    def clear_all_cookies(self, path="/", domain=None, **kwargs):
+        """`clear_cookie` for every cookie of the request."""
+        for name in self.request.cookies:
+            self.clear_cookie(name, path=path, domain=domain, **kwargs)
+
+    def set_secure_cookie(self, name, value, expires_days=30, version=None, **kwargs):
+        """Set a cookie that nobody can forge: signed with the setting cookie_secret, but not
+        encrypted. Read it with `get_secure_cookie`."""
+        self.set_cookie(name, self.create_signed_value(name, value, version=version),
+                        expires_days=expires_days, **kwargs)
+
+    def create_signed_value(self, name, value, version=None):
+        """A signed and timestamped string, as `set_secure_cookie` makes it."""
+        self.require_setting("cookie_secret", "secure cookies")
+        secret = self.settings["cookie_secret"]
+        return create_signed_value(
+            secret, name, value, version=version,
+            key_version=self.settings.get("key_version") if isinstance(secret, dict) else None)
+
+    def get_secure_cookie(self, name, value=None, max_age_days=31, min_version=None):
+        """The bytes of a signed cookie, or None when it is absent, forged or too old."""
+        self.require_setting("cookie_secret", "secure cookies")
+        if value is None:
+            value = self.get_cookie(name)
+        return decode_signed_value(self.settings["cookie_secret"], name, value,
+                                   max_age_days=max_age_days, min_version=min_version)
+
+    def get_secure_cookie_key_version(self, name, value=None):
+        """The version of the key that signed a cookie, or None."""
+        self.require_setting("cookie_secret", "secure cookies")
+        if value is None:
+            value = self.get_cookie(name)
+        return None if value is None else get_signature_key_version(value)
+
+    # Writing
+
+    def write(self, chunk):
+        """Add to the body: bytes, text (sent as UTF-8), or a dict (sent as JSON).
+
+        A list is refused: as JSON, old browsers let other sites read it.
+        """
+        if self._finished:
+            raise RuntimeError("write() after finish(): is this handler @asynchronous?")
+        if type(chunk) is not bytes:
+            if isinstance(chunk, dict):
+                self.set_header("Content-Type", "application/json; charset=UTF-8")
+                chunk = json_encode(chunk)
+            elif not isinstance(chunk, (bytes, six.text_type)):
+                raise TypeError("write() takes bytes, text or a dict, not %s%s" % (
+                    type(chunk).__name__, "; put a list into a dict, for security"
+                    if isinstance(chunk, list) else ""))
+            chunk = utf8(chunk)
+        self._write_buffer.append(chunk)
+
+    def flush(self, include_footers=False, callback=None):
+        """Send what was written so far; `callback()` is called when the client took it, and
+        never if it went away.
+
+        The first flush sends the headers too: none can be set after it.
+        """
+        chunk = b"".join(self._write_buffer)
+        self._write_buffer = []
+        connection = self.request.connection
+        try:
+            if not self._headers_written:
+                self._headers_written = True
+                chunk = self._transform_first(chunk, include_footers)
+                connection.write_headers(
+                    _StartLine(self._status_code, self._reason), self._complete_headers(),
+                    chunk, callback)
+            else:
+                for transform in self._transforms:
+                    chunk = transform.transform_chunk(chunk, include_footers)
+                if chunk or callback is not None:
+                    connection.write(chunk, callback)
+        except StreamClosedError:
+            # The client has gone; `on_connection_close` is what tells.
+            pass
+
+    def finish(self, chunk=None):
+        """Send what was written and end the response. Nothing may be written after it."""
+        if self._finished:
+            raise RuntimeError("finish() was called twice: is a method that is not "
+                               "@asynchronous finished by a callback?")
+        if chunk is not None:
+            self.write(chunk)
+        if not self._headers_written:
+            self._finish_whole()
+        else:
+            self.flush(include_footers=True)
+            self.request.connection.finish()
+        self._finished = True
+        self.application.log_request(self)
+        self.on_finish()
+
+    def _finish_whole(self):
+        """Most responses go out in one piece."""
+        buffer = self._write_buffer
+        body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+        if self._status_code == 200 and self.request.method in ("GET", "HEAD"):
+            self.set_etag_header()
+            if self.check_etag_header():
+                self.set_status(304)
+        if self._status_code == 304:
+            body = b""
+            for name in _BODY_HEADERS:
+                self.clear_header(name)
+        if self._transforms:
+            body = self._transform_first(body, True)
+        self._write_buffer = []
+        self._headers_written = True
+        try:
+            self.request.connection.respond(
+                self._status_code, self._reason, self._complete_headers(), body)
+        except StreamClosedError:
+            # The client has gone, and with it who could be told.
+            pass
+
+    def _transform_first(self, chunk, finishing):
+        for transform in self._transforms:
+            self._status_code, self._headers, chunk = transform.transform_first_chunk(
+                self._status_code, self._headers, chunk, finishing)
+        return chunk
+
+    def _complete_headers(self):
+        if self._new_cookies is not None:
+            for cookie in self._new_cookies.values():
+                self._headers.add("Set-Cookie", cookie)
+            self._new_cookies = None
+        return self._headers
+
+    def redirect(self, url, permanent=False, status=None):
+        """Send the client to `url`, absolute or relative, with 302, 301 (`permanent`) or
+        `status`, and finish."""
+        if self._headers_written:
+            raise RuntimeError("cannot redirect after the headers were sent")
+        self.set_status(status or (301 if permanent else 302))
+        # What is not ASCII goes as UTF-8, quoted; what is, stays as it was given.
+        self.set_header("Location", quote(utf8(url), safe=_ASCII))
+        self.finish()
+
+    # Errors
+
+    def send_error(self, status_code=500, **kwargs):
+        """Answer with an error page; when the headers are out already, close the connection.
+
+        `kwargs` go to `write_error`.
+        """
+        if self._headers_written:
+            gen_log.error("Cannot send status %d, the headers were sent already", status_code)
+            if not self._finished:
+                self._finished = True
+                self.request.connection.close()
+                self.application.log_request(self)
+                self.on_finish()
+            return
+        self.clear()
+        self._new_cookies = None
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        self.set_status(status_code, kwargs.get("reason", getattr(error, "reason", None)
+                                                if isinstance(error, HTTPError) else None))
+        try:
+            self.write_error(status_code, **kwargs)
+        except Exception:
+            app_log.error("Uncaught exception in write_error", exc_info=True)
+        if not self._finished:
+            self.finish()
+
+    def write_error(self, status_code, **kwargs):
+        """Write the error page; to be overridden. `kwargs` may have `exc_info`.
+
+        A traceback is shown only with the setting serve_traceback (which debug sets).
+        """
+        if hasattr(self, "get_error_html"):
+            # The hook of 2009 returns the page.
+            page = self.get_error_html(status_code, **kwargs)
+            if not self._finished:
+                self.finish(page)
+        elif "exc_info" in kwargs and self.settings.get("serve_traceback"):
+            self.set_header("Content-Type", "text/plain; charset=UTF-8")
+            self.finish("".join(traceback.format_exception(*kwargs["exc_info"])))
+        else:
+            title = "%d: %s" % (status_code, xhtml_escape(self._reason))
+            self.finish("<html><head><title>%s</title></head><body>%s</body></html>"
+                        % (title, title))
+
+    def _handle_exception(self, typ, value, tb):
+        """Turn an exception into an error page; True, for it goes no further."""
+        if isinstance(value, Finish):
+            if not self._finished:
+                self.finish()
+            return True
+        try:
+            self.log_exception(typ, value, tb)
+        except Exception:
+            app_log.error("Uncaught exception in log_exception", exc_info=True)
+        if self._finished:
+            # It was answered already; the log is all that is left.
+            return True
+        if isinstance(value, HTTPError):
+            status = value.status_code
+        else:
+            status = value.status if isinstance(value, HTTPInputError) else 500
+        try:
+            self.send_error(status, exc_info=(typ, value, tb))
+        except Exception:
+            app_log.error("Uncaught exception in send_error", exc_info=True)
+            self._finished = True
+            self.request.connection.close()
+        return True
+
+    def async_callback(self, callback, *args, **kwargs):
+        """A function that calls `callback` and answers what it raises with an error page.
+
+        Callbacks that an `asynchronous` method starts are cared for without it; this is for
+        those that are passed to code that knows nothing of the loop.
+        """
+        if callback is None:
+            return None
+
+        def call(*more, **more_kwargs):
+            try:
+                return callback(*(args + more), **dict(kwargs, **more_kwargs))
+            except Exception:
+                self._handle_exception(*sys.exc_info())
+        return call
+
+    # ETag
+
+    def compute_etag(self):
+        """The ETag of what was written, or None for none; to be overridden."""
+        digest = hashlib.sha1()
+        for chunk in self._write_buffer:
+            digest.update(chunk)
+        return '"%s"' % digest.hexdigest()
+
+    def set_etag_header(self):
+        """Set the Etag header from `compute_etag`, unless it is set already."""
+        if "Etag" not in self._headers._values:
+            etag = self.compute_etag()
+            if etag is not None:
+                self.set_header("Etag", etag)
+
+    def check_etag_header(self):
+        """Whether the client has this very response already (If-None-Match, RFC 9110 13.1.2):
+        weak comparison of the Etag header."""
+        if "If-None-Match" not in self.request.headers._values:
+            return False
+        etag = self._headers.get("Etag")
+        if not etag:
+            return False
+        known = self.request.headers["If-None-Match"]
+        etag = etag[2:] if etag.startswith("W/") else etag
+        return known.strip() == "*" or any(
+            tag.strip() in (etag, "W/" + etag) for tag in known.split(","))
+
+    # XSRF
+
+    @property
+    def xsrf_token(self):
+        """The token that forms and scripts send back; the cookie is set when there was none.
+
+        It looks different in each response, for a compressed page whose secret never changes
+        can be guessed byte by byte (the BREACH attack); all forms of it are accepted.
+        """
+        if not hasattr(self, "_xsrf_token"):
+            version, token, timestamp = self._get_raw_xsrf_token()
+            output_version = self.settings.get("xsrf_cookie_version", 2)
+            if output_version == 1:
+                self._xsrf_token = native_str(binascii.b2a_hex(token))
+            elif output_version == 2:
+                mask = os.urandom(4)
+                self._xsrf_token = "|".join([
+                    "2", native_str(binascii.b2a_hex(mask)),
+                    native_str(binascii.b2a_hex(_mask(mask, token))), str(int(timestamp))])
+            else:
+                raise ValueError("xsrf_cookie_version must be 1 or 2, not %r" % output_version)
+            if version is None:
+                if self.current_user and "expires_days" not in self._xsrf_cookie_kwargs():
+                    # A form left open for days shall still be accepted.
+                    self.set_cookie(self._xsrf_cookie_name(), self._xsrf_token,
+                                    expires_days=30, **self._xsrf_cookie_kwargs())
+                else:
+                    self.set_cookie(self._xsrf_cookie_name(), self._xsrf_token,
+                                    **self._xsrf_cookie_kwargs())
+        return self._xsrf_token
+
+    def _xsrf_cookie_name(self):
+        return self.settings.get("xsrf_cookie_name", "_xsrf")
+
+    def _xsrf_cookie_kwargs(self):
+        return self.settings.get("xsrf_cookie_kwargs", {})
+
+    def _get_raw_xsrf_token(self):
+        """(version of the cookie or None for a new token, token, timestamp)."""
+        if not hasattr(self, "_raw_xsrf_token"):
+            raw = _decode_xsrf_token(self.get_cookie(self._xsrf_cookie_name()))
+            self._raw_xsrf_token = raw or (None, os.urandom(16), time.time())
+        return self._raw_xsrf_token
+
+    def check_xsrf_cookie(self):
+        """Answer with 403 unless the request brings the token of its cookie, as the argument
+        or header; nothing else, such as X-Requested-With, takes its place."""
+        token = (self.get_argument("_xsrf", None)
+                 or self.request.headers.get("X-Xsrftoken")
+                 or self.request.headers.get("X-Csrftoken"))
+        if not token:
+            raise HTTPError(403, "'_xsrf' argument missing from %s", self.request.method)
+        sent = _decode_xsrf_token(token)
+        version, expected, _ = self._get_raw_xsrf_token()
+        if sent is None or version is None or not hmac.compare_digest(sent[1], expected):
+            raise HTTPError(403, "XSRF cookie does not match %s argument", self.request.method)
+
+    def xsrf_form_html(self):
+        """The hidden field that belongs into every form that posts."""
+        return '<input type="hidden" name="_xsrf" value="%s"/>' % xhtml_escape(self.xsrf_token)
+
+    # Templates
+
+    def render(self, template_name, **kwargs):
+        """Render a template as the response, and finish."""
+        self.finish(self.render_string(template_name, **kwargs))
+
+    def render_string(self, template_name, **kwargs):
+        """Render a template to bytes. Its variables are `kwargs` and those of
+        `get_template_namespace`."""
+        path = self.get_template_path() or os.path.dirname(os.path.abspath(
+            sys.modules[type(self).__module__].__file__))
+        loader = self.application.get_template_loader(path, self)
+        namespace = self.get_template_namespace()
+        namespace.update(kwargs)
+        return loader.load(template_name).generate(**namespace)
+
+    def get_template_path(self):
+        """The folder of the templates; by default the setting template_path, and where there
+        is none the folder of the handler's module."""
+        return self.settings.get("template_path")
+
+    def create_template_loader(self, template_path):
+        """A loader for a folder; called once for each."""
+        if "template_loader" in self.settings:
+            return self.settings["template_loader"]
+        options = dict((name, self.settings[setting]) for name, setting in
+                       [("autoescape", "autoescape"), ("whitespace", "template_whitespace")]
+                       if setting in self.settings)
+        return Loader(template_path, **options)
+
+    def get_template_namespace(self):
+        """The variables of every template."""
+        return dict(self.ui, handler=self, request=self.request,
+                    current_user=self.current_user, static_url=self.static_url,
+                    xsrf_form_html=self.xsrf_form_html, reverse_url=self.reverse_url)
+
+    @property
+    def ui(self):
+        """The UI methods of the application, and its UI modules under "modules"."""
+        if not hasattr(self, "_ui"):
+            self._ui = ObjectDict(
+                (name, functools.partial(method, self))
+                for name, method in self.application.ui_methods.items())
+            self._ui["modules"] = bind_modules(self)
+        return self._ui
+
+    def static_url(self, path, include_host=None, **kwargs):
+        """The URL of a static file, with a version in it that changes with its content.
+
+        `include_host` makes it absolute; its default is the handler's attribute of that name.
+        """
+        self.require_setting("static_path", "static_url")
+        handler_class = self.settings.get("static_handler_class") or \
+            self.application.static_handler_class
+        if include_host is None:
+            include_host = getattr(self, "include_host", False)
+        base = self.request.protocol + "://" + self.request.host if include_host else ""
+        return base + handler_class.make_static_url(self.settings, path, **kwargs)
+
+    # What the application calls
+
+    def _execute(self, transforms, args, kwargs):
+        """Answer the request."""
+        if self._begin(transforms, args, kwargs):
+            self._run_method()
+
+    def _begin(self, transforms, args, kwargs):
+        """All that comes before the method; whether the method is to be called."""
+        if transforms:
+            self._transforms = transforms
+        try:
+            method = self.request.method
+            if method not in self.SUPPORTED_METHODS:
+                raise HTTPError(405)
+            if args:
+                self.path_args = [self._decode_path(arg) for arg in args]
+            if kwargs:
+                self.path_kwargs = dict((name, self._decode_path(arg))
+                                        for name, arg in kwargs.items())
+            if method not in _SAFE_METHODS and self.application.settings.get("xsrf_cookies"):
+                self.check_xsrf_cookie()
+            self.prepare()
+        except Exception:
+            self._handle_exception(*sys.exc_info())
+        return not self._finished
+
+    def _run_method(self):
+        try:
+            getattr(self, self.request.method.lower())(*self.path_args, **self.path_kwargs)
+            if not self._finished:
+                if self._auto_finish:
+                    self.finish()
+                else:
+                    self._wait()
+        except Exception:
+            self._handle_exception(*sys.exc_info())
+
+    def _wait(self):
+        """The response comes later: have the connection tell what happens until then."""
+        cls, connection = type(self), self.request.connection
+        if cls.on_connection_close != RequestHandler.on_connection_close:
+            connection.set_close_callback(self.on_connection_close)
+        if cls.on_server_stop != RequestHandler.on_server_stop:
+            connection.set_stop_callback(self.on_server_stop)
+
+    def _decode_path(self, arg):
+        return None if arg is None else self.decode_argument(arg)
+
+
+class _StartLine(object):
+    __slots__ = ("code", "reason")
+
+    def __init__(self, code, reason):
+        self.code = code
+        self.reason = reason
+
+
+#: What stays as it is in a URL given to `redirect`.
+_ASCII = "".join(chr(code) for code in range(128))
+
+_CONTROL_TO_SPACE = dict((code, u" ") for code in range(32) if code not in (9, 10, 13))
+
+
+def _mask(mask, data):
+    """XOR of bytes with a repeated mask."""
+    mask, data = bytearray(mask), bytearray(data)
+    return bytes(bytearray([byte ^ mask[i % len(mask)] for i, byte in enumerate(data)]))
+
+
+def _decode_xsrf_token(text):
+    """(version, token, timestamp) of an XSRF cookie or argument, None when it is none."""
+    if not text:
+        return None
+    try:
+        parts = utf8(text).split(b"|")
+        if len(parts) == 4 and parts[0] == b"2":
+            mask = binascii.a2b_hex(parts[1])
+            token = _mask(mask, binascii.a2b_hex(parts[2]))
+            return (2, token, int(parts[3][:12])) if token and len(mask) == 4 else None
+        token = binascii.a2b_hex(parts[0]) if len(parts) == 1 else b""
+        return (1, token, time.time()) if len(token) == 16 else None
+    except (TypeError, ValueError, binascii.Error, UnicodeError):
+        return None
+
+
+# Decorators
+
+def asynchronous(method):
+    """For a method that starts something and returns: the response is finished by `finish`.
+
+    What its callbacks raise is answered with an error page, as if the method had raised it.
+    """
+    @functools.wraps(method)
+    def wrapper(self, *args, **kwargs):
+        self._auto_finish = False
+        with ExceptionStackContext(self._handle_exception):
+            return method(self, *args, **kwargs)
+    return wrapper
+
+
+def stream_request_body(cls):
+    """For a handler class that takes the body piece by piece in `data_received`.
+
+    `prepare` is called when the headers are in, and the method after the last piece.
+    """
+    cls._streams_body = True
+    return cls
+
+
+def authenticated(method):
+    """For a method that needs `current_user`: without one, GET and HEAD are redirected to
+    the login URL, with the page that was asked for in the argument "next", and the others
+    are refused with 403."""
+    @functools.wraps(method)
+    def wrapper(self, *args, **kwargs):
+        if not self.current_user:
+            if self.request.method not in ("GET", "HEAD"):
+                raise HTTPError(403)
+            url = self.get_login_url()
+            if "?" not in url:
+                # A login page on another host needs to know where to come back to.
+                next_url = self.request.full_url() if urlsplit(url).scheme else self.request.uri
+                url += "?" + urlencode({"next": next_url})
+            self.redirect(url)
+            return None
+        return method(self, *args, **kwargs)
+    return wrapper
+
+
+def _redirect_path(self, path):
+    # "//evil.example" and "/\evil.example" would lead to another host.
+    path = "/" + path.lstrip("/\\")
+    query = self.request.query
+    self.redirect(path + "?" + query if query else path, permanent=True)
+
+
+def removeslash(method):
+    """For a method whose path ends without a slash: GET and HEAD with one are redirected,
+    others refused with 404. "/" itself is served."""
+    @functools.wraps(method)
+    def wrapper(self, *args, **kwargs):
+        path = self.request.path
+        if path.endswith("/") and path.rstrip("/"):
+            if self.request.method not in ("GET", "HEAD"):
+                raise HTTPError(404)
+            return _redirect_path(self, path.rstrip("/"))
+        return method(self, *args, **kwargs)
+    return wrapper
+
+
+def addslash(method):
+    """For a method whose path ends with a slash: GET and HEAD without one are redirected,
+    others refused with 404."""
+    @functools.wraps(method)
+    def wrapper(self, *args, **kwargs):
+        path = self.request.path
+        if not path.endswith("/"):
+            if self.request.method not in ("GET", "HEAD"):
+                raise HTTPError(404)
+            return _redirect_path(self, path + "/")
+        return method(self, *args, **kwargs)
+    return wrapper
+

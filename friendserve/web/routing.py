@@ -1,0 +1,112 @@
+"""From a path to a handler, and back."""
+from __future__ import absolute_import, division, print_function
+
+import re
+
+import six
+
+from friendserve.escape import url_escape, url_unescape, utf8
+from friendserve.util import import_object, re_unescape
+
+
+class URLSpec(object):
+    """A pattern of paths and the handler that answers them.
+
+    `pattern` is a regular expression for the whole path. Its groups are the arguments of the
+    handler's methods: by name if they have names, else by position. `handler` is a class, or
+    its dotted name, imported here. `kwargs` go to the handler's `initialize`. `name` is for
+    `reverse_url`.
+    """
+    def __init__(self, pattern, handler, kwargs=None, name=None):
+        if not pattern.endswith("$"):
+            pattern += "$"
+        self.regex = re.compile(pattern)
+        named = len(self.regex.groupindex)
+        if named and named != self.regex.groups:
+            raise ValueError("the groups of %r must all have names, or none" % pattern)
+        if isinstance(handler, six.string_types):
+            handler = import_object(handler)
+        self.handler_class = self.target = handler
+        self.kwargs = kwargs or {}
+        self.name = name
+        self._pieces = None
+
+    def __repr__(self):
+        return "URLSpec(%r, %s, kwargs=%r, name=%r)" % (
+            self.regex.pattern, getattr(self.handler_class, "__name__", self.handler_class),
+            self.kwargs, self.name)
+
+    def match(self, path):
+        """(args, kwargs) for the handler's methods, as unquoted bytes; None when `path` is
+        not of this pattern."""
+        match = self.regex.match(path)
+        if match is None:
+            return None
+        if self.regex.groupindex:
+            return (), dict((str(name), _unquote(value))
+                            for name, value in match.groupdict().items())
+        return [_unquote(value) for value in match.groups()], {}
+
+    def reverse(self, *args):
+        """The path that this pattern matches with `args` in place of its groups.
+
+        Raises ValueError for a pattern that has more to it than text and groups, and for the
+        wrong number of arguments.
+        """
+        if self._pieces is None:
+            self._pieces = _split_pattern(self.regex)
+        if len(args) != len(self._pieces) - 1:
+            raise ValueError("%r takes %d arguments, not %d" % (
+                self.regex.pattern, len(self._pieces) - 1, len(args)))
+        path = self._pieces[0]
+        for arg, text in zip(args, self._pieces[1:]):
+            if not isinstance(arg, (six.text_type, bytes)):
+                arg = str(arg)
+            path += url_escape(utf8(arg), plus=False) + text
+        return path
+
+
+def _unquote(value):
+    # An optional group that took no part stays None.
+    return None if value is None else url_unescape(value, encoding=None, plus=False)
+
+
+def _split_pattern(regex):
+    """The literal text before, between and after the groups of a pattern."""
+    pattern = regex.pattern[:-1]
+    if pattern.startswith("^"):
+        pattern = pattern[1:]
+    pieces = []
+    position = 0
+    for start, end in _groups(pattern):
+        pieces.append(pattern[position:start])
+        position = end
+    pieces.append(pattern[position:])
+    if len(pieces) != regex.groups + 1 or any(
+            set(re.sub(r"\\.", "", piece)) & set("*+?[]{}|^$") for piece in pieces):
+        raise ValueError("%r cannot be reversed: it must be text and simple groups"
+                         % regex.pattern)
+    return [re_unescape(piece) for piece in pieces]
+
+
+def _groups(pattern):
+    """(start, end) of each outermost parenthesis."""
+    depth = start = position = 0
+    in_class = False
+    while position < len(pattern):
+        char = pattern[position]
+        if char == "\\":
+            position += 1
+        elif in_class:
+            in_class = char != "]"
+        elif char == "[":
+            in_class = True
+        elif char == "(":
+            if not depth:
+                start = position
+            depth += 1
+        elif char == ")":
+            depth -= 1
+            if not depth:
+                yield start, position + 1
+        position += 1

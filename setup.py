@@ -1,0 +1,76 @@
+"""Installs friendserve: `python -m pip install .`"""
+from __future__ import absolute_import, division, print_function
+
+import io
+import os
+import re
+
+from setuptools import find_packages, setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def read(*path):
+    """The text of a file of this project, named from its root."""
+    with io.open(os.path.join(HERE, *path), encoding="utf-8") as source:
+        return source.read()
+
+
+def read_version():
+    """The version, taken from the source: to import it could need what is not yet installed."""
+    match = re.search(r'^version = "([0-9][0-9a-z.]*)"$', read("friendserve", "__init__.py"), re.M)
+    if match is None:
+        raise ValueError('friendserve/__init__.py must hold a line such as: version = "1.2.3"')
+    return match.group(1)
+
+
+# Tests need more than a bare Python: property tests and the browser need Python 3.
+TEST_REQUIRES = [
+    "pytest",
+    'futures; python_version < "3"',
+    'hypothesis; python_version >= "3.6"',
+    'selenium; python_version >= "3.9"',
+]
+
+setup(
+    name="friendserve",
+    version=read_version(),
+    description="A callback-style reactor framework: one loop, streams, an HTTP server and a web "
+                "framework in pure Python",
+    long_description=read("README.rst"),
+    long_description_content_type="text/x-rst",
+    author="The friendserve authors",
+    license="Apache-2.0",
+    packages=find_packages(include=["friendserve", "friendserve.*"]),
+    include_package_data=True,
+    zip_safe=False,
+    python_requires=">=2.7, !=3.0.*, !=3.1.*, !=3.2.*, !=3.3.*, !=3.4.*, !=3.5.*",
+    install_requires=["six"],
+    extras_require={
+        "curl": ["pycurl"],
+        "test": TEST_REQUIRES,
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Environment :: Web Environment",
+        "Intended Audience :: Developers",
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: POSIX",
+        "Operating System :: MacOS",
+        "Operating System :: Microsoft :: Windows",
+        "Programming Language :: Python :: 2.7",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.6",
+        "Programming Language :: Python :: 3.7",
+        "Programming Language :: Python :: 3.8",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: Implementation :: CPython",
+        "Topic :: Internet :: WWW/HTTP :: HTTP Servers",
+        "Topic :: Internet :: WWW/HTTP :: WSGI",
+        "Topic :: Software Development :: Libraries :: Application Frameworks",
+    ],
+)

@@ -1,0 +1,261 @@
+# coding: utf-8
+"""The chat demo in Chromium, driven through chromedriver."""
+from __future__ import absolute_import, division, print_function
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import pytest
+
+from tests.chat_server import CHAT, ROOT, TIMEOUT, ChatServer
+
+try:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+except ImportError:
+    webdriver = None
+
+find_program = getattr(shutil, "which", lambda name: None)  # version: py2
+CHROMIUM = find_program("chromium")
+DRIVER = find_program("chromedriver")
+
+pytestmark = pytest.mark.skipif(
+    webdriver is None or CHROMIUM is None or DRIVER is None,
+    reason="needs selenium, and chromium and chromedriver on the PATH")
+
+OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+           "--disable-background-networking", "--disable-component-update", "--disable-sync",
+           "--disable-dev-shm-usage")
+
+PHONE = (390, 844)
+DESKTOP = (1280, 800)
+
+
+class Window(object):
+    """A browser of its own with an empty profile, and what a person does in it."""
+
+    def __init__(self, size):
+        self.profile = tempfile.mkdtemp()
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for option in OPTIONS + ("--user-data-dir=" + self.profile,
+                                 "--window-size=%d,%d" % size):
+            options.add_argument(option)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+        self.driver.set_page_load_timeout(TIMEOUT)
+
+    def quit(self):
+        self.driver.quit()
+        shutil.rmtree(self.profile, ignore_errors=True)
+
+    def find(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector):
+        element, = self.find(selector)
+        return element
+
+    def wait(self, condition, what):
+        WebDriverWait(self.driver, TIMEOUT, poll_frequency=0.02).until(
+            lambda _: condition(), "in %d seconds not: %s" % (TIMEOUT, what))
+
+    def enter(self, url, name):
+        """Signs in by the keyboard alone: the field has the focus."""
+        self.driver.get(url)
+        self.driver.switch_to.active_element.send_keys(name + Keys.ENTER)
+        self.wait(lambda: self.find("#composer"), "in the room")
+
+    def type(self, text):
+        """Writes where the focus is."""
+        self.driver.switch_to.active_element.send_keys(text)
+
+    def texts(self):
+        """The text of each message that the server has confirmed."""
+        return self.driver.execute_script(
+            "return Array.from(document.querySelectorAll('.message:not(.pending) .text'),"
+            " (text) => text.textContent)")
+
+    def wait_for_texts(self, *texts):
+        self.wait(lambda: self.texts() == list(texts), "messages are %r" % (texts,))
+
+    def state(self):
+        return self.one("#state").text
+
+    def complaints(self):
+        """What the browser's console says: errors of scripts, breaches of the page's policy."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+class Demo(object):
+    """The demo as people start it, in a process of its own."""
+
+    def __init__(self, port=0):
+        environment = dict(os.environ, PYTHONPATH=ROOT, CHAT_COOKIE_SECRET="of the tests")
+        self.process = subprocess.Popen(
+            [sys.executable, CHAT, "--port", str(port)], env=environment, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL)
+        line = self.process.stdout.readline().decode("utf-8")
+        self.url = re.search("http://127.0.0.1:[0-9]+/", line).group()
+        self.port = int(self.url.split(":")[2].strip("/"))
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+
+
+class ChatBrowserTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.phone = Window(PHONE)
+        try:
+            cls.desktop = Window(DESKTOP)
+        except Exception:
+            cls.phone.quit()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.phone.quit()
+        cls.desktop.quit()
+
+    def setUp(self):
+        # Cookies do not know ports: they would be sent to the next test's server too.
+        for window in (self.phone, self.desktop):
+            window.driver.get("about:blank")
+            window.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+            window.complaints()
+
+    def start_demo(self, port=0):
+        demo = Demo(port)
+        self.addCleanup(demo.stop)
+        return demo
+
+    def enter_both(self, url):
+        self.phone.enter(url, "Ada")
+        self.desktop.enter(url, "Grace")
+
+    def test_messages_cross_both_ways(self):
+        self.enter_both(self.start_demo().url)
+        self.phone.type("Hello from the phone" + Keys.ENTER)
+        self.desktop.wait_for_texts("Hello from the phone")
+        self.desktop.type("two" + Keys.SHIFT + Keys.ENTER + Keys.SHIFT + "lines" + Keys.ENTER)
+        for window in (self.phone, self.desktop):
+            window.wait_for_texts("Hello from the phone", "two\nlines")
+            self.assertEqual("Connected", window.state())
+            self.assertEqual([], window.complaints())
+        self.assertEqual("two\nlines", self.desktop.one(".own .text").text)
+        self.assertEqual("Hello from the phone", self.phone.one(".own .text").text)
+        self.assertEqual(["Grace"], [name.text for name in self.phone.find(
+            ".message:not(.own) .name")])
+        self.assertEqual("", self.phone.one("#text").get_property("value"))
+
+    def test_nothing_is_wider_than_the_window(self):
+        self.enter_both(self.start_demo().url)
+        self.phone.type("w" * 300 + Keys.ENTER)
+        for window in (self.phone, self.desktop):
+            window.wait_for_texts("w" * 300)
+            for element in ("document.documentElement", "document.getElementById('log')"):
+                self.assertEqual([0, 0], window.driver.execute_script(
+                    "const e = %s; e.scrollLeft = 100;"
+                    "return [e.scrollLeft, Math.max(0, e.scrollWidth - e.clientWidth)]" % element))
+
+    def test_reload_keeps_history_and_draft(self):
+        self.enter_both(self.start_demo().url)
+        self.phone.type("first" + Keys.ENTER)
+        self.desktop.wait_for_texts("first")
+        self.desktop.type("not yet sent")
+        self.desktop.driver.refresh()
+        self.desktop.wait_for_texts("first")
+        self.assertEqual("not yet sent", self.desktop.one("#text").get_property("value"))
+        self.phone.type("second" + Keys.ENTER)
+        self.desktop.wait_for_texts("first", "second")
+        self.phone.wait_for_texts("first", "second")
+
+    def test_markup_is_text_and_addresses_are_links(self):
+        self.enter_both(self.start_demo().url)
+        text = "<img src=x onerror=alert(1)> see http://example.org/a?b=1."
+        self.phone.type(text + Keys.ENTER)
+        for _ in range(2):
+            self.desktop.wait_for_texts(text)
+            self.assertEqual([], self.desktop.find(".message img"))
+            self.assertEqual("http://example.org/a?b=1",
+                             self.desktop.one(".message a").get_attribute("href"))
+            self.desktop.driver.refresh()
+        self.assertEqual([], self.desktop.complaints())
+
+    def test_nothing_is_lost_or_doubled_when_the_server_restarts(self):
+        demo = self.start_demo()
+        self.enter_both(demo.url)
+        self.phone.type("before" + Keys.ENTER)
+        self.desktop.wait_for_texts("before")
+        demo.stop()
+        for window in (self.phone, self.desktop):
+            window.wait(lambda: window.state() == "Reconnecting…", "seen that the server is away")
+        self.phone.type("while away 1" + Keys.ENTER)
+        self.phone.type("while away 2" + Keys.ENTER)
+        self.assertEqual(2, len(self.phone.find(".message.pending")))
+        self.start_demo(demo.port)
+        for window in (self.phone, self.desktop):
+            # The tab that comes to the front does not wait for the end of its pause.
+            window.driver.execute_script("dispatchEvent(new Event('online'))")
+            window.wait_for_texts("before", "while away 1", "while away 2")
+            window.wait(lambda: window.state() == "Connected", "connected again")
+            self.assertEqual([], window.find(".pending"))
+
+    def test_what_waits_in_the_outbox_survives_a_new_sign_in(self):
+        demo = self.start_demo()
+        self.phone.enter(demo.url, "Ada")
+        demo.stop()
+        self.phone.wait(lambda: self.phone.state() == "Reconnecting…", "seen that the server is away")
+        self.phone.type("kept" + Keys.ENTER)
+        self.start_demo(demo.port)
+        self.phone.driver.delete_cookie("name")
+        self.phone.driver.execute_script("dispatchEvent(new Event('online'))")
+        self.phone.wait(lambda: self.phone.find("#name"), "asked for a name")
+        self.phone.type("Ada" + Keys.ENTER)
+        self.phone.wait(lambda: self.phone.find("#composer"), "in the room")
+        self.phone.wait_for_texts("kept")
+
+    def test_old_messages_stay_in_sight_while_one_reads_them(self):
+        self.enter_both(self.start_demo().url)
+        lines = ["line %d" % number for number in range(30)]
+        for line in lines:
+            self.desktop.type(line + Keys.ENTER)
+        self.phone.wait_for_texts(*lines)
+        end = "const l = document.getElementById('log'); return l.scrollHeight - l.scrollTop - " \
+              "l.clientHeight < 2"
+        self.phone.wait(lambda: self.phone.driver.execute_script(end), "scrolled to the end")
+        self.phone.driver.execute_script("document.getElementById('log').scrollTop = 0")
+        self.phone.wait(lambda: not self.phone.driver.execute_script(end), "scrolled to the top")
+        self.desktop.type("newest" + Keys.ENTER)
+        self.phone.wait(lambda: self.phone.one("#latest").is_displayed(), "told of a new message")
+        self.assertFalse(self.phone.driver.execute_script(end))
+        self.phone.one("#latest").click()
+        self.phone.wait(lambda: self.phone.driver.execute_script(end), "scrolled to the end")
+        self.assertFalse(self.phone.one("#latest").is_displayed())
+
+    def test_b173_vanished_window_is_forgotten(self):
+        server = ChatServer()
+        self.addCleanup(server.stop)
+        self.enter_both(server.url)
+        server.wait_for_waiters(2)
+        self.phone.driver.get("about:blank")
+        server.wait_for_waiters(1)
+        self.desktop.type("alone" + Keys.ENTER)
+        self.desktop.wait_for_texts("alone")
+        server.wait_for_waiters(1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,81 @@
+"""The chat demo for tests: its module, and a server of it in a thread of this process."""
+from __future__ import absolute_import, division, print_function
+
+import os
+import threading
+import types
+
+import six
+from six.moves import queue
+
+from friendserve.httpserver import HTTPServer
+from friendserve.ioloop import IOLoop
+from friendserve.netutil import bind_sockets
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CHAT = os.path.join(ROOT, "demos", "chat", "chatdemo.py")
+
+#: Seconds in which whatever a test waits for must have happened.
+TIMEOUT = 20
+
+
+def load_demo(path=CHAT):
+    """A fresh module made of a demo, which no test shares with another."""
+    module = types.ModuleType("chatdemo")
+    module.__file__ = path
+    with open(path, "rb") as source:
+        six.exec_(compile(source.read(), path, "exec", 0, True), module.__dict__)
+    return module
+
+
+class ChatServer(object):
+    """A room of its own, served on a free port of 127.0.0.1 by a loop in a thread."""
+
+    def __init__(self):
+        self.demo = load_demo()
+        self.sockets = bind_sockets(0, "127.0.0.1")
+        self.port = self.sockets[0].getsockname()[1]
+        self.url = "http://127.0.0.1:%d" % self.port
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        if not self._ready.wait(TIMEOUT):
+            raise RuntimeError("the server did not start in %d seconds" % TIMEOUT)
+
+    def _run(self):
+        self.loop = IOLoop()
+        self.loop.make_current()
+        self.application = self.demo.ChatApplication("a secret of the tests only")
+        server = HTTPServer(self.application)
+        server.add_sockets(self.sockets)
+        self.loop.add_callback(self._ready.set)
+        self.loop.start()
+        server.stop()
+        self.loop.close(all_fds=True)
+
+    def call(self, function):
+        """What `function()` returns when the loop calls it."""
+        answer = queue.Queue()
+        self.loop.add_callback(lambda: answer.put(function()))
+        return answer.get(timeout=TIMEOUT)
+
+    def wait_for_waiters(self, count):
+        """Returns once so many requests are parked in the room."""
+        arrived = threading.Event()
+
+        def look():
+            if len(self.application.room.waiters) == count:
+                arrived.set()
+            elif not given_up.is_set():
+                self.loop.call_later(0.005, look)
+
+        given_up = threading.Event()
+        self.loop.add_callback(look)
+        if not arrived.wait(TIMEOUT):
+            given_up.set()
+            raise AssertionError("%d requests wait in the room, not %d" % (
+                len(self.application.room.waiters), count))
+
+    def stop(self):
+        self.loop.add_callback(self.loop.stop)
+        self._thread.join(TIMEOUT)

@@ -1,0 +1,556 @@
+"""The contract of pollers, held by every poller this system has, and by the fakes."""
+
+from __future__ import absolute_import, division, print_function
+
+import errno
+import fcntl
+import importlib
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import unittest
+
+from friendserve.platform.auto import available_pollers, make_poller
+from friendserve.platform.interface import ERROR, NONE, READ, WRITE, monotonic_time
+from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakeKevent, FakeKqueue, FakePoller
+
+PATIENCE = 5.0  # seconds until something that must happen counts as missing
+KQUEUE_MODULE = "friendserve.platform.kqueue"
+
+
+def import_fake_kqueue():
+    """platform/kqueue.py as a BSD would load it, over FakeKqueue, and not left in sys.modules."""
+    names = dict(KQUEUE_CONSTANTS, kqueue=FakeKqueue, kevent=FakeKevent)
+    for name, value in names.items():
+        setattr(select, name, value)
+    try:
+        return importlib.import_module(KQUEUE_MODULE)
+    finally:
+        sys.modules.pop(KQUEUE_MODULE, None)
+        for name in names:
+            delattr(select, name)
+
+
+class RegistrationContract(object):
+    """What holds for any numbers, be they open files or not (then FakePoller)."""
+
+    def make(self):
+        raise NotImplementedError
+
+    def setUp(self):
+        self.files = []
+        self.poller = self.make()
+
+    def tearDown(self):
+        self.poller.close()
+        for f in self.files:
+            if isinstance(f, int):
+                try:
+                    os.close(f)
+                except OSError:
+                    pass  # the test closed it
+            else:
+                f.close()
+
+    def pipe(self):
+        fds = os.pipe()
+        self.files.extend(fds)
+        return fds
+
+    def test_b009_registering_twice_raises(self):
+        reader, _ = self.pipe()
+        self.poller.register(reader, READ)
+        with self.assertRaises(ValueError) as caught:
+            self.poller.register(reader, WRITE)
+        self.assertIn("fd %d is already registered" % reader, str(caught.exception))
+        self.poller.unregister(reader)
+        self.poller.register(reader, READ)
+
+    def test_unknown_fds_raise(self):
+        reader, _ = self.pipe()
+        self.assertRaises(KeyError, self.poller.modify, reader, READ)
+        self.assertRaises(KeyError, self.poller.unregister, reader)
+        self.poller.register(reader, READ)
+        self.poller.unregister(reader)
+        self.assertRaises(KeyError, self.poller.modify, reader, READ)
+        self.assertRaises(KeyError, self.poller.unregister, reader)
+
+    def test_unknown_events_raise_and_change_nothing(self):
+        reader, _ = self.pipe()
+        self.assertRaises(ValueError, self.poller.register, reader, READ | 0x2)
+        self.assertRaises(KeyError, self.poller.unregister, reader)
+        self.poller.register(reader, READ)
+        self.assertRaises(ValueError, self.poller.modify, reader, 0x2000)
+        self.poller.unregister(reader)
+
+    def test_empty_after_zero_seconds(self):
+        reader, _ = self.pipe()
+        self.poller.register(reader, READ)
+        self.assertEqual(self.poller.poll(0), [])
+        self.assertEqual(self.poller.poll(-1.0), [])
+
+    def test_close_twice(self):
+        self.poller.close()
+        self.poller.close()
+
+
+class PollerContract(RegistrationContract):
+    """All of the contract, on real files."""
+
+    #: Whether failures and hang-ups are reported to who asked for NONE or ERROR alone.
+    volunteers = True
+    has_fileno = True
+    #: Whether a pipe without reader is ERROR; if not, it is WRITE as for any write that fails.
+    tells_broken_pipes = True
+
+    def sockets(self):
+        """A connected pair of TCP sockets."""
+        listener = self.listener()
+        client = self.socket()
+        client.connect(listener.getsockname())
+        server, _ = listener.accept()
+        self.files.append(server)
+        return client, server
+
+    def socket(self, kind=socket.SOCK_STREAM):
+        sock = socket.socket(socket.AF_INET, kind)
+        self.files.append(sock)
+        return sock
+
+    def listener(self):
+        listener = self.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(5)
+        return listener
+
+    def socketpair(self):
+        pair = socket.socketpair()
+        self.files.extend(pair)
+        return pair
+
+    def wait_for(self, fd, wanted):
+        """Polls until `fd` is reported with one of `wanted`; returns its events."""
+        deadline = monotonic_time() + PATIENCE
+        while monotonic_time() < deadline:
+            events = dict(self.poller.poll(0.05)).get(fd, NONE)
+            if events & wanted:
+                return events
+        self.fail("fd %d was not reported with 0x%x" % (fd, wanted))
+
+    # Waiting
+
+    def test_b001_timeout_is_waited_out_and_empty(self):
+        reader, _ = self.pipe()
+        self.poller.register(reader, READ)
+        for seconds in (0.0001, 0.0011, 0.0029, 0.02):
+            start = monotonic_time()
+            self.assertEqual(self.poller.poll(seconds), [])
+            self.assertGreaterEqual(monotonic_time() - start, seconds)
+
+    def test_b037_huge_waits(self):
+        reader, writer = self.pipe()
+        self.poller.register(reader, READ)
+        os.write(writer, b"x")
+        for seconds in (1e7, 1e300, float("inf"), None):
+            self.assertEqual(self.poller.poll(seconds), [(reader, READ)])
+
+    def test_b010_a_signal_makes_the_wait_empty(self):
+        reader, _ = self.pipe()
+        self.poller.register(reader, READ)
+        seen = []
+        old = signal.signal(signal.SIGALRM, lambda number, frame: seen.append(number))
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            # Python 2 returns at the signal, 3 resumes the wait: either is an empty list.
+            self.assertEqual(self.poller.poll(0.3), [])
+            deadline = monotonic_time() + PATIENCE
+            while not seen and monotonic_time() < deadline:
+                self.poller.poll(0.05)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, old)
+        self.assertEqual(seen, [signal.SIGALRM])
+
+    # Readiness
+
+    def test_read(self):
+        reader, writer = self.pipe()
+        self.poller.register(reader, READ)
+        os.write(writer, b"x")
+        self.assertEqual(self.poller.poll(PATIENCE), [(reader, READ)])
+        self.assertEqual(self.poller.poll(0), [(reader, READ)])  # level-triggered
+        os.read(reader, 1)
+        self.assertEqual(self.poller.poll(0), [])
+
+    def test_write(self):
+        a, b = self.socketpair()
+        self.poller.register(a.fileno(), WRITE)
+        self.assertEqual(self.poller.poll(PATIENCE), [(a.fileno(), WRITE)])
+        a.setblocking(False)
+        try:
+            while True:
+                a.send(b"x" * 65536)
+        except EnvironmentError as error:
+            self.assertIn(error.errno, (errno.EAGAIN, errno.EWOULDBLOCK))
+        self.assertEqual(self.poller.poll(0), [])
+
+    def test_one_pair_for_one_fd(self):
+        a, b = self.socketpair()
+        c, d = self.socketpair()
+        b.send(b"x")
+        self.poller.register(a.fileno(), READ | WRITE)
+        self.poller.register(c.fileno(), READ | WRITE | ERROR)
+        expected = sorted([(a.fileno(), READ | WRITE), (c.fileno(), WRITE)])
+        self.assertEqual(sorted(self.poller.poll(PATIENCE)), expected)
+
+    def test_b006_modify_is_exact(self):
+        a, b = self.socketpair()
+        b.send(b"x")
+        fd = a.fileno()
+        self.poller.register(fd, READ)
+        self.assertEqual(self.poller.poll(PATIENCE), [(fd, READ)])
+        for events in (READ | WRITE, WRITE, READ, WRITE | READ, READ | ERROR, WRITE | ERROR):
+            self.poller.modify(fd, events)
+            self.assertEqual(self.poller.poll(PATIENCE), [(fd, events & ~ERROR)])
+        for events in (NONE, ERROR):
+            self.poller.modify(fd, events)
+            self.assertEqual(self.poller.poll(0), [])  # data alone is no error
+
+    def test_unregistered_is_silent(self):
+        a, b = self.socketpair()
+        b.send(b"x")
+        self.poller.register(a.fileno(), READ | WRITE)
+        self.poller.unregister(a.fileno())
+        b.close()
+        self.assertEqual(self.poller.poll(0), [])
+
+    def test_a_poller_watches_another(self):
+        if not self.has_fileno:
+            with self.assertRaises(NotImplementedError) as caught:
+                self.poller.fileno()
+            self.assertIn("no file descriptor", str(caught.exception))
+            return
+        reader, writer = self.pipe()
+        self.poller.register(reader, READ)
+        outer = make_poller("poll")
+        outer.register(self.poller.fileno(), READ)
+        self.assertEqual(outer.poll(0), [])
+        os.write(writer, b"x")
+        self.assertEqual(outer.poll(PATIENCE), [(self.poller.fileno(), READ)])
+
+    # Peers that go away
+
+    def test_b002_peer_closes_while_reading(self):
+        for a, b in (self.sockets(), self.socketpair()):
+            self.poller.register(a.fileno(), READ)
+            self.assertEqual(self.poller.poll(0), [])
+            b.close()
+            self.assertTrue(self.wait_for(a.fileno(), READ) & READ)
+            self.assertEqual(a.recv(1), b"")
+            self.poller.unregister(a.fileno())
+            self.assertEqual(self.poller.poll(0), [])
+
+    def test_b002_peer_resets_while_reading(self):
+        a, b = self.sockets()
+        self.poller.register(a.fileno(), READ)
+        b.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        b.close()
+        self.assertTrue(self.wait_for(a.fileno(), READ) & READ)
+        self.assertRaises(EnvironmentError, a.recv, 1)  # the error was left to the owner
+
+    def test_b002_peer_closes_while_writing(self):
+        for a, b in (self.sockets(), self.socketpair()):
+            self.poller.register(a.fileno(), WRITE)
+            b.close()
+            self.assertTrue(self.wait_for(a.fileno(), WRITE) & WRITE)
+            self.poller.unregister(a.fileno())
+            self.assertEqual(self.poller.poll(0), [])
+
+    def test_b002_peer_closes_while_only_errors_count(self):
+        for events in (ERROR, NONE):
+            a, b = self.socketpair()
+            self.poller.register(a.fileno(), events)
+            b.close()
+            expected = [(a.fileno(), READ | ERROR)] if self.volunteers else []
+            self.assertEqual(self.poller.poll(0), expected)
+            self.poller.unregister(a.fileno())
+            self.assertEqual(self.poller.poll(0), [])
+
+    def test_writer_of_a_pipe_closes(self):
+        reader, writer = self.pipe()
+        self.poller.register(reader, READ)
+        os.close(writer)
+        self.assertTrue(self.wait_for(reader, READ) & READ)
+        self.assertEqual(os.read(reader, 1), b"")
+
+    def test_reader_of_a_pipe_closes(self):
+        reader, writer = self.pipe()
+        while True:  # full, so that room is not what is reported
+            fcntl.fcntl(writer, fcntl.F_SETFL, os.O_NONBLOCK)
+            try:
+                os.write(writer, b"x" * 65536)
+            except OSError:
+                break
+        self.poller.register(writer, WRITE)
+        self.assertEqual(self.poller.poll(0), [])
+        os.close(reader)
+        wanted = ERROR if self.tells_broken_pipes else WRITE
+        self.assertTrue(self.wait_for(writer, wanted) & wanted)
+
+    def test_b003_refused_connect_is_an_error(self):
+        for events in (WRITE, READ | WRITE, WRITE | ERROR):
+            port = self.socket()
+            port.bind(("127.0.0.1", 0))  # taken, but nobody listens
+            sock = self.socket()
+            sock.setblocking(False)
+            self.assertEqual(sock.connect_ex(port.getsockname()), errno.EINPROGRESS)
+            self.poller.register(sock.fileno(), events)
+            self.assertTrue(self.wait_for(sock.fileno(), ERROR) & ERROR)
+            self.assertTrue(self.wait_for(sock.fileno(), ERROR) & ERROR)
+            self.assertEqual(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+                             errno.ECONNREFUSED)
+            self.poller.unregister(sock.fileno())
+
+    def test_b003_good_connect_is_no_error(self):
+        for events in (WRITE, READ | WRITE):
+            listener = self.listener()
+            sock = self.socket()
+            sock.setblocking(False)
+            self.assertIn(sock.connect_ex(listener.getsockname()), (0, errno.EINPROGRESS))
+            self.poller.register(sock.fileno(), events)
+            self.assertEqual(self.wait_for(sock.fileno(), WRITE), WRITE)
+            self.poller.unregister(sock.fileno())
+
+    def test_healthy_files_are_no_errors(self):
+        listener = self.listener()
+        client = self.socket()
+        client.connect(listener.getsockname())
+        self.poller.register(listener.fileno(), READ | WRITE)
+        self.assertEqual(self.wait_for(listener.fileno(), READ | WRITE), READ)
+        self.poller.unregister(listener.fileno())
+        datagrams = self.socket(socket.SOCK_DGRAM)
+        _, writer = self.pipe()
+        for fd in (datagrams.fileno(), writer):
+            self.poller.register(fd, READ | WRITE)
+            self.assertEqual(self.wait_for(fd, WRITE), WRITE)
+            self.poller.unregister(fd)
+
+    # Closed files and numbers used again
+
+    def test_b008_unregister_after_close(self):
+        for events in (READ, READ | WRITE, NONE):
+            reader, _ = self.pipe()
+            self.poller.register(reader, events)
+            os.close(reader)
+            self.poller.unregister(reader)
+            self.assertRaises(KeyError, self.poller.unregister, reader)
+
+    def test_b008_modify_after_close_raises(self):
+        reader, _ = self.pipe()
+        self.poller.register(reader, READ)
+        os.close(reader)
+        for events in (READ, WRITE, NONE):
+            self.assertRaises(EnvironmentError, self.poller.modify, reader, events)
+        self.poller.unregister(reader)
+
+    def test_b008_unregister_after_the_number_is_in_use_again(self):
+        reader, _ = self.pipe()
+        self.poller.register(reader, READ)
+        os.close(reader)
+        other, writer = self.pipe()
+        os.dup2(other, reader)
+        self.poller.unregister(reader)
+        os.write(writer, b"x")
+        self.assertEqual(self.poller.poll(0), [])
+        self.poller.register(reader, READ)
+        self.assertEqual(self.poller.poll(0), [(reader, READ)])
+
+    def test_b007_a_used_number_brings_no_old_events(self):
+        a, b = self.socketpair()
+        b.send(b"x")
+        fd = a.fileno()
+        self.poller.register(fd, READ)
+        self.assertEqual(self.poller.poll(PATIENCE), [(fd, READ)])
+        self.poller.unregister(fd)
+        reader, _ = self.pipe()
+        os.dup2(reader, fd)
+        self.poller.register(fd, READ)
+        self.assertEqual(self.poller.poll(0), [])
+        self.poller.unregister(fd)
+
+    def test_b008_a_closed_file_neither_spins_nor_hides_others(self):
+        closed, _ = self.pipe()
+        reader, writer = self.pipe()
+        self.poller.register(closed, READ)
+        self.poller.register(reader, READ)
+        os.close(closed)
+        os.write(writer, b"x")
+        self.assertEqual(self.wait_for(reader, READ), READ)
+        self.assertEqual(self.poller.poll(0), [(reader, READ)])
+        os.read(reader, 1)
+        start = monotonic_time()
+        self.assertEqual(self.poller.poll(0.02), [])
+        self.assertGreaterEqual(monotonic_time() - start, 0.02)
+        self.poller.unregister(closed)
+
+    def test_register_of_a_closed_file_raises_and_changes_nothing(self):
+        reader, _ = self.pipe()
+        os.close(reader)
+        for events in (READ, READ | WRITE, NONE):
+            self.assertRaises(EnvironmentError, self.poller.register, reader, events)
+            self.assertRaises(KeyError, self.poller.unregister, reader)
+
+    # The poller's own descriptor
+
+    def test_b021_close_on_exec(self):
+        if self.has_fileno:
+            flags = fcntl.fcntl(self.poller.fileno(), fcntl.F_GETFD)
+            self.assertTrue(flags & fcntl.FD_CLOEXEC)
+
+    def test_b020_close_gives_back_the_descriptor(self):
+        reader, _ = self.pipe()
+        free = os.dup(reader)
+        os.close(free)
+        for _ in range(20):
+            poller = self.make()
+            poller.register(reader, READ | WRITE)
+            poller.close()
+        again = os.dup(reader)
+        os.close(again)
+        self.assertEqual(again, free)
+
+
+class NamedPollerContract(PollerContract):
+    name = None
+
+    def make(self):
+        return make_poller(self.name)
+
+
+if "epoll" in available_pollers():
+    class TestEpoll(NamedPollerContract, unittest.TestCase):
+        name = "epoll"
+
+        def test_hang_up_alone_is_read_too(self):
+            reader, writer = self.pipe()
+            self.poller.register(reader, READ)
+            os.close(writer)
+            self.assertEqual(self.poller.poll(PATIENCE), [(reader, READ | ERROR)])
+
+
+if "poll" in available_pollers():
+    class TestPoll(NamedPollerContract, unittest.TestCase):
+        name = "poll"
+        has_fileno = False
+
+
+class TestSelect(NamedPollerContract, unittest.TestCase):
+    name = "select"
+    has_fileno = False
+    volunteers = False
+    tells_broken_pipes = False
+
+    def test_b005_numbers_too_high_for_select(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 1200
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            self.skipTest("the hard limit of open files is %d" % hard)
+        reader, writer = self.pipe()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+        try:
+            high = fcntl.fcntl(reader, fcntl.F_DUPFD, 1100)
+            self.files.append(high)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with self.assertRaises(ValueError) as caught:
+            self.poller.register(high, READ)
+        self.assertIn("FD_SETSIZE", str(caught.exception))
+        self.assertRaises(KeyError, self.poller.unregister, high)
+        self.poller.register(reader, READ)  # the poller lives
+        os.write(writer, b"x")
+        self.assertEqual(self.poller.poll(PATIENCE), [(reader, READ)])
+
+
+if "kqueue" in available_pollers():
+    class TestKqueue(NamedPollerContract, unittest.TestCase):
+        name = "kqueue"
+        volunteers = False
+
+
+class FakeKqueueSelect(object):
+    """Stands in for the stdlib's select module inside the imported kqueue.py."""
+
+    error = select.error
+    kqueue = FakeKqueue
+    kevent = FakeKevent
+
+
+if "kqueue" not in available_pollers():
+    class TestFakeKqueue(PollerContract, unittest.TestCase):
+        volunteers = False
+
+        def make(self):
+            module = import_fake_kqueue()
+            module.select = FakeKqueueSelect
+            return module.KqueuePoller()
+
+        test_a_poller_watches_another = None  # the fake's descriptor is never readable
+
+        def kernel(self):
+            return self.poller._kqueue
+
+        def test_b006_exact_filters(self):
+            a, _ = self.socketpair()
+            fd = a.fileno()
+            both = sorted((KQUEUE_CONSTANTS["KQ_FILTER_READ"],
+                           KQUEUE_CONSTANTS["KQ_FILTER_WRITE"]))
+            self.poller.register(fd, READ)
+            self.assertEqual(self.kernel().filters(fd), [KQUEUE_CONSTANTS["KQ_FILTER_READ"]])
+            self.poller.modify(fd, READ | WRITE)
+            self.assertEqual(self.kernel().filters(fd), both)
+            self.poller.modify(fd, WRITE)
+            self.assertEqual(self.kernel().filters(fd), [KQUEUE_CONSTANTS["KQ_FILTER_WRITE"]])
+            self.poller.modify(fd, NONE)
+            self.assertEqual(self.kernel().filters(fd), [])
+            self.poller.modify(fd, READ | WRITE)
+            self.poller.unregister(fd)
+            self.assertEqual(self.kernel().filters(fd), [])
+
+        def test_a_change_that_fails_leaves_what_was(self):
+            a, _ = self.socketpair()
+            fd = a.fileno()
+            self.kernel().refuse.add((fd, KQUEUE_CONSTANTS["KQ_FILTER_WRITE"]))
+            self.assertRaises(EnvironmentError, self.poller.register, fd, READ | WRITE)
+            self.assertEqual(self.kernel().filters(fd), [])
+            self.poller.register(fd, READ)
+            self.assertRaises(EnvironmentError, self.poller.modify, fd, WRITE)
+            self.assertEqual(self.kernel().filters(fd), [KQUEUE_CONSTANTS["KQ_FILTER_READ"]])
+            self.assertRaises(EnvironmentError, self.poller.modify, fd, READ | WRITE)
+            self.assertEqual(self.kernel().filters(fd), [KQUEUE_CONSTANTS["KQ_FILTER_READ"]])
+
+
+class TestFakePoller(RegistrationContract, unittest.TestCase):
+    def make(self):
+        return FakePoller(FakeClock())
+
+    def test_ready_lasts_and_scripts_do_not(self):
+        self.poller.register(7, READ)
+        self.poller.register(8, WRITE)
+        self.poller.script([(7, READ | WRITE)], [(8, ERROR), (9, READ)])
+        self.assertEqual(self.poller.poll(None), [(7, READ)])
+        self.assertEqual(self.poller.poll(None), [(8, ERROR)])
+        self.assertRaises(AssertionError, self.poller.poll, None)
+        self.poller.set_ready(8, WRITE)
+        self.assertEqual([self.poller.poll(1.0), self.poller.poll(1.0)], [[(8, WRITE)]] * 2)
+        self.assertEqual(self.poller.waits, [None, None, None, 1.0, 1.0])
+
+    def test_waits_move_the_clock(self):
+        clock = FakeClock(50.0)
+        poller = FakePoller(clock)
+        self.assertEqual(poller.poll(2.5), [])
+        self.assertEqual(clock(), 52.5)
+        clock.advance(-1)
+        self.assertEqual(clock(), 51.5)

@@ -1,0 +1,225 @@
+"""Hand-written stand-ins for the system: a poller, a clock and a kqueue."""
+
+from __future__ import absolute_import, division, print_function
+
+import collections
+import errno
+import math
+import os
+import select
+import stat
+
+from friendserve.platform import interface
+from friendserve.platform.common import check_registered, check_unregistered
+from friendserve.platform.interface import ERROR, NONE
+
+
+class FakeClock(object):
+    """A clock to be passed as `time_func`: returns seconds, moves only by `advance`."""
+
+    def __init__(self, now=1000.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+    def advance(self, seconds):
+        """Moves the clock on; a negative number sets it back."""
+        self.now += seconds
+
+
+class FakePoller(interface.Poller):
+    """A Poller whose readiness is scripted; the numbers need not be open files.
+
+    `set_ready(fd, events)` lasts until changed, as with a real, level-triggered poller.
+    `script(batch, ...)` gives each coming `poll` one list of (fd, events) of its own. Either is
+    reported only as far as it was asked for; ERROR always, but only for registered fds.
+
+    With nothing to report a `poll` moves the FakeClock, when one was given, on by `seconds`;
+    without limit it raises AssertionError, as it would wait for ever. `waits` keeps the
+    `seconds` of every poll, `registered` is fd -> events, `closed` tells whether it is closed.
+    """
+
+    def __init__(self, clock=None):
+        self.registered = {}
+        self.waits = []
+        self.closed = False
+        self._clock = clock
+        self._ready = {}
+        self._batches = collections.deque()
+
+    def set_ready(self, fd, events):
+        self._ready[fd] = events
+
+    def script(self, *batches):
+        self._batches.extend(batches)
+
+    def fileno(self):
+        raise NotImplementedError("a fake poller has no file descriptor")
+
+    def register(self, fd, events):
+        check_unregistered(fd, events, self.registered)
+        self.registered[fd] = events
+
+    def modify(self, fd, events):
+        check_registered(fd, events, self.registered)
+        self.registered[fd] = events
+
+    def unregister(self, fd):
+        check_registered(fd, NONE, self.registered)
+        del self.registered[fd]
+
+    def poll(self, seconds):
+        self.waits.append(seconds)
+        ready = dict(self._ready)
+        for fd, events in self._batches.popleft() if self._batches else ():
+            ready[fd] = ready.get(fd, NONE) | events
+        result = []
+        for fd, asked in sorted(self.registered.items()):
+            events = ready.get(fd, NONE) & (asked | ERROR)
+            if events:
+                result.append((fd, events))
+        if not result:
+            if seconds is None:
+                raise AssertionError("poll(None) with nothing ready would wait for ever")
+            if self._clock is not None:
+                self._clock.advance(max(seconds, 0))
+        return result
+
+    def close(self):
+        self.registered.clear()
+        self.closed = True
+
+
+# The values of FreeBSD's <sys/event.h>.
+KQUEUE_CONSTANTS = {
+    "KQ_FILTER_READ": -1,
+    "KQ_FILTER_WRITE": -2,
+    "KQ_EV_ADD": 0x0001,
+    "KQ_EV_DELETE": 0x0002,
+    "KQ_EV_EOF": 0x8000,
+}
+_POLLRDHUP = 0x2000
+
+
+class FakeKevent(object):
+    """select.kevent: a record."""
+
+    def __init__(self, ident, filter=-1, flags=0x0001, fflags=0, data=0, udata=0):
+        self.ident = ident
+        self.filter = filter
+        self.flags = flags
+        self.fflags = fflags
+        self.data = data
+        self.udata = udata
+
+
+class FakeKqueue(object):
+    """select.kqueue on Linux, told by poll(2) and behaving as kqueue(2) says:
+
+    - a kevent is identified by (ident, filter); EV_ADD of one that exists replaces it, EV_DELETE
+      of one that does not fails with ENOENT, either on a number that is not open with EBADF;
+    - "Calling close() on a file descriptor will remove any kevents that reference the
+      descriptor", also when its number is in use again;
+    - every filter is reported as an event of its own, and only filters that were added are;
+    - EVFILT_READ is level-triggered: data to read, or the peer has shut its side down, which
+      sets EV_EOF and puts the socket error, if any, in fflags;
+    - EVFILT_WRITE: room to write; EV_EOF when the reader is gone, again with the error in
+      fflags, so a refused connect is EVFILT_WRITE with EV_EOF;
+    - a wait that a signal interrupts fails with EINTR (Python 3.5 resumes it).
+
+    `refuse` holds (fd, filter) pairs whose EV_ADD shall fail with EINVAL.
+    """
+
+    def __init__(self):
+        self._fd = os.open(os.devnull, os.O_RDONLY)
+        self._filters = {}  # (fd, filter) -> identity of the file
+        self.refuse = set()
+
+    def fileno(self):
+        return self._fd
+
+    def close(self):
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+        self._filters.clear()
+
+    def filters(self, fd):
+        """The filters that exist for `fd`, sorted."""
+        self._drop_closed()
+        return sorted(kq_filter for number, kq_filter in self._filters if number == fd)
+
+    def control(self, changelist, max_events, timeout=None):
+        if self._fd < 0:
+            raise ValueError("I/O operation on closed kqueue object")
+        if timeout is not None and timeout < 0:
+            raise ValueError("timeout must be positive or None")
+        self._drop_closed()
+        for kevent in changelist or ():
+            self._change(kevent)
+        return self._wait(timeout)[:max_events] if max_events else []
+
+    def _change(self, kevent):
+        key = (kevent.ident, kevent.filter)
+        identity = _identity(kevent.ident)
+        if identity is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        if kevent.flags & KQUEUE_CONSTANTS["KQ_EV_ADD"]:
+            if key in self.refuse:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            self._filters[key] = identity
+        elif key in self._filters:
+            del self._filters[key]
+        else:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    def _drop_closed(self):
+        for fd, kq_filter in list(self._filters):
+            if _identity(fd) != self._filters[fd, kq_filter]:
+                del self._filters[fd, kq_filter]
+
+    def _wait(self, timeout):
+        masks = {}
+        for fd, kq_filter in self._filters:
+            mask = select.POLLIN | _POLLRDHUP
+            if kq_filter == KQUEUE_CONSTANTS["KQ_FILTER_WRITE"]:
+                mask = select.POLLOUT
+            masks[fd] = masks.get(fd, 0) | mask
+        poller = select.poll()
+        for fd, mask in masks.items():
+            poller.register(fd, mask)
+        try:
+            pairs = poller.poll(None if timeout is None else int(math.ceil(timeout * 1000)))
+        except select.error as error:
+            raise OSError(*error.args)
+        result = []
+        for fd, mask in pairs:
+            for kq_filter in self.filters(fd):
+                kevent = _ready(fd, kq_filter, mask)
+                if kevent is not None:
+                    result.append(kevent)
+        return result
+
+
+def _identity(fd):
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _ready(fd, kq_filter, mask):
+    """The kevent for a filter whose file poll(2) reports as `mask`, or None."""
+    if kq_filter == KQUEUE_CONSTANTS["KQ_FILTER_READ"]:
+        gone = mask & (_POLLRDHUP | select.POLLHUP | select.POLLERR)
+        ready = gone or mask & select.POLLIN
+    else:
+        gone = mask & (select.POLLHUP | select.POLLERR)
+        ready = gone or mask & select.POLLOUT
+    if not ready:
+        return None
+    failed = mask & select.POLLERR and stat.S_ISSOCK(os.fstat(fd).st_mode)
+    return FakeKevent(fd, kq_filter, KQUEUE_CONSTANTS["KQ_EV_EOF"] if gone else 0,
+                      fflags=errno.ECONNREFUSED if failed else 0)

@@ -1,0 +1,251 @@
+"""The programs of demos/benchmark: what they compute, and one real measurement of the bare loop."""
+from __future__ import absolute_import, division, print_function
+
+import contextlib
+import os
+import sys
+import unittest
+from xml.etree import ElementTree
+
+BENCHMARK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+                         "demos", "benchmark")
+sys.path.insert(0, BENCHMARK)
+try:
+    import chart
+    import idle
+    import loadgen
+    import loop
+    import machine
+    import peers
+    import report
+finally:
+    sys.path.remove(BENCHMARK)
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def raises_with(test, text, function, *arguments):
+    with test.assertRaises(machine.BenchmarkError) as caught:
+        function(*arguments)
+    test.assertIn(text, str(caught.exception))
+
+
+class ReportTest(unittest.TestCase):
+    def test_median_of_odd_and_even_counts(self):
+        self.assertEqual(report.median([3, 1, 2]), 2)
+        self.assertEqual(report.median([4, 1, 2, 3]), 2.5)
+
+    def test_figures_keep_the_digits_that_matter(self):
+        written = [report.figure(value) for value in (63012.4, 167, 9.24, 0.814, None)]
+        self.assertEqual(written, ["63,012", "167", "9.2", "0.81", "-"])
+
+    def test_ratio_is_to_the_base(self):
+        self.assertEqual(report.ratio(30, 60), "0.50 x")
+
+    def test_ratio_without_a_base_or_a_value(self):
+        self.assertEqual(report.ratio(30, None), "-")
+        self.assertEqual(report.ratio(30, 0), "-")
+        self.assertEqual(report.ratio(None, 30), "-")
+
+    def test_table_aligns_its_columns(self):
+        self.assertEqual(report.table(["a", "bb"], [["long", "1"], ["b", "200"]]).split("\n"),
+                         ["a      bb", "---------", "long    1", "b     200"])
+
+
+class ChartTest(unittest.TestCase):
+    def draw(self, rows, series=(u"bare", u"full"), own=u"mine"):
+        return ElementTree.fromstring(chart.bars(
+            u"Hello & co", u"More is better", list(series), rows, own, report.figure
+        ).encode("utf-8"))
+
+    def bars(self, root):
+        """The bars of the rows: those of the legend have another height."""
+        return [bar for bar in root.iter(SVG + "rect")
+                if bar.get("class").startswith("bar") and bar.get("height") == "16.0"]
+
+    def test_lengths_are_proportional(self):
+        bars = self.bars(self.draw([(u"mine", [100, 50]), (u"other", [25, 1])]))
+        widths = [float(bar.get("width")) for bar in bars]
+        for width, share in zip(widths, [1, 0.5, 0.25, 0.01]):
+            self.assertAlmostEqual(width, widths[0] * share, delta=0.1)
+
+    def test_only_our_own_row_stands_out(self):
+        bars = self.bars(self.draw([(u"mine", [100, 50]), (u"other", [25, 1])]))
+        self.assertEqual([bar.get("class") for bar in bars],
+                         ["bar own", "bar own second", "bar", "bar second"])
+
+    def test_what_is_not_measured_has_no_bar(self):
+        root = self.draw([(u"mine", [100, None])])
+        self.assertEqual(len(self.bars(root)), 1)
+        self.assertIn("not measured", [text.text for text in root.iter(SVG + "text")])
+
+    def test_one_series_needs_no_legend(self):
+        root = self.draw([(u"mine", [100])], series=[u"kB"])
+        self.assertNotIn("kB", [text.text for text in root.iter(SVG + "text")])
+
+    def test_screen_readers_are_told_everything(self):
+        root = self.draw([(u"mine", [63012, 41500])])
+        self.assertEqual(root.get("role"), "img")
+        named = dict((node.get("id"), node.text) for node in root.iter() if node.get("id"))
+        title, description = [named[name] for name in root.get("aria-labelledby").split()]
+        self.assertEqual(title, "Hello & co")
+        self.assertIn("mine: bare 63,012, full 41,500.", description)
+
+    def test_names_are_escaped(self):
+        root = self.draw([(u"<b> & \u00e9", [1, 1])])
+        self.assertIn(u"<b> & \u00e9", [text.text for text in root.iter(SVG + "text")])
+
+    def test_everything_lies_within_the_frame(self):
+        root = self.draw([(u"a", [1, 2]), (u"b", [3, 4]), (u"c", [5, 6])])
+        width, height = float(root.get("width")), float(root.get("height"))
+        for node in root.iter():
+            if node.get("y") is not None:
+                self.assertLess(float(node.get("y")) + float(node.get("height", 0)), height)
+                self.assertLess(float(node.get("x")) + float(node.get("width", 0)), width)
+
+    def test_marks_are_round_and_few(self):
+        self.assertEqual(chart.marks_up_to(109245), [0, 50000, 100000])
+        self.assertEqual(chart.marks_up_to(10), [0, 2, 4, 6, 8, 10])
+        for highest in (0.003, 0.81, 1, 9.2, 99, 167, 530000, 1480287):
+            marks = chart.marks_up_to(highest)
+            self.assertTrue(3 <= len(marks) <= 6, (highest, marks))
+            self.assertLessEqual(marks[-1], highest * 1.001)
+
+
+class AnswerTest(unittest.TestCase):
+    ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nServer: x\r\n\r\nhello"
+
+    def test_incomplete_at_every_byte_but_the_last(self):
+        for end in range(len(self.ANSWER)):
+            self.assertIsNone(loadgen.first_answer(self.ANSWER[:end]))
+        self.assertEqual(loadgen.first_answer(self.ANSWER), (200, b"hello", len(self.ANSWER)))
+
+    def test_what_follows_is_left_alone(self):
+        self.assertEqual(loadgen.first_answer(self.ANSWER + b"HTTP/1.1 5").body, b"hello")
+
+    def test_a_length_in_the_body_is_not_one(self):
+        raises_with(self, "Content-Length", loadgen.first_answer,
+                    b"HTTP/1.1 200 OK\r\n\r\n\r\nContent-Length: 0\r\n")
+
+    def test_another_protocol_is_refused(self):
+        raises_with(self, "not an answer", loadgen.first_answer,
+                    b"SSH-2.0 200\r\nContent-Length: 0\r\n\r\n")
+
+    def test_wrong_answers_are_noticed(self):
+        right = loadgen.first_answer(self.ANSWER)
+        loadgen.check(right, b"hello")
+        raises_with(self, "wrong answer", loadgen.check, right, b"hellO")
+        raises_with(self, "status 500", loadgen.check, right._replace(status=500), b"hello")
+
+    def test_request_has_the_headers_it_was_given(self):
+        self.assertEqual(loadgen.request("/x", ["A: b"]),
+                         b"GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\nA: b\r\n\r\n")
+        self.assertEqual(len(loadgen.BROWSER_HEADERS), 10)
+
+
+class WrkTest(unittest.TestCase):
+    TOTALS = ("Running 1s test\ntotals requests=%d bytes=%d microseconds=2000000 connect=0 read=0 "
+              "write=0 status=%d timeout=0\n")
+
+    def test_rate(self):
+        self.assertEqual(loadgen.wrk_rate(self.TOTALS % (1000, 50000, 0), 50), 500)
+
+    def test_answers_still_on_their_way(self):
+        self.assertEqual(loadgen.wrk_rate(self.TOTALS % (1000, 50000 + 64 * 50, 0), 50), 500)
+
+    def test_other_lengths_are_wrong_answers(self):
+        for received in (49999, 50001 + 64 * 50):
+            raises_with(self, "are not the", loadgen.wrk_rate,
+                        self.TOTALS % (1000, received, 0), 50)
+
+    def test_errors_are_wrong_answers(self):
+        raises_with(self, "status: 3", loadgen.wrk_rate, self.TOTALS % (1000, 50000, 3), 50)
+
+    def test_wrk_that_did_not_run(self):
+        raises_with(self, "no totals", loadgen.wrk_rate, "unable to connect", 50)
+
+
+class MachineTest(unittest.TestCase):
+    def test_cpu_list(self):
+        self.assertEqual(machine.parse_cpu_list("0-2,5\n"), [0, 1, 2, 5])
+        self.assertEqual(machine.parse_cpu_list("3"), [3])
+
+    def test_stat_with_a_difficult_name(self):
+        data = b"7 (a) b (c) S 1 42 42 0 -1 0 0 0 0 0 30 12 5 5 20 0 1 0 9 9 9"
+        self.assertEqual(machine.parse_stat(data), (42, 42))
+
+    def test_resident_memory(self):
+        self.assertEqual(machine.parse_resident(b"Name:\tx\nVmRSS:\t    2048 kB\n"), 2097152)
+        self.assertEqual(machine.parse_resident(b"Name:\tx\nState:\tZ (zombie)\n"), 0)
+
+
+class PeersTest(unittest.TestCase):
+    def names(self, *arguments):
+        return [peer.name for peer in peers.choose(*arguments)]
+
+    def test_every_peer_has_a_program(self):
+        self.assertEqual(self.names("hello"), [peer.name for peer in peers.PEERS])
+
+    def test_only_some_have_a_long_poll(self):
+        self.assertEqual(self.names("longpoll"), ["friendserve", "aiohttp", "tornado"])
+
+    def test_only(self):
+        self.assertEqual(self.names("hello", ["bare", "aiohttp"]), ["aiohttp", "bare"])
+        self.assertEqual(peers.comma_list("bare, aiohttp,"), ["bare", "aiohttp"])
+
+    def test_unknown_name(self):
+        raises_with(self, "'nginx'", peers.choose, "hello", ["nginx"])
+
+    def test_missing_module_is_a_reason(self):
+        version, reason = peers.probe(peers.Peer("x", "x", ["no_such_module_here"]))
+        self.assertIsNone(version)
+        self.assertIn("no_such_module_here", reason)
+
+    def test_idle_connections_come_from_more_addresses_when_ports_run_out(self):
+        self.assertEqual([idle.source_address(number) for number in (0, 9999, 10000, 20000)],
+                         [None, None, "127.0.0.2", "127.0.0.3"])
+
+
+class LoopTest(unittest.TestCase):
+    @unittest.skipUnless(loop.LOOPS, "no event loop can be imported")
+    def test_every_loop_is_measured(self):
+        for name, make in loop.LOOPS:
+            chained, cancelled, fired, in_order = loop.measure_round(make, 2000)
+            self.assertGreater(min(chained, cancelled, fired), 0)
+            self.assertTrue(in_order or name == "uvloop")
+
+
+@unittest.skipUnless(sys.platform.startswith("linux") and machine.has_program("taskset"),
+                     "measuring needs Linux and taskset")
+class MeasuringTest(unittest.TestCase):
+    BARE = peers.choose("hello", ["bare"])[0]
+    BODY = b"Hello, world!"
+
+    def serve(self):
+        return contextlib.closing(peers.start(self.BARE, "hello", machine.two_cores()[0]))
+
+    def test_our_own_load_finds_the_rate(self):
+        with self.serve() as server:
+            self.assertGreater(loadgen.drive(server.port, self.BODY, [], 0.2), 0)
+            self.assertGreater(server.resident_bytes(), 1000000)
+
+    def test_our_own_load_notices_a_wrong_body(self):
+        with self.serve() as server:
+            raises_with(self, "wrong answer", loadgen.drive, server.port, b"Hello", [], 5)
+
+    def test_length_of_an_answer(self):
+        with self.serve() as server:
+            self.assertEqual(loadgen.warm_up(server.port, self.BODY, requests=2), 78)
+
+    def test_idle_connections_are_counted(self):
+        with self.serve() as server:
+            clients = idle.open_idle(server.port, 5)
+            try:
+                self.assertEqual(idle.count_open(clients), 5)
+            finally:
+                idle.close_all(clients)
+
+    def test_server_is_gone_afterwards(self):
+        with self.serve() as server:
+            group = server._process.pid
+        self.assertRaises(OSError, os.killpg, group, 0)
