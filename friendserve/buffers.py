@@ -8,6 +8,9 @@ from __future__ import absolute_import, division, print_function
 
 import collections
 
+import six
+from six.moves import builtins
+
 
 class UnsatisfiableReadError(Exception):
     """The end that a read looks for did not come within its max_bytes."""
@@ -59,10 +62,11 @@ class ReadBuffer(object):
 
     def search(self, regex):
         """The end of the first match of a compiled bytes regex, or -1."""
+        data = self._data
         if self._start:
-            self._data = self._data[self._start:]
-            self._start = 0
-        match = regex.search(self._data)
+            # Not the start argument of `search`: "^" and "\b" would see what was consumed.
+            data = _window(data, self._start)
+        match = regex.search(data)
         return match.end() if match is not None else -1
 
     def peek(self, start=0, end=None):
@@ -73,19 +77,23 @@ class ReadBuffer(object):
         """The first `size` bytes, which must be there, as bytes."""
         data, start = self._data, self._start
         end = start + size
+        if type(data) is bytes:
+            piece = data[start:end]
+        else:
+            piece = memoryview(data)[start:end].tobytes()
         if end == len(data):
-            self._data = b""
-            self._start = 0
-            if start:
-                data = data[start:]
-            return data if type(data) is bytes else bytes(data)
-        piece = data[start:end]
-        if end > self._SLACK and end * 2 > len(data):
-            data = data[end:]
-            end = 0
-        self._data = data
-        self._start = end
-        return piece if type(piece) is bytes else bytes(piece)
+            data, end = b"", 0
+        elif end > self._SLACK and end * 2 > len(data):
+            data, end = data[end:], 0
+        self._data, self._start = data, end
+        return piece
+
+
+def _window(data, start):
+    """What follows `start`, without a copy, for re."""
+    if six.PY2:  # version: py2
+        return builtins.buffer(data, start)
+    return memoryview(data)[start:]
 
 
 class WriteBuffer(object):
@@ -138,7 +146,7 @@ class WriteBuffer(object):
         self._size -= size
         self._written += size
         self._sent += size
-        if self._sent == len(self._pieces[0]):
+        if self._pieces and self._sent == len(self._pieces[0]):
             self._pieces.popleft()
             self._sent = 0
         due = []
@@ -160,7 +168,8 @@ class Read(object):
     the bytes on, through `schedule(callback, data)`, and returns what is pending next: None, or
     the read itself when it wants more. When no more bytes will come, `ended()` says whether
     the stream shall stay open for writing, and `deliver_rest(schedule, buffer)`, called when
-    it closes, may make do with what there is and says whether it did.
+    it closes, may make do with what there is and says whether it did. When it is an error that
+    closes the stream, `callback` is None by then: what came is not the whole.
     """
     __slots__ = ("callback",)
 
@@ -201,7 +210,8 @@ class ReadUntil(Read):
         if position < 0:
             # The next bytes may complete a delimiter whose beginning is at the end.
             self._searched = max(0, len(buffer) - size + 1)
-            _check_limit(len(buffer), self._max_bytes, "the delimiter")
+            # At the least its last byte is missing.
+            _check_limit(len(buffer) + 1, self._max_bytes, "the delimiter")
             return None
         _check_limit(position + size, self._max_bytes, "the delimiter")
         return position + size
@@ -254,10 +264,11 @@ class StreamBytes(Read):
         self._left = size
 
     def find(self, buffer):
-        return min(len(buffer), self._left) or None
+        return min(len(buffer), self._left) or (None if self._left else 0)
 
     def deliver(self, schedule, data):
-        schedule(self._streaming, data)
+        if data:
+            schedule(self._streaming, data)
         self._left -= len(data)
         if self._left:
             return self

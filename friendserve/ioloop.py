@@ -16,8 +16,7 @@ One turn of the loop has five phases:
    meanwhile.
 
 What a callback adds runs in the next turn, so that no chain of callbacks can starve the fds.
-`add_callback` is the one method that is safe to call from other threads, and
-`add_callback_from_signal` the one for signal handlers.
+Other threads may only call `add_callback`, and signal handlers `add_callback_from_signal`.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -28,6 +27,7 @@ import numbers
 import os
 import random
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -48,16 +48,16 @@ from friendserve.util import Configurable, TimeoutError
 
 __all__ = ["IOLoop", "PollIOLoop", "PeriodicCallback", "TimeoutError"]
 
-#: A deadline later than this is of the wall clock: monotonic clocks count from the start of
-#: the machine, and none has been up for thirty years.
+#: A later deadline is of the wall clock: monotonic ones count from the start of the machine.
 _WALL_CLOCK = 1e9
 
 
 class IOLoop(Configurable):
     """The interface of every loop, and the place to find the current one.
 
-    `IOLoop()` makes a `PollIOLoop`; `IOLoop(impl="select")` chooses its poller, and so does
-    the environment variable FRIENDSERVE_POLLER. A loop belongs to the thread that starts it.
+    `IOLoop()` makes a `PollIOLoop`. A loop of another kind gives what that gives: add_handler,
+    update_handler, remove_handler, add_callback, call_at, remove_timeout, start, stop, running
+    and close. A loop belongs to the thread that starts it and the process that made it.
     """
     NONE = NONE
     READ = READ
@@ -66,7 +66,11 @@ class IOLoop(Configurable):
 
     _current = threading.local()
     _instance = None
-    _instance_lock = threading.Lock()
+    # Destructors run anywhere, also inside `instance`, and may ask for it.
+    _instance_lock = threading.RLock()
+
+    _default_executor = None
+    _blocking_threshold = None
 
     @classmethod
     def configurable_base(cls):
@@ -77,14 +81,9 @@ class IOLoop(Configurable):
         return PollIOLoop
 
     def initialize(self, make_current=None):
-        """`make_current`: True or False says whether this becomes the thread's current loop;
-        None makes it so when the thread has none."""
-        if make_current is None:
-            make_current = IOLoop.current(instance=False) is None
-        if make_current:
+        """`make_current`: whether this becomes the thread's current loop; None: if it has none."""
+        if make_current or make_current is None and IOLoop.current(instance=False) is None:
             self.make_current()
-
-    # Which loop
 
     @staticmethod
     def instance():
@@ -110,10 +109,8 @@ class IOLoop(Configurable):
 
     @staticmethod
     def current(instance=True):
-        """The loop that runs in this thread or was made current in it.
-
-        Where there is none: the loop of the process, or None if `instance` is false.
-        """
+        """The loop that runs in this thread or was made current in it; where there is none,
+        the loop of the process, or None if `instance` is false."""
         loop = getattr(IOLoop._current, "loop", None)
         return IOLoop.instance() if loop is None and instance else loop
 
@@ -126,14 +123,9 @@ class IOLoop(Configurable):
         """Leave the calling thread without a current loop."""
         IOLoop._current.loop = None
 
-    # A loop of another kind gives what PollIOLoop gives: add_handler, update_handler,
-    # remove_handler, add_callback, call_at, remove_timeout, start, stop, running and close.
-
     def time(self):
         """Seconds on the clock of this loop, which never goes back; its zero means nothing."""
         return monotonic_time()
-
-    # What follows from it
 
     def add_callback_from_signal(self, callback, *args, **kwargs):
         """As `add_callback`, for signal handlers: it takes no context along."""
@@ -145,18 +137,16 @@ class IOLoop(Configurable):
     def add_timeout(self, deadline, callback, *args, **kwargs):
         """Call `callback` once, at `deadline`: seconds of `time()`, or a timedelta from now.
 
-        Programs from the time before monotonic clocks pass `time.time() + seconds`; that is
-        understood too. Returns a handle for `remove_timeout`.
+        Old programs pass `time.time() + seconds`, which is understood too. Returns a handle
+        for `remove_timeout`. Raises TypeError for a deadline of another type.
         """
         if isinstance(deadline, datetime.timedelta):
             deadline = self.time() + deadline.total_seconds()
         elif not isinstance(deadline, numbers.Real):
             raise TypeError("a deadline is a number of seconds or a timedelta, not %r"
                             % (deadline,))
-        elif deadline > _WALL_CLOCK:
-            now = self.time()
-            if now < _WALL_CLOCK:
-                deadline += now - time.time()
+        elif deadline > _WALL_CLOCK > self.time():
+            deadline += self.time() - time.time()
         return self.call_at(deadline, callback, *args, **kwargs)
 
     def call_later(self, delay, callback, *args, **kwargs):
@@ -164,76 +154,52 @@ class IOLoop(Configurable):
         return self.call_at(self.time() + delay, callback, *args, **kwargs)
 
     def handle_callback_exception(self, callback):
-        """Called when `callback` let an exception escape: logs it. To be overridden.
-
-        The exception is in sys.exc_info().
-        """
+        """Log what `callback` raised, which is in sys.exc_info(). To be overridden."""
         app_log.error("Exception in callback %r", callback, exc_info=True)
 
     def run_in_executor(self, executor, func, *args, **kwargs):
         """Run `func(*args)` on a thread of `executor`, then `callback(result)` on this loop.
 
         The keyword `callback` may be left out. An exception of `func` is raised again on the
-        loop, in the context of the caller, so that it comes home to the handler that asked.
-        `executor` is of concurrent.futures; None means the one of `set_default_executor`, or
-        a pool of threads made when first needed.
+        loop, in the context of the caller; once the loop is closed either is dropped.
+        `executor` is of concurrent.futures; None means that of `set_default_executor`, or a
+        pool of 5 threads made when first needed.
         """
         callback = kwargs.pop("callback", None)
         if kwargs:
             raise TypeError("unexpected arguments: %s" % ", ".join(sorted(kwargs)))
+        executor = executor or self._default_executor
         if executor is None:
-            executor = self._get_default_executor()
-        deliver = wrap(functools.partial(_deliver_outcome, callback))
-
-        def on_done(future):
-            # On the thread of the executor; the loop may be closed by now, which drops it.
-            with NullContext():
-                self.add_callback(deliver, future)
-
-        executor.submit(func, *args).add_done_callback(on_done)
-
-    _default_executor = None
+            if ThreadPoolExecutor is None:
+                raise RuntimeError("no executor: install the package 'futures', or pass one")
+            executor = self._default_executor = ThreadPoolExecutor(5)
+        # Usually on another thread, but on this one when `func` was quicker; hence wrap.
+        executor.submit(func, *args).add_done_callback(functools.partial(
+            self.spawn_callback, wrap(functools.partial(_deliver_outcome, callback))))
 
     def set_default_executor(self, executor):
         """The executor for `run_in_executor(None, ...)`. The caller shuts it down."""
         self._default_executor = executor
 
-    def _get_default_executor(self):
-        if self._default_executor is None:
-            if ThreadPoolExecutor is None:
-                raise RuntimeError("no executor: install the package 'futures', or pass one")
-            self._default_executor = ThreadPoolExecutor(5)
-        return self._default_executor
-
-    # fds may be given as numbers or as objects with fileno()
-
     def split_fd(self, fd):
-        """(number, object) for an fd given as a number or as an object with `fileno()`."""
+        """(number, what was given) of a number or of an object with `fileno()`."""
         return (fd, fd) if isinstance(fd, six.integer_types) else (fd.fileno(), fd)
 
     def close_fd(self, fd):
-        """Close an fd given as a number or as an object with `close()`."""
+        """Close a number or an object with `close()`, even if that was closed before."""
         try:
-            if isinstance(fd, six.integer_types):
-                os.close(fd)
-            else:
-                fd.close()
+            os.close(fd) if isinstance(fd, six.integer_types) else fd.close()
         except (OSError, IOError):
-            # Whoever owned it has closed it already.
             gen_log.debug("fd %r was closed before its loop", fd, exc_info=True)
 
-    # Finding what blocks
-
     def set_blocking_signal_threshold(self, seconds, action):
-        """Raise SIGALRM when one turn blocks for longer than `seconds`; None ends that.
-
-        `action` is the handler (signal, frame), or None to let the signal kill the process.
-        Only for the loop of the main thread.
-        """
+        """Raise SIGALRM when one turn takes longer than `seconds`, waiting apart; None ends
+        that. `action` is the handler (signal, frame), or None to let the signal kill the
+        process. Only for the loop of the main thread."""
         raise NotImplementedError("this loop cannot tell when it is blocked")
 
     def set_blocking_log_threshold(self, seconds):
-        """Log the stack when one turn blocks for longer than `seconds`."""
+        """Log the stack when one turn takes longer than `seconds`; None ends that."""
         self.set_blocking_signal_threshold(seconds, self.log_stack)
 
     def log_stack(self, signal, frame):
@@ -241,68 +207,70 @@ class IOLoop(Configurable):
         gen_log.warning("The loop is blocked for over %s seconds in\n%s",
                         self._blocking_threshold, "".join(traceback.format_stack(frame)))
 
-    _blocking_threshold = None
-
 
 def _deliver_outcome(callback, future):
-    result = future.result()
+    try:
+        result = future.result()
+    finally:
+        # The future has the exception, and that has this frame: no cycle.
+        del future
     if callback is not None:
         callback(result)
 
 
 def _creator():
     """The place outside this package that is making a loop, for error messages."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    for frame in reversed(traceback.extract_stack()):
-        if not os.path.abspath(frame[0]).startswith(here):
-            return "%s:%d" % (frame[0], frame[1])
-    return "an unknown place"
+    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+    frame = sys._getframe()
+    while frame.f_back and os.path.abspath(frame.f_code.co_filename).startswith(here):
+        frame = frame.f_back
+    return "%s:%d" % (frame.f_code.co_filename, frame.f_lineno)
 
 
 class PollIOLoop(IOLoop):
     """The loop over a poller.
 
-    `impl`: the name of a poller ("epoll", "kqueue", "poll", "select", "auto"), an object under
-    the Poller contract, or None for FRIENDSERVE_POLLER or the best there is. `time_func`: a
+    `impl`: a poller or its name ("epoll", "kqueue", "poll", "select", "auto"), or None for what
+    the environment variable FRIENDSERVE_POLLER names, else the best there is. `time_func`: a
     clock in place of the monotonic one.
     """
     def initialize(self, impl=None, time_func=None, make_current=None):
-        super(PollIOLoop, self).initialize(make_current=make_current)
         if impl is None or isinstance(impl, six.string_types):
             impl = make_poller(impl)
         self.time_func = time_func or monotonic_time
         self._poller = impl
-        self._waker = Waker()
+        waker = self._waker = Waker()
         self._handlers = {}     # fd -> handler
         self._fd_objects = {}   # fd -> the object it was given as, where it was one
         self._removed = set()   # fds removed since the last poll: their events are stale
         self._callbacks = collections.deque()
         self._timers = TimerQueue()
-        # True while the loop may be waiting, or an outer loop waits on its behalf. Whoever
-        # queues a callback then writes to the waker, and the first who does ends it: one
-        # wake-up a batch. The loop sets it *before* it looks at the queue a last time, and
-        # others append *before* they look at it, so neither can miss the other; no lock.
+        self._due = collections.deque()     # timers of this turn that have not fired yet
+        # True while the loop, or an outer one on its behalf, may be waiting: the first to queue
+        # a callback ends it and wakes the loop, once a batch. The loop sets it *before* a last
+        # look at the queue, and others append *before* they look at it, so neither can miss
+        # the other; no lock.
         self._wake_needed = True
-        self._running = False
+        self._running = threading.Lock()
         self._stopping = False
         self._closed = False
         self._process = os.getpid()
         self._made_at = _creator()
-        self.add_handler(self._waker.fileno(), self._on_wake, READ)
-
-    # fds
+        self.add_handler(waker.fileno(), lambda fd, events: waker.consume(), READ)
+        super(PollIOLoop, self).initialize(make_current=make_current)
 
     def add_handler(self, fd, handler, events):
-        """Call `handler(fd, events)` whenever one of `events` (READ, WRITE) is ready on `fd`.
-
-        ERROR is reported without being asked for. `fd` is a number or an object with
-        `fileno()`, and the handler gets what was given. One handler an fd: a second raises
-        ValueError.
-        """
+        """Call `handler(fd, events)` whenever one of `events` (READ, WRITE) is ready on `fd`,
+        and for ERROR unasked. `fd` is a number or an object with `fileno()`, and the handler
+        gets what was given. One handler an fd: a second raises ValueError."""
         number, obj = self.split_fd(fd)
+        if state.contexts:
+            handler = wrap(handler)
         self._poller.register(number, events)
-        self._handlers[number] = wrap(handler) if state.contexts else handler
-        if obj is not number:
+        if obj is number:
+            self._handlers[number] = handler
+        else:
+            self._handlers[number] = lambda number, events: handler(obj, events)
             self._fd_objects[number] = obj
 
     def update_handler(self, fd, events):
@@ -310,11 +278,9 @@ class PollIOLoop(IOLoop):
         self._poller.modify(fd if type(fd) is int else self.split_fd(fd)[0], events)
 
     def remove_handler(self, fd):
-        """Call the handler of `fd` no more, not even for events already polled.
-
-        Harmless for an fd that has no handler or was closed.
-        """
-        number = fd if type(fd) is int else self.split_fd(fd)[0]
+        """Call the handler of `fd` no more, not even for events already polled. Harmless for
+        an fd that has no handler or was closed."""
+        number = fd if type(fd) is int else self._number_of(fd)
         if self._handlers.pop(number, None) is None:
             return
         self._fd_objects.pop(number, None)
@@ -324,14 +290,21 @@ class PollIOLoop(IOLoop):
         except Exception:
             gen_log.debug("Error while removing fd %r from the loop", number, exc_info=True)
 
-    # Callbacks and timers
+    def _number_of(self, fd):
+        try:
+            number = self.split_fd(fd)[0]
+        except (OSError, IOError, ValueError):
+            number = -1
+        if number < 0:
+            # It was closed, and does not know its number any more.
+            for number, obj in six.iteritems(self._fd_objects):
+                if obj is fd:
+                    return number
+        return number
 
     def add_callback(self, callback, *args, **kwargs):
-        """Call `callback(*args, **kwargs)` in the next turn, in the order of adding.
-
-        Safe from every thread, at every time; nothing happens once the loop is closed. The
-        return value of the callback is ignored.
-        """
+        """Call `callback(*args, **kwargs)` in the next turn, in the order of adding. Safe from
+        every thread; does nothing once the loop is closed."""
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
@@ -344,96 +317,91 @@ class PollIOLoop(IOLoop):
         self._wake_needed = False
         self._waker.wake()
 
-    def _on_wake(self, fd, events):
-        self._waker.consume()
-
     def call_at(self, when, callback, *args, **kwargs):
-        """Call `callback` once, when `time()` reaches `when`; returns a handle.
-
-        Callbacks with one deadline run in the order of adding. Not safe from other threads.
-        """
+        """Call `callback` once, when `time()` reaches `when`, in the order of adding where that
+        is equal; returns a handle."""
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
             callback = wrap(callback)
-        return self._timers.add(when, callback)
+        timer = self._timers.add(when, callback)
+        if self._wake_needed:
+            # An outer loop may be waiting for longer than that.
+            self._wake()
+        return timer
 
     def remove_timeout(self, timeout):
-        """Forget the timer of that handle; harmless when it has fired or was removed."""
+        """Forget that timer; harmless when it has fired or was removed."""
         self._timers.remove(timeout)
 
     def time(self):
-        """Seconds on the clock of this loop; only good for comparing with one another."""
         return self.time_func()
 
-    # Running
-
     def start(self):
-        """Run turns until `stop`. Raises RuntimeError if this loop is running already."""
-        self._enter()
-        previous = IOLoop.current(instance=False)
-        self.make_current()
-        wakeup_fd = self._take_signals()
+        """Run turns until `stop`. RuntimeError if this loop is running already, was closed, or
+        was made in another process."""
+        before = self._enter()
         try:
             while not self._stopping:
                 self._turn(None)
         finally:
-            self._stopping = False
-            self._running = False
-            self._wake_needed = True
-            IOLoop._current.loop = previous
-            self._give_back_signals(wakeup_fd)
+            self._leave(before)
 
     def stop(self):
         """Leave `start` after this turn; before `start`, make its next call return at once.
-
-        From another thread say `loop.add_callback(loop.stop)`.
-        """
+        From another thread say `loop.add_callback(loop.stop)`."""
         self._stopping = True
-        if self._wake_needed and not self._closed:
+        if self._wake_needed:
             self._wake()
 
     def running(self):
         """Whether the loop is in `start` or `run_once`."""
-        return self._running
+        return self._running.locked()
 
     def run_once(self, timeout=0):
         """Run one turn, waiting `timeout` seconds at most (None: as long as it takes).
 
         For a program with a loop of its own: it polls `fileno()` for reading and calls this
-        when that is ready, or when the returned time is over. Returns the number of seconds
-        until there is something to do again, 0 for at once, None for nothing in sight.
+        when that is ready, or when the returned time is over: the seconds until there is
+        something to do, 0 for at once, None for nothing in sight. Raises as `start` does.
         """
-        self._enter()
-        previous = IOLoop.current(instance=False)
-        self.make_current()
+        before = self._enter()
         try:
             self._turn(timeout)
         finally:
-            self._stopping = False
-            self._running = False
-            # From now on the owner of the outer loop waits, and must be woken.
-            self._wake_needed = True
-            IOLoop._current.loop = previous
+            self._leave(before)
         return self._wait_time(None)
 
     def fileno(self):
-        """The fd that becomes readable when this loop has something to do.
-
-        Only epoll and kqueue have one; NotImplementedError with the others.
-        """
+        """The fd that is readable when this loop has something to do, timers excepted. Only
+        epoll and kqueue have one; NotImplementedError with the other pollers."""
         return self._poller.fileno()
 
     def _enter(self):
-        if self._closed:
-            raise RuntimeError("this loop is closed")
-        if self._running:
-            raise RuntimeError("this loop is already running")
         if os.getpid() != self._process:
             raise RuntimeError(
                 "this loop was made at %s in process %d and cannot run in its fork %d: "
                 "make the loop after the fork" % (self._made_at, self._process, os.getpid()))
-        self._running = True
+        if self._closed:
+            raise RuntimeError("this loop is closed")
+        if not self._running.acquire(False):
+            raise RuntimeError("this loop is already running")
+        before = IOLoop.current(instance=False), self._take_signals()
+        self.make_current()
+        self._set_alarm(self._blocking_threshold)
+        return before
+
+    def _leave(self, before):
+        self._set_alarm(None)
+        IOLoop._current.loop, has_signals = before
+        if has_signals:
+            current = signal.set_wakeup_fd(-1)
+            if current != self._waker.write_fileno():
+                signal.set_wakeup_fd(current)
+        self._stopping = False
+        # From now on whoever runs this loop waits, and must be woken.
+        self._wake_needed = True
+        self._running.release()
 
     def _turn(self, limit):
         self._run_callbacks()
@@ -460,17 +428,20 @@ class PollIOLoop(IOLoop):
         del callback
 
     def _fire_timers(self):
+        due = self._due
         if self._timers:
-            timer = callback = None
-            for timer in self._timers.pop_due(self.time_func()):
-                callback = timer.take()
-                # None: an earlier one of the batch has removed it.
-                if callback is not None:
-                    try:
-                        callback()
-                    except Exception:
-                        self.handle_callback_exception(callback)
-            del timer, callback
+            due.extend(self._timers.pop_due(self.time_func()))
+        callback = None
+        # Those that a KeyboardInterrupt leaves in there are the first of the next turn.
+        while due:
+            callback = due.popleft().take()
+            # None: an earlier one of the batch has removed it.
+            if callback is not None:
+                try:
+                    callback()
+                except Exception:
+                    self.handle_callback_exception(callback)
+        del callback
 
     def _wait_time(self, limit):
         if self._callbacks or self._stopping:
@@ -485,14 +456,14 @@ class PollIOLoop(IOLoop):
         if self._blocking_threshold is None:
             return self._poller.poll(wait)
         # Waiting is not blocking: the alarm is off meanwhile.
-        signal.setitimer(signal.ITIMER_REAL, 0, 0)
+        self._set_alarm(0)
         try:
             return self._poller.poll(wait)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, self._blocking_threshold, 0)
+            self._set_alarm(self._blocking_threshold)
 
     def _dispatch(self, events):
-        handlers, objects, removed = self._handlers, self._fd_objects, self._removed
+        handlers, removed = self._handlers, self._removed
         # An fd removed before the poll may be in use again, and that one was polled.
         removed.clear()
         for fd, mask in events:
@@ -502,48 +473,39 @@ class PollIOLoop(IOLoop):
             if handler is None:
                 continue
             try:
-                handler(objects.get(fd, fd) if objects else fd, mask)
+                handler(fd, mask)
             except Exception:
                 self.handle_callback_exception(handler)
 
-    # Signals
-
     def _take_signals(self):
-        """Let signals write to the waker, so that one just before a poll ends that poll.
-
-        Returns whether that was done. Only the main thread may, and a wakeup fd that belongs
-        to somebody else (Twisted, say) stays.
-        """
+        # Signals shall write to the waker, so that one just before a poll ends that poll. Only
+        # the main thread may ask for it, and what somebody else (Twisted, say) asked for stays.
         try:
             previous = signal.set_wakeup_fd(self._waker.write_fileno())
         except ValueError:
             return False
         if previous != -1:
             signal.set_wakeup_fd(previous)
-            return False
-        return True
-
-    def _give_back_signals(self, taken):
-        if taken:
-            signal.set_wakeup_fd(-1)
+        return previous == -1
 
     def set_blocking_signal_threshold(self, seconds, action):
         if not hasattr(signal, "setitimer"):
             raise NotImplementedError("this system has no interval timers")
+        self._set_alarm(0)
         self._blocking_threshold = seconds
-        if seconds is None:
-            signal.setitimer(signal.ITIMER_REAL, 0, 0)
-        else:
+        if seconds is not None:
             signal.signal(signal.SIGALRM, signal.SIG_DFL if action is None else action)
+            if self.running():
+                self._set_alarm(seconds)
 
-    # The end
+    def _set_alarm(self, seconds):
+        if self._blocking_threshold is not None:
+            signal.setitimer(signal.ITIMER_REAL, seconds or 0, 0)
 
     def close(self, all_fds=False):
-        """Give back the fds of the loop itself, and with `all_fds` those of its handlers.
-
-        The loop must not be running. Afterwards callbacks that arrive are dropped.
-        """
-        if self._running:
+        """Give back the fds of the loop itself, and with `all_fds` close those of its handlers.
+        Callbacks that arrive later are dropped. RuntimeError while the loop is running."""
+        if self.running() and os.getpid() == self._process:
             raise RuntimeError("a loop cannot be closed while it runs: stop it first")
         if self._closed:
             return
@@ -551,31 +513,43 @@ class PollIOLoop(IOLoop):
         self._wake_needed = False
         self._callbacks = collections.deque(maxlen=0)
         self._timers = TimerQueue()
-        fds = [self._fd_objects.get(fd, fd) for fd in self._handlers
-               if fd != self._waker.fileno()]
-        self.remove_handler(self._waker.fileno())
-        if all_fds:
-            for fd in fds:
-                self.remove_handler(fd)
-                self.close_fd(fd)
+        self._due.clear()
+        # If that was our own, its threads end with it.
+        self._default_executor = None
+        del self._handlers[self._waker.fileno()]
+        fds = [self._owner(fd) for fd in self._handlers]
+        # Before the poller, and not one by one: after a fork the parent has the same epoll.
         self._handlers.clear()
         self._fd_objects.clear()
         self._poller.close()
         self._waker.close()
+        if all_fds:
+            for fd in fds:
+                self.close_fd(fd)
         if IOLoop.current(instance=False) is self:
             IOLoop.clear_current()
 
+    def _owner(self, fd):
+        """What to close for `fd`: the object it was given as, or else the one whose method
+        is its handler. A stream gives its number, but must itself learn that it is closed."""
+        owner = getattr(self._handlers[fd], "__self__", None)
+        if hasattr(owner, "close") and hasattr(owner, "fileno") and owner.fileno() == fd:
+            return owner
+        return self._fd_objects.get(fd, fd)
+
 
 class PeriodicCallback(object):
-    """Call `callback` every `callback_time` milliseconds, from `start` to `stop`.
+    """Call `callback` every `callback_time` milliseconds (more than 0), from `start` to `stop`.
 
     Each time is counted from the one that was planned before, not from when it ran, so the
-    period holds on average. Times that passed while the loop was busy are skipped. With
-    `jitter` (a fraction, such as 0.1) each period varies by that much around its length.
+    period holds on average; times that passed while the loop was busy are skipped. `jitter`
+    (0 to 1, such as 0.1) lets each period vary by that fraction. Raises ValueError for others.
     """
     def __init__(self, callback, callback_time, io_loop=None, jitter=0):
         if not callback_time or callback_time <= 0:
             raise ValueError("callback_time must be a positive number of milliseconds")
+        if not 0 <= jitter <= 1:
+            raise ValueError("jitter must be a fraction from 0 to 1, not %r" % (jitter,))
         self.callback = callback
         self.callback_time = callback_time
         self.jitter = jitter
@@ -584,10 +558,9 @@ class PeriodicCallback(object):
         self._planned = None
 
     def start(self):
-        """Begin, with the first call one period from now; starting again begins anew."""
+        """Begin (anew), with the first call one period from now."""
         self.stop()
-        if self.io_loop is None:
-            self.io_loop = IOLoop.current()
+        self.io_loop = self.io_loop or IOLoop.current()
         self._planned = self.io_loop.time()
         self._plan_next()
 
@@ -607,10 +580,9 @@ class PeriodicCallback(object):
         if self.jitter:
             period *= 1 + self.jitter * (random.random() - 0.5)
         behind = now - self._planned
-        if behind < 0 and -behind > period:
+        if -behind > period:
             # Somebody else's clock went back: do not wait until it has come here again.
-            self._planned = now
-            behind = 0
+            self._planned, behind = now, 0
         self._planned += period * (1 + max(0, int(behind / period)))
         # It outlives the request that started it, and so must not carry its context.
         with NullContext():

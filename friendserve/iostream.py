@@ -14,6 +14,9 @@ delivered first, and then the close callback is called, once.
 
 Nobody reads ahead of the reader: while no read is pending a stream takes one more buffer
 from the fd and then leaves the rest with the kernel, which holds the sender back.
+
+The other side may end its sending and go on receiving. A stream then lives on until what was
+queued is sent and what came is read, and closes when nothing of that is left.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -23,443 +26,27 @@ try:
 except ImportError:
     fcntl = None  # Windows, which has no such pipes
 import os
-import re
 import socket
 import ssl
-import sys
 
-import six
-
-from friendserve.buffers import (
-    PAUSE, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex, StreamBufferFullError,
-    StreamBytes, UnsatisfiableReadError, WriteBuffer)
-from friendserve.ioloop import IOLoop
+from friendserve.basestream import (
+    CLOSED, CONNECTING, OPEN, RETRY, BaseIOStream, StreamBufferFullError, StreamClosedError,
+    UnsatisfiableReadError)
 from friendserve.log import gen_log
-from friendserve.netutil import ssl_wrap_socket
+from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.platform.interface import ERROR, READ, WRITE
-from friendserve.stack_context import NullContext, wrap
+from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
 
 __all__ = ["BaseIOStream", "IOStream", "SSLIOStream", "PipeIOStream", "StreamClosedError",
            "StreamBufferFullError", "UnsatisfiableReadError"]
 
-#: Nothing is lost when these happen: the fd is ready later, or still is, and the loop tells.
-RETRY = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR])
+#: A connect that answers so goes on by itself. (EAGAIN is none of them: that is how a Unix
+#: socket says that it has no room for us.)
+_UNDER_WAY = frozenset([errno.EINPROGRESS, errno.EINTR, getattr(errno, "WSAEWOULDBLOCK", -1)])
 
-DEFAULT_BUFFER_SIZE = 100 * 1024 * 1024
-DEFAULT_CHUNK_SIZE = 65536
-
-# The life of a stream. ENDED: the other side will send no more, but bytes that came before
-# have not been read yet.
-CONNECTING, OPEN, ENDED, CLOSED = "connecting", "open", "ended", "closed"
-
-
-class StreamClosedError(IOError):
-    """The stream is closed; `real_error` is what closed it, or None."""
-    def __init__(self, real_error=None):
-        super(StreamClosedError, self).__init__("Stream is closed")
-        self.real_error = real_error
-
-
-class BaseIOStream(object):
-    """What streams over every kind of fd have in common.
-
-    Subclasses give `fileno`, `close_fd`, `read_from_fd`, `write_to_fd` and `get_fd_error`.
-
-    `max_buffer_size` bounds the bytes that a read may gather before it is satisfied, and
-    `max_write_buffer_size` those that wait to be sent (default: no bound). `read_chunk_size`
-    is what one call to the system reads at most. `error` is the exception that closed the
-    stream, if one did.
-    """
-    # One instance a connection, and there may be tens of thousands.
-    __slots__ = ("io_loop", "max_buffer_size", "read_chunk_size", "max_write_buffer_size",
-                 "error", "_state", "_events", "_buffer", "_pending", "_out", "_on_close",
-                 "__weakref__")
-
-    def __init__(self, io_loop=None, max_buffer_size=None, read_chunk_size=None,
-                 max_write_buffer_size=None):
-        self.io_loop = io_loop or IOLoop.current()
-        self.max_buffer_size = max_buffer_size or DEFAULT_BUFFER_SIZE
-        # A chunk must not overrun the buffer by much.
-        self.read_chunk_size = min(read_chunk_size or DEFAULT_CHUNK_SIZE,
-                                   self.max_buffer_size // 2 or 1)
-        self.max_write_buffer_size = max_write_buffer_size
-        self.error = None
-        self._state = OPEN
-        self._events = None         # what the loop waits for; None: the loop does not know us
-        self._buffer = ReadBuffer()
-        self._pending = None        # the Read
-        self._out = None            # a WriteBuffer, while there is something in it
-        self._on_close = None
-
-    # For subclasses
-
-    def fileno(self):
-        """The number of the fd."""
-        raise NotImplementedError()
-
-    def close_fd(self):
-        """Close the fd. Called once."""
-        raise NotImplementedError()
-
-    def read_from_fd(self):
-        """Up to `read_chunk_size` bytes; b"" at the end, None when there are none now."""
-        raise NotImplementedError()
-
-    def write_to_fd(self, data):
-        """Send some of a bytes-like object; returns how many bytes went, 0 for none now."""
-        raise NotImplementedError()
-
-    def get_fd_error(self):
-        """The error that the system holds for this fd, or None."""
-        return None
-
-    # Reading
-
-    def read_until(self, delimiter, callback, max_bytes=None):
-        """Call `callback(data)` with all up to and with the bytes `delimiter`.
-
-        When it does not come within `max_bytes` the stream closes, with an
-        UnsatisfiableReadError as its `error`.
-        """
-        self.start_read(ReadUntil(self._guard(callback), delimiter, max_bytes))
-
-    def read_until_regex(self, regex, callback, max_bytes=None):
-        """Call `callback(data)` with all up to the end of a match of the bytes regex."""
-        self.start_read(ReadUntilRegex(self._guard(callback), re.compile(regex), max_bytes))
-
-    def read_bytes(self, num_bytes, callback, streaming_callback=None, partial=False):
-        """Call `callback(data)` with `num_bytes` bytes; with `partial`, with fewer if fewer
-        have come, but at least one.
-
-        With `streaming_callback`, that is called with each piece and `callback` in the end
-        with b"".
-        """
-        if not isinstance(num_bytes, six.integer_types) or num_bytes < 0:
-            raise ValueError("the number of bytes to read must be 0 or more, not %r"
-                             % (num_bytes,))
-        if streaming_callback is not None:
-            read = StreamBytes(self._guard(callback), self._guard(streaming_callback), num_bytes)
-        else:
-            read = ReadBytes(self._guard(callback), num_bytes, partial)
-        self.start_read(read)
-
-    def read_into(self, buf, callback, partial=False):
-        """As `read_bytes`, into the bytearray `buf`; `callback(n)` gets the number of bytes."""
-        view = memoryview(buf)
-
-        def fill(data):
-            view[:len(data)] = data
-            callback(len(data))
-        self.read_bytes(len(view), fill, partial=partial)
-
-    def read_until_close(self, callback=None, streaming_callback=None):
-        """Call `callback(data)` with all that comes until the other side closes.
-
-        With `streaming_callback`, that is called with each piece and `callback` in the end
-        with b"".
-        """
-        self.start_read(ReadUntilClose(
-            self._guard(callback), self._guard(streaming_callback)))
-
-    def start_read(self, read):
-        """Make a `friendserve.buffers.Read` the pending one.
-
-        Its callback is called as it is: it brings its own context, and what it raises goes
-        to the loop. Raises StreamClosedError when the stream is closed and what came
-        before cannot satisfy it.
-        """
-        if self._pending is not None:
-            raise RuntimeError("a read is pending already: wait for its callback")
-        self._pending = read
-        self._try_read()
-        if self._pending is not None:
-            if self._state is CLOSED:
-                self._pending = None
-                if not read.deliver_rest(self.io_loop.add_callback, self._buffer):
-                    raise StreamClosedError(self.error)
-            elif self._state is ENDED:
-                self._maybe_close()
-            elif self._state is OPEN:
-                self._update_events()
-
-    def resume_read(self):
-        """Ask a pending read again that wanted no more bytes a while ago."""
-        if len(self._buffer):
-            self._try_read()
-        if self._state is ENDED:
-            self._maybe_close()
-        elif not self._events & READ:
-            self._update_events()
-
-    def push_back(self, data):
-        """Put bytes that were delivered back, to be the first of the next read."""
-        self._buffer.push_back(data)
-
-    def end_read(self):
-        """Forget the pending read; what came and was not delivered is for the next one."""
-        self._pending = None
-
-    def has_unread(self):
-        """Whether bytes have come that no read has had."""
-        return len(self._buffer) > 0
-
-    def reading(self):
-        """Whether a read is pending."""
-        return self._pending is not None
-
-    def _try_read(self):
-        """Let the pending read have what is in the buffer; also when it needs no bytes."""
-        buffer = self._buffer
-        while True:
-            read = self._pending
-            try:
-                size = read.find(buffer)
-                if size is None and len(buffer) > self.max_buffer_size:
-                    raise StreamBufferFullError(
-                        "a read gathered more than max_buffer_size (%d bytes)"
-                        % self.max_buffer_size)
-            except (UnsatisfiableReadError, StreamBufferFullError) as error:
-                gen_log.info("Unsatisfiable read, closing connection: %s", error)
-                self._pending = None
-                self._close_for(error)
-                return
-            if size is None:
-                return
-            if size == PAUSE:
-                self._update_events()
-                return
-            self._pending = read.deliver(self.io_loop.add_callback, buffer.consume(size))
-            if self._pending is None or not len(buffer):
-                return
-
-    # Writing
-
-    def write(self, data, callback=None):
-        """Send bytes (or a bytearray or memoryview); `callback()` is called when all of them
-        have been handed to the system.
-
-        Raises StreamClosedError when the stream is closed, and StreamBufferFullError, with
-        nothing sent, when they would overrun `max_write_buffer_size`.
-        """
-        if self._state is CLOSED:
-            raise StreamClosedError(self.error)
-        if type(data) is not bytes:
-            # The caller may change a bytearray as soon as this returns.
-            data = bytes(data) if isinstance(data, (bytes, bytearray)) \
-                else memoryview(data).tobytes()
-        if callback is not None:
-            callback = self._guard(callback)
-        out = self._out
-        if out is None and self._can_write():
-            if self.max_write_buffer_size is not None and \
-                    len(data) > self.max_write_buffer_size:
-                raise StreamBufferFullError("more than max_write_buffer_size (%d bytes)"
-                                            % self.max_write_buffer_size)
-            try:
-                sent = self.write_to_fd(data) if data else 0
-            except (OSError, IOError) as error:
-                self._lost(error)
-                return
-            if sent == len(data):
-                if callback is not None:
-                    self.io_loop.add_callback(callback)
-                return
-            data = memoryview(data)[sent:] if sent else data
-        self._queue(data, callback)
-
-    def _queue(self, data, callback):
-        out = self._out
-        if self.max_write_buffer_size is not None and \
-                (len(out) if out is not None else 0) + len(data) > self.max_write_buffer_size:
-            raise StreamBufferFullError("more than max_write_buffer_size (%d bytes) waits to "
-                                        "be sent" % self.max_write_buffer_size)
-        if out is None:
-            out = self._out = WriteBuffer()
-        if data:
-            out.append(data)
-        if callback is not None:
-            out.call_when_sent(callback)
-        if self._can_write():
-            self._update_events()
-
-    def writing(self):
-        """Whether bytes wait to be sent."""
-        return self._out is not None
-
-    def write_progress(self):
-        """None when nothing waits to be sent; else what compares unequal once more was."""
-        return self._out and (self._out, self._out.progress)
-
-    def _can_write(self):
-        """Whether the fd takes bytes at all by now."""
-        return self._state is not CONNECTING
-
-    def _flush(self):
-        """Send what is queued, as much as fits."""
-        out = self._out
-        while out:
-            data = out.first()
-            try:
-                sent = self.write_to_fd(data)
-            except (OSError, IOError) as error:
-                self._lost(error)
-                return
-            for callback in out.advance(sent):
-                self.io_loop.add_callback(callback)
-            if sent < len(data):
-                return
-        for callback in out.advance(0):
-            self.io_loop.add_callback(callback)
-        self._out = None
-        if self._state is ENDED:
-            self._maybe_close()
-
-    # What the loop tells
-
-    def _handle_events(self, fd, events):
-        if events & (READ | ERROR):
-            self._handle_read(events)
-        if self._out is not None and events & WRITE:
-            self._flush()
-            if self._out is None:
-                self._update_events()
-
-    def _handle_read(self, events):
-        if self._state is ENDED:
-            # Not asked for, so it is an error: the other side reads no more either.
-            self._lost(self.get_fd_error())
-            return
-        try:
-            data = self.read_from_fd()
-        except (OSError, IOError) as error:
-            self._lost(error)
-            return
-        if data:
-            self._buffer.append(data)
-            if self._pending is not None:
-                self._try_read()
-            else:
-                # Nobody reads: the kernel shall keep the rest.
-                self._update_events()
-        elif data is not None:
-            self._state = ENDED
-            self._maybe_close()
-        elif events & ERROR:
-            self._lost(self.get_fd_error())
-
-    def _maybe_close(self):
-        """The other side will send no more: close as soon as what came was read and what was
-        written is sent, unless the pending read wants to write yet."""
-        read = self._pending
-        unread = read is None and len(self._buffer)
-        if unread or self._out is not None or read is not None and read.ended():
-            self._update_events()
-        else:
-            self.close()
-
-    def _lost(self, error):
-        """The fd has failed; what the system still has for us is delivered first."""
-        if self._pending is not None and self._state is OPEN:
-            try:
-                while len(self._buffer) <= self.max_buffer_size:
-                    data = self.read_from_fd()
-                    if not data:
-                        break
-                    self._buffer.append(data)
-            except (OSError, IOError):
-                # The same failure, seen from the other side.
-                pass
-            self._try_read()
-        self._close_for(error)
-
-    def _update_events(self):
-        """Have the loop wait for what can be of use: a system call only on a change."""
-        if self._state is CLOSED:
-            return
-        events = self._wanted_events()
-        if self._events is None:
-            with NullContext():
-                self.io_loop.add_handler(self.fileno(), self._handle_events, events)
-        elif events != self._events:
-            self.io_loop.update_handler(self.fileno(), events)
-        self._events = events
-
-    def _wanted_events(self):
-        # An idle stream listens too: that is how the other side's going away is noticed.
-        read = self._pending
-        events = READ if self._state is OPEN and (
-            not len(self._buffer) or read is not None and read.find(self._buffer) is None) else 0
-        if self._out is not None:
-            events |= WRITE
-        return events
-
-    # The end
-
-    def set_close_callback(self, callback):
-        """Call `callback()` once when the stream has closed, whoever closed it, after all that
-        could be read was delivered. None takes it back."""
-        self._on_close = self._guard(callback)
-        if self._state is CLOSED:
-            self._tell_closed()
-        elif callback is not None and self._state is OPEN and self._events is None:
-            self._update_events()
-
-    def close(self, exc_info=False):
-        """Close the stream now; what was queued and not sent is dropped.
-
-        `exc_info`: True to keep the exception being handled as `error`, or such a tuple.
-        """
-        if exc_info:
-            error = (sys.exc_info() if exc_info is True else exc_info)[1]
-            self._close_for(error)
-        else:
-            self._close_for(None)
-
-    def _close_for(self, error):
-        if self._state is CLOSED:
-            return
-        if error is not None:
-            # Its traceback leads to frames that lead to this stream: a cycle.
-            error.__traceback__ = None
-            self.error = error
-        self._state = CLOSED
-        self._out = None
-        read, self._pending = self._pending, None
-        if read is not None:
-            read.deliver_rest(self.io_loop.add_callback, self._buffer)
-        if self._events is not None:
-            self.io_loop.remove_handler(self.fileno())
-            self._events = None
-        self.close_fd()
-        self._tell_closed()
-
-    def _tell_closed(self):
-        callback, self._on_close = self._on_close, None
-        if callback is not None:
-            self.io_loop.add_callback(callback)
-
-    def closed(self):
-        """Whether the stream is closed."""
-        return self._state is CLOSED
-
-    def set_nodelay(self, value):
-        """Send small writes at once (True) or let the system gather them, where it can."""
-
-    def _guard(self, callback):
-        """The callback in its context, and the stream closed when it raises."""
-        if callback is None:
-            return None
-        callback = wrap(callback)
-
-        def run(*args):
-            try:
-                callback(*args)
-            except Exception as error:
-                # Logged here, once, for the error is kept without its traceback.
-                self.io_loop.handle_callback_exception(callback)
-                self._close_for(error)
-        return run
+#: The most that the TLS library gets at once: it counts with an int.
+_TLS_PIECE = 1 << 20
 
 
 class IOStream(BaseIOStream):
@@ -495,8 +82,11 @@ class IOStream(BaseIOStream):
             return 0
 
     def get_fd_error(self):
-        code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        return socket.error(code, os.strerror(code)) if code else None
+        try:
+            code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except (OSError, IOError) as error:
+            return error
+        return _socket_error(code) if code else None
 
     def set_nodelay(self, value):
         """Send small writes at once (True) or let the system gather them (False)."""
@@ -504,48 +94,60 @@ class IOStream(BaseIOStream):
             try:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(value))
             except (OSError, IOError) as error:
-                # Some systems say EINVAL when the other side has gone; a read will tell.
-                if errno_from_exception(error) != errno.EINVAL:
-                    raise
+                # Some systems say so when the other side has gone; a read will tell.
+                gen_log.debug("TCP_NODELAY could not be set: %s", error)
 
     def shutdown_write(self):
-        """Tell the other side that nothing more will come, and go on reading (RFC 9293 3.6)."""
-        if self._state is not CLOSED:
-            try:
-                self.socket.shutdown(socket.SHUT_WR)
-            except (OSError, IOError) as error:
-                self._lost(error)
+        """Tell the other side that nothing more will come, when all that was written is sent,
+        and go on reading (RFC 9293 3.6). Nothing may be written after it."""
+        if self._state is CLOSED:
+            return
+        if self._out is not None or self._state is CONNECTING:
+            self.write(b"", self.shutdown_write)
+            return
+        try:
+            self._end_output()
+        except (OSError, IOError) as error:
+            self._lost(error)
+
+    def _end_output(self):
+        self.socket.shutdown(socket.SHUT_WR)
 
     def connect(self, address, callback=None, server_hostname=None):
         """Connect to `address`, then call `callback()`; on failure only the close callback is
         called, with `error` set. Reads and writes may be started at once.
 
-        `server_hostname` is for `SSLIOStream`.
+        A host name in `address` is looked up here and now, which blocks. `server_hostname` is
+        for `SSLIOStream`. Raises StreamClosedError when the stream is closed.
         """
-        self._state = CONNECTING
+        if self._state is CLOSED:
+            raise StreamClosedError(self.error)
         callback = self._guard(callback)
-        try:
-            self.socket.connect(address)
-        except (OSError, IOError) as error:
-            code = errno_from_exception(error)
-            if code != errno.EINPROGRESS and code not in RETRY:
-                gen_log.debug("Connect to %s failed: %s", address, error)
-                self._close_for(error)
-                return
 
-        def on_ready(fd, events):
-            self.io_loop.remove_handler(fd)
-            self._events = None
+        def on_ready(stream, events):
+            self._forget_events()
             error = self.get_fd_error()
             if error is not None:
                 gen_log.debug("Connect to %s failed: %s", address, error)
-                self._close_for(error)
+                self._fail(error)
                 return
             self._state = OPEN
             self._connected(callback)
 
+        self._forget_events()
+        try:
+            self.socket.connect(address)
+        except (OSError, IOError, UnicodeError) as error:
+            # gaierror has numbers of its own. UnicodeError: what cannot be a host name.
+            if isinstance(error, (socket.gaierror, UnicodeError)) or \
+                    errno_from_exception(error) not in _UNDER_WAY:
+                gen_log.debug("Connect to %s failed: %s", address, error)
+                self._fail(error)
+                return
+        self._state = CONNECTING
+        self._fd = self.fileno()
         with NullContext():
-            self.io_loop.add_handler(self.fileno(), on_ready, WRITE)
+            self.io_loop.add_handler(self, on_ready, WRITE)
         self._events = WRITE
 
     def _connected(self, callback):
@@ -555,15 +157,66 @@ class IOStream(BaseIOStream):
             self._flush()
         self._update_events()
 
+    def _is_connected(self):
+        try:
+            self.socket.getpeername()
+        except (OSError, IOError):
+            return False
+        return True
+
+    def start_tls(self, server_side, ssl_options=None, server_hostname=None, callback=None):
+        """Go on in TLS: call `callback(stream)` with the new `SSLIOStream` after the handshake.
+
+        For protocols with a command for this, such as STARTTLS; call it after the last
+        bytes before TLS were read and sent. `ssl_options` and `server_hostname` are as in
+        `friendserve.netutil.ssl_wrap_socket`. This stream is closed by it, but not its
+        socket, which belongs to the new stream, as does the close callback: when the handshake
+        fails only that is called. Returns the new stream, whose `error` then says why.
+
+        Raises StreamClosedError when the connection is closed, and ValueError while a read is
+        pending, a write is not sent, or bytes are unread (they came before TLS, so nobody knows
+        from whom), or when the options do not fit.
+        """
+        if self._state is not OPEN and self._state is not CONNECTING:
+            raise StreamClosedError(self.error)
+        if self._state is CONNECTING or self._pending is not None or self._out is not None \
+                or len(self._buffer):
+            raise ValueError("TLS can only begin on a connected stream with no read pending, "
+                             "nothing to be sent and nothing unread")
+        context = ssl_options_to_context({} if ssl_options is None else ssl_options, server_side)
+        if context.check_hostname and not server_hostname:
+            raise ValueError("a client that checks certificates needs a server_hostname")
+        self._forget_events()
+        try:
+            sock = ssl_wrap_socket(self.socket, context, server_hostname,
+                                   server_side=server_side, do_handshake_on_connect=False)
+        except (OSError, IOError, ValueError) as error:
+            self._fail(error)
+            raise StreamClosedError(error)
+        self._state = CLOSED
+        # On Python 2 the fd is closed only when nobody has a socket over it any more.
+        self.socket = None
+        stream = SSLIOStream(sock, self.io_loop, None, self.max_buffer_size,
+                             self.read_chunk_size, self.max_write_buffer_size)
+        stream._on_close, self._on_close = self._on_close, None
+        if stream.closed():
+            stream._tell_closed()
+        elif callback is not None:
+            stream.wait_for_handshake(callback)
+        return stream
+
 
 class SSLIOStream(IOStream):
-    """A TLS stream: over a socket that `ssl_wrap_socket` made (with
+    """A TLS stream: over a connected socket that `ssl_wrap_socket` made (with
     do_handshake_on_connect=False), whose handshake begins at once, or over a plain socket that
     `connect` will connect.
 
     `ssl_options` (a dict or an SSLContext) is for `connect`. What is read and written before
-    the handshake is over waits for it. A handshake that takes longer than
-    `handshake_timeout` seconds closes the stream.
+    the handshake is over waits for it. A handshake that takes longer than `handshake_timeout`
+    seconds closes the stream (None: no limit). Raises ValueError for a plain socket that is
+    connected already.
+
+    ``stream.socket.getpeercert()`` is the other side's certificate, if it was asked for.
     """
     __slots__ = ("_ssl_options", "_server_hostname", "_handshake", "handshake_timeout",
                  "_read_wants_write", "_write_wants_read")
@@ -574,11 +227,19 @@ class SSLIOStream(IOStream):
                                           max_write_buffer_size)
         self._ssl_options = ssl_options if ssl_options is not None else {}
         self._server_hostname = None
-        self._handshake = None      # a _Handshake while one is going on
         self.handshake_timeout = handshake_timeout
         self._read_wants_write = self._write_wants_read = False
-        if hasattr(socket, "do_handshake") and _is_connected(socket):
-            self._start_handshake(None)
+        self._handshake = _Handshake()      # None once it is over
+        self._state = CONNECTING
+        is_tls = hasattr(socket, "do_handshake")
+        if self._is_connected():
+            if not is_tls:
+                raise ValueError("this socket is connected and would stay without TLS: take "
+                                 "ssl_wrap_socket or IOStream.start_tls")
+            self._start_handshake()
+        elif is_tls:
+            # It was connected, and in some versions of ssl would go on without TLS.
+            self._close_for(_socket_error(errno.ENOTCONN))
 
     def connect(self, address, callback=None, server_hostname=None):
         """As `IOStream.connect`; the callback comes after the handshake.
@@ -591,52 +252,55 @@ class SSLIOStream(IOStream):
 
     def wait_for_handshake(self, callback=None):
         """Call `callback(stream)` when the handshake is over; on failure the close callback
-        is called instead."""
-        if self._handshake is not None:
-            if callback is not None:
-                self._handshake.waiting.append(self._guard(callback))
-        elif callback is not None and self._state is not CLOSED:
-            self.io_loop.add_callback(self._guard(callback), self)
+        is called instead. Raises StreamClosedError when the stream is closed."""
+        if self._state is CLOSED:
+            raise StreamClosedError(self.error)
+        callback = self._guard(callback)
+        if callback is not None and self._handshake is not None:
+            self._handshake.waiting.append(callback)
+        elif callback is not None:
+            self._schedule(callback, self)
+
+    def start_tls(self, *args, **kwargs):
+        """Raises RuntimeError: this is TLS already."""
+        raise RuntimeError("this stream is in TLS already")
 
     def _connected(self, callback):
+        self._state = CONNECTING
         try:
             self.socket = ssl_wrap_socket(
                 self.socket, self._ssl_options, server_hostname=self._server_hostname,
                 do_handshake_on_connect=False)
-        except (ssl.SSLError, ValueError, OSError, IOError) as error:
-            self._close_for(error)
+        except (OSError, IOError, ValueError) as error:
+            self._handshake_failed(error)
             return
-        self._start_handshake(callback)
+        self._handshake.callback = callback
+        self._start_handshake()
 
-    def _start_handshake(self, callback):
-        self._state = CONNECTING
-        self._handshake = _Handshake(callback)
-        with NullContext():
-            self._handshake.timer = self.io_loop.call_later(
-                self.handshake_timeout, self._handshake_failed,
-                ssl.SSLError("the TLS handshake took longer than %s seconds"
-                             % self.handshake_timeout))
+    def _start_handshake(self):
+        if self.handshake_timeout is not None:
+            with NullContext():
+                self._handshake.timer = self.io_loop.call_later(
+                    self.handshake_timeout, self._handshake_failed,
+                    ssl.SSLError("it took longer than %s seconds" % self.handshake_timeout))
         self._update_events()
 
     def _do_handshake(self):
         handshake = self._handshake
         try:
             self.socket.do_handshake()
-        except ssl.SSLError as error:
-            if error.args[0] == ssl.SSL_ERROR_WANT_READ:
-                handshake.wants = READ
-            elif error.args[0] == ssl.SSL_ERROR_WANT_WRITE:
-                handshake.wants = WRITE
-            else:
-                self._handshake_failed(error)
-                return
-            self._update_events()
         except (OSError, IOError, ValueError) as error:
             # ValueError: a certificate for another host, in some versions of ssl.
-            self._handshake_failed(error)
+            code = error.args[0] if isinstance(error, ssl.SSLError) else None
+            if code == ssl.SSL_ERROR_WANT_READ:
+                handshake.wants = READ
+            elif code == ssl.SSL_ERROR_WANT_WRITE:
+                handshake.wants = WRITE
+            elif code is not None or errno_from_exception(error) not in RETRY:
+                self._handshake_failed(error)
+            self._update_events()
         else:
-            self.io_loop.remove_timeout(handshake.timer)
-            self._handshake = None
+            self._forget_handshake()
             self._state = OPEN
             for callback in handshake.waiting:
                 self.io_loop.add_callback(callback, self)
@@ -648,28 +312,37 @@ class SSLIOStream(IOStream):
         except (OSError, IOError):
             peer = "a peer that has gone"
         gen_log.info("TLS handshake with %s failed: %s", peer, error)
-        self._close_for(error)
+        self._fail(error)
+
+    def _forget_handshake(self):
+        if self._handshake is not None and self._handshake.timer is not None:
+            self.io_loop.remove_timeout(self._handshake.timer)
+        self._handshake = None
+
+    # TLS may have to write in order to read, and the other way round. Each then waits for the
+    # event of the other, and for that one only: its own may be there all the time.
 
     def _handle_events(self, fd, events):
         if self._handshake is not None:
             self._do_handshake()
             return
-        # TLS may have to write in order to read, and the other way round.
-        if self._read_wants_write and events & WRITE:
-            events |= READ
-        if self._write_wants_read and events & READ:
-            events |= WRITE
-        super(SSLIOStream, self)._handle_events(fd, events)
+        ready = events & ERROR
+        if events & (WRITE if self._read_wants_write else READ) and self._state is OPEN:
+            ready |= READ
+        if events & (READ if self._write_wants_read else WRITE):
+            ready |= WRITE
+        super(SSLIOStream, self)._handle_events(fd, ready)
         self._update_events()
 
     def _wanted_events(self):
         if self._handshake is not None:
             return self._handshake.wants
-        events = super(SSLIOStream, self)._wanted_events()
-        if self._read_wants_write:
-            events |= WRITE
-        if self._write_wants_read:
-            events |= READ
+        wanted = super(SSLIOStream, self)._wanted_events()
+        events = 0
+        if wanted & READ:
+            events |= WRITE if self._read_wants_write else READ
+        if wanted & WRITE:
+            events |= READ if self._write_wants_read else WRITE
         return events
 
     def read_from_fd(self):
@@ -680,15 +353,14 @@ class SSLIOStream(IOStream):
                 data = self.socket.recv(self.read_chunk_size)
                 pieces.append(data)
                 # What the TLS library has decrypted already, no poller can see.
-                if not data or not getattr(self.socket, "pending", int)():
+                if not data or not self.socket.pending():
                     break
         except ssl.SSLError as error:
-            code = error.args[0]
-            if code in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN):
+            if _is_end(error):
                 pieces.append(b"")
-            elif code == ssl.SSL_ERROR_WANT_WRITE:
+            elif error.args[0] == ssl.SSL_ERROR_WANT_WRITE:
                 self._read_wants_write = True
-            elif code != ssl.SSL_ERROR_WANT_READ:
+            elif error.args[0] != ssl.SSL_ERROR_WANT_READ:
                 raise
         except (OSError, IOError) as error:
             if errno_from_exception(error) not in RETRY:
@@ -698,13 +370,11 @@ class SSLIOStream(IOStream):
     def write_to_fd(self, data):
         self._write_wants_read = False
         try:
-            # OpenSSL takes no more than an int can count at once.
-            return self.socket.send(memoryview(data)[:1 << 20])
+            return self.socket.send(memoryview(data)[:_TLS_PIECE])
         except ssl.SSLError as error:
-            code = error.args[0]
-            if code == ssl.SSL_ERROR_WANT_READ:
+            if error.args[0] == ssl.SSL_ERROR_WANT_READ:
                 self._write_wants_read = True
-            elif code != ssl.SSL_ERROR_WANT_WRITE:
+            elif error.args[0] != ssl.SSL_ERROR_WANT_WRITE:
                 raise
             return 0
         except (OSError, IOError) as error:
@@ -712,30 +382,49 @@ class SSLIOStream(IOStream):
                 raise
             return 0
 
+    def _end_output(self):
+        self._say_goodbye()
+        # Not the method of SSLSocket, which would go on reading without TLS.
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
+
+    def _say_goodbye(self):
+        """Send close_notify (RFC 8446 6.1), so that the other side knows it has all."""
+        try:
+            self.socket.unwrap()
+        except (OSError, IOError, ValueError):
+            # Mostly for want of the other side's goodbye, for which nobody waits.
+            return
+
+    def close_fd(self):
+        if self._handshake is None and self.error is None:
+            self._say_goodbye()
+        super(SSLIOStream, self).close_fd()
+
     def _close_for(self, error):
-        if self._handshake is not None:
-            self.io_loop.remove_timeout(self._handshake.timer)
-            self._handshake = None
         super(SSLIOStream, self)._close_for(error)
+        self._forget_handshake()
 
 
 class _Handshake(object):
-    """A TLS handshake that is going on."""
+    """A TLS handshake that is to come or going on."""
     __slots__ = ("callback", "waiting", "wants", "timer")
 
-    def __init__(self, callback):
-        self.callback = callback    # of connect
+    def __init__(self):
+        self.callback = None        # of connect
         self.waiting = []           # of wait_for_handshake
         self.wants = READ | WRITE
         self.timer = None
 
 
-def _is_connected(sock):
-    try:
-        sock.getpeername()
-    except (OSError, IOError):
-        return False
-    return True
+def _is_end(error):
+    """Whether an SSLError says that nothing more comes, be it with a goodbye or without."""
+    return (error.args[0] in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN)
+            # OpenSSL 3 under an ssl module that does not know it yet.
+            or "UNEXPECTED_EOF" in str(error.reason))
+
+
+def _socket_error(code):
+    return socket.error(code, os.strerror(code))
 
 
 class PipeIOStream(BaseIOStream):
@@ -753,13 +442,18 @@ class PipeIOStream(BaseIOStream):
         return self.fd
 
     def close_fd(self):
-        os.close(self.fd)
+        fd, self.fd = self.fd, -1
+        os.close(fd)
 
     def read_from_fd(self):
         try:
             return os.read(self.fd, self.read_chunk_size)
         except (OSError, IOError) as error:
-            if errno_from_exception(error) not in RETRY:
+            code = errno_from_exception(error)
+            if code == errno.EBADF:
+                # The end for writing: pollers say that it is readable when the reader has gone.
+                return b""
+            if code not in RETRY:
                 raise
 
     def write_to_fd(self, data):

@@ -137,9 +137,11 @@ class TCPServer(object):
         if self.ssl_options is not None:
             stream_type = SSLIOStream
             try:
-                connection.getpeername()
                 connection = ssl_wrap_socket(connection, self.ssl_options, server_side=True,
                                              do_handshake_on_connect=False)
+                # If the peer was gone before, the ssl module of older Pythons has made a
+                # socket that neither shakes hands nor decrypts.
+                connection.getpeername()
             except socket.error:
                 # The context was proved sound when the server was made, so it is the peer.
                 connection.close()

@@ -115,8 +115,8 @@ class Template(object):
         """The template filled in with `kwargs`, as UTF-8 bytes.
 
         A value that is neither unicode nor bytes is written as str() gives it; bytes must be
-        UTF-8. Whatever the template's own Python raises passes through; in its traceback each
-        line of the template is named in a comment.
+        UTF-8. UI modules are found in ``_tt_modules``, else in ``modules``. What the template's
+        Python raises passes through; in its traceback a comment names each template and line.
         """
         namespace = {
             "datetime": datetime,
@@ -136,6 +136,7 @@ class Template(object):
             __name__=self.name.replace(".", "_"), __loader__=self,
             _tt_escape=autoescape, _tt_pass_through=_pass_through, _tt_text=_text,
             _tt_join=six.text_type().join)
+        namespace.setdefault("_tt_modules", namespace.get("modules"))
         # Another template of this name may have left its lines for the next traceback.
         linecache.cache.pop(self.compiled.co_filename, None)
         six.exec_(self.compiled, namespace)

@@ -10,7 +10,7 @@ import six
 from six.moves import http_client, http_cookies
 from six.moves.urllib.parse import urlencode
 
-from tests.chat_server import TIMEOUT, ChatServer, load_demo
+from tests.demo_server import CHAT, TIMEOUT, ChatServer, load_demo
 
 
 class Answer(object):
@@ -101,7 +101,8 @@ class ChatTest(unittest.TestCase):
         ada = self.visitor()
         answer = ada.login(u"  Ada   Lovelace ")
         self.assertEqual((302, "/"), (answer.status, answer.header("Location")))
-        self.assertIn("httponly", answer.header("Set-Cookie").lower())
+        for attribute in ("httponly", "samesite=lax"):
+            self.assertIn(attribute, answer.header("Set-Cookie").lower())
         page = ada.get("/")
         self.assertEqual(200, page.status)
         self.assertIn('data-user="Ada Lovelace"', page.body)
@@ -131,11 +132,14 @@ class ChatTest(unittest.TestCase):
         self.assertNotIn("<script", answer.body)
 
     def test_a303_sign_in_leads_to_this_site_only(self):
+        def led_to(path):
+            return self.visitor().login(u"Ada", path).header("Location")
+
         for path in ("http://evil.example", "//evil.example", "/\\evil.example", "\t//evil.example",
                      "/\t/evil.example", "\\\\evil.example", "evil.example", "javascript:alert(1)",
                      "/\\/evil.example", "///evil.example", "/a b", "/a\\b", u"/\u2028", ""):
-            self.assertEqual("/", self.visitor().login(u"Ada", path).header("Location"), repr(path))
-        self.assertEqual("/?a=1&b=%20#c", self.visitor().login(u"Ada", "/?a=1&b=%20#c").header("Location"))
+            self.assertEqual("/", led_to(path), repr(path))
+        self.assertEqual("/?a=1&b=%20#c", led_to("/?a=1&b=%20#c"))
 
     def test_messages_are_for_those_who_signed_in(self):
         stranger = self.visitor()
@@ -182,7 +186,8 @@ class ChatTest(unittest.TestCase):
         self.assertEqual([], self.room.waiters)
 
     def test_who_will_not_wait_is_answered_at_once(self):
-        self.assertEqual([], self.visitor(u"Ada").get(self.poll_path() + "&wait=no").json["messages"])
+        answer = self.visitor(u"Ada").get(self.poll_path() + "&wait=no")
+        self.assertEqual([], answer.json["messages"])
 
     def test_b173_who_goes_away_is_forgotten(self):
         ada = self.visitor(u"Ada")
@@ -261,7 +266,7 @@ class ChatTest(unittest.TestCase):
 
 class RoomTest(unittest.TestCase):
     def setUp(self):
-        self.demo = load_demo()
+        self.demo = load_demo(CHAT)
         self.room = self.demo.Room(keep=3)
 
     def news(self, cursor):
@@ -277,7 +282,7 @@ class RoomTest(unittest.TestCase):
         self.assertEqual(ids[-1], self.news(ids[0])["cursor"])
 
     def test_ids_grow_across_a_restart(self):
-        later = load_demo()
+        later = load_demo(CHAT)
         later.time = type(str("time"), (), {"time": staticmethod(lambda: 1e10)})
         self.assertGreater(later.Room().last_id, self.room.last_id)
 

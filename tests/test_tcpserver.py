@@ -374,7 +374,7 @@ class TLSTest(ServerTest):
     def test_b117_peer_is_gone_before_the_handshake(self):
         for linger in (False, True):
             for hello in (b"", b"\x16\x03\x01"):
-                _, address = self.listening(ssl_options=SERVER_OPTIONS)
+                server, address = self.listening(ssl_options=SERVER_OPTIONS)
                 client = self.connect(address)
                 client.sendall(hello)
                 if linger:
@@ -385,6 +385,8 @@ class TLSTest(ServerTest):
                     self.check_tls_echo(address)
                 self.assertEqual([r.getMessage() for r in records
                                   if r.levelno >= logging.WARNING], [])
+                # After a reset there is no peer any more, and so no stream.
+                self.assertEqual(len(server.streams), 1 if linger else 2)
 
 
 if __name__ == "__main__":

@@ -191,7 +191,10 @@ class AutoescapeTest(unittest.TestCase):
             def Entry(self, text):
                 return "<p>%s</p>" % text
 
-        self.assertEqual(render("{% module Entry('a') %}", _tt_modules=Modules()), "<p>a</p>")
+        self.assertEqual(render("{% module Entry('a') %}", modules=Modules()), "<p>a</p>")
+        # The other name is there for a page that has something else to call modules.
+        self.assertEqual(render("{% module Entry('a') %}{{ modules }}", modules=1,
+                                _tt_modules=Modules()), "<p>a</p>1")
 
 
 class DirectiveTest(unittest.TestCase, ParseErrorMixin):

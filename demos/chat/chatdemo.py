@@ -62,7 +62,7 @@ def is_safe_next(url):
 
 
 def clean_name(name):
-    """The name with single spaces; None when it is empty, too long, or holds what cannot be seen."""
+    """The name with single spaces; None when it is empty, too long or not all to be seen."""
     name = u" ".join(name.split())
     if not 1 <= len(name) <= MAX_NAME or UNSEEN.search(name):
         return None
@@ -163,7 +163,7 @@ class LoginHandler(BaseHandler):
             self.set_status(400)
             self.show_form(given, u"Please choose a name of 1 to %d characters." % MAX_NAME)
         else:
-            self.set_secure_cookie("name", name, httponly=True)
+            self.set_secure_cookie("name", name, httponly=True, samesite="Lax")
             self.redirect(self.next_path())
 
     def show_form(self, name, error):
@@ -191,7 +191,7 @@ class MessagesHandler(BaseHandler):
 
     @asynchronous
     def get(self):
-        """Gives the messages after the id `after`, at once when there are some or `wait` is "no"."""
+        """Gives the messages after the id `after`; waits for one unless `wait` is "no"."""
         after = self.get_argument("after")
         if CURSOR.match(after) is None:
             raise HTTPError(400, "after must be the id of a message, not %r", after)

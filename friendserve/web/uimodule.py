@@ -22,9 +22,9 @@ class UIModule(object):
     """
 
     def __init__(self, handler):
-        self.handler = handler
-        self.request = handler.request
         self.ui = handler.ui
+        self.request = handler.request
+        self.handler = handler
 
     @property
     def current_user(self):
@@ -126,17 +126,19 @@ class TemplateModule(UIModule):
 
 
 class _BoundModules(object):
-    """The modules of an application, by name, for one handler: see `bind_modules`."""
+    """The modules of an application, by name, for one handler; names of its own are private."""
 
     def __init__(self, handler):
         self._handler = handler
-        self.active = {}
+        self._active = {}
+        self._order = []
 
     def __getitem__(self, name):
-        module = self.active.get(name)
+        module = self._active.get(name)
         if module is None:
             module = self._handler.application.ui_modules[name](self._handler)
-            self.active[name] = module
+            self._active[name] = module
+            self._order.append(module)
         return module.render
 
     def __getattr__(self, name):
@@ -147,8 +149,13 @@ class _BoundModules(object):
 
 
 def bind_modules(handler):
-    """What templates know as ``modules``: ``modules.Name(...)`` renders the module `Name`.
-
-    Its attribute `active` is a dict of the modules rendered so far, by name.
-    """
+    """What templates know as ``modules``: ``modules.Name(...)`` renders the module `Name`."""
     return _BoundModules(handler)
+
+
+def active_modules(modules):
+    """The UIModule objects that a page has used so far, in the order of their first use.
+
+    `modules` is what `bind_modules` returned.
+    """
+    return list(modules._order)

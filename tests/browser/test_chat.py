@@ -12,7 +12,7 @@ import unittest
 
 import pytest
 
-from tests.chat_server import CHAT, ROOT, TIMEOUT, ChatServer
+from tests.demo_server import CHAT, ROOT, TIMEOUT, ChatServer
 
 try:
     from selenium import webdriver
@@ -68,11 +68,19 @@ class Window(object):
         WebDriverWait(self.driver, TIMEOUT, poll_frequency=0.02).until(
             lambda _: condition(), "in %d seconds not: %s" % (TIMEOUT, what))
 
+    def wait_for_focus(self, name):
+        self.wait(lambda: self.driver.execute_script(
+            "return document.activeElement.id") == name, "focus in " + name)
+
     def enter(self, url, name):
-        """Signs in by the keyboard alone: the field has the focus."""
         self.driver.get(url)
-        self.driver.switch_to.active_element.send_keys(name + Keys.ENTER)
-        self.wait(lambda: self.find("#composer"), "in the room")
+        self.sign_in(name)
+
+    def sign_in(self, name):
+        """Signs in by the keyboard alone: the page puts the focus where one is to write."""
+        self.wait_for_focus("name")
+        self.type(name + Keys.ENTER)
+        self.wait_for_focus("text")
 
     def type(self, text):
         """Writes where the focus is."""
@@ -87,8 +95,8 @@ class Window(object):
     def wait_for_texts(self, *texts):
         self.wait(lambda: self.texts() == list(texts), "messages are %r" % (texts,))
 
-    def state(self):
-        return self.one("#state").text
+    def wait_for_state(self, words):
+        self.wait(lambda: self.one("#state").text == words, "state is " + words)
 
     def complaints(self):
         """What the browser's console says: errors of scripts, breaches of the page's policy."""
@@ -152,7 +160,7 @@ class ChatBrowserTest(unittest.TestCase):
         self.desktop.type("two" + Keys.SHIFT + Keys.ENTER + Keys.SHIFT + "lines" + Keys.ENTER)
         for window in (self.phone, self.desktop):
             window.wait_for_texts("Hello from the phone", "two\nlines")
-            self.assertEqual("Connected", window.state())
+            window.wait_for_state("Connected")
             self.assertEqual([], window.complaints())
         self.assertEqual("two\nlines", self.desktop.one(".own .text").text)
         self.assertEqual("Hello from the phone", self.phone.one(".own .text").text)
@@ -201,7 +209,7 @@ class ChatBrowserTest(unittest.TestCase):
         self.desktop.wait_for_texts("before")
         demo.stop()
         for window in (self.phone, self.desktop):
-            window.wait(lambda: window.state() == "Reconnecting…", "seen that the server is away")
+            window.wait_for_state("Reconnecting…")
         self.phone.type("while away 1" + Keys.ENTER)
         self.phone.type("while away 2" + Keys.ENTER)
         self.assertEqual(2, len(self.phone.find(".message.pending")))
@@ -210,21 +218,19 @@ class ChatBrowserTest(unittest.TestCase):
             # The tab that comes to the front does not wait for the end of its pause.
             window.driver.execute_script("dispatchEvent(new Event('online'))")
             window.wait_for_texts("before", "while away 1", "while away 2")
-            window.wait(lambda: window.state() == "Connected", "connected again")
+            window.wait_for_state("Connected")
             self.assertEqual([], window.find(".pending"))
 
     def test_what_waits_in_the_outbox_survives_a_new_sign_in(self):
         demo = self.start_demo()
         self.phone.enter(demo.url, "Ada")
         demo.stop()
-        self.phone.wait(lambda: self.phone.state() == "Reconnecting…", "seen that the server is away")
+        self.phone.wait_for_state("Reconnecting…")
         self.phone.type("kept" + Keys.ENTER)
         self.start_demo(demo.port)
         self.phone.driver.delete_cookie("name")
         self.phone.driver.execute_script("dispatchEvent(new Event('online'))")
-        self.phone.wait(lambda: self.phone.find("#name"), "asked for a name")
-        self.phone.type("Ada" + Keys.ENTER)
-        self.phone.wait(lambda: self.phone.find("#composer"), "in the room")
+        self.phone.sign_in("Ada")
         self.phone.wait_for_texts("kept")
 
     def test_old_messages_stay_in_sight_while_one_reads_them(self):
@@ -245,7 +251,7 @@ class ChatBrowserTest(unittest.TestCase):
         self.phone.wait(lambda: self.phone.driver.execute_script(end), "scrolled to the end")
         self.assertFalse(self.phone.one("#latest").is_displayed())
 
-    def test_b173_vanished_window_is_forgotten(self):
+    def test_b173_who_leaves_the_page_is_forgotten_until_the_way_back(self):
         server = ChatServer()
         self.addCleanup(server.stop)
         self.enter_both(server.url)
@@ -255,6 +261,20 @@ class ChatBrowserTest(unittest.TestCase):
         self.desktop.type("alone" + Keys.ENTER)
         self.desktop.wait_for_texts("alone")
         server.wait_for_waiters(1)
+        self.phone.driver.back()
+        self.phone.wait_for_texts("alone")
+        server.wait_for_waiters(2)
+
+    def test_b173_closed_window_is_forgotten(self):
+        server = ChatServer()
+        self.addCleanup(server.stop)
+        first = self.phone.driver.current_window_handle
+        self.phone.driver.switch_to.new_window("window")
+        self.phone.enter(server.url, "Ada")
+        server.wait_for_waiters(1)
+        self.phone.driver.close()
+        self.phone.driver.switch_to.window(first)
+        server.wait_for_waiters(0)
 
 
 if __name__ == "__main__":

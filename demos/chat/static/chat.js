@@ -49,9 +49,12 @@
 
   // ---- Talking to the server
 
+  const asked = new Set();
+
   async function ask(url, options) {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), PATIENCE);
+    asked.add(abort);
     try {
       const response = await fetch(url, Object.assign({cache: 'no-store', signal: abort.signal}, options));
       if (response.status === 401) {
@@ -64,13 +67,16 @@
       return await response.json();
     } finally {
       clearTimeout(timer);
+      asked.delete(abort);
     }
   }
 
+  // A browser may keep a page that was left, with its open requests, for the way back.
+  addEventListener('pagehide', () => asked.forEach((abort) => abort.abort()));
+
   const pauses = new Set();
   const wake = () => pauses.forEach((end) => end());
-  addEventListener('online', wake);
-  addEventListener('focus', wake);
+  ['online', 'focus', 'pageshow'].forEach((name) => addEventListener(name, wake));
 
   // Longer each time, and never the same for two pages, so that they do not all come back at once.
   // A sign that the network or the person is back ends it.

@@ -1,4 +1,4 @@
-"""The chat demo for tests: its module, and a server of it in a thread of this process."""
+"""Demos for tests: their modules, and servers of them in a thread of this process."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -19,23 +19,23 @@ CHAT = os.path.join(ROOT, "demos", "chat", "chatdemo.py")
 TIMEOUT = 20
 
 
-def load_demo(path=CHAT):
+def load_demo(path):
     """A fresh module made of a demo, which no test shares with another."""
-    module = types.ModuleType("chatdemo")
+    module = types.ModuleType("demo")
     module.__file__ = path
     with open(path, "rb") as source:
         six.exec_(compile(source.read(), path, "exec", 0, True), module.__dict__)
     return module
 
 
-class ChatServer(object):
-    """A room of its own, served on a free port of 127.0.0.1 by a loop in a thread."""
+class DemoServer(object):
+    """Serves what `make_application()` returns, on a free port, from a loop in a thread."""
 
-    def __init__(self):
-        self.demo = load_demo()
+    def __init__(self, make_application):
         self.sockets = bind_sockets(0, "127.0.0.1")
         self.port = self.sockets[0].getsockname()[1]
         self.url = "http://127.0.0.1:%d" % self.port
+        self._make_application = make_application
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -45,7 +45,7 @@ class ChatServer(object):
     def _run(self):
         self.loop = IOLoop()
         self.loop.make_current()
-        self.application = self.demo.ChatApplication("a secret of the tests only")
+        self.application = self._make_application()
         server = HTTPServer(self.application)
         server.add_sockets(self.sockets)
         self.loop.add_callback(self._ready.set)
@@ -59,9 +59,23 @@ class ChatServer(object):
         self.loop.add_callback(lambda: answer.put(function()))
         return answer.get(timeout=TIMEOUT)
 
+    def stop(self):
+        self.loop.add_callback(self.loop.stop)
+        self._thread.join(TIMEOUT)
+
+
+class ChatServer(DemoServer):
+    """A chat room of its own."""
+
+    def __init__(self):
+        self.demo = load_demo(CHAT)
+        super(ChatServer, self).__init__(
+            lambda: self.demo.ChatApplication("a secret of the tests only"))
+
     def wait_for_waiters(self, count):
         """Returns once so many requests are parked in the room."""
         arrived = threading.Event()
+        given_up = threading.Event()
 
         def look():
             if len(self.application.room.waiters) == count:
@@ -69,13 +83,8 @@ class ChatServer(object):
             elif not given_up.is_set():
                 self.loop.call_later(0.005, look)
 
-        given_up = threading.Event()
         self.loop.add_callback(look)
         if not arrived.wait(TIMEOUT):
             given_up.set()
             raise AssertionError("%d requests wait in the room, not %d" % (
                 len(self.application.room.waiters), count))
-
-    def stop(self):
-        self.loop.add_callback(self.loop.stop)
-        self._thread.join(TIMEOUT)

@@ -1,0 +1,288 @@
+"""Text for HTML, JSON and URLs, and between bytes and text.
+
+Text is UTF-8 wherever it becomes bytes.
+"""
+from __future__ import absolute_import, division, print_function
+
+import json
+import re
+
+import six
+from six.moves import html_entities
+from six.moves.urllib.parse import quote, quote_plus, unquote_to_bytes
+
+__all__ = ["json_decode", "json_encode", "linkify", "native_str", "parse_qs_bytes",
+           "recursive_unicode", "squeeze", "to_basestring", "to_unicode", "url_escape",
+           "url_unescape", "utf8", "xhtml_escape", "xhtml_unescape"]
+
+
+def utf8(value):
+    """Bytes for `value`: text is encoded, bytes and None stay what they are.
+
+    Raises TypeError for anything else.
+    """
+    if isinstance(value, six.text_type):
+        return value.encode("utf-8")
+    if value is None or isinstance(value, bytes):
+        return value
+    raise TypeError("text, bytes or None is needed here, not %s" % type(value).__name__)
+
+
+def to_unicode(value):
+    """Text for `value`: bytes are decoded as UTF-8, text and None stay what they are.
+
+    Raises TypeError for anything else, UnicodeDecodeError for bytes that are no UTF-8.
+    """
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if value is None or isinstance(value, six.text_type):
+        return value
+    raise TypeError("text, bytes or None is needed here, not %s" % type(value).__name__)
+
+
+#: A native string: `utf8` on Python 2 and `to_unicode` on Python 3.
+native_str = utf8 if str is bytes else to_unicode  # version: py2
+
+
+def to_basestring(value):
+    """A string for `value`: text, except that bytes stay bytes on Python 2.
+
+    Both are strings there, and many functions return the kind they are given.
+    """
+    return value if isinstance(value, str) else to_unicode(value)
+
+
+def recursive_unicode(obj):
+    """A copy of lists, tuples and dicts in which all bytes, also keys, became text."""
+    if isinstance(obj, dict):
+        return dict((recursive_unicode(key), recursive_unicode(value))
+                    for key, value in obj.items())
+    if isinstance(obj, (list, tuple)):
+        items = [recursive_unicode(item) for item in obj]
+        return items if isinstance(obj, list) else tuple(items)
+    return to_unicode(obj) if isinstance(obj, bytes) else obj
+
+
+# HTML
+
+def xhtml_escape(value):
+    """`value` as the text, or the quoted attribute value, of an HTML or XML document.
+
+    ``& < > " '`` become ``&amp; &lt; &gt; &quot; &#39;``.
+    """
+    if value.__class__ is not six.text_type:
+        value = _to_string(value)
+    # To look is much faster than to replace, and most text holds none of these.
+    if "&" in value:
+        value = value.replace("&", "&amp;")
+    if "<" in value:
+        value = value.replace("<", "&lt;")
+    if ">" in value:
+        value = value.replace(">", "&gt;")
+    if '"' in value:
+        value = value.replace('"', "&quot;")
+    if "'" in value:
+        value = value.replace("'", "&#39;")
+    return value
+
+
+def _to_string(value):
+    if value is None:
+        raise TypeError("text or bytes is needed here, not None")
+    return to_basestring(value)
+
+
+#: HTML's longest name is shorter than this bound, which keeps the search linear.
+_ENTITY = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));")
+
+
+def xhtml_unescape(value):
+    """The text that an HTML document means by `value`.
+
+    Named (HTML 4) and numeric character references are replaced; what names no character
+    stays as it is.
+    """
+    return _ENTITY.sub(_to_character, to_unicode(_to_string(value)))
+
+
+def _to_character(match):
+    decimal, hexadecimal, name = match.groups()
+    if decimal:
+        number = int(decimal)
+    elif hexadecimal:
+        number = int(hexadecimal, 16)
+    else:
+        number = html_entities.name2codepoint.get(name, 0)
+    if not 0 < number < 0x110000 or 0xd800 <= number < 0xe000:
+        return match.group()
+    # `unichr` cannot do it where Python 2 was built with 16-bit characters.
+    return ("\\U%08x" % number).encode("ascii").decode("unicode_escape")
+
+
+def squeeze(value):
+    """`value` with each run of whitespace and ASCII control characters as one space, none at
+    the ends."""
+    return re.sub(r"[\x00-\x20]+", " ", value).strip()
+
+
+# JSON
+
+def json_encode(value):
+    """`value` as JSON (RFC 8259), fit for a <script> element.
+
+    "</" is written "<\\/", which means the same, so that no value can end the element.
+    """
+    return json.dumps(value).replace("</", "<\\/")
+
+
+def json_decode(value):
+    """The value of a JSON text, given as text or as UTF-8 bytes.
+
+    Raises ValueError for malformed JSON.
+    """
+    return json.loads(to_basestring(value))
+
+
+# URLs
+
+def url_escape(value, plus=True):
+    """`value`, text or bytes, with all but unreserved characters (RFC 3986 2.3) percent-encoded.
+
+    With `plus`, for a query, a space becomes "+". Without it, for a path, a space becomes "%20"
+    and "/" stays. Returns a native string.
+    """
+    value = utf8(value)
+    # "~" is unreserved, but Python only knows that from 3.7.
+    return quote_plus(value, safe="~") if plus else quote(value, safe="/~")
+
+
+def url_unescape(value, encoding="utf-8", plus=True):
+    """`value` without percent-encoding, and with spaces for "+" if `plus`.
+
+    Text, decoded from `encoding`; bytes if that is None. Raises UnicodeDecodeError for bytes
+    that are none of `encoding`. A "%" that two hexadecimal digits do not follow stays.
+    """
+    value = _unquote(utf8(value), plus)
+    return value if encoding is None else value.decode(encoding)
+
+
+def _unquote(value, plus):
+    if plus and b"+" in value:
+        value = value.replace(b"+", b" ")
+    return unquote_to_bytes(value) if b"%" in value else value
+
+
+def parse_qs_bytes(qs, keep_blank_values=False, strict_parsing=False):
+    """The fields of a query string: {name: [value, ...]}, values as bytes.
+
+    Names are native strings: UTF-8, or latin-1 where they are no UTF-8 on Python 3. Fields are
+    separated by "&" alone (WHATWG URL 5.1). A field without a value is left out unless
+    `keep_blank_values`; with `strict_parsing` one without "=" raises ValueError.
+    """
+    fields = {}
+    for field in utf8(qs).split(b"&"):
+        name, equals, value = field.partition(b"=")
+        if not equals and strict_parsing:
+            raise ValueError("a field of the query has no '=': %r" % (field,))
+        if value or (keep_blank_values and field):
+            name = _to_name(_unquote(name, True))
+            value = _unquote(value, True)
+            if name in fields:
+                fields[name].append(value)
+            else:
+                fields[name] = [value]
+    return fields
+
+
+def _to_name(name):
+    try:
+        return native_str(name)
+    except UnicodeDecodeError:
+        return name.decode("latin-1")
+
+
+# Links
+
+#: Where a link may begin (a scheme and slashes, "mailto:" or "www."), and what may follow:
+#: no whitespace, quote or angle bracket, and parentheses only in pairs. Nothing comes after the
+#: last repetition, so it never backtracks; a scheme is looked for once a word.
+_LINK = re.compile(
+    u"(?<![A-Za-z0-9_+-])"
+    u"(?:(?P<scheme>[A-Za-z0-9_+-]+):/{1,3}(?!/)|(?P<mail>[mM][aA][iI][lL][tT][oO]):|[wW]{3}[.])"
+    u"(?P<rest>(?:[^\\s\\x00-\\x1f\\x7f()<>\"]+|\\([^\\s\\x00-\\x1f\\x7f()<>\"]*\\))+)",
+    re.UNICODE)
+
+#: Characters that belong to the sentence when a link ends in them.
+_CLOSING = u".,:;!?'*~&|^`\u2019\u201d\u00bb\u2026\u3001\u3002\u300d\uff01\uff09\uff0c\uff1a" \
+    u"\uff1b\uff1f"
+
+_SHORT = 30
+
+
+def linkify(text, shorten=False, extra_params="", require_protocol=False,
+            permitted_protocols=["http", "https"]):
+    """`text` as HTML, its URLs made links.
+
+    The rest of the text is escaped as by `xhtml_escape`. Punctuation at the end of a URL is
+    not part of it, nor are parentheses around it.
+
+    `shorten` shows long URLs cut; the whole is in the tooltip. `extra_params` are further
+    attributes for the tag: text, or a function that gives it for each URL (which it gets
+    escaped): ``linkify(text, extra_params='rel="nofollow"')``. `require_protocol` leaves out
+    "www.example.com". `permitted_protocols` may name "mailto" too; never permit "javascript".
+    """
+    text = to_unicode(text)
+    permitted = set(to_unicode(protocol).lower() for protocol in permitted_protocols)
+    pieces = []
+    position = 0
+    for match in _LINK.finditer(text):
+        protocol = match.group("scheme") or match.group("mail")
+        end = _end_of_link(match)
+        if end is None or (protocol.lower() not in permitted if protocol else require_protocol):
+            continue
+        pieces.append(xhtml_escape(text[position:match.start()]))
+        pieces.append(_link(text[match.start():end], match, shorten, extra_params))
+        position = end
+    pieces.append(xhtml_escape(text[position:]))
+    return u"".join(pieces)
+
+
+def _end_of_link(match):
+    rest = match.group("rest")
+    closing = _CLOSING
+    if u"[" not in rest:
+        closing += u"]"
+    if u"{" not in rest:
+        closing += u"}"
+    rest = rest.rstrip(closing)
+    return match.start("rest") + len(rest) if rest else None
+
+
+def _link(url, match, shorten, extra_params):
+    has_protocol = match.group("scheme") or match.group("mail")
+    href = xhtml_escape(url if has_protocol else u"http://" + url)
+    if callable(extra_params):
+        extra_params = extra_params(href)
+    attributes = to_unicode(extra_params).strip()
+    if attributes:
+        attributes = u" " + attributes
+    if shorten:
+        short = _shorten(url, match.start("rest") - match.start() if has_protocol else 0)
+        if short != url:
+            attributes += u' title="%s"' % href
+            url = short
+    return u'<a href="%s"%s>%s</a>' % (href, attributes, xhtml_escape(url))
+
+
+def _shorten(url, start):
+    """`url` with its host and no more than the beginning of its path; `start` is where the
+    host begins."""
+    if len(url) <= _SHORT:
+        return url
+    host, slash, path = url[start:].partition(u"/")
+    path = re.split(u"[/?.#]", path[:8])[0]
+    short = url[:start] + host + slash + path
+    if len(short) > _SHORT * 3 // 2:
+        short = short[:_SHORT]
+    short += u"..."
+    return short if len(short) < len(url) else url

@@ -1,0 +1,376 @@
+"""Cookies: reading and writing them (RFC 6265), and signing their values.
+
+    header = format_set_cookie("user", "7", httponly=True)     # "user=7; Path=/; HttpOnly"
+    parse_cookie("user=7; theme=dark")["user"]                 # "7"
+    signed = create_signed_value(secret, "user", "7")
+    decode_signed_value(secret, "user", signed)                # b"7"
+
+A signed value can be read by everybody, but made by no one who lacks the secret. Its name is
+signed with it, and the time. There are two formats:
+
+1   base64 of the value | seconds | HMAC-SHA-1 over name, base64 and seconds without delimiters
+2   2|1:0|10:1300000000|3:key|8:dmFsdWU=|HMAC-SHA-256 over everything before it
+
+In format 2 each field has its length in front: version of the key, seconds, name, base64 of the
+value. Format 1 is still read by default, since many such cookies are about.
+"""
+from __future__ import absolute_import, division, print_function
+
+import base64
+import hashlib
+import hmac
+import numbers
+import re
+import time
+
+import six
+
+from friendserve.escape import native_str, utf8
+from friendserve.protocol.grammar import TOKEN_CHARS, find_control
+from friendserve.util import format_timestamp
+
+__all__ = ["CookieError", "DEFAULT_SIGNED_VALUE_MIN_VERSION", "DEFAULT_SIGNED_VALUE_VERSION",
+           "MAX_SUPPORTED_SIGNED_VALUE_VERSION", "MIN_SUPPORTED_SIGNED_VALUE_VERSION",
+           "create_signed_value", "decode_signed_value", "format_set_cookie",
+           "get_signature_key_version", "parse_cookie"]
+
+MIN_SUPPORTED_SIGNED_VALUE_VERSION = 1
+MAX_SUPPORTED_SIGNED_VALUE_VERSION = 2
+
+#: The format that is written.
+DEFAULT_SIGNED_VALUE_VERSION = 2
+#: The oldest format that is read.
+DEFAULT_SIGNED_VALUE_MIN_VERSION = 1
+
+_DAY = 24 * 60 * 60
+#: How far the clock of another of our servers may be ahead.
+_MAX_AHEAD = 31 * _DAY
+
+
+class CookieError(ValueError):
+    """A cookie that the application wants to set cannot be written."""
+
+
+# Reading
+
+_QUOTED_PAIR = re.compile(r"\\([0-3][0-7][0-7]|.)")
+
+
+def parse_cookie(cookie):
+    """The cookies in `cookie`, the value of a Cookie header: {name: value}, native strings.
+
+    Pairs are separated by ";" alone, and whatever else a browser lets a page put into its
+    cookies is kept as it is (RFC 6265 5.4). A quoted value is given without its quotes and
+    escapes. A pair without "=" has the name "", as browsers see it. The last of several cookies
+    of a name wins. A cookie with a control character in it is left out. Nothing raises.
+
+    The text of a value that is no ASCII is UTF-8, or else latin-1.
+    """
+    cookies = {}
+    for pair in cookie.split(";"):
+        name, equals, value = pair.partition("=")
+        if not equals:
+            name, value = "", name
+        name = name.strip(" \t")
+        value = value.strip(" \t")
+        if value[:1] == '"' and len(value) > 1 and value[-1] == '"':
+            value = _QUOTED_PAIR.sub(_unescape_one, value[1:-1])
+        if (name or value) and not find_control(name) and not find_control(value):
+            cookies[_decode(name)] = _decode(value)
+    return cookies
+
+
+def _unescape_one(match):
+    escaped = match.group(1)
+    return chr(int(escaped, 8)) if len(escaped) == 3 else escaped
+
+
+def _decode(text):
+    # On Python 3 header text has one character an octet (latin-1), here they become UTF-8.
+    if str is bytes:  # version: py2
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+# Writing
+
+_is_name = re.compile(r"[%s:]+\Z" % TOKEN_CHARS).match
+#: RFC 6265 4.1.1, cookie-octet.
+_is_plain_value = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*\Z").match
+_find_unquotable = re.compile(r"[\x00-\x1f\x7f]").search
+_QUOTE = re.compile(r'[",;\\\x80-\xff]')
+#: RFC 6265 4.1.1 has av-octets for attributes; a space is of no use there, but can mislead.
+_is_attribute_value = re.compile(r"[\x21-\x3a\x3c-\x7e]+\Z").match
+
+_SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
+
+
+def format_set_cookie(name, value, domain=None, expires=None, path="/", max_age=None,
+                      secure=False, httponly=False, samesite=None, **other):
+    """The value of a Set-Cookie header (RFC 6265 4.1), a native string.
+
+    `value` is text or UTF-8 bytes; it is quoted if it has to be, and `parse_cookie` gives it
+    back as it was. `expires` is a datetime, a time tuple (both UTC) or a timestamp, `max_age` a
+    number of seconds, `samesite` one of "Strict", "Lax", "None". Flags that are false and
+    attributes that are None or "" are absent. `other` may hold "partitioned", and any attribute
+    again in another spelling ("Max-Age", "HttpOnly"), which then counts.
+
+    Raises CookieError for a name that is no token, for control characters anywhere, for a
+    space or ";" in an attribute, and for an unknown attribute: a misspelt one would protect
+    nothing.
+    """
+    attributes = {"domain": domain, "expires": expires, "path": path, "max_age": max_age,
+                  "secure": secure, "httponly": httponly, "samesite": samesite,
+                  "partitioned": False}
+    for key in other:
+        known = key.lower().replace("-", "_")
+        if known not in attributes:
+            raise CookieError("%r is no attribute of a cookie; there are: %s"
+                              % (key, ", ".join(sorted(attributes))))
+        attributes[known] = other[key]
+    name = native_str(name)
+    if not _is_name(name):
+        raise CookieError("%r cannot be the name of a cookie: only letters, digits and "
+                          "!#$%%&'*+-.^_`|~: may stand in one" % (name,))
+    parts = ["%s=%s" % (name, _quote(name, value))]
+    for key, label, write in _ATTRIBUTES:
+        given = attributes[key]
+        if given is False or (
+                not given and (write is _write_flag or not isinstance(given, numbers.Real))):
+            continue
+        written = write(label, given)
+        parts.append(label if written is None else "%s=%s" % (label, written))
+    return "; ".join(parts)
+
+
+def _quote(name, value):
+    # One character an octet, so that both Pythons escape the same ones.
+    text = utf8(value)
+    if str is not bytes:  # version: py2
+        text = text.decode("latin-1")
+    if _is_plain_value(text):
+        return text
+    if _find_unquotable(text):
+        # The value may be a secret, and errors go to logs.
+        raise CookieError("the value of cookie %s has control characters; encode it, for "
+                          "instance with url_escape" % name)
+    return '"%s"' % _QUOTE.sub(_escape_one, text)
+
+
+def _escape_one(match):
+    char = match.group()
+    return "\\" + char if char in '"\\' else "\\%03o" % ord(char)
+
+
+def _write_text(label, value):
+    text = native_str(value) if isinstance(value, (bytes, six.text_type)) else ""
+    if not _is_attribute_value(text):
+        raise CookieError("%s=%r: an attribute of a cookie is ASCII without control characters, "
+                          "spaces and ';'" % (label, value))
+    return text
+
+
+def _write_flag(label, value):
+    return None
+
+
+def _write_time(label, value):
+    try:
+        return format_timestamp(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CookieError("%s: %s" % (label, error))
+
+
+def _write_seconds(label, value):
+    # Browsers ignore a number with a decimal point (RFC 6265 5.2.2).
+    text = ""
+    if isinstance(value, (bytes, six.text_type)):
+        text = native_str(value)
+    elif isinstance(value, numbers.Real) and abs(value) < 1e15 and value is not True:
+        text = str(int(value))
+    if not re.match(r"-?[0-9]{1,15}\Z", text):
+        raise CookieError("%s must be a number of seconds, not %r" % (label, value))
+    return text
+
+
+def _write_same_site(label, value):
+    text = _write_text(label, value).lower()
+    if text not in _SAME_SITE:
+        raise CookieError("%s must be Strict, Lax or None, not %r" % (label, value))
+    return _SAME_SITE[text]
+
+
+_ATTRIBUTES = (
+    ("domain", "Domain", _write_text), ("expires", "Expires", _write_time),
+    ("max_age", "Max-Age", _write_seconds), ("path", "Path", _write_text),
+    ("secure", "Secure", _write_flag), ("httponly", "HttpOnly", _write_flag),
+    ("samesite", "SameSite", _write_same_site), ("partitioned", "Partitioned", _write_flag))
+
+
+# Signing
+
+_is_timestamp = re.compile(br"(?:0|[1-9][0-9]{0,15})\Z").match
+#: A version has at most three digits. More of them before the first "|" are a value of format 1:
+#: base64 may look like a number.
+_match_version = re.compile(br"([1-9][0-9]{0,2})\|").match
+
+
+def create_signed_value(secret, name, value, version=None, clock=None, key_version=None):
+    """`value` signed for a cookie called `name`: ASCII bytes.
+
+    `secret` is a string, or {key_version: string}; then `key_version` says which of them
+    signs. `clock` gives the seconds since 1970, time.time by default. Raises ValueError for
+    an unknown `version` or `key_version` and for an empty secret.
+    """
+    if version is None:
+        version = DEFAULT_SIGNED_VALUE_VERSION
+    if isinstance(secret, dict):
+        if key_version not in secret:
+            raise ValueError("key_version must be one of the keys of the secrets, not %r"
+                             % (key_version,))
+        key = _check_key(secret[key_version])
+    else:
+        key = _check_key(secret)
+    name = utf8(name)
+    timestamp = _ascii((clock or time.time)())
+    payload = base64.b64encode(utf8(value))
+    if version == 1:
+        if isinstance(secret, dict) and key_version != 0:
+            raise ValueError("format 1 has no place for a key version, so only key 0 can sign")
+        return b"|".join([payload, timestamp, _sign_v1(key, name, payload, timestamp)])
+    if version == 2:
+        signed = b"2|" + b"".join(
+            _ascii(len(field)) + b":" + field + b"|"
+            for field in (_ascii(key_version or 0), timestamp, name, payload))
+        return signed + _sign_v2(key, signed)
+    raise ValueError("there is no version %r of signed values, only 1 and 2" % (version,))
+
+
+def decode_signed_value(secret, name, value, max_age_days=31, clock=None, min_version=None):
+    """The bytes that were signed for a cookie called `name`; None unless `value` is genuine.
+
+    None also for one that is older than `max_age_days`, dated more than 31 days ahead, of a
+    format below `min_version`, signed with a key that `secret` no longer has, or no signed
+    value at all; nothing that a stranger sends raises. With several secrets format 1 is
+    verified with key 0. Raises ValueError for an unknown `min_version` and an empty secret.
+    """
+    if min_version is None:
+        min_version = DEFAULT_SIGNED_VALUE_MIN_VERSION
+    if min_version > MAX_SUPPORTED_SIGNED_VALUE_VERSION:
+        raise ValueError("there is no version %r of signed values, only 1 and 2"
+                         % (min_version,))
+    value = utf8(value)
+    if not value:
+        return None
+    version = _version_of(value)
+    if version < min_version or version not in _VERIFY:
+        return None
+    verified = _VERIFY[version](secret, utf8(name), value)
+    if verified is None:
+        return None
+    timestamp, payload = verified
+    now = (clock or time.time)()
+    if timestamp < now - max_age_days * _DAY or timestamp > now + _MAX_AHEAD:
+        return None
+    try:
+        return base64.b64decode(payload)
+    except (TypeError, ValueError):
+        return None
+
+
+def get_signature_key_version(value):
+    """The version of the key that a value of format 2 says it was signed with.
+
+    None for format 1 and for what is no signed value. The signature is not verified.
+    """
+    value = utf8(value)
+    if not value or _version_of(value) != 2:
+        return None
+    fields = _split_v2(value)
+    return None if fields is None else fields[0]
+
+
+def _ascii(number):
+    return str(int(number)).encode("ascii")
+
+
+def _check_key(key):
+    if not key:
+        raise ValueError("the secret must not be empty: everybody could sign with it")
+    return utf8(key)
+
+
+def _choose_key(secret, key_version):
+    if not isinstance(secret, dict):
+        return _check_key(secret)
+    return _check_key(secret[key_version]) if key_version in secret else None
+
+
+def _sign_v1(key, name, payload, timestamp):
+    signature = hmac.new(key, digestmod=hashlib.sha1)
+    for part in (name, payload, timestamp):
+        signature.update(part)
+    return signature.hexdigest().encode("ascii")
+
+
+def _sign_v2(key, signed):
+    return hmac.new(key, signed, digestmod=hashlib.sha256).hexdigest().encode("ascii")
+
+
+def _version_of(value):
+    match = _match_version(value)
+    return int(match.group(1)) if match else 1
+
+
+def _verify_v1(secret, name, value):
+    parts = value.split(b"|")
+    key = _choose_key(secret, 0)
+    if len(parts) != 3 or key is None:
+        return None
+    payload, timestamp, signature = parts
+    if not hmac.compare_digest(signature, _sign_v1(key, name, payload, timestamp)):
+        return None
+    # The signature is the same wherever payload ends and timestamp begins: digits may have been
+    # moved over. That makes a date far ahead, or one with a zero in front.
+    if not _is_timestamp(timestamp):
+        return None
+    return int(timestamp), payload
+
+
+def _verify_v2(secret, name, value):
+    fields = _split_v2(value)
+    if fields is None:
+        return None
+    key_version, timestamp, signed_name, payload, signature = fields
+    key = _choose_key(secret, key_version)
+    if key is None:
+        return None
+    signed = value[:len(value) - len(signature)]
+    if not hmac.compare_digest(signature, _sign_v2(key, signed)) or signed_name != name:
+        return None
+    return timestamp, payload
+
+
+_VERIFY = {1: _verify_v1, 2: _verify_v2}
+
+
+def _split_v2(value):
+    """(key version, timestamp, name, payload, signature), the first two as integers; or None."""
+    fields = []
+    position = len(b"2|")
+    for _ in range(4):
+        colon = value.find(b":", position, position + 10)
+        if colon < 0 or not _is_timestamp(value[position:colon]):
+            return None
+        end = colon + 1 + int(value[position:colon])
+        if value[end:end + 1] != b"|":
+            return None
+        fields.append(value[colon + 1:end])
+        position = end + 1
+    key_version, timestamp, name, payload = fields
+    if not _is_timestamp(key_version) or not _is_timestamp(timestamp):
+        return None
+    return int(key_version), int(timestamp), name, payload, value[position:]

@@ -1,0 +1,434 @@
+"""StaticFileHandler: the files below one folder.
+
+    Application([
+        (r"/static/(.*)", StaticFileHandler, {"path": "/srv/app/static"}),
+    ])
+
+A file goes out in pieces, each read when the client has taken the one before it, so that a slow
+client costs one piece of memory and no more. Methods with names like `get_content` are there to
+be overridden, for files that lie elsewhere than in a folder.
+"""
+from __future__ import absolute_import, division, print_function
+
+import calendar
+import datetime
+import email.utils
+import errno
+import hashlib
+import mimetypes
+import os
+import re
+import stat
+import time
+
+from friendserve.escape import native_str
+from friendserve.log import gen_log
+from friendserve.web.errors import HTTPError
+from friendserve.web.handler import RequestHandler, asynchronous
+
+#: Bytes read, and held for one client, at a time.
+PIECE_SIZE = 64 * 1024
+#: Files above this size get a version from their time and size: reading them would keep the
+#: loop from its other work.
+MAX_HASHED_SIZE = 1024 * 1024
+#: Files whose version is remembered.
+MAX_VERSIONS = 10000
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+_LAST_SECOND = 253402300799  # of the year 9999, where datetime ends
+
+_NOT_FOUND = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
+                        errno.EINVAL])
+_FORBIDDEN = frozenset([errno.EACCES, errno.EPERM, errno.EISDIR])
+
+#: What Windows takes for a device or another name of a file, in one segment of a path.
+_WINDOWS_SPECIAL = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9]) *(?:\.|\Z)|.*:|.*[. ]\Z",
+    re.IGNORECASE | re.DOTALL)
+
+
+class StaticFileHandler(RequestHandler):
+    """Answers GET and HEAD with the files below the folder `path`.
+
+    The group of the URL's pattern is the path of the file in it. `default_filename` is what
+    is sent for a folder; without it, a folder is refused with 403. So is everything that is not a
+    readable regular file, and what lies outside of the folder, also by way of a symbolic
+    link; the folder itself may be one.
+
+    Answers conditional requests (RFC 9110 13) and requests for one range (RFC 9110 14).
+    """
+
+    #: How long a URL with a version may be kept by clients, in seconds: ten years.
+    CACHE_MAX_AGE = 10 * 365 * 24 * 3600
+
+    # Real path -> ((modification time, size, inode), version).
+    _versions = {}
+
+    _status = None
+    _pieces = None
+    _left = 0
+
+    def initialize(self, path, default_filename=None):
+        self.root = native_str(path)
+        self.default_filename = default_filename
+
+    @classmethod
+    def reset(cls):
+        """Forget the versions of all files."""
+        cls._versions.clear()
+
+    def head(self, path):
+        """Answer with the headers alone; the content is not read."""
+        return self.get(path, include_body=False)
+
+    @asynchronous
+    def get(self, path, include_body=True):
+        """Answer with the file at `path`, a path as it stands in the URL."""
+        self.path = self.parse_url_path(path)
+        absolute_path = self.get_absolute_path(self.root, self.path)
+        self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
+        if self._finished or self.absolute_path is None:
+            return
+        try:
+            self.modified = self.get_modified_time()
+            self.set_headers()
+            size = self.get_content_size()
+        except EnvironmentError as error:
+            raise _http_error(error, self.absolute_path)
+        if self.should_return_304():
+            self.set_status(304)
+            self.finish()
+            return
+        wanted = (0, size)
+        if "Range" in self.request.headers and self._range_applies():
+            wanted = _parse_range(self.request.headers["Range"], size)
+        if wanted is None:
+            self._refuse_range(size)
+            return
+        start, end = wanted
+        if wanted != (0, size):
+            self.set_status(206)
+            self.set_header("Content-Range", "bytes %d-%d/%d" % (start, end - 1, size))
+        self.set_header("Content-Length", end - start)
+        if not include_body:
+            self.finish()
+            return
+        self._pieces = self._read_pieces(start, end)
+        self._left = end - start
+        self._send_next()
+
+    def _send_next(self):
+        """Send one more piece, never more bytes in all than the head announced."""
+        piece = self._next_piece()[:self._left]
+        self._left -= len(piece)
+        if not self._left:
+            # Dropping it closes the file.
+            self._pieces = None
+            self.finish(piece)
+        elif piece:
+            self.write(piece)
+            self.flush(callback=self._send_next)
+        else:
+            # Too late for a word about it: only closing tells the client that bytes are missing.
+            gen_log.warning("%s became shorter while it was sent", self.absolute_path)
+            self.send_error(500)
+
+    def _read_pieces(self, start, end):
+        content = self.get_content(self.absolute_path, start, end)
+        for piece in [content] if isinstance(content, bytes) else content:
+            yield piece
+
+    def _next_piece(self):
+        """The next piece that is not empty; b"" when there is none."""
+        try:
+            while self._left:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                if piece:
+                    return piece
+        except EnvironmentError as error:
+            raise _http_error(error, self.absolute_path)
+        return b""
+
+    # From the URL to the file
+
+    def parse_url_path(self, url_path):
+        """The path from the root, in the system's form, for the path in a URL.
+
+        Raises HTTPError for one that is absolute or holds what has no place in a path.
+        """
+        path = native_str(url_path)
+        segments = path.split("/")
+        if path.startswith("/") or ".." in segments or "." in segments:
+            raise HTTPError(403, "%r does not lead down from the static files", path)
+        if "\0" in path or os.sep == "\\" and not _is_plain_windows_path(path):
+            raise HTTPError(404, "%r is no file name", path)
+        return path.replace("/", os.sep)
+
+    @classmethod
+    def get_absolute_path(cls, root, path):
+        """The absolute path of the file `path` below `root`; it need not exist."""
+        return os.path.abspath(os.path.join(root, path))
+
+    def validate_absolute_path(self, root, absolute_path):
+        """The path of the file to send for `absolute_path`; None when the response was finished.
+
+        Raises HTTPError 403 for what may not be sent and 404 for what is not there.
+        Nothing outside of `root` is looked at.
+        """
+        path = absolute_path
+        if not _is_inside(os.path.abspath(root), path):
+            raise HTTPError(403, "%s is outside of the static files", path)
+        try:
+            status = self._look_at(root, path)
+            if stat.S_ISREG(status.st_mode) and self.path.endswith(os.sep):
+                raise HTTPError(404)
+            if stat.S_ISDIR(status.st_mode) and self.default_filename is not None:
+                if not self.request.path.endswith("/"):
+                    # More than one slash in front would make the name of a host of it.
+                    self.redirect("/" + self.request.path.lstrip("/\\") + "/", permanent=True)
+                    return None
+                path = os.path.join(path, self.default_filename)
+                status = self._look_at(root, path)
+        except EnvironmentError as error:
+            raise _http_error(error, path)
+        except ValueError:
+            # A character that no file name of this system can have.
+            raise HTTPError(404, "%r is no file name", path)
+        if not stat.S_ISREG(status.st_mode) or not os.access(path, os.R_OK):
+            raise HTTPError(403, "%s is not a readable file", path)
+        self._status = status
+        return path
+
+    @staticmethod
+    def _look_at(root, path):
+        real = os.path.realpath(path)
+        if real != path and not _is_inside(os.path.realpath(root), real):
+            raise HTTPError(403, "%s is a link that leads outside of the static files", path)
+        return os.stat(real)
+
+    # The content
+
+    @classmethod
+    def get_content(cls, abspath, start=None, end=None):
+        """The bytes from `start` up to, not including, `end`, as an iterator of pieces.
+
+        May return bytes instead. Without `end`, all that there is.
+        """
+        with _open_file(abspath) as source:
+            position = start or 0
+            source.seek(position)
+            while end is None or position < end:
+                wanted = PIECE_SIZE if end is None else min(PIECE_SIZE, end - position)
+                piece = source.read(wanted)
+                if not piece:
+                    return
+                position += len(piece)
+                yield piece
+
+    @classmethod
+    def get_content_version(cls, abspath):
+        """A native string that changes when the content does: a hash of it.
+
+        For a file above MAX_HASHED_SIZE it is made of the modification time and size.
+        """
+        digest = hashlib.sha256()
+        key = _file_key(abspath)
+        if key is not None and key[1] > MAX_HASHED_SIZE:
+            digest.update(repr(key[:2]).encode("ascii"))
+        else:
+            content = cls.get_content(abspath)
+            for piece in [content] if isinstance(content, bytes) else content:
+                digest.update(piece)
+        return digest.hexdigest()[:32]
+
+    @classmethod
+    def _find_version(cls, abspath, use_memory=True):
+        """`get_content_version`, remembered as long as time and size of the file stay."""
+        key = _file_key(abspath)
+        known = cls._versions.get(abspath)
+        if use_memory and known is not None and known[0] == key:
+            return known[1]
+        version = cls.get_content_version(abspath)
+        if key is not None and use_memory:
+            if len(cls._versions) >= MAX_VERSIONS:
+                cls._versions.clear()
+            cls._versions[abspath] = (key, version)
+        return version
+
+    def _get_status(self):
+        if self._status is None:
+            self._status = os.stat(self.absolute_path)
+        return self._status
+
+    def get_content_size(self):
+        """The size of the whole content in bytes."""
+        return self._get_status().st_size
+
+    def get_modified_time(self):
+        """When the content was last changed, a datetime (UTC) of whole seconds; or None."""
+        seconds = min(int(self._get_status().st_mtime), _LAST_SECOND)
+        return _EPOCH + datetime.timedelta(seconds=seconds)
+
+    def get_content_type(self):
+        """The media type, by the name of the file."""
+        media_type, encoding = mimetypes.guess_type(self.absolute_path)
+        if encoding == "gzip":
+            # It is sent as the archive it is, not to be unpacked on the way (RFC 6713).
+            return "application/gzip"
+        if encoding is not None or media_type is None:
+            return "application/octet-stream"
+        return media_type
+
+    # Headers
+
+    def set_headers(self):
+        """Set the headers that do not depend on the range, `set_extra_headers` last."""
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_etag_header()
+        content_type = self.get_content_type()
+        if content_type:
+            self.set_header("Content-Type", content_type)
+        if self.modified is not None:
+            self.set_header("Last-Modified", self.modified)
+        seconds = self.get_cache_time(self.path, self.modified, content_type)
+        if seconds > 0:
+            self.set_header("Cache-Control", "max-age=%d" % seconds)
+            self.set_header("Expires", _EPOCH + datetime.timedelta(
+                seconds=int(time.time()) + seconds))
+        self.set_extra_headers(self.path)
+
+    def set_extra_headers(self, path):
+        """Override this to set further headers."""
+
+    def get_cache_time(self, path, modified, mime_type):
+        """For how many seconds a client may keep the response without asking; 0: not said.
+
+        Only a URL with a version (``?v=``) never changes what it means.
+        """
+        return self.CACHE_MAX_AGE if "v" in self.request.arguments else 0
+
+    def compute_etag(self):
+        """The version of the content as an ETag; None when it has none."""
+        version = self._find_version(
+            self.absolute_path, self.settings.get("static_hash_cache", True))
+        return '"%s"' % version if version else None
+
+    # Conditions and ranges
+
+    def should_return_304(self):
+        """Whether the client has what would be sent (RFC 9110 13.2.2: an ETag counts first)."""
+        headers = self.request.headers
+        if "If-None-Match" in headers:
+            return self.check_etag_header()
+        since = _parse_date(headers.get("If-Modified-Since"))
+        return (since is not None and self.modified is not None
+                and calendar.timegm(self.modified.utctimetuple()) <= since)
+
+    def _range_applies(self):
+        """Whether what the client has a part of is still the same (RFC 9110 13.1.5)."""
+        condition = self.request.headers.get("If-Range")
+        return condition is None or condition in (
+            self._headers.get("Etag"), self._headers.get("Last-Modified")) \
+            and not condition.startswith("W/")
+
+    def _refuse_range(self, size):
+        for name in ("Cache-Control", "Expires"):
+            self.clear_header(name)
+        self.set_status(416)
+        self.set_header("Content-Type", "text/plain")
+        self.set_header("Content-Range", "bytes */%d" % size)
+        self.finish()
+
+    # URLs
+
+    @classmethod
+    def make_static_url(cls, settings, path, include_version=True):
+        """The URL of a file, with its version in it: what `RequestHandler.static_url` returns.
+
+        `path` counts from the setting static_path and is put in as it is.
+        """
+        url = settings.get("static_url_prefix", "/static/") + path
+        version = cls.get_version(settings, path) if include_version else None
+        return "%s?v=%s" % (url, version) if version else url
+
+    @classmethod
+    def get_version(cls, settings, path):
+        """The version of a file for its URL; None when it cannot be read."""
+        absolute_path = cls.get_absolute_path(settings["static_path"], path)
+        try:
+            return cls._find_version(absolute_path, settings.get("static_hash_cache", True))
+        except (EnvironmentError, TypeError, ValueError):
+            gen_log.error("Cannot read the static file %r", absolute_path)
+            return None
+
+
+def _http_error(error, path):
+    """The HTTPError for what the system said about a file; other than that, `error` itself."""
+    if error.errno in _NOT_FOUND:
+        return HTTPError(404)
+    if error.errno in _FORBIDDEN:
+        return HTTPError(403, "%s: %s", path, error.strerror)
+    return error
+
+
+def _is_inside(root, path):
+    """Whether an absolute path is that of a folder or of something in it, letter by letter."""
+    root, path = os.path.normcase(root), os.path.normcase(path)
+    return path == root or path.startswith(root if root.endswith(os.sep) else root + os.sep)
+
+
+def _is_plain_windows_path(path):
+    """Whether a path means there what it says: no drive, device, stream or other name."""
+    return "\\" not in path and not any(
+        _WINDOWS_SPECIAL.match(segment) for segment in path.split("/"))
+
+
+def _open_file(path):
+    # Not blocking, should somebody have put a pipe in the place of the file meanwhile.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+                         | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IOError(errno.EACCES, "not a regular file", path)
+    return os.fdopen(descriptor, "rb", 0)
+
+
+def _file_key(path):
+    """What changes when a file does; None for what is not there."""
+    try:
+        status = os.stat(path)
+    except (EnvironmentError, ValueError, TypeError):
+        return None
+    return status.st_mtime, status.st_size, status.st_ino
+
+
+def _parse_date(text):
+    """The POSIX time of an HTTP date; None for what is none."""
+    try:
+        return email.utils.mktime_tz(email.utils.parsedate_tz(text))
+    except (AttributeError, IndexError, OverflowError, TypeError, ValueError):
+        return None
+
+
+# Nineteen digits and more are no number that a file could have.
+_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*\Z", re.IGNORECASE)
+
+
+def _parse_range(header, size):
+    """(start, end) of a Range header for a content of `size` bytes, `end` not included.
+
+    All of it, (0, size), for what is no single range of bytes: such a header is ignored
+    (RFC 9110 14.2). None for a range that cannot be satisfied.
+    """
+    match = _RANGE.match(header)
+    first, last = match.groups() if match is not None else ("", "")
+    if not first and not last:
+        return 0, size
+    if not first:
+        # So many of the last bytes.
+        return (max(0, size - int(last)), size) if int(last) else None
+    start = int(first)
+    end = min(int(last) + 1, size) if last else size
+    return (start, end) if start < end or start == 0 == size else None

@@ -1,0 +1,785 @@
+# -*- coding: utf-8 -*-
+"""Static files, asked for over real connections to a real server."""
+from __future__ import absolute_import, division, print_function
+
+import calendar
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import time
+import unittest
+import zlib
+
+from friendserve.escape import native_str, utf8
+from friendserve.httpserver import HTTPServer
+from friendserve.ioloop import IOLoop
+from friendserve.netutil import bind_sockets
+from friendserve.protocol.headers import HTTPHeaders
+from friendserve.web import Application, HTTPError, RequestHandler, StaticFileHandler
+from friendserve.web import static
+
+TIMEOUT = 10
+
+
+class Response(object):
+    """One response, read to the end of its connection; `complete` when all bytes are there."""
+
+    def __init__(self, data, has_body=True):
+        head, separator, self.body = data.partition(b"\r\n\r\n")
+        if not separator:
+            raise ValueError("no response: %r" % data)
+        lines = native_str(head.decode("latin-1")).split("\r\n")
+        self.code = int(lines[0].split(" ")[1])
+        self.headers = HTTPHeaders()
+        for line in lines[1:]:
+            self.headers.parse_line(line)
+        self.complete = True
+        if not has_body:
+            return
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            self._unchunk()
+        else:
+            self.complete = len(self.body) == int(self.headers.get("Content-Length", "0"))
+
+    def _unchunk(self):
+        rest, body = self.body, []
+        size = None
+        while size != 0:
+            line, separator, rest = rest.partition(b"\r\n")
+            if not separator:
+                self.complete = False
+                break
+            size = int(line, 16)
+            body.append(rest[:size])
+            rest = rest[size + 2:]
+        self.body = b"".join(body)
+
+
+class ServerTestCase(unittest.TestCase):
+    """A folder of files and an application that serves it at /static/."""
+
+    def setUp(self):
+        self.folder = os.path.realpath(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.root = os.path.join(self.folder, "root")
+        os.mkdir(self.root)
+        self.write("hello.txt", b"hello world\n")
+        StaticFileHandler.reset()
+        self.server = None
+
+    def write(self, name, content=b"", mtime=None):
+        path = os.path.join(self.root, *name.split("/"))
+        if not os.path.isdir(os.path.dirname(path)):
+            os.makedirs(os.path.dirname(path))
+        with open(path, "wb") as target:
+            target.write(content)
+        if mtime is not None:
+            os.utime(path, (mtime, mtime))
+        return path
+
+    def serve(self, handlers=None, **settings):
+        if handlers is None:
+            handlers = [(r"/static/(.*)", StaticFileHandler, {"path": self.root})]
+        if self.server is not None:
+            self.close()
+        else:
+            self.addCleanup(self.close)
+        self.io_loop = IOLoop(make_current=False)
+        self.application = Application(handlers, log_function=lambda handler: None, **settings)
+        self.server = HTTPServer(self.application, io_loop=self.io_loop)
+        self.sockets = bind_sockets(0, "127.0.0.1")
+        self.server.add_sockets(self.sockets)
+
+    def close(self):
+        self.server.stop()
+        self.server.close_all_connections()
+        self.io_loop.close(all_fds=True)
+
+    def connect(self, receive_buffer=None):
+        client = socket.socket()
+        self.addCleanup(client.close)
+        if receive_buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        client.connect(self.sockets[0].getsockname())
+        client.setblocking(False)
+        return client
+
+    def turn_until(self, condition):
+        deadline = time.time() + TIMEOUT
+        while not condition():
+            if time.time() > deadline:
+                self.fail("nothing happened for %d seconds" % TIMEOUT)
+            self.io_loop.run_once(0.02)
+
+    def read_all(self, client):
+        received = []
+
+        def ended():
+            while True:
+                try:
+                    data = client.recv(1 << 20)
+                except socket.error as error:
+                    if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK):
+                        return False
+                    if error.errno == errno.ECONNRESET:
+                        return True
+                    raise
+                if not data:
+                    return True
+                received.append(data)
+
+        self.turn_until(ended)
+        return b"".join(received)
+
+    def send(self, client, path, method="GET", **headers):
+        lines = ["%s %s HTTP/1.1" % (method, path), "Host: example.com", "Connection: close"]
+        lines += ["%s: %s" % (name.replace("_", "-"), value) for name, value in headers.items()]
+        client.sendall(utf8("\r\n".join(lines) + "\r\n\r\n"))
+
+    def fetch(self, path, method="GET", **headers):
+        if self.server is None:
+            self.serve()
+        client = self.connect()
+        self.send(client, path, method, **headers)
+        return Response(self.read_all(client), has_body=method != "HEAD")
+
+    @contextlib.contextmanager
+    def quiet(self, *names):
+        """Keep what the block logs from the output; gives the list of the records."""
+        records = []
+        handler = logging.Handler()
+        handler.emit = records.append
+        loggers = [logging.getLogger(name) for name in names or ("friendserve.general",)]
+        for logger in loggers:
+            logger.addHandler(handler)
+            logger.propagate = False
+        try:
+            yield records
+        finally:
+            for logger in loggers:
+                logger.removeHandler(handler)
+                logger.propagate = True
+
+    def assert_refused(self, path, *codes):
+        with self.quiet():
+            response = self.fetch(path)
+        self.assertIn(response.code, codes or (403, 404), path)
+        self.assertNotIn(b"secret", response.body, path)
+        return response
+
+
+class ServingTest(ServerTestCase):
+    def test_file(self):
+        response = self.fetch("/static/hello.txt")
+        self.assertEqual((response.code, response.body), (200, b"hello world\n"))
+        self.assertEqual(response.headers["Content-Type"], "text/plain")
+        self.assertEqual(response.headers["Content-Length"], "12")
+        self.assertEqual(response.headers["Accept-Ranges"], "bytes")
+
+    def test_empty_file(self):
+        self.write("empty")
+        for headers in ({}, {"Range": "bytes=0-"}, {"Range": "bytes=-5"}):
+            response = self.fetch("/static/empty", **headers)
+            self.assertEqual((response.code, response.body), (200, b""))
+            self.assertEqual(response.headers["Content-Length"], "0")
+
+    def test_many_pieces(self):
+        content = os.urandom(1000) * 700
+        self.write("big.bin", content)
+        response = self.fetch("/static/big.bin")
+        self.assertEqual(response.headers["Content-Type"], "application/octet-stream")
+        self.assertEqual(response.headers["Content-Length"], "700000")
+        self.assertTrue(response.body == content)
+
+    def test_one_piece_in_memory_for_a_client_that_does_not_read(self):
+        pieces = []
+
+        class Counting(StaticFileHandler):
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                for piece in StaticFileHandler.get_content(abspath, start, end):
+                    pieces.append(len(piece))
+                    yield piece
+
+        size = 64 * 1024 * 1024
+        with open(self.write("huge"), "r+b") as target:
+            target.truncate(size)
+        self.serve([(r"/(.*)", Counting, {"path": self.root})])
+        client = self.connect(receive_buffer=4096)
+        self.send(client, "/huge")
+        self.turn_until(lambda: pieces)
+        before = None
+        while before != len(pieces):
+            before = len(pieces)
+            for _ in range(10):
+                self.io_loop.run_once(0.01)
+        # What the kernel took, and one more.
+        self.assertLess(sum(pieces), size // 2)
+        self.assertLessEqual(max(pieces), static.PIECE_SIZE)
+
+    def test_names_that_are_not_ascii(self):
+        self.write(native_str(u"caf\u00e9 1.txt"), b"x")
+        self.assertEqual(self.fetch("/static/caf%C3%A9%201.txt").body, b"x")
+        self.assert_refused("/static/%ff.txt", 400, 404)
+
+    def test_types(self):
+        for name, wanted in [("a.html", "text/html"), ("a.png", "image/png"),
+                             ("a.tar.gz", "application/gzip"), ("a.gz", "application/gzip"),
+                             ("a.tar.bz2", "application/octet-stream"),
+                             ("a", "application/octet-stream"), ("a.css", "text/css")]:
+            self.write(name, b"x")
+            self.assertEqual(self.fetch("/static/" + name).headers["Content-Type"], wanted)
+
+    def test_other_methods_are_refused(self):
+        with self.quiet():
+            self.assertEqual(self.fetch("/static/hello.txt", "DELETE").code, 405)
+
+    def test_setting_static_path(self):
+        self.write("robots.txt", b"robots")
+        self.serve([], static_path=self.root)
+        self.assertEqual(self.fetch("/static/hello.txt").code, 200)
+        self.assertEqual(self.fetch("/robots.txt").body, b"robots")
+
+    def test_compressed_on_the_way(self):
+        content = b"some text " * 20000
+        self.write("long.txt", content)
+        self.serve(compress_response=True)
+        response = self.fetch("/static/long.txt", Accept_Encoding="gzip")
+        self.assertTrue(response.complete)
+        self.assertEqual(response.headers["Content-Encoding"], "gzip")
+        self.assertTrue(response.headers["Etag"].startswith('W/"'))
+        self.assertTrue(zlib.decompress(response.body, 16 + zlib.MAX_WBITS) == content)
+        again = self.fetch("/static/long.txt", Accept_Encoding="gzip",
+                           If_None_Match=response.headers["Etag"])
+        self.assertEqual(again.code, 304)
+        part = self.fetch("/static/long.txt", Accept_Encoding="gzip", Range="bytes=0-2999")
+        self.assertEqual((part.code, len(part.body)), (206, 3000))
+        self.assertNotIn("Content-Encoding", part.headers)
+
+    def test_hooks(self):
+        class Stored(StaticFileHandler):
+            FILES = {"db:a.txt": b"from elsewhere"}
+
+            @classmethod
+            def get_absolute_path(cls, root, path):
+                return root + ":" + path
+
+            def validate_absolute_path(self, root, absolute_path):
+                if absolute_path not in self.FILES:
+                    raise HTTPError(404)
+                return absolute_path
+
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                return cls.FILES[abspath][start:end]
+
+            def get_content_size(self):
+                return len(self.FILES[self.absolute_path])
+
+            def get_modified_time(self):
+                return None
+
+            def set_extra_headers(self, path):
+                self.set_header("X-Path", path)
+
+            def get_cache_time(self, path, modified, mime_type):
+                return 7 if (modified, mime_type) == (None, "text/plain") else 0
+
+        self.serve([(r"/(.*)", Stored, {"path": "db"})])
+        response = self.fetch("/a.txt")
+        self.assertEqual((response.code, response.body), (200, b"from elsewhere"))
+        self.assertEqual(response.headers["X-Path"], "a.txt")
+        self.assertEqual(response.headers["Cache-Control"], "max-age=7")
+        self.assertNotIn("Last-Modified", response.headers)
+        self.assertEqual(self.fetch("/a.txt", Range="bytes=5-8").body, b"else")
+        self.assertEqual(self.fetch("/a.txt", If_None_Match=response.headers["Etag"]).code, 304)
+        self.assert_refused("/b.txt", 404)
+
+
+class PathTest(ServerTestCase):
+    def setUp(self):
+        super(PathTest, self).setUp()
+        for name in ("secret.txt", "rootless/secret.txt", "root.txt"):
+            self.write("../" + name, b"secret")
+        self.write("sub/page.txt", b"page")
+
+    def test_a022_a401_ways_out(self):
+        for path in [
+                "../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt", "%2e%2e%2fsecret.txt",
+                "..\\secret.txt", "..%5csecret.txt", "sub/../../secret.txt",
+                "sub/..%2f..%2fsecret.txt", "%00", "hello.txt%00", "%00/../secret.txt",
+                "C:/secret.txt", "C:%5csecret.txt", "%5c%5chost%5cshare", "./hello.txt",
+                "hello.txt/.", "sub/.", "sub/..", "..", ".", "hello.txt/", "sub/../hello.txt",
+                "/" + self.folder.lstrip("/") + "/secret.txt",
+                self.folder + "/secret.txt", "/etc/passwd", "%2fetc/passwd",
+                "..%2frootless/secret.txt", "..%2froot.txt"]:
+            self.assert_refused("/static/" + path)
+
+    def test_a401_same_answer_for_what_is_and_is_not_there(self):
+        answers = set((response.code, response.body) for response in [
+            self.assert_refused("/static/" + path) for path in (
+                "../secret.txt", "../missing.txt", "../../../../../etc/passwd", "../../../../x")])
+        self.assertEqual(len(answers), 1)
+
+    def test_a022_a_subclass_that_lets_every_path_through(self):
+        class Loose(StaticFileHandler):
+            def parse_url_path(self, url_path):
+                return url_path
+
+        self.serve([(r"/static/(.*)", Loose, {"path": self.root})])
+        for path in ("../secret.txt", "../rootless/secret.txt", "sub/../../secret.txt",
+                     self.folder + "/secret.txt"):
+            self.assert_refused("/static/" + path, 403)
+        self.assertEqual(self.fetch("/static/sub/../hello.txt").code, 200)
+
+    def test_missing(self):
+        self.assert_refused("/static/missing.txt", 404)
+        self.assert_refused("/static/hello.txt/x", 404)
+        self.assert_refused("/static/" + "x" * 300, 404)
+
+    @unittest.skipUnless(hasattr(os, "symlink"), "no symbolic links")
+    def test_a402_links(self):
+        os.symlink(os.path.join(self.folder, "secret.txt"), os.path.join(self.root, "out.txt"))
+        os.symlink(self.folder, os.path.join(self.root, "out"))
+        os.symlink(os.path.join(self.folder, "rootless"), os.path.join(self.root, "beside"))
+        os.symlink("hello.txt", os.path.join(self.root, "in.txt"))
+        os.symlink("loop", os.path.join(self.root, "loop"))
+        for path in ("out.txt", "out/secret.txt", "out/missing.txt", "beside/secret.txt", "out",
+                     "out/"):
+            self.assert_refused("/static/" + path, 403)
+        self.assert_refused("/static/loop", 403, 404)
+        self.assertEqual(self.fetch("/static/in.txt").body, b"hello world\n")
+
+    @unittest.skipUnless(hasattr(os, "symlink"), "no symbolic links")
+    def test_a402_root_may_be_a_link(self):
+        link = os.path.join(self.folder, "link")
+        os.symlink(self.root, link)
+        os.symlink("../secret.txt", os.path.join(self.root, "out.txt"))
+        self.serve([(r"/static/(.*)", StaticFileHandler, {"path": link})])
+        self.assertEqual(self.fetch("/static/hello.txt").body, b"hello world\n")
+        self.assert_refused("/static/out.txt", 403)
+
+    def test_a403_names_of_windows(self):
+        for path in ("NUL", "con.txt", "a/AUX .x", "file::$DATA", "x.", "x ", "C:/x", "a\\b",
+                     "com1", "a/lpt9.tar.gz", "a:b", "conin$"):
+            self.assertFalse(static._is_plain_windows_path(path), path)
+        for path in ("console.txt", "a/auxiliary", "x.y.z", "nul1", "com", ".hidden", "a b.txt"):
+            self.assertTrue(static._is_plain_windows_path(path), path)
+
+    def test_a404_roots(self):
+        hello = os.path.join(self.root, "hello.txt")
+        for root, url in [("/", hello), (self.root + "/", "/hello.txt"),
+                          (os.path.join(self.root, "sub", ".."), "/hello.txt")]:
+            self.serve([(r"/(.*)", StaticFileHandler, {"path": root})])
+            self.assertEqual(self.fetch(url).body, b"hello world\n", root)
+        self.serve()
+        self.assert_refused("/static/", 403)
+
+    def test_a030_a_folder_redirects_to_this_host_only(self):
+        self.write("evil.com/dir/index.html", b"index")
+        self.serve([(r"/(.*)", StaticFileHandler,
+                     {"path": "/", "default_filename": "index.html"})])
+        self.assert_refused("//evil.com/.." + self.root + "/sub")
+        self.assert_refused("//evil.com/../" + self.root + "/sub")
+        self.assert_refused("/" + self.root + "/evil.com")
+        response = self.fetch(self.root + "/evil.com/dir")
+        self.assertEqual(response.code, 301)
+        self.assertEqual(response.headers["Location"], self.root + "/evil.com/dir/")
+        self.serve([(r"//*(.*)", StaticFileHandler,
+                     {"path": self.root, "default_filename": "index.html"})])
+        for slashes in ("//", "///", "/\\"):
+            with self.quiet():
+                location = self.fetch(slashes + "evil.com/dir").headers.get("Location", "")
+            self.assertIn(location, ("", "/evil.com/dir/"))
+
+    def test_default_filename(self):
+        self.write("sub/index.html", b"index")
+        self.serve([(r"/static/(.*)", StaticFileHandler,
+                     {"path": self.root, "default_filename": "index.html"})])
+        self.assertEqual(self.fetch("/static/sub/").body, b"index")
+        response = self.fetch("/static/sub")
+        self.assertEqual((response.code, response.headers["Location"]), (301, "/static/sub/"))
+        self.assert_refused("/static/", 404)
+
+    @unittest.skipUnless(hasattr(os, "symlink"), "no symbolic links")
+    def test_default_filename_that_leads_outside(self):
+        os.symlink("../../secret.txt", os.path.join(self.root, "sub", "index.html"))
+        self.serve([(r"/static/(.*)", StaticFileHandler,
+                     {"path": self.root, "default_filename": "index.html"})])
+        self.assert_refused("/static/sub/", 403)
+
+    def test_a409_folders(self):
+        self.assert_refused("/static/sub", 403)
+        self.assert_refused("/static/sub/", 403)
+
+    def test_a409_folders_whose_content_is_not_looked_at(self):
+        class WithoutVersion(StaticFileHandler):
+            def compute_etag(self):
+                return None
+
+        self.write("sub/x")
+        self.serve([(r"/(.*)", WithoutVersion, {"path": self.root})])
+        with self.quiet():
+            self.assertEqual(self.fetch("/sub", "HEAD").code, 403)
+
+    @unittest.skipUnless(hasattr(os, "mkfifo"), "no named pipes")
+    def test_a409_pipes(self):
+        os.mkfifo(os.path.join(self.root, "pipe"))
+        self.assert_refused("/static/pipe", 403)
+        with self.quiet():
+            self.assertEqual(self.fetch("/static/pipe", "HEAD").code, 403)
+        with self.assertRaises(EnvironmentError):
+            next(StaticFileHandler.get_content(os.path.join(self.root, "pipe")))
+
+    def test_a409_what_the_system_refuses(self):
+        class Refused(StaticFileHandler):
+            number = None
+
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                raise IOError(cls.number, os.strerror(cls.number), abspath)
+
+        class RefusedLater(Refused):
+            def compute_etag(self):
+                return None
+
+        for handler in (Refused, RefusedLater):
+            self.serve([(r"/(.*)", handler, {"path": self.root})])
+            for number, code in [(errno.EACCES, 403), (errno.EPERM, 403), (errno.ENOENT, 404),
+                                 (errno.EIO, 500)]:
+                Refused.number = number
+                with self.quiet("friendserve.general", "friendserve.application"):
+                    self.assertEqual(self.fetch("/hello.txt").code, code)
+
+    @unittest.skipIf(not hasattr(os, "geteuid") or os.geteuid() == 0, "root may read everything")
+    def test_a409_unreadable(self):
+        os.chmod(os.path.join(self.root, "hello.txt"), 0)
+        self.assert_refused("/static/hello.txt", 403)
+
+
+class RangeTest(ServerTestCase):
+    def setUp(self):
+        super(RangeTest, self).setUp()
+        self.write("ten", b"0123456789")
+
+    def test_a405_satisfied(self):
+        for header, code, body, content_range in [
+                ("bytes=2-5", 206, b"2345", "bytes 2-5/10"),
+                ("Bytes=2-5", 206, b"2345", "bytes 2-5/10"),
+                ("bytes=9-", 206, b"9", "bytes 9-9/10"),
+                ("bytes=0-0", 206, b"0", "bytes 0-0/10"),
+                ("bytes=5-99999", 206, b"56789", "bytes 5-9/10"),
+                ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+                ("bytes=0-", 200, b"0123456789", None),
+                ("bytes=0-99999", 200, b"0123456789", None),
+                ("bytes=-9999999", 200, b"0123456789", None)]:
+            response = self.fetch("/static/ten", Range=header)
+            self.assertEqual((response.code, response.body), (code, body), header)
+            self.assertEqual(response.headers.get("Content-Range"), content_range, header)
+            self.assertEqual(response.headers["Content-Length"], str(len(body)))
+
+    def test_a405_ignored(self):
+        for header in ("items=0-1", "junk", "bytes", "bytes=", "bytes=-", "bytes=a-b",
+                       "bytes=0-1,3-4", "bytes=1--2", "bytes=+1-2", "bytes=1-2x",
+                       u"bytes=\u0660-\u0661", "bytes=1_0-", "bytes=1" + "0" * 5000 + "-"):
+            response = self.fetch("/static/ten", Range=header)
+            self.assertEqual((response.code, response.body), (200, b"0123456789"), header)
+
+    def test_a405_refused(self):
+        for header in ("bytes=5-2", "bytes=10-", "bytes=10-11", "bytes=-0", "bytes=99999-"):
+            response = self.fetch("/static/ten?v=1", Range=header)
+            self.assertEqual((response.code, response.body), (416, b""), header)
+            self.assertEqual(response.headers["Content-Range"], "bytes */10")
+            self.assertNotIn("Cache-Control", response.headers)
+            self.assertNotIn("Expires", response.headers)
+
+    def test_range_of_many_pieces(self):
+        content = os.urandom(300000)
+        self.write("big", content)
+        response = self.fetch("/static/big", Range="bytes=1000-250000")
+        self.assertTrue(response.body == content[1000:250001])
+
+    def test_if_range(self):
+        headers = self.fetch("/static/ten").headers
+        for condition, code in [(headers["Etag"], 206), (headers["Last-Modified"], 206),
+                                ('"other"', 200), ("W/" + headers["Etag"], 200),
+                                ("Thu, 01 Jan 1970 00:00:00 GMT", 200)]:
+            response = self.fetch("/static/ten", Range="bytes=2-5", If_Range=condition)
+            self.assertEqual(response.code, code, condition)
+
+    def test_if_range_with_an_etag_that_is_weak(self):
+        class Weak(StaticFileHandler):
+            def compute_etag(self):
+                return 'W/"x"'
+
+        self.serve([(r"/(.*)", Weak, {"path": self.root})])
+        self.assertEqual(self.fetch("/ten", Range="bytes=2-5").code, 206)
+        self.assertEqual(self.fetch("/ten", Range="bytes=2-5", If_Range='W/"x"').code, 200)
+
+    def test_a405_head(self):
+        response = self.fetch("/static/ten", "HEAD", Range="bytes=2-5")
+        self.assertEqual((response.code, response.body), (206, b""))
+        self.assertEqual(response.headers["Content-Length"], "4")
+
+
+class ConditionTest(ServerTestCase):
+    MTIME = calendar.timegm((2009, 9, 10, 12, 0, 0))
+    DATE = "Thu, 10 Sep 2009 12:00:00 GMT"
+
+    def setUp(self):
+        super(ConditionTest, self).setUp()
+        self.path = self.write("a", b"content", self.MTIME + 0.75)
+        self.etag = self.fetch("/static/a").headers["Etag"]
+
+    def code(self, **headers):
+        return self.fetch("/static/a", **headers).code
+
+    def test_last_modified(self):
+        self.assertEqual(self.fetch("/static/a").headers["Last-Modified"], self.DATE)
+
+    def test_a407_if_none_match(self):
+        for value in (self.etag, "W/" + self.etag, "*", '"x", %s' % self.etag,
+                      '"x",W/%s , "y"' % self.etag):
+            response = self.fetch("/static/a", If_None_Match=value)
+            self.assertEqual((response.code, response.body), (304, b""), value)
+            self.assertEqual(response.headers["Etag"], self.etag)
+            self.assertNotIn("Content-Length", response.headers)
+            self.assertNotIn("Content-Type", response.headers)
+        for value in ('"x"', self.etag.strip('"'), "", "x"):
+            self.assertEqual(self.code(If_None_Match=value), 200, value)
+
+    def test_a407_if_modified_since(self):
+        for value, code in [(self.DATE, 304), ("Thu, 10 Sep 2009 12:00:01 GMT", 304),
+                            ("Thu, 10 Sep 2009 11:59:59 GMT", 200),
+                            ("Thursday, 10-Sep-09 12:00:00 GMT", 304),
+                            ("Thu Sep 10 12:00:00 2009", 304),
+                            ("Wed, 01 Jan 1908 00:00:00 GMT", 200), ("junk", 200), ("", 200),
+                            ("Thu, 99 Sep 2009 99:99:99 GMT", None),
+                            ("Thu, 10 Sep 99999999999 12:00:00 GMT", None),
+                            ("Thu, 10 Xxx 2009 12:00:00 GMT", 200)]:
+            got = self.code(If_Modified_Since=value)
+            self.assertIn(got, (200, 304) if code is None else (code,), value)
+
+    def test_a407_if_none_match_wins(self):
+        self.assertEqual(self.code(If_None_Match='"x"', If_Modified_Since=self.DATE), 200)
+        self.assertEqual(self.code(If_None_Match=self.etag,
+                                   If_Modified_Since="Thu, 10 Sep 2009 11:00:00 GMT"), 304)
+
+    def test_a407_before_1970(self):
+        os.utime(self.path, (-86400.0, -86400.0))
+        response = self.fetch("/static/a")
+        self.assertEqual(response.headers["Last-Modified"], "Wed, 31 Dec 1969 00:00:00 GMT")
+        self.assertEqual(self.code(If_Modified_Since="Wed, 31 Dec 1969 00:00:00 GMT"), 304)
+
+    def test_condition_comes_before_range(self):
+        self.assertEqual(self.code(If_None_Match=self.etag, Range="bytes=1-2"), 304)
+
+
+class HeadTest(ServerTestCase):
+    def test_a408_head(self):
+        get = self.fetch("/static/hello.txt")
+        head = self.fetch("/static/hello.txt", "HEAD")
+        self.assertEqual((head.code, head.body), (200, b""))
+        for name in ("Content-Length", "Etag", "Last-Modified", "Content-Type"):
+            self.assertEqual(head.headers[name], get.headers[name])
+
+    def test_a408_head_of_a_large_file_reads_nothing(self):
+        class Unread(StaticFileHandler):
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                raise AssertionError("%s was read" % abspath)
+
+        with open(self.write("large"), "r+b") as target:
+            target.truncate(1 << 30)
+        self.serve([(r"/(.*)", Unread, {"path": self.root})])
+        response = self.fetch("/large", "HEAD")
+        self.assertEqual((response.code, response.body), (200, b""))
+        self.assertEqual(response.headers["Content-Length"], str(1 << 30))
+        self.assertIn("Etag", response.headers)
+
+
+class ChangingFileTest(ServerTestCase):
+    SIZE = 16 * 1024 * 1024
+
+    def begin(self):
+        """A response that is on its way, to a client that has not read yet."""
+        self.path = self.write("moving", b"x" * self.SIZE)
+        self.serve()
+        client = self.connect(receive_buffer=4096)
+        self.send(client, "/static/moving")
+        for _ in range(20):
+            self.io_loop.run_once(0.01)
+        return client
+
+    def test_a406_file_that_grows(self):
+        client = self.begin()
+        with open(self.path, "ab") as target:
+            target.write(b"y" * 100000)
+        response = Response(self.read_all(client))
+        self.assertEqual(len(response.body), self.SIZE)
+        self.assertNotIn(b"y", response.body)
+
+    def test_a406_file_that_shrinks(self):
+        client = self.begin()
+        with open(self.path, "r+b") as target:
+            target.truncate(1000)
+        with self.quiet() as records:
+            response = Response(self.read_all(client))
+        self.assertEqual(response.headers["Content-Length"], str(self.SIZE))
+        self.assertFalse(response.complete)
+        self.assertIn("became shorter", records[0].getMessage())
+
+    def test_a406_file_that_shrinks_under_a_compressed_response(self):
+        class Short(StaticFileHandler):
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                yield b"x" * 2000
+
+        self.write("long.txt", b"x" * 3000)
+        self.serve([(r"/(.*)", Short, {"path": self.root})], compress_response=True)
+        with self.quiet():
+            response = Response(self.read_all(self.ask("/long.txt", Accept_Encoding="gzip")))
+        self.assertEqual(response.headers["Content-Encoding"], "gzip")
+        self.assertFalse(response.complete)
+
+    def ask(self, path, **headers):
+        client = self.connect()
+        self.send(client, path, **headers)
+        return client
+
+    def test_a406_content_that_is_longer_than_its_size(self):
+        class Long(StaticFileHandler):
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                for piece in (b"", b"hello", b"", b" world\nand more", b"more"):
+                    yield piece
+
+        self.serve([(r"/(.*)", Long, {"path": self.root})])
+        response = self.fetch("/hello.txt")
+        self.assertEqual(response.body, b"hello world\n")
+
+    def test_a406_content_that_is_not_there(self):
+        class Empty(StaticFileHandler):
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                return iter(())
+
+        self.serve([(r"/(.*)", Empty, {"path": self.root})])
+        with self.quiet():
+            self.assertEqual(self.fetch("/hello.txt").code, 500)
+
+    def test_a410_file_removed_between_look_and_read(self):
+        class Gone(StaticFileHandler):
+            def compute_etag(self):
+                os.unlink(self.absolute_path)
+                return None
+
+        self.serve([(r"/(.*)", Gone, {"path": self.root})])
+        self.assert_refused("/hello.txt", 404)
+
+
+class VersionTest(ServerTestCase):
+    def version(self, path="hello.txt", **settings):
+        return StaticFileHandler.get_version(dict(settings, static_path=self.root), path)
+
+    def test_a410_url(self):
+        settings = {"static_path": self.root}
+        version = self.version()
+        make = StaticFileHandler.make_static_url
+        self.assertEqual(make(settings, "hello.txt"), "/static/hello.txt?v=" + version)
+        self.assertEqual(make(settings, "hello.txt", include_version=False), "/static/hello.txt")
+        settings["static_url_prefix"] = "/s/"
+        self.assertEqual(make(settings, "hello.txt"), "/s/hello.txt?v=" + version)
+
+    def test_url_of_a_handler(self):
+        class Show(RequestHandler):
+            def get(self):
+                self.write(self.static_url("hello.txt"))
+
+        self.serve([("/", Show)], static_path=self.root)
+        url = native_str(self.fetch("/").body)
+        self.assertEqual(url, "/static/hello.txt?v=" + self.version())
+        self.assertEqual(self.fetch(url).body, b"hello world\n")
+
+    def test_version_is_the_etag(self):
+        self.assertEqual(self.fetch("/static/hello.txt").headers["Etag"],
+                         '"%s"' % self.version())
+
+    def test_a410_changes_are_noticed(self):
+        path = self.write("a", b"one", 1000000000)
+        first = self.version("a")
+        self.assertEqual(self.version("a"), first)
+        self.write("a", b"two", 1000000001)
+        second = self.version("a")
+        self.assertNotEqual(second, first)
+        self.write("a", b"three", 1000000001)
+        self.assertNotIn(self.version("a"), (first, second))
+        self.write("a", b"one", 1000000002)
+        self.assertEqual(self.version("a"), first)
+        os.unlink(path)
+        with self.quiet():
+            self.assertIsNone(self.version("a"))
+
+    def test_a410_read_once(self):
+        reads = []
+
+        class Counting(StaticFileHandler):
+            @classmethod
+            def get_content_version(cls, abspath):
+                reads.append(abspath)
+                return "1"
+
+        settings = {"static_path": self.root}
+        for _ in range(3):
+            self.assertEqual(Counting.get_version(settings, "hello.txt"), "1")
+        self.assertEqual(len(reads), 1)
+        Counting.get_version(dict(settings, static_hash_cache=False), "hello.txt")
+        self.assertEqual(len(reads), 2)
+        Counting.reset()
+        Counting.get_version(settings, "hello.txt")
+        self.assertEqual(len(reads), 3)
+
+    def test_a410_missing(self):
+        for path in ("missing", "\0", "."):
+            with self.quiet() as records:
+                self.assertIsNone(self.version(path))
+            self.assertEqual(len(records), 1)
+        with self.quiet():
+            url = StaticFileHandler.make_static_url({"static_path": self.root}, "missing")
+        self.assertEqual(url, "/static/missing")
+
+    def test_a410_memory_is_bounded(self):
+        original = static.MAX_VERSIONS
+        static.MAX_VERSIONS = 3
+        try:
+            for number in range(10):
+                self.write(str(number), b"x")
+                self.version(str(number))
+                self.assertLessEqual(len(StaticFileHandler._versions), 3)
+        finally:
+            static.MAX_VERSIONS = original
+
+    def test_large_files_by_time_and_size(self):
+        path = self.write("large", b"x" * (static.MAX_HASHED_SIZE + 1), 1000000000)
+        first = self.version("large")
+        os.utime(path, (1000000001, 1000000001))
+        self.assertNotEqual(self.version("large"), first)
+        os.utime(path, (1000000000, 1000000000))
+        self.assertEqual(self.version("large"), first)
+
+    def test_a410_ten_years_only_with_a_version(self):
+        response = self.fetch("/static/hello.txt")
+        self.assertNotIn("Cache-Control", response.headers)
+        self.assertNotIn("Expires", response.headers)
+        response = self.fetch("/static/hello.txt?v=" + self.version())
+        self.assertEqual(response.headers["Cache-Control"],
+                         "max-age=%d" % StaticFileHandler.CACHE_MAX_AGE)
+        self.assertIn("Expires", response.headers)
+
+
+if __name__ == "__main__":
+    unittest.main()
