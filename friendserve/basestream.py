@@ -170,7 +170,7 @@ class BaseIOStream(object):
 
     def resume_read(self):
         """Ask a pending read again that wanted no more bytes a while ago."""
-        if len(self._buffer):
+        if self._buffer.data:
             self._try_read_here()
         if self._state is ENDED:
             self._maybe_close()
@@ -187,7 +187,7 @@ class BaseIOStream(object):
 
     def has_unread(self):
         """Whether bytes have come that no read has had."""
-        return len(self._buffer) > 0
+        return self._buffer.data != b""
 
     def reading(self):
         """Whether a read is pending."""
@@ -329,10 +329,14 @@ class BaseIOStream(object):
             self._lost(error)
             return
         if data:
-            self._buffer.append(data)
-            if self._pending is not None:
+            read = self._pending
+            if read is not None:
+                if not self._buffer.data and read.take(self.io_loop.add_callback, data):
+                    return
+                self._buffer.append(data)
                 self._try_read()
             else:
+                self._buffer.append(data)
                 # Nobody reads: the kernel shall keep the rest.
                 self._update_events()
         elif data is not None:

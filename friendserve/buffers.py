@@ -24,29 +24,30 @@ class ReadBuffer(object):
     """Bytes that have come and were not asked for yet.
 
     Usually it holds what one recv brought and gives it away whole, so that no byte is copied.
+    `data` is b"" exactly when there is nothing in it, which is for others to test.
     """
-    __slots__ = ("_data", "_start")
+    __slots__ = ("data", "_start")
 
     # Consumed bytes at the front are given back when they are this many and half of all.
     _SLACK = 65536
 
     def __init__(self):
-        self._data = b""
+        self.data = b""
         self._start = 0
 
     def __len__(self):
-        return len(self._data) - self._start
+        return len(self.data) - self._start
 
     def append(self, data):
         """Add bytes at the end."""
-        if self._start == len(self._data):
-            self._data = data
+        if self._start == len(self.data):
+            self.data = data
             self._start = 0
         else:
-            if type(self._data) is not bytearray:
-                self._data = bytearray(self._data[self._start:])
+            if type(self.data) is not bytearray:
+                self.data = bytearray(self.data[self._start:])
                 self._start = 0
-            self._data += data
+            self.data += data
 
     def push_back(self, data):
         """Put bytes back at the front."""
@@ -57,12 +58,12 @@ class ReadBuffer(object):
 
     def find(self, delimiter, start=0):
         """The position of `delimiter` at or after `start`, or -1."""
-        position = self._data.find(delimiter, self._start + start)
+        position = self.data.find(delimiter, self._start + start)
         return position if position < 0 else position - self._start
 
     def search(self, regex):
         """The end of the first match of a compiled bytes regex, or -1."""
-        data = self._data
+        data = self.data
         if self._start:
             # Not the start argument of `search`: "^" and "\b" would see what was consumed.
             data = _window(data, self._start)
@@ -71,11 +72,11 @@ class ReadBuffer(object):
 
     def peek(self, start=0, end=None):
         """The bytes from `start` to `end`, and nothing consumed."""
-        return bytes(self._data[self._start + start:None if end is None else self._start + end])
+        return bytes(self.data[self._start + start:None if end is None else self._start + end])
 
     def consume(self, size):
         """The first `size` bytes, which must be there, as bytes."""
-        data, start = self._data, self._start
+        data, start = self.data, self._start
         end = start + size
         if type(data) is bytes:
             piece = data[start:end]
@@ -85,7 +86,7 @@ class ReadBuffer(object):
             data, end = b"", 0
         elif end > self._SLACK and end * 2 > len(data):
             data, end = data[end:], 0
-        self._data, self._start = data, end
+        self.data, self._start = data, end
         return piece
 
 
@@ -162,7 +163,8 @@ PAUSE = -1
 class Read(object):
     """One pending read: it finds its end in the buffer, knows its limit, and delivers.
 
-    A stream calls `find(buffer)` each time that bytes have come: it answers how many of them
+    When bytes have come and the buffer is empty, a stream offers them to `take(schedule, data)`,
+    which says whether it delivered them all. Else it calls `find(buffer)` each time that bytes have come: it answers how many of them
     to deliver, None while more are needed, or PAUSE when it wants none for now; it raises
     UnsatisfiableReadError when no more bytes can help. `deliver(schedule, data)` then passes
     the bytes on, through `schedule(callback, data)`, and returns what is pending next: None, or
@@ -178,6 +180,9 @@ class Read(object):
 
     def find(self, buffer):
         raise NotImplementedError()
+
+    def take(self, schedule, data):
+        return False
 
     def deliver(self, schedule, data):
         schedule(self.callback, data)

@@ -13,9 +13,10 @@ in order, and nobody can make the server hold more than that.
 from __future__ import absolute_import, division, print_function
 
 from friendserve.buffers import PAUSE, Read
+from friendserve.http1body import RequestBody
+from friendserve.httputil import HTTPServerRequest
 from friendserve.iostream import StreamClosedError
 from friendserve.log import access_log, app_log, gen_log
-from friendserve.httputil import HTTPServerRequest
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import is_content_length
 from friendserve.protocol.headers import HTTPHeaders
@@ -24,13 +25,14 @@ from friendserve.protocol.http1 import (
     UPGRADED, ChunkedDecoder, body_length, check_partial_head, encode_chunk, encode_head,
     parse_request_head, wants_keep_alive)
 from friendserve.stack_context import wrap
-from friendserve.util import GzipDecompressor
 
 #: What `_sending` holds for a response written without `write_headers`.
 RAW = "raw"
 
 _EMPTY_LINE = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_START_LINES = dict((_status, "HTTP/1.1 %d %s" % (_status, _reason))
+                    for _status, _reason in REASONS.items())
 
 
 class HTTP1ConnectionParameters(object):
@@ -68,74 +70,10 @@ class HTTP1ConnectionParameters(object):
         self.response_timeout = default(response_timeout, 3600)
         self.linger_timeout = default(linger_timeout, 5)
 
-
-class _RequestBody(object):
-    """The body of the request that is being read."""
-    __slots__ = ("_decoder", "_left", "_inflater", "_room", "timeout", "receiver", "paused",
-                 "pieces", "unused")
-
-    def __init__(self, length, max_size, timeout, receiver, inflater):
-        self._decoder = ChunkedDecoder(max_size) if length is CHUNKED else None
-        self._left = length
-        self._inflater = inflater
-        self._room = max_size
-        self.timeout = timeout
-        self.receiver = receiver    # who gets the pieces as they come; None: they are kept
-        self.paused = False
-        self.pieces = []
-        self.unused = None          # what followed the end; None until the end was seen
-
-    def feed(self, data):
-        """Take bytes of the connection, no more than `wanted`; returns bytes of the body."""
-        if self._decoder is not None:
-            data = self._decoder.feed(data)
-            self.unused = self._decoder.unused
-        else:
-            self._left -= len(data)
-            if not self._left:
-                self.unused = b""
-        if self._inflater is not None:
-            data = self._inflate(data)
-        if data and self.receiver is None:
-            self.pieces.append(data)
-        return data
-
-    def check_size(self):
-        """Refuse a body that says beforehand that it is too large."""
-        if self._decoder is None and self._left > self._room:
-            raise HTTPInputError("a body of %d bytes is more than %d" % (self._left, self._room),
-                                 413)
-
-    def set_limit(self, max_size):
-        self._room = max_size
-        if self._decoder is not None:
-            self._decoder = ChunkedDecoder(max_size)
-
-    def wanted(self, size):
-        return size if self._decoder is not None else min(size, self._left)
-
-    def _inflate(self, data):
-        # The limit is for what comes out: that is what takes memory.
-        try:
-            pieces = []
-            while data:
-                piece = self._inflater.decompress(data, self._room + 1)
-                self._room -= len(piece)
-                if self._room < 0:
-                    raise HTTPInputError("body too large when decompressed", 413)
-                pieces.append(piece)
-                rest = self._inflater.unconsumed_tail
-                if not piece and len(rest) >= len(data):
-                    raise HTTPInputError("the compressed body makes no sense")
-                data = rest
-            if self.unused is not None:
-                pieces.append(self._inflater.flush())
-            return b"".join(pieces)
-        except HTTPInputError:
-            raise
-        except Exception:
-            # zlib.error and whatever else a broken archive can cause in there.
-            raise HTTPInputError("the compressed body is damaged")
+    def shortest_timeout(self):
+        """The smallest of the times here."""
+        return min(self.header_timeout, self.idle_timeout, self.body_timeout,
+                   self.write_timeout, self.response_timeout, self.linger_timeout)
 
 
 class HTTP1ServerConnection(Read):
@@ -159,10 +97,10 @@ class HTTP1ServerConnection(Read):
         self.remote_ip = remote_ip
         self.protocol = protocol
         self._state = IDLE
-        self.since = stream.io_loop.time()
+        self.since = server.now
         self._searched = 0          # how much of the next head was searched for its end
         self._request = None
-        self._body = None           # a _RequestBody while one is being read
+        self._body = None           # a RequestBody while one is being read
         # How the response under way is framed: None before its head, then the bytes that are
         # missing, CHUNKED, UNTIL_CLOSE or RAW.
         self._sending = None
@@ -177,7 +115,7 @@ class HTTP1ServerConnection(Read):
 
     def _move(self, state):
         self._state = MOVES[self._state, state]
-        self.since = self.stream.io_loop.time()
+        self.since = self.server.now
 
     # The read: what the stream asks
 
@@ -196,6 +134,15 @@ class HTTP1ServerConnection(Read):
             return len(buffer) or None
         return PAUSE if len(buffer) else None
 
+    def take(self, schedule, data):
+        # A head and nothing more, in one piece: nearly every request.
+        if self._state is IDLE and \
+                4 < data.find(_EMPTY_LINE) + 4 == len(data) <= self.server.params.max_header_size:
+            self._state = HEAD
+            schedule(self._on_head, data)
+            return True
+        return False
+
     def _find_slowly(self, buffer, end):
         params = self.server.params
         size = len(buffer)
@@ -212,7 +159,7 @@ class HTTP1ServerConnection(Read):
         if not size:
             return None
         if not self._searched:
-            self.since = self.stream.io_loop.time()
+            self.since = self.server.now
         if size > params.max_header_size:
             return size
         try:
@@ -273,7 +220,8 @@ class HTTP1ServerConnection(Read):
     def _on_head(self, data):
         if self._state is not HEAD or self.stream.closed():
             return
-        params = self.server.params
+        server = self.server
+        params = server.params
         try:
             if not data.endswith(_EMPTY_LINE) or len(data) > params.max_header_size + 4:
                 if len(data) > params.max_header_size:
@@ -290,13 +238,18 @@ class HTTP1ServerConnection(Read):
         self._keep_alive = wants_keep_alive(headers, version) and not params.no_keep_alive
         request = self._request = HTTPServerRequest(
             method, target, version, headers, connection=self)
-        if self.server.xheaders:
-            self.server.apply_xheaders(request)
+        if server.xheaders:
+            server.apply_xheaders(request)
         if length or "Expect" in headers._values:
             self._begin_body(request, length)
-        else:
-            self._move(RESPONDING)
-            self._run(self.server.handle_request, request)
+            return
+        self._state = MOVES[HEAD, RESPONDING]
+        self.since = server.now
+        # As _run does, without a call: this is the way of most requests.
+        try:
+            server.handle_request(request)
+        except Exception as error:
+            self._handle_exception(error)
 
     def _begin_body(self, request, length):
         params = self.server.params
@@ -305,13 +258,13 @@ class HTTP1ServerConnection(Read):
             self._refuse(HTTPInputError("Expect can only be 100-continue", 417))
             return
         self._move(BODY)
-        inflater = None
-        if params.decompress and request.headers.get("Content-Encoding", "").lower() == "gzip":
-            inflater = GzipDecompressor()
+        gzipped = (params.decompress
+                   and request.headers.get("Content-Encoding", "").lower() == "gzip")
+        if gzipped:
             request.headers["X-Consumed-Content-Encoding"] = request.headers.pop(
                 "Content-Encoding")
-        self._body = body = _RequestBody(
-            length, params.max_body_size, params.body_timeout, None, inflater)
+        self._body = body = RequestBody(
+            length, params.max_body_size, params.body_timeout, gzipped)
         self._run(self._start_receiver, request, body)
         if self._body is not body or self._state is not BODY:
             # It was answered already, from the head alone.
@@ -356,18 +309,23 @@ class HTTP1ServerConnection(Read):
             self._run(self.server.handle_request, request)
 
     def _run(self, function, *args):
-        """Call into the application: what it raises is answered here if nobody did yet."""
+        """Call into the application."""
         try:
             function(*args)
-        except HTTPInputError as error:
+        except Exception as error:
+            self._handle_exception(error)
+
+    def _handle_exception(self, error):
+        """The application let an exception out: answer it here if nobody did yet."""
+        if isinstance(error, HTTPInputError):
             self._refuse(error)
-        except Exception:
-            app_log.error("Uncaught exception from %s", self._request or self.remote_ip,
-                          exc_info=True)
-            if self._sending is None and self._request is not None:
-                self._answer(500)
-            else:
-                self.close()
+            return
+        app_log.error("Uncaught exception from %s", self._request or self.remote_ip,
+                      exc_info=True)
+        if self._sending is None and self._request is not None:
+            self._answer(500)
+        else:
+            self.close()
 
     def _refuse(self, error):
         """Answer what RFC or limit forbids; nothing after it is ever parsed (RFC 9112 2.2)."""
@@ -405,7 +363,15 @@ class HTTP1ServerConnection(Read):
     def respond(self, status, reason, headers, body):
         """Send a whole response, and be done with the request."""
         self._start_response(status, reason, headers, body, True, None)
-        self._end_response()
+        stream = self.stream
+        if self._state is RESPONDING and self._keep_alive and not stream.closed():
+            # As _end_response does, without a call.
+            self._request = self._close_callback = self._stop_callback = None
+            self._state = MOVES[RESPONDING, IDLE]
+            self.since = self.server.now
+            stream.resume_read()
+        else:
+            self._end_response()
 
     def write_headers(self, start_line, headers, chunk=None, callback=None):
         """Send the head of the response, and `chunk`, the beginning of its body, with it.
@@ -431,18 +397,26 @@ class HTTP1ServerConnection(Read):
             if status != 304:
                 values.pop("Content-Length", None)
         else:
-            sending = self._frame(request, values, chunk, last)
+            if last and "Content-Length" not in values:
+                values["Content-Length"] = str(len(chunk))
+                values.pop("Transfer-Encoding", None)
+                sending = len(chunk)
+            else:
+                sending = self._frame(request, values, chunk, last)
             if request.method == "HEAD":
                 chunk, sending = b"", 0
         if not self._keep_alive or "Connection" in values or request.version == "HTTP/1.0" \
                 or self._state is BODY:
             self._frame_connection(request, headers)
-        data = encode_head("HTTP/1.1 %d %s" % (status, reason), headers)
+        data = encode_head(_START_LINES[status] if reason == REASONS.get(status) else
+                           "HTTP/1.1 %d %s" % (status, reason), headers)
         self._sending = sending
         if chunk:
-            data += chunk if sending is not CHUNKED else encode_chunk(chunk)
-            if sending is not CHUNKED and sending is not UNTIL_CLOSE:
+            if sending is CHUNKED:
+                chunk = encode_chunk(chunk)
+            elif sending is not UNTIL_CLOSE:
                 self._sending = sending - len(chunk)
+            data += chunk
         self.stream.write(data, callback)
 
     def _frame(self, request, values, chunk, last):
@@ -458,10 +432,6 @@ class HTTP1ServerConnection(Read):
                     length, len(chunk), "" if last else " already"))
             values.pop("Transfer-Encoding", None)
             return length
-        if last:
-            values.pop("Transfer-Encoding", None)
-            values["Content-Length"] = str(len(chunk))
-            return len(chunk)
         if request.version == "HTTP/1.0":
             values.pop("Transfer-Encoding", None)
             self._keep_alive = False
@@ -503,7 +473,7 @@ class HTTP1ServerConnection(Read):
                 raise HTTPOutputError("the body is longer than its Content-Length says, by %d "
                                       "bytes" % (len(chunk) - sending))
             self._sending = sending - len(chunk)
-        self.since = self.stream.io_loop.time()
+        self.since = self.server.now
         self.stream.write(chunk, callback)
 
     def finish(self):

@@ -31,7 +31,7 @@ __all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParame
 HTTPConnection = HTTP1ServerConnection
 HTTPRequest = HTTPServerRequest
 
-#: Seconds between two looks for connections whose time is over.
+#: Seconds between two looks for connections whose time is over; fewer for small timeouts.
 SWEEP_INTERVAL = 1.0
 
 
@@ -68,6 +68,10 @@ class HTTPServer(TCPServer):
         self._connections = set()
         self._stalled = {}          # connection -> (bytes sent, when) while output waits
         self._sweep_timer = None
+        self._sweep_interval = min(SWEEP_INTERVAL, self.params.shortest_timeout() / 4)
+        # The clock of the last sweep: near enough for times that the next sweeps look at, and
+        # no connection has to ask the system for each of its steps.
+        self.now = 0.0
         self._stop_timer = None
         self._on_stopped = None
         if isinstance(request_callback, HTTPServerConnectionDelegate):
@@ -107,24 +111,28 @@ class HTTPServer(TCPServer):
     # Connections
 
     def handle_stream(self, stream, address):
+        if self._sweep_timer is None:
+            self._plan_sweep(stream.io_loop)
         family = stream.socket.family
         remote_ip = address[0] if family in (socket.AF_INET, socket.AF_INET6) else "0.0.0.0"
         connection = HTTP1ServerConnection(
             stream, self, remote_ip,
             self.protocol or ("https" if self.ssl_options is not None else "http"))
         self._connections.add(connection)
-        if self._sweep_timer is None:
-            self._plan_sweep(stream.io_loop)
         connection.start()
 
     def _plan_sweep(self, io_loop):
+        self.now = io_loop.time()
         with NullContext():
-            self._sweep_timer = io_loop.call_later(SWEEP_INTERVAL, self._sweep, io_loop)
+            self._sweep_timer = io_loop.call_later(self._sweep_interval, self._sweep, io_loop)
 
     def _sweep(self, io_loop):
         """Look for connections whose time is over: one timer for all of them."""
-        self._sweep_timer = None
-        now = io_loop.time()
+        if not self._connections:
+            self._sweep_timer = None
+            return
+        self._plan_sweep(io_loop)
+        now = self.now
         stalled = {}
         for connection in list(self._connections):
             progress = connection.stream.write_progress()
@@ -136,14 +144,12 @@ class HTTPServer(TCPServer):
             if progress != seen:
                 since = now
             if now - since > self.params.write_timeout:
-                gen_log.info("%s did not read its response for %d seconds",
+                gen_log.info("%s did not read its response for %s seconds",
                              connection.remote_ip, self.params.write_timeout)
                 connection.close()
             else:
                 stalled[connection] = (progress, since)
         self._stalled = stalled
-        if self._connections:
-            self._plan_sweep(io_loop)
 
     # The end
 

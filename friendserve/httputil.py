@@ -272,8 +272,7 @@ class HTTPServerRequest(object):
     """
     # The attributes that every request has; what is worked out later goes to __dict__.
     __slots__ = ("method", "uri", "path", "query", "version", "headers", "body", "connection",
-                 "remote_ip", "protocol", "_start_time", "_finish_time", "__dict__",
-                 "__weakref__")
+                 "_start_time", "_finish_time", "__dict__", "__weakref__")
 
     def __init__(self, method=None, uri=None, version="HTTP/1.0", headers=None, body=None,
                  remote_ip=None, protocol=None, host=None, files=None, connection=None,
@@ -287,16 +286,27 @@ class HTTPServerRequest(object):
         self.version = version
         self.body = body or b""
         self.headers = headers if headers is not None else HTTPHeaders()
-        self.remote_ip = remote_ip if remote_ip or connection is None else connection.remote_ip
-        self.protocol = protocol if protocol or connection is None else connection.protocol
         self._start_time = monotonic_time()
         self._finish_time = None
-        if host:
+        # The others are worked out when they are asked for.
+        if remote_ip is not None:
+            self.remote_ip = remote_ip
+        if protocol is not None:
+            self.protocol = protocol
+        if host is not None:
             self.host = host
-        if files:
+        if files is not None:
             self.files = files
         if server_connection is not None:
             self.server_connection = server_connection
+
+    @_Lazy
+    def remote_ip(self):
+        return self.connection and self.connection.remote_ip
+
+    @_Lazy
+    def protocol(self):
+        return self.connection and self.connection.protocol
 
     @_Lazy
     def host(self):

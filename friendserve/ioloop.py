@@ -173,9 +173,10 @@ class IOLoop(Configurable):
             if ThreadPoolExecutor is None:
                 raise RuntimeError("no executor: install the package 'futures', or pass one")
             executor = self._default_executor = ThreadPoolExecutor(5)
-        # Usually on another thread, but on this one when `func` was quicker; hence wrap.
-        executor.submit(func, *args).add_done_callback(functools.partial(
-            self.spawn_callback, wrap(functools.partial(_deliver_outcome, callback))))
+        deliver = wrap(functools.partial(_deliver_outcome, callback))
+        # A list, to be emptied, or else frames lead from the exception back to its future.
+        executor.submit(func, *args).add_done_callback(
+            lambda future: self.spawn_callback(deliver, [future]))
 
     def set_default_executor(self, executor):
         """The executor for `run_in_executor(None, ...)`. The caller shuts it down."""
@@ -208,12 +209,8 @@ class IOLoop(Configurable):
                         self._blocking_threshold, "".join(traceback.format_stack(frame)))
 
 
-def _deliver_outcome(callback, future):
-    try:
-        result = future.result()
-    finally:
-        # The future has the exception, and that has this frame: no cycle.
-        del future
+def _deliver_outcome(callback, futures):
+    result = futures.pop().result()
     if callback is not None:
         callback(result)
 

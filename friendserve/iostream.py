@@ -30,7 +30,7 @@ import socket
 import ssl
 
 from friendserve.basestream import (
-    CLOSED, CONNECTING, OPEN, RETRY, BaseIOStream, StreamBufferFullError, StreamClosedError,
+    CLOSED, CONNECTING, ENDED, OPEN, RETRY, BaseIOStream, StreamBufferFullError, StreamClosedError,
     UnsatisfiableReadError)
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
@@ -383,17 +383,20 @@ class SSLIOStream(IOStream):
             return 0
 
     def _end_output(self):
-        self._say_goodbye()
+        if self._say_goodbye():
+            self._state = ENDED
+            self._schedule(self._maybe_close)
         # Not the method of SSLSocket, which would go on reading without TLS.
         socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def _say_goodbye(self):
-        """Send close_notify (RFC 8446 6.1), so that the other side knows it has all."""
+        """Send close_notify (RFC 8446 6.1), so that the other side knows that it has all.
+        Returns whether that of the other side has come."""
         try:
             self.socket.unwrap()
         except (OSError, IOError, ValueError):
-            # Mostly for want of the other side's goodbye, for which nobody waits.
-            return
+            return False
+        return True
 
     def close_fd(self):
         if self._handshake is None and self.error is None:

@@ -191,13 +191,10 @@ def _ctypes_monotonic():  # version: py2
     return None
 
 
+#: monotonic_time(): seconds as a float from an arbitrary start, never going backwards and
+#: unmoved by changes of the system's date. Only differences mean anything, and only within
+#: one process.
 if six.PY2:  # version: py2
-    _clock = _ctypes_monotonic() or never_backwards(time.time)
+    monotonic_time = _ctypes_monotonic() or never_backwards(time.time)
 else:
-    _clock = time.monotonic
-
-
-def monotonic_time():
-    """Seconds as a float from an arbitrary start, never going backwards and unmoved by changes
-    of the system's date. Only differences mean anything, and only within one process."""
-    return _clock()
+    monotonic_time = time.monotonic

@@ -18,6 +18,8 @@ SECRETS = frozenset(["Authorization", "Cookie", "Proxy-Authorization", "Set-Cook
 MEMO_ENTRIES = 2000
 MEMO_LINE_LENGTH = 512
 
+_new = object.__new__
+
 _NAME_ENTRIES = 1000
 _names = {}
 
@@ -58,7 +60,7 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
     @classmethod
     def from_values(cls, values):
         """Headers over a dict that already has normalized names; the dict is not copied."""
-        headers = cls.__new__(cls)
+        headers = _new(cls)
         headers._values = values
         return headers
 

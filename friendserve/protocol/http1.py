@@ -6,6 +6,7 @@ Nothing here reads or waits. A shell collects the bytes up to the empty line, as
 """
 from __future__ import absolute_import, division, print_function
 
+import operator
 import re
 
 import six
@@ -13,7 +14,7 @@ import six
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
-from friendserve.protocol.headers import parse_field_line, parse_fields
+from friendserve.protocol.headers import MEMO_LINE_LENGTH, parse_field_line, parse_fields
 
 #: Where an exchange stands. IDLE: no whole head of the next request has come. HEAD: one has,
 #: and waits for its turn. BODY: the head is known and the body on its way. RESPONDING: the
@@ -38,10 +39,13 @@ UNTIL_CLOSE = "until close"
 
 _bare_line_feed = re.compile(br"[^\r]\n").search
 
-_to_native = (lambda data: data) if str is bytes else (  # version: py2
-    lambda data: data.decode("latin-1"))
-_to_wire = str if str is bytes else (  # version: py2
-    lambda text: text.encode("latin-1"))
+_to_native = str if str is bytes else operator.methodcaller("decode", "latin-1")  # version: py2
+_to_wire = str if str is bytes else operator.methodcaller("encode", "latin-1")  # version: py2
+
+# Request lines repeat as header lines do. Those with a query are not remembered: there are
+# too many of them, and some hold secrets.
+_request_lines = {}
+_REQUEST_LINES = 1000
 
 
 def parse_request_head(head, max_line=8192, max_fields=100):
@@ -61,7 +65,7 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     line = lines.pop(0)
     if len(line) > max_line:
         raise HTTPInputError("request line longer than %d bytes" % max_line, 414)
-    method, target, version = _parse_request_line(line)
+    method, target, version = _request_lines.get(line) or _parse_request_line(line)
     headers = parse_fields(lines, max_fields)
     if target[0] != "/":
         target = _resolve_target(method, target, headers)
@@ -78,7 +82,12 @@ def _parse_request_line(line):
     if major != "1":
         raise HTTPInputError("HTTP/%s.%s is not spoken here, only HTTP/1.1" % (major, minor), 505)
     # A later minor version is answered as the highest one known (RFC 9110 2.5).
-    return method, target, "HTTP/1.0" if minor == "0" else "HTTP/1.1"
+    parsed = method, target, "HTTP/1.0" if minor == "0" else "HTTP/1.1"
+    if "?" not in target and len(line) <= MEMO_LINE_LENGTH:
+        if len(_request_lines) >= _REQUEST_LINES:
+            _request_lines.clear()
+        _request_lines[line] = parsed
+    return parsed
 
 
 def _resolve_target(method, target, headers):
@@ -173,18 +182,18 @@ def encode_head(start_line, headers):
 
     Raises HTTPOutputError when a value would end its line early or is no latin-1.
     """
-    lines = [start_line]
-    for name, value in headers._values.items():
-        if type(value) is list:
-            lines.extend([name + ": " + one for one in value])
-        else:
-            lines.append(name + ": " + value)
-    text = "\n".join(lines)
-    # Joined by one character, the head shows by its count of them whether a value brought one.
-    if text.count("\n") >= len(lines) or "\r" in text or "\0" in text:
+    try:
+        lines = [name + ": " + value for name, value in headers._values.items()]
+    except TypeError:
+        # A name with several values has a list of them.
+        lines = [name + ": " + value for name, value in headers.get_all()]
+    text = start_line + "\r\n" + "\r\n".join(lines) + "\r\n\r\n"
+    # Their number shows whether a value brought a line end of its own.
+    ends = len(lines) + 2
+    if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
         raise HTTPOutputError("line break or NUL in a header: %r" % text)
     try:
-        return _to_wire(text.replace("\n", "\r\n") + "\r\n\r\n")
+        return _to_wire(text)
     except UnicodeError:
         raise HTTPOutputError("a header value is not latin-1: %r" % text)
 

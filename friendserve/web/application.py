@@ -10,7 +10,6 @@
 """
 from __future__ import absolute_import, division, print_function
 
-import logging
 import re
 import sys
 import types
@@ -69,6 +68,10 @@ class FallbackHandler(RequestHandler):
         self.fallback(self.request)
 
 
+#: How many paths an application remembers the handler of.
+_MAX_TARGETS = 1000
+
+
 class _XsrfFormModule(UIModule):
     def render(self):
         return self.handler.xsrf_form_html()
@@ -106,6 +109,8 @@ class Application(object):
         _collect(self.ui_methods, settings.get("ui_methods", {}), _is_ui_method)
         self._template_loaders = {}
         self._streams = False
+        self._only_specs = None
+        self._targets = {}
         handlers = list(handlers or ())
         if settings.get("static_path"):
             handlers = self._static_handlers() + handlers
@@ -148,6 +153,10 @@ class Application(object):
             self.handlers.insert(len(self.handlers) - 1, entry)
         else:
             self.handlers.append(entry)
+        # When every handler is for every host, no host needs to be looked at, and a path
+        # without arguments always leads to the same place.
+        self._only_specs = specs if len(self.handlers) == 1 and host_pattern == ".*$" else None
+        self._targets.clear()
 
     def add_transform(self, transform_class):
         """Have every response go through one more OutputTransform."""
@@ -165,44 +174,49 @@ class Application(object):
 
     def __call__(self, request):
         """Answer a whole request. Returns the handler."""
-        handler_class, arguments, (args, kwargs) = self._find_target(request)
+        handler_class, arguments, args, kwargs = (
+            self._targets.get(request.path) or self._find_target(request))
         handler = handler_class(self, request, **arguments)
         handler._execute([transform(request) for transform in self.transforms]
-                         if self.transforms else (), args, kwargs)
+                         if self.transforms else None, args, kwargs)
         return handler
 
     def start_body(self, request):
         """Who takes the body of `request` piece by piece, None when nobody does."""
         if not self._streams:
             return None
-        handler_class, arguments, (args, kwargs) = self._find_target(request)
+        handler_class, arguments, args, kwargs = self._find_target(request)
         if not getattr(handler_class, "_streams_body", False):
             return None
         handler = handler_class(self, request, **arguments)
-        transforms = [transform(request) for transform in self.transforms]
-        return _StreamedBody(handler, handler._begin(transforms, args, kwargs))
+        handler._begin_stream([transform(request) for transform in self.transforms], args, kwargs)
+        return _StreamedBody(handler)
 
     def _find_target(self, request):
-        """(handler class, its keyword arguments, (args, kwargs) of its methods)."""
+        """(handler class, its keyword arguments, args, kwargs of its methods)."""
         path = request.path
         specs = self._find_specs(request)
         for spec in specs or ():
             found = spec.match(path)
             if found is not None:
-                return spec.handler_class, spec.kwargs, found
+                target = (spec.handler_class, spec.kwargs) + found
+                if specs is self._only_specs and not spec.regex.groups and \
+                        len(self._targets) < _MAX_TARGETS:
+                    self._targets[path] = target
+                return target
         if specs is None and self.default_host:
             return RedirectHandler, {"url": request.protocol + "://" + self.default_host + "/",
-                                     "permanent": False}, _NO_ARGUMENTS
+                                     "permanent": False}, None, None
         handler_class = self.settings.get("default_handler_class")
         if handler_class is not None:
-            return handler_class, self.settings.get("default_handler_args", {}), _NO_ARGUMENTS
-        return ErrorHandler, {"status_code": 404}, _NO_ARGUMENTS
+            return handler_class, self.settings.get("default_handler_args", {}), None, None
+        return ErrorHandler, {"status_code": 404}, None, None
 
     def _find_specs(self, request):
         """The specifications for the host of a request; None when it is not known."""
+        if self._only_specs is not None:
+            return self._only_specs
         handlers = self.handlers
-        if len(handlers) == 1 and handlers[0][0].pattern == ".*$":
-            return handlers[0][1]
         host = request.host_name
         specs = [spec for pattern, specs in handlers if pattern.match(host) for spec in specs]
         if not specs and "X-Real-Ip" not in request.headers:
@@ -215,9 +229,8 @@ class Application(object):
         if "log_function" in self.settings:
             self.settings["log_function"](handler)
             return
-        status = handler.get_status()
-        level = (logging.INFO if status < 400 else
-                 logging.WARNING if status < 500 else logging.ERROR)
+        status = handler._status_code
+        level = 20 if status < 400 else 30 if status < 500 else 40  # INFO, WARNING, ERROR
         # Nothing is formatted for a level that nobody listens to.
         if access_log.isEnabledFor(level):
             access_log.log(level, "%d %s %.2fms", status, handler._summary(),
@@ -231,31 +244,14 @@ class Application(object):
         return loader
 
 
-_NO_ARGUMENTS = ((), {})
-
-
 class _StreamedBody(object):
     """Takes the body of a request for a handler of `stream_request_body`."""
-    __slots__ = ("_handler", "_wanted")
+    __slots__ = ("data_received", "finish", "on_connection_close")
 
-    def __init__(self, handler, wanted):
-        self._handler = handler
-        self._wanted = wanted
-
-    def data_received(self, chunk):
-        handler = self._handler
-        if not handler._finished:
-            try:
-                handler.data_received(chunk)
-            except Exception:
-                handler._handle_exception(*sys.exc_info())
-
-    def finish(self):
-        if self._wanted and not self._handler._finished:
-            self._handler._run_method()
-
-    def on_connection_close(self):
-        self._handler.on_connection_close()
+    def __init__(self, handler):
+        self.data_received = handler._receive
+        self.finish = handler._end_stream
+        self.on_connection_close = handler.on_connection_close
 
 
 class _LinkifyModule(UIModule):

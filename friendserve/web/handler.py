@@ -50,10 +50,15 @@ from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
 from friendserve.web.uimodule import bind_modules
 
 _SERVER = "friendserve/" + version
+_HTML = "text/html; charset=UTF-8"
 _REQUIRED = object()
+_headers_from = HTTPHeaders.from_values
 
 #: RFC 9110 9.2.1: methods that change nothing, and so need no XSRF token.
 _SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
+
+#: Methods whose responses get an ETag.
+_TAGGED_METHODS = frozenset(["GET", "HEAD"])
 
 #: RFC 9110 15.4.5: what a 304 has no use for, for it describes the body that is left out.
 _BODY_HEADERS = ("Allow", "Content-Encoding", "Content-Language", "Content-Length",
@@ -260,8 +265,8 @@ class RequestHandler(object):
 
     def clear(self):
         """Forget all that was set and written so far."""
-        self._headers = HTTPHeaders.from_values({
-            "Server": _SERVER, "Content-Type": "text/html; charset=UTF-8", "Date": http_date()})
+        self._headers = _headers_from({
+            "Server": _SERVER, "Content-Type": _HTML, "Date": http_date()})
         self._write_buffer = []
         self._status_code = 200
         self._reason = "OK"
@@ -434,23 +439,27 @@ class RequestHandler(object):
 
     def _finish_whole(self):
         """Most responses go out in one piece."""
+        request = self.request
+        headers = self._headers
+        if self._status_code == 200 and request.method in _TAGGED_METHODS:
+            self.set_etag_header()
+            if "If-None-Match" in request.headers._values and self.check_etag_header():
+                self.set_status(304)
         buffer = self._write_buffer
         body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
-        if self._status_code == 200 and self.request.method in ("GET", "HEAD"):
-            self.set_etag_header()
-            if self.check_etag_header():
-                self.set_status(304)
         if self._status_code == 304:
             body = b""
             for name in _BODY_HEADERS:
                 self.clear_header(name)
         if self._transforms:
             body = self._transform_first(body, True)
+            headers = self._headers
+        if self._new_cookies is not None:
+            self._complete_headers()
         self._write_buffer = []
         self._headers_written = True
         try:
-            self.request.connection.respond(
-                self._status_code, self._reason, self._complete_headers(), body)
+            request.connection.respond(self._status_code, self._reason, headers, body)
         except StreamClosedError:
             # The client has gone, and with it who could be told.
             pass
@@ -568,17 +577,17 @@ class RequestHandler(object):
 
     def compute_etag(self):
         """The ETag of what was written, or None for none; to be overridden."""
-        digest = hashlib.sha1()
-        for chunk in self._write_buffer:
-            digest.update(chunk)
-        return '"%s"' % digest.hexdigest()
+        buffer = self._write_buffer
+        body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+        return '"' + hashlib.sha1(body).hexdigest() + '"'
 
     def set_etag_header(self):
         """Set the Etag header from `compute_etag`, unless it is set already."""
         if "Etag" not in self._headers._values:
             etag = self.compute_etag()
             if etag is not None:
-                self.set_header("Etag", etag)
+                # Not through set_header: whatever breaks a line is refused when it is sent.
+                self._headers._values["Etag"] = native_str(etag)
 
     def check_etag_header(self):
         """Whether the client has this very response already (If-None-Match, RFC 9110 13.1.2):
@@ -717,39 +726,58 @@ class RequestHandler(object):
 
     def _execute(self, transforms, args, kwargs):
         """Answer the request."""
-        if self._begin(transforms, args, kwargs):
-            self._run_method()
+        try:
+            self._begin(transforms, args, kwargs)
+            if not self._finished:
+                self._run_method()
+        except Exception:
+            self._handle_exception(*sys.exc_info())
 
     def _begin(self, transforms, args, kwargs):
-        """All that comes before the method; whether the method is to be called."""
+        """All that comes before the method."""
+        method = self.request.method
+        if method not in self.SUPPORTED_METHODS:
+            raise HTTPError(405)
         if transforms:
             self._transforms = transforms
-        try:
-            method = self.request.method
-            if method not in self.SUPPORTED_METHODS:
-                raise HTTPError(405)
-            if args:
-                self.path_args = [self._decode_path(arg) for arg in args]
-            if kwargs:
-                self.path_kwargs = dict((name, self._decode_path(arg))
-                                        for name, arg in kwargs.items())
-            if method not in _SAFE_METHODS and self.application.settings.get("xsrf_cookies"):
-                self.check_xsrf_cookie()
-            self.prepare()
-        except Exception:
-            self._handle_exception(*sys.exc_info())
-        return not self._finished
+        if args:
+            self.path_args = [self._decode_path(arg) for arg in args]
+        if kwargs:
+            self.path_kwargs = dict((name, self._decode_path(arg))
+                                    for name, arg in kwargs.items())
+        if method not in _SAFE_METHODS and self.application.settings.get("xsrf_cookies"):
+            self.check_xsrf_cookie()
+        self.prepare()
 
     def _run_method(self):
+        getattr(self, self.request.method.lower())(*self.path_args, **self.path_kwargs)
+        if not self._finished:
+            if self._auto_finish:
+                self.finish()
+            else:
+                self._wait()
+
+    # The same for a body that comes piece by piece
+
+    def _begin_stream(self, transforms, args, kwargs):
         try:
-            getattr(self, self.request.method.lower())(*self.path_args, **self.path_kwargs)
-            if not self._finished:
-                if self._auto_finish:
-                    self.finish()
-                else:
-                    self._wait()
+            self._begin(transforms, args, kwargs)
         except Exception:
             self._handle_exception(*sys.exc_info())
+
+    def _receive(self, chunk):
+        if not self._finished:
+            try:
+                self.data_received(chunk)
+            except Exception:
+                self._handle_exception(*sys.exc_info())
+
+    def _end_stream(self):
+        if not self._finished:
+            try:
+                self._run_method()
+            except Exception:
+                self._handle_exception(*sys.exc_info())
 
     def _wait(self):
         """The response comes later: have the connection tell what happens until then."""

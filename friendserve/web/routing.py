@@ -37,15 +37,15 @@ class URLSpec(object):
             self.kwargs, self.name)
 
     def match(self, path):
-        """(args, kwargs) for the handler's methods, as unquoted bytes; None when `path` is
-        not of this pattern."""
+        """(args, kwargs) for the handler's methods, as unquoted bytes, both empty or None
+        where there are none; None when `path` is not of this pattern."""
         match = self.regex.match(path)
         if match is None:
             return None
         if self.regex.groupindex:
-            return (), dict((str(name), _unquote(value))
+            return None, dict((str(name), _unquote(value))
                             for name, value in match.groupdict().items())
-        return [_unquote(value) for value in match.groups()], {}
+        return [_unquote(value) for value in match.groups()], None
 
     def reverse(self, *args):
         """The path that this pattern matches with `args` in place of its groups.
