@@ -22,8 +22,8 @@ from friendserve.protocol.grammar import is_content_length
 from friendserve.protocol.headers import HTTPHeaders
 from friendserve.protocol.http1 import (
     BODY, CHUNKED, CLOSING, HEAD, IDLE, LAST_CHUNK, MOVES, REASONS, RESPONDING, UNTIL_CLOSE,
-    UPGRADED, ChunkedDecoder, body_length, check_partial_head, encode_chunk, encode_head,
-    parse_request_head, wants_keep_alive)
+    UPGRADED, check_partial_head, encode_chunk, encode_head,
+    read_request_head, wants_keep_alive)
 from friendserve.stack_context import wrap
 
 #: What `_sending` holds for a response written without `write_headers`.
@@ -202,6 +202,9 @@ class HTTP1ServerConnection(Read):
                 or self._state is BODY and self._body.unused is not None)
 
     def deliver_rest(self, schedule, buffer):
+        if self._state is HEAD:
+            # What waits in the queue of the loop is not to be run.
+            self._state = CLOSING
         schedule(self._on_close)
         return True
 
@@ -218,7 +221,8 @@ class HTTP1ServerConnection(Read):
     # Requests
 
     def _on_head(self, data):
-        if self._state is not HEAD or self.stream.closed():
+        if self._state is not HEAD:
+            # The stream has closed meanwhile.
             return
         server = self.server
         params = server.params
@@ -228,14 +232,13 @@ class HTTP1ServerConnection(Read):
                     raise HTTPInputError("request head longer than %d bytes"
                                          % params.max_header_size, 431)
                 check_partial_head(data, data, params.max_request_line)
-            method, target, version, headers = parse_request_head(
+            method, target, version, headers, length, keep_alive = read_request_head(
                 data, params.max_request_line, params.max_headers)
-            length = body_length(headers, version)
         except HTTPInputError as error:
             self._refuse(error)
             return
         self._sending = None
-        self._keep_alive = wants_keep_alive(headers, version) and not params.no_keep_alive
+        self._keep_alive = keep_alive and not params.no_keep_alive
         request = self._request = HTTPServerRequest(
             method, target, version, headers, connection=self)
         if server.xheaders:
@@ -364,7 +367,7 @@ class HTTP1ServerConnection(Read):
         """Send a whole response, and be done with the request."""
         self._start_response(status, reason, headers, body, True, None)
         stream = self.stream
-        if self._state is RESPONDING and self._keep_alive and not stream.closed():
+        if self._state is RESPONDING and self._keep_alive:
             # As _end_response does, without a call.
             self._request = self._close_callback = self._stop_callback = None
             self._state = MOVES[RESPONDING, IDLE]

@@ -48,6 +48,9 @@ _UNDER_WAY = frozenset([errno.EINPROGRESS, errno.EINTR, getattr(errno, "WSAEWOUL
 #: The most that the TLS library gets at once: it counts with an int.
 _TLS_PIECE = 1 << 20
 
+#: How many records a TLS stream reads at most before it says that it will send no more.
+_MAX_RECEIVES = 256
+
 
 class IOStream(BaseIOStream):
     """A stream over a connected or still unconnected socket, which it makes non-blocking."""
@@ -332,7 +335,8 @@ class SSLIOStream(IOStream):
         if events & (READ if self._write_wants_read else WRITE):
             ready |= WRITE
         super(SSLIOStream, self)._handle_events(fd, ready)
-        self._update_events()
+        if self._events is not None:
+            self._update_events()
 
     def _wanted_events(self):
         if self._handshake is not None:
@@ -383,11 +387,23 @@ class SSLIOStream(IOStream):
             return 0
 
     def _end_output(self):
-        if self._say_goodbye():
-            self._state = ENDED
-            self._schedule(self._maybe_close)
+        # The ssl module looks for an answer at once, and breaks when it finds something else. So
+        # all input has to be out of its way; a side that sends too much for that gets no goodbye,
+        # which TLS calls a truncation.
+        for _ in range(_MAX_RECEIVES):
+            data = self.read_from_fd()
+            if not data:
+                if data is not None or self._say_goodbye():
+                    self._state = ENDED
+                    self._schedule(self._maybe_close)
+                break
+            self._buffer.append(data)
         # Not the method of SSLSocket, which would go on reading without TLS.
         socket.socket.shutdown(self.socket, socket.SHUT_WR)
+        if self._pending is not None and len(self._buffer):
+            self._try_read_here()
+        if self._events is not None:
+            self._update_events()
 
     def _say_goodbye(self):
         """Send close_notify (RFC 8446 6.1), so that the other side knows that it has all.

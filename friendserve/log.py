@@ -16,6 +16,7 @@ import logging.handlers
 import os
 import re
 import sys
+import traceback
 
 import six
 
@@ -86,6 +87,8 @@ class LogFormatter(logging.Formatter):
         if six.PY2:  # version: py2
             if style != "%":
                 raise ValueError("only the style '%%' is known on Python 2, not %r" % (style,))
+            if isinstance(datefmt, six.text_type):
+                datefmt = datefmt.encode("utf-8")   # strftime takes no other text
             logging.Formatter.__init__(self, _to_text(fmt), datefmt)
         else:
             logging.Formatter.__init__(self, fmt, datefmt, style)
@@ -119,6 +122,16 @@ class LogFormatter(logging.Formatter):
         # Lone surrogates, which stand for undecodable bytes of file names, fit into no file.
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
+    def formatException(self, ei):
+        """The traceback of the exception that `ei`, from ``sys.exc_info``, holds."""
+        try:
+            return logging.Formatter.formatException(self, ei)
+        except Exception:
+            # Python 2 does not print a SyntaxError whose line is unicode, for example.
+            kind, error, trace = ei
+            lines = [_to_text(line) for line in traceback.format_tb(trace)]
+            return u"".join(lines) + u"%s: %s" % (kind.__name__, _to_text(error))
+
     def _format_fields(self, record):
         if six.PY2:  # version: py2
             return self._fmt % dict((name, _to_text(value) if isinstance(value, bytes) else value)
@@ -134,8 +147,11 @@ def _describe(record):
 
 
 def _stderr_has_colors():
-    isatty = getattr(sys.stderr, "isatty", None)
-    return (isatty is not None and isatty() and "NO_COLOR" not in os.environ and
+    try:
+        is_terminal = sys.stderr.isatty()
+    except (AttributeError, ValueError):    # it is None or some object; it was closed
+        return False
+    return (is_terminal and "NO_COLOR" not in os.environ and
             os.environ.get("TERM", "dumb") != "dumb")
 
 
@@ -172,8 +188,10 @@ def enable_pretty_logging(options=None, logger=None):
 
     Raises ValueError for an unknown level or mode.
     """
-    options = options or default_options
-    logger = logger or logging.getLogger()
+    if options is None:
+        options = default_options
+    if logger is None:
+        logger = logging.getLogger()
     if options.logging is None or options.logging.lower() == "none":
         return
     level = getattr(logging, options.logging.upper(), None)

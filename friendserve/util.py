@@ -21,6 +21,7 @@ import importlib
 import inspect
 import numbers
 import re
+import string
 import time
 import zlib
 
@@ -116,11 +117,16 @@ class Configurable(object):
 def import_object(name):
     """The module, or the object in a module, that has this dotted name.
 
-    ``import_object("os.path.join") is os.path.join``. Raises ImportError where there is none.
+    ``import_object("os.path.join") is os.path.join``. Raises ImportError where there is none,
+    and TypeError for what is neither text nor bytes.
     """
-    if not isinstance(name, str):
-        # version: py2 (text there, bytes on Python 3)
-        name = name.encode("utf-8") if str is bytes else name.decode("utf-8")
+    if isinstance(name, bytes):
+        name = name.decode("utf-8")
+    if not isinstance(name, (str, six.text_type)):
+        raise TypeError("a dotted name is text, not %r" % (name,))
+    if not all(name.split(".")):
+        raise ImportError("%r is no dotted name: a part of it is empty" % (name,))
+    name = str(name)
     parent, dot, last = name.rpartition(".")
     if not dot:
         return importlib.import_module(name)
@@ -147,6 +153,8 @@ def errno_from_exception(e):
 #: What `re.escape` writes; it turns NUL into \000 on Python 2.7 and 3.6.
 _ESCAPED = re.compile(r"\\(000|.|\Z)", re.DOTALL)
 
+_NEVER_ESCAPED = frozenset(string.ascii_letters + string.digits)
+
 
 def re_unescape(s):
     """The text that `re.escape` made `s` from.
@@ -161,7 +169,7 @@ def _unescape_one(match):
     char = match.group(1)
     if char == "000":
         return "\0"
-    if not char or (char < "\x80" and char.isalnum()):
+    if not char or char in _NEVER_ESCAPED:
         raise ValueError("%r does not stand for one text: it cannot be unescaped"
                          % match.group())
     return char
@@ -279,24 +287,43 @@ class GzipDecompressor(object):
             raise zlib.error("more than %d gzip members" % self.MAX_MEMBERS)
         self.decompressobj = _new_member()
 
+    @property
+    def eof(self):
+        """Whether the input so far is complete: it ends where a member ends.
+
+        False before the first byte, and as long as there is an `unconsumed_tail`. Another
+        member may follow all the same.
+        """
+        if not self._members or self.unconsumed_tail:
+            return False
+        if six.PY2:  # version: py2
+            return _has_ended(self.decompressobj)
+        return self.decompressobj.eof
+
     def flush(self):
-        """The last few bytes that zlib still holds; call it once, after all the input.
+        """Check the end; call it after all the input. Returns b"", as `decompress` keeps nothing.
 
         Raises zlib.error if the data ended too early or `unconsumed_tail` was not used up:
-        nothing of any size is ever decompressed here. No input at all is no error.
+        nothing is ever decompressed here. No input at all is no error.
         """
         if self.unconsumed_tail:
             raise zlib.error("%d bytes are still to be decompressed" % len(self.unconsumed_tail))
-        if not self._members:
-            return b""
-        # A member that has ended does not use a byte that follows it. (The attribute that
-        # tells its end is missing on Python 2.7, and `flush` there is silent about it.)
-        piece = self.decompressobj.decompress(b"\0")
-        if not self.decompressobj.unused_data:
+        if self._members and not self.eof:
             raise zlib.error("the compressed data ends too early")
-        return piece
+        return b""
 
 
 def _new_member():
     # 16 asks zlib for the gzip format instead of its own.
     return zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+
+def _has_ended(member):  # version: py2
+    # The objects of Python 2.7 do not tell. One that has ended does not use a byte that
+    # follows; a copy is asked, because one that has not ended does use it.
+    probe = member.copy()
+    try:
+        probe.decompress(b"\0", 1)
+    except zlib.error:
+        return False
+    return bool(probe.unused_data)

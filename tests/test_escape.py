@@ -82,7 +82,7 @@ class HtmlTest(unittest.TestCase):
                 (u"&#233;&#xe9;&#XE9;&eacute;&#0233;", u"\u00e9" * 5),
                 (u"&#128512;", u"\U0001f600"),
                 (b"&#256;", u"\u0100"),
-                (u"&euro;", u"\u20ac")):
+                (u"&euro;&apos;", u"\u20ac'")):
             value = xhtml_unescape(text)
             self.assertEqual((six.text_type, expected), (type(value), value))
 
@@ -98,6 +98,7 @@ class HtmlTest(unittest.TestCase):
     def test_squeeze(self):
         self.assertEqual(u"a b c", squeeze(u" a\t\n\r b \x00 c \x1f"))
         self.assertEqual("", squeeze(" \n"))
+        self.assertIs(str, type(squeeze(" a ")))
 
 
 class JsonTest(unittest.TestCase):
@@ -106,6 +107,10 @@ class JsonTest(unittest.TestCase):
                          json.loads(json_encode({"a": [1, None, u"\u00e9"]})))
         self.assertEqual('"<\\/script>"', json_encode("</script>"))
         self.assertIs(str, type(json_encode(u"\u00e9")))
+        # A browser that sees these two would overlook the end of the element.
+        text = "<!--<script>"
+        self.assertNotIn("<!--", json_encode(text))
+        self.assertEqual(text, json.loads(json_encode(text)))
         self.assertEqual('"\\u2028"', json_encode(u"\u2028"))
         self.assertRaises(TypeError, json_encode, object())
 

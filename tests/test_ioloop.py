@@ -90,7 +90,7 @@ class Loops(object):
         while not condition():
             if time.time() > end:
                 self.fail("the condition has not come true")
-            loop.run_once(0.05)
+            loop.run_once(0.002)
 
     def socket_pair(self):
         pair = socket.socketpair()

@@ -119,6 +119,11 @@ class LogFormatterTest(TerminalTestCase):
     def test_b234_format_that_does_not_fit(self):
         self.assertIn(u"text", LogFormatter("%(absent)s %(message)s").format(make_record("text")))
 
+    def test_b234_date_format_of_any_text(self):
+        for datefmt in (u"%Y \u00e9", "%Y"):
+            text = LogFormatter("%(asctime)s|%(message)s", datefmt).format(make_record("a"))
+            six.assertRegex(self, text, u"\\A[0-9]{4}( \u00e9)?[|]a\\Z")
+
     def test_b234_exceptions(self):
         for message in (u"\u00e9\u0100", u"\u00e9".encode("utf-8"), b"\xe9"):
             try:
@@ -132,6 +137,15 @@ class LogFormatterTest(TerminalTestCase):
             raise Undescribable.__new__(type("Broken", (Undescribable, Exception), {}))
         except Exception:
             self.assertIn(u"Broken", self.format("a", exc_info=sys.exc_info()))
+
+    def test_b234_syntax_error_in_a_line_of_any_text(self):
+        for line in (u"caf\u00e9 =", b"caf\xe9 ="):
+            try:
+                raise SyntaxError("no value", ("page.html", 3, 1, line))
+            except SyntaxError:
+                text = self.format("a", exc_info=sys.exc_info())
+            for piece in (u"test_log", u"SyntaxError: no value", u"page.html"):
+                self.assertIn(piece, text)
 
     def test_exception_text_is_kept_for_other_formatters(self):
         try:
@@ -187,9 +201,14 @@ class ColorTest(TerminalTestCase):
         for stderr, term, no_color in (
                 (Terminal(False), "xterm", None), (Terminal(), "dumb", None),
                 (Terminal(), None, None), (Terminal(), "xterm", "1"), (None, "xterm", None),
-                (object(), "xterm", None)):
+                (object(), "xterm", None), (self.closed_stream(), "xterm", None)):
             self.set_terminal(stderr, term, no_color)
             self.assertEqual(u"<a", self.format())
+
+    def closed_stream(self):
+        stream = io.StringIO()
+        stream.close()
+        return stream
 
 
 class EscapeControlsTest(unittest.TestCase):

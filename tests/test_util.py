@@ -133,8 +133,13 @@ class ImportObjectTest(unittest.TestCase):
         self.assertEqual("wsgiref.headers", import_object("wsgiref.headers").__name__)
 
     def test_absent(self):
-        for name in ("absent_module", "friendserve.absent", "os.path.absent", "absent.thing"):
+        for name in ("absent_module", "friendserve.absent", "os.path.absent", "absent.thing",
+                     "", ".", ".os", "os.", "os..path"):
             self.assertRaises(ImportError, import_object, name)
+
+    def test_no_name(self):
+        for name in (None, 5, os, bytearray(b"os")):
+            self.assertRaises(TypeError, import_object, name)
 
 
 class SmallThingsTest(unittest.TestCase):
@@ -160,6 +165,8 @@ class SmallThingsTest(unittest.TestCase):
 
     def test_re_unescape(self):
         for text in ("", "abc_1", "/a.b*c?d+", "\\", "\\\\d", "a\nb", "\x00", "\x00001", "-"):
+            self.assertEqual(text, re_unescape(re.escape(text)))
+        for text in (u"\u00e9", u"\u0663 \u4e2d", u"\u00e9".encode("utf-8").decode("latin-1")):
             self.assertEqual(text, re_unescape(re.escape(text)))
         for pattern in (r"\d", r"a\b", "\\", r"\\\w", "a\\"):
             self.assertRaises(ValueError, re_unescape, pattern)
@@ -288,6 +295,31 @@ class GzipDecompressorTest(unittest.TestCase):
         for length in range(1, len(data)):
             self.assertRaises(zlib.error, decompress, data[:length], 1000)
         self.assertRaises(zlib.error, decompress, data + data[:5], 1000)
+
+    def test_eof_tells_whether_the_data_may_be_complete(self):
+        one, other = compress(b"hello" * 100), compress(b"a" * 5000)
+        decompressor = GzipDecompressor()
+        self.assertFalse(decompressor.eof)
+        told = []
+        for start in range(len(one + other)):
+            decompressor.decompress((one + other)[start:start + 1])
+            # To ask changes nothing.
+            told.append((decompressor.eof, decompressor.eof)[1])
+        complete = [at + 1 for at, eof in enumerate(told) if eof]
+        self.assertEqual([len(one), len(one + other)], complete)
+        self.assertEqual((b"", b""), (decompressor.flush(), decompressor.flush()))
+        self.assertTrue(decompressor.eof)
+
+    def test_eof_only_when_nothing_is_left(self):
+        data = compress(b"a" * 1000)
+        decompressor = GzipDecompressor()
+        for value in (data + compress(b"b"), data):
+            decompressor.decompress(value, 500)
+            self.assertTrue(decompressor.unconsumed_tail)
+            self.assertFalse(decompressor.eof)
+            while decompressor.unconsumed_tail:
+                decompressor.decompress(decompressor.unconsumed_tail, 500)
+            self.assertTrue(decompressor.eof)
 
     def test_damaged(self):
         data = compress(b"hello" * 100)

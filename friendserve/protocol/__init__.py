@@ -1,1 +1,4 @@
-"""The engines: bytes in, values out. Nothing here sees an fd, a loop, a clock, a logger or a file."""
+"""The engines: bytes in, values out.
+
+Nothing here sees an fd, a loop, a logger or a file, nor a clock but for signed cookies' default.
+"""

@@ -263,3 +263,9 @@ def parse_fields(lines, max_fields):
             raise HTTPInputError("more than one %s header" % name)
         headers.add(name, value)
     return headers
+
+
+def may_be_remembered(headers):
+    """Whether these headers hold no secret, and one value for each name."""
+    values = headers._values
+    return SECRETS.isdisjoint(values) and list not in map(type, values.values())

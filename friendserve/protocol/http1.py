@@ -14,7 +14,8 @@ import six
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
-from friendserve.protocol.headers import MEMO_LINE_LENGTH, parse_field_line, parse_fields
+from friendserve.protocol.headers import (
+    HTTPHeaders, may_be_remembered, parse_field_line, parse_fields)
 
 #: Where an exchange stands. IDLE: no whole head of the next request has come. HEAD: one has,
 #: and waits for its turn. BODY: the head is known and the body on its way. RESPONDING: the
@@ -42,11 +43,6 @@ _bare_line_feed = re.compile(br"[^\r]\n").search
 _to_native = str if str is bytes else operator.methodcaller("decode", "latin-1")  # version: py2
 _to_wire = str if str is bytes else operator.methodcaller("encode", "latin-1")  # version: py2
 
-# Request lines repeat as header lines do. Those with a query are not remembered: there are
-# too many of them, and some hold secrets.
-_request_lines = {}
-_REQUEST_LINES = 1000
-
 
 def parse_request_head(head, max_line=8192, max_fields=100):
     """The bytes of a request head -> (method, target, version, HTTPHeaders).
@@ -65,7 +61,7 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     line = lines.pop(0)
     if len(line) > max_line:
         raise HTTPInputError("request line longer than %d bytes" % max_line, 414)
-    method, target, version = _request_lines.get(line) or _parse_request_line(line)
+    method, target, version = _parse_request_line(line)
     headers = parse_fields(lines, max_fields)
     if target[0] != "/":
         target = _resolve_target(method, target, headers)
@@ -82,12 +78,7 @@ def _parse_request_line(line):
     if major != "1":
         raise HTTPInputError("HTTP/%s.%s is not spoken here, only HTTP/1.1" % (major, minor), 505)
     # A later minor version is answered as the highest one known (RFC 9110 2.5).
-    parsed = method, target, "HTTP/1.0" if minor == "0" else "HTTP/1.1"
-    if "?" not in target and len(line) <= MEMO_LINE_LENGTH:
-        if len(_request_lines) >= _REQUEST_LINES:
-            _request_lines.clear()
-        _request_lines[line] = parsed
-    return parsed
+    return method, target, "HTTP/1.0" if minor == "0" else "HTTP/1.1"
 
 
 def _resolve_target(method, target, headers):
@@ -177,16 +168,46 @@ def wants_keep_alive(headers, version):
     return "close" not in options and (version != "HTTP/1.0" or "keep-alive" in options)
 
 
+# A program that asks for the same thing again sends the same head. Those that can hold a secret
+# are not remembered: the ones with a query, and with a header line that is not remembered.
+_heads = {}
+_HEADS = 500
+_HEAD_LENGTH = 1024
+_HEAD_FIELDS = 40
+
+
+def read_request_head(head, max_line=8192, max_fields=100):
+    """All that a request head says: (method, target, version, HTTPHeaders, `body_length`,
+    `wants_keep_alive`), with the arguments and errors of `parse_request_head`."""
+    # What was remembered passed other limits, perhaps, but none is near these.
+    known = _heads.get(head) if max_line >= _HEAD_LENGTH and max_fields >= _HEAD_FIELDS else None
+    if known is not None:
+        method, target, version, values, length, keep_alive = known
+        return method, target, version, HTTPHeaders.from_values(values.copy()), length, keep_alive
+    method, target, version, headers = parse_request_head(head, max_line, max_fields)
+    length = body_length(headers, version)
+    keep_alive = wants_keep_alive(headers, version)
+    if len(head) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS and "?" not in target \
+            and may_be_remembered(headers):
+        if len(_heads) >= _HEADS:
+            _heads.clear()
+        _heads[head] = (method, target, version, headers._values.copy(), length, keep_alive)
+    return method, target, version, headers, length, keep_alive
+
+
+_join_field = ": ".join
+
+
 def encode_head(start_line, headers):
     """A start line and HTTPHeaders -> the bytes of a head, with its empty line.
 
     Raises HTTPOutputError when a value would end its line early or is no latin-1.
     """
     try:
-        lines = [name + ": " + value for name, value in headers._values.items()]
+        lines = list(map(_join_field, headers._values.items()))
     except TypeError:
         # A name with several values has a list of them.
-        lines = [name + ": " + value for name, value in headers.get_all()]
+        lines = list(map(_join_field, headers.get_all()))
     text = start_line + "\r\n" + "\r\n".join(lines) + "\r\n\r\n"
     # Their number shows whether a value brought a line end of its own.
     ends = len(lines) + 2

@@ -50,6 +50,7 @@ from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
 from friendserve.web.uimodule import bind_modules
 
 _SERVER = "friendserve/" + version
+_sha1 = hashlib.sha1
 _HTML = "text/html; charset=UTF-8"
 _REQUIRED = object()
 _headers_from = HTTPHeaders.from_values
@@ -577,9 +578,7 @@ class RequestHandler(object):
 
     def compute_etag(self):
         """The ETag of what was written, or None for none; to be overridden."""
-        buffer = self._write_buffer
-        body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
-        return '"' + hashlib.sha1(body).hexdigest() + '"'
+        return '"' + _sha1(b"".join(self._write_buffer)).hexdigest() + '"'
 
     def set_etag_header(self):
         """Set the Etag header from `compute_etag`, unless it is set already."""
@@ -587,7 +586,7 @@ class RequestHandler(object):
             etag = self.compute_etag()
             if etag is not None:
                 # Not through set_header: whatever breaks a line is refused when it is sent.
-                self._headers._values["Etag"] = native_str(etag)
+                self._headers._values["Etag"] = etag if type(etag) is str else native_str(etag)
 
     def check_etag_header(self):
         """Whether the client has this very response already (If-None-Match, RFC 9110 13.1.2):
