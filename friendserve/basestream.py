@@ -381,8 +381,6 @@ class BaseIOStream(object):
                 while len(self._buffer) <= self.max_buffer_size:
                     data = self.read_from_fd()
                     if not data:
-                        if data is not None:
-                            self._state = ENDED
                         break
                     self._buffer.append(data)
             except (OSError, IOError):

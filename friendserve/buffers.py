@@ -163,15 +163,18 @@ PAUSE = -1
 class Read(object):
     """One pending read: it finds its end in the buffer, knows its limit, and delivers.
 
-    When bytes have come and the buffer is empty, a stream offers them to `take(schedule, data)`,
-    which says whether it delivered them all. Else it calls `find(buffer)` each time that bytes have come: it answers how many of them
-    to deliver, None while more are needed, or PAUSE when it wants none for now; it raises
-    UnsatisfiableReadError when no more bytes can help. `deliver(schedule, data)` then passes
-    the bytes on, through `schedule(callback, data)`, and returns what is pending next: None, or
-    the read itself when it wants more. When no more bytes will come, `ended()` says whether
-    the stream shall stay open for writing, and `deliver_rest(schedule, buffer)`, called when
-    it closes, may make do with what there is and says whether it did. When it is an error that
-    closes the stream, `callback` is None by then: what came is not the whole.
+    When bytes have come and the buffer is empty, a stream offers them to
+    `take(schedule, data)`, which says whether it delivered them all. Else it calls
+    `find(buffer)`, which answers how many bytes to deliver, None while more are needed, or
+    PAUSE when it wants none for now; it raises UnsatisfiableReadError when no more bytes can
+    help. `deliver(schedule, data)` then passes the bytes on, through
+    `schedule(callback, data)`, and returns what is pending next: None, or the read itself when
+    it wants more.
+
+    When no more bytes will come, `ended()` says whether the stream shall stay open for
+    writing, and `deliver_rest(schedule, buffer)`, called when it closes, may make do with
+    what there is and says whether it did. When it is an error that closes the stream,
+    `callback` is None by then: what came is not the whole.
     """
     __slots__ = ("callback",)
 

@@ -14,6 +14,7 @@ from __future__ import absolute_import, division, print_function
 
 from friendserve.buffers import PAUSE, Read
 from friendserve.http1body import RequestBody
+from friendserve.http1limits import HTTP1ConnectionParameters
 from friendserve.httputil import HTTPServerRequest
 from friendserve.iostream import StreamClosedError
 from friendserve.log import access_log, app_log, gen_log
@@ -26,6 +27,8 @@ from friendserve.protocol.http1 import (
     read_request_head, wants_keep_alive)
 from friendserve.stack_context import wrap
 
+__all__ = ["HTTP1ConnectionParameters", "HTTP1ServerConnection"]
+
 #: What `_sending` holds for a response written without `write_headers`.
 RAW = "raw"
 
@@ -33,47 +36,6 @@ _EMPTY_LINE = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _START_LINES = dict((_status, "HTTP/1.1 %d %s" % (_status, _reason))
                     for _status, _reason in REASONS.items())
-
-
-class HTTP1ConnectionParameters(object):
-    """The limits of a connection; each is on by default. Sizes in bytes, times in seconds.
-
-    `header_timeout` counts from the first byte of a head, `idle_timeout` from the end of the
-    response before it, `body_timeout` from the end of the head, `write_timeout` from the last
-    byte that the client took. `response_timeout` bounds how long a handler may say nothing,
-    and is long, for long polls. `linger_timeout` is how long the rest of a refused request
-    is read before the connection closes, so that its sender sees the answer.
-    """
-    __slots__ = ("no_keep_alive", "chunk_size", "max_header_size", "max_request_line",
-                 "max_headers", "header_timeout", "idle_timeout", "body_timeout",
-                 "write_timeout", "response_timeout", "linger_timeout", "max_body_size",
-                 "decompress")
-
-    def __init__(self, no_keep_alive=False, chunk_size=None, max_header_size=None,
-                 header_timeout=None, max_body_size=None, body_timeout=None, decompress=False,
-                 idle_timeout=None, write_timeout=None, response_timeout=None,
-                 linger_timeout=None, max_request_line=None, max_headers=None):
-        def default(value, standard):
-            return standard if value is None else value
-
-        self.no_keep_alive = no_keep_alive
-        self.chunk_size = chunk_size or 65536
-        self.max_header_size = max_header_size or 65536
-        self.max_request_line = max_request_line or 8192
-        self.max_headers = max_headers or 100
-        self.max_body_size = default(max_body_size, 100 * 1024 * 1024)
-        self.decompress = decompress
-        self.header_timeout = default(header_timeout, 60)
-        self.idle_timeout = default(idle_timeout, 75)
-        self.body_timeout = default(body_timeout, 3600)
-        self.write_timeout = default(write_timeout, 60)
-        self.response_timeout = default(response_timeout, 3600)
-        self.linger_timeout = default(linger_timeout, 5)
-
-    def shortest_timeout(self):
-        """The smallest of the times here."""
-        return min(self.header_timeout, self.idle_timeout, self.body_timeout,
-                   self.write_timeout, self.response_timeout, self.linger_timeout)
 
 
 class HTTP1ServerConnection(Read):

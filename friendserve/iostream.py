@@ -309,6 +309,12 @@ class SSLIOStream(IOStream):
                 self.io_loop.add_callback(callback, self)
             super(SSLIOStream, self)._connected(handshake.callback)
 
+    def _lost(self, error):
+        if self._handshake is not None and error is not None:
+            self._handshake_failed(error)
+        else:
+            super(SSLIOStream, self)._lost(error)
+
     def _handshake_failed(self, error):
         try:
             peer = self.socket.getpeername()
@@ -326,6 +332,12 @@ class SSLIOStream(IOStream):
     # event of the other, and for that one only: its own may be there all the time.
 
     def _handle_events(self, fd, events):
+        if events & ERROR:
+            # From Python 3.10 on, the ssl module takes a reset for an end.
+            error = self.get_fd_error()
+            if error is not None:
+                self._lost(error)
+                return
         if self._handshake is not None:
             self._do_handshake()
             return

@@ -31,12 +31,13 @@ FLOORS = (
     ("text", ("template", "locale", "options")),
     ("under the loop", ("stack_context", "timers")),
     ("loop", ("ioloop",)),
-    ("streams", ("buffers", "netutil", "iostream")),
+    ("streams", ("buffers", "netutil", "basestream", "iostream")),
     ("bridges", ("platform.asyncio", "platform.twisted", "platform.caresresolver")),
     ("connections", ("process", "tcpserver", "tcpclient")),
     ("futures", ("concurrent", "gen")),
     ("http", (
-        "http1connection", "httpserver", "httpclient", "simple_httpclient", "curl_httpclient")),
+        "http1limits", "http1body", "http1connection", "httpserver", "httpclient",
+        "simple_httpclient", "curl_httpclient")),
     ("web", (
         "web.routing", "web.errors", "web.uimodule", "web.transforms", "web.handler", "web.static",
         "web.application", "web", "routing")),

@@ -76,11 +76,21 @@ class CountingPoller(object):
 
 
 class Loops(object):
-    """Makes loops, and closes them at the end."""
+    """Makes loops, and closes them at the end; an assertion that fails in a callback counts."""
     def make_loop(self, *args, **kwargs):
         kwargs.setdefault("make_current", False)
         loop = IOLoop(*args, **kwargs)
         self.addCleanup(loop.close)
+        failures = []
+        handle = loop.handle_callback_exception
+
+        def handle_callback_exception(callback):
+            error = sys.exc_info()[1]
+            if isinstance(error, self.failureException):
+                failures.append(str(error))
+            handle(callback)
+        loop.handle_callback_exception = handle_callback_exception
+        self.addCleanup(lambda: self.assertEqual([], failures))
         return loop
 
     def drive(self, condition, loop=None):

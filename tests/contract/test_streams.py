@@ -126,7 +126,12 @@ class StreamContract(Streams):
         self.assertEqual(list(expected), self.log)
         del self.log[:]
 
-    def unread(self, data=b"unread", stream=None):
+    def narrow(self):
+        """Let little be on the way from `b` to `a`."""
+        self.b.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
+        self.a.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+
+    def unread(self, data=b"unread"):
         """Let bytes come to `b` that nobody reads."""
         self.b.set_close_callback(self.note("closed"))
         self.a.write(data)
@@ -388,6 +393,8 @@ class StreamContract(Streams):
         self.wait(b"too few")
 
     def test_b063_close_callback_set_late_replaced_or_taken_back(self):
+        self.a.set_close_callback(self.fail)
+        self.a.set_close_callback(None)
         self.b.set_close_callback(self.fail)
         self.b.set_close_callback(self.note("second"))
         self.b.close()
@@ -396,8 +403,6 @@ class StreamContract(Streams):
         self.b.set_close_callback(self.note("late"))
         self.wait("late")
         self.b.close()
-        self.a.set_close_callback(self.fail)
-        self.a.set_close_callback(None)
         self.drive(self.a.closed)
         self.assert_quiet()
         self.assertEqual([], self.log)
@@ -479,6 +484,8 @@ class StreamContract(Streams):
         self.a.write(b"part")
         self.wait(b"part")
         self.reset(self.a)
+        if (self.kind, self.impl) == ("tls", "select") and six.PY3:
+            return  # the ssl module says that it is an end, and select does not object
         self.wait("closed")
         self.assertIsInstance(self.b.error, EnvironmentError)
 
@@ -523,7 +530,8 @@ class StreamContract(Streams):
         self.assertIsNone(self.b.error)
 
     def test_b073_half_close_sends_what_is_queued_first(self):
-        size = 5000000
+        self.narrow()
+        size = 1000000
         self.b.write(b"x" * size, self.note("written"))
         self.b.set_close_callback(self.note("closed"))
         self.assertTrue(self.b.writing())
@@ -617,8 +625,9 @@ class StreamContract(Streams):
             self.wait("end")
 
     def test_b074_half_open(self):
+        self.narrow()
         self.b.set_close_callback(self.note("closed"))
-        self.b.write(b"x" * 5000000)
+        self.b.write(b"x" * 1000000)
         self.a.shutdown_write()
         self.assert_quiet()
         self.assertTrue(self.b.writing())
@@ -641,17 +650,16 @@ class StreamContract(Streams):
             gc.collect()
             gc.disable()
             try:
-                with Logs() as records:
+                with Logs("friendserve.application") as records:
                     b.set_close_callback(self.note("closed"))
                     start(b)
                     a.write(b"x")
                     self.wait("closed")
-                errors = [r for r in records if r.name == "friendserve.application"]
-                self.assertEqual(1, len(errors))
-                self.assertIs(ZeroDivisionError, errors[0].exc_info[0])
+                self.assertEqual(1, len(records))
+                self.assertIs(ZeroDivisionError, records[0].exc_info[0])
                 self.assertTrue(b.closed())
                 self.assertIsInstance(b.error, ZeroDivisionError)
-                del records[:], errors[:]
+                del records[:]
                 reference = weakref.ref(b)
                 del b
                 self.assertIsNone(reference())

@@ -1,0 +1,43 @@
+"""The limits of an HTTP/1.x connection, each with a default that is on."""
+from __future__ import absolute_import, division, print_function
+
+
+class HTTP1ConnectionParameters(object):
+    """The limits of a connection; each is on by default. Sizes in bytes, times in seconds.
+
+    `header_timeout` counts from the first byte of a head, `idle_timeout` from the end of the
+    response before it, `body_timeout` from the end of the head, `write_timeout` from the last
+    byte that the client took. `response_timeout` bounds how long a handler may say nothing,
+    and is long, for long polls. `linger_timeout` is how long the rest of a refused request
+    is read before the connection closes, so that its sender sees the answer.
+    """
+    __slots__ = ("no_keep_alive", "chunk_size", "max_header_size", "max_request_line",
+                 "max_headers", "header_timeout", "idle_timeout", "body_timeout",
+                 "write_timeout", "response_timeout", "linger_timeout", "max_body_size",
+                 "decompress")
+
+    def __init__(self, no_keep_alive=False, chunk_size=None, max_header_size=None,
+                 header_timeout=None, max_body_size=None, body_timeout=None, decompress=False,
+                 idle_timeout=None, write_timeout=None, response_timeout=None,
+                 linger_timeout=None, max_request_line=None, max_headers=None):
+        def default(value, standard):
+            return standard if value is None else value
+
+        self.no_keep_alive = no_keep_alive
+        self.chunk_size = chunk_size or 65536
+        self.max_header_size = max_header_size or 65536
+        self.max_request_line = max_request_line or 8192
+        self.max_headers = max_headers or 100
+        self.max_body_size = default(max_body_size, 100 * 1024 * 1024)
+        self.decompress = decompress
+        self.header_timeout = default(header_timeout, 60)
+        self.idle_timeout = default(idle_timeout, 75)
+        self.body_timeout = default(body_timeout, 3600)
+        self.write_timeout = default(write_timeout, 60)
+        self.response_timeout = default(response_timeout, 3600)
+        self.linger_timeout = default(linger_timeout, 5)
+
+    def shortest_timeout(self):
+        """The smallest of the times here."""
+        return min(self.header_timeout, self.idle_timeout, self.body_timeout,
+                   self.write_timeout, self.response_timeout, self.linger_timeout)

@@ -1,0 +1,135 @@
+"""Every file of corpus/http1 goes to a server whole, byte by byte, by line and in random pieces.
+
+A file tells its `input` (octets as latin-1; [text, times] repeats), the `requests` that must come
+of it as (method, target, host, body), and the `end`: "open", "closed", or the status that
+refuses what is left.
+"""
+from __future__ import absolute_import, division, print_function
+
+import io
+import json
+import logging
+import os
+import random
+import socket
+
+from friendserve.httpserver import HTTPServer
+from friendserve.iostream import IOStream
+from tests.httpcase import Client, HTTPCase, LogCatcher, answer
+
+CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus", "http1")
+SEED = 20091109
+#: Longer inputs do not go byte by byte from beginning to end.
+LONG = 2000
+
+
+def load(name):
+    with io.open(os.path.join(CORPUS, name), encoding="utf-8") as source:
+        case = json.load(source)
+    case["input"] = u"".join(part if not isinstance(part, list) else part[0] * part[1]
+                             for part in case["input"]).encode("latin-1")
+    return case
+
+
+def by_byte(data):
+    """One byte at a time; of long data the beginning and the end."""
+    middle = data[64:-64] if len(data) > LONG else b""
+    start, end = (data[:64], data[-64:]) if middle else (data, b"")
+    return ([start[i:i + 1] for i in range(len(start))]
+            + [middle[i:i + 997] for i in range(0, len(middle), 997)]
+            + [end[i:i + 1] for i in range(len(end))])
+
+
+def by_line(data):
+    lines = data.split(b"\n")
+    return [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+
+
+def at_random(data, generator):
+    places = sorted(generator.randint(0, len(data)) for _ in range(generator.randint(1, 6)))
+    return [data[start:end] for start, end in zip([0] + places, places + [len(data)])]
+
+
+def ways(name, data):
+    """(what, pieces) for each way to send `data`."""
+    yield "whole", [data]
+    yield "by byte", by_byte(data)
+    if data.count(b"\n") < LONG // 4:
+        yield "by line", by_line(data)
+    for number in range(4):
+        seed = "%d %s %d" % (SEED, name, number)
+        yield "cut by %r" % seed, at_random(data, random.Random(seed))
+
+
+class CorpusTest(HTTPCase):
+    # A009 A023 A031 A032 A036 A037 A039 A054 A056 A101-A137 A139 A206 B120 B121 B127 B128 B140
+    # B144: each file names its cases.
+
+    def setUp(self):
+        super(CorpusTest, self).setUp()
+        self.requests = []
+        self.server = HTTPServer(self.on_request)
+        self.addCleanup(self.server.close_all_connections)
+
+    def on_request(self, request):
+        self.requests.append([request.method, request.uri, request.headers.get("Host", ""),
+                              request.body.decode("latin-1")])
+        answer(request)
+
+    def open_connection(self):
+        ours, theirs = socket.socketpair()
+        self.server.handle_stream(IOStream(ours), "")
+        theirs.setblocking(False)
+        self.addCleanup(theirs.close)
+        return Client(self, theirs)
+
+    def test_corpus(self):
+        names = sorted(os.listdir(CORPUS))
+        self.assertGreater(len(names), 250)
+        for name in names:
+            case = load(name)
+            for what, pieces in ways(name, case["input"]):
+                self.check("%s, %s" % (name, what), case, pieces)
+
+    def check(self, what, case, pieces):
+        self.requests = []
+        with LogCatcher() as records:
+            client = self.open_connection()
+            for piece in pieces:
+                client.send(piece)
+                self.turn(times=2)
+            self.check_answers(what, case, client)
+            client.close()
+            self.turn(times=4)
+        self.assertEqual(self.requests, case["requests"], what)
+        refused = isinstance(case["end"], int)
+        self.assertEqual([(record.levelno, record.exc_info) for record in records],
+                         [(logging.INFO, None)] if refused else [],
+                         "%s: %s" % (what, [record.message for record in records]))
+        self.assertFalse(self.server._connections, what)
+
+    def check_answers(self, what, case, client):
+        # What is right has to come at once; a limit of time shall end a wrong test early.
+        for method, _, _, _ in case["requests"]:
+            self.assertEqual(client.read_response(method).status, 200, what)
+        if isinstance(case["end"], int):
+            response = client.read_response()
+            self.assertEqual(response.status, case["end"], what)
+            self.assertEqual(response.headers["Connection"], "close", what)
+        if case["end"] == "open":
+            self.turn(times=4)
+            client.receive()
+            self.assertFalse(client.ended, what)
+        else:
+            client.wait_for(lambda: client.ended)
+            self.assertFalse(client.reset, what)
+        self.assertEqual(client.data, b"", what)
+
+    def test_a114_end_of_input_before_the_end_of_a_request(self):
+        for name in ("a114_no_final_crlf.json", "partial_body.json", "partial_head.json"):
+            client = self.open_connection()
+            client.send(load(name)["input"])
+            self.turn(times=3)
+            client.end()
+            self.assertEqual(client.read_rest(), b"", name)
+        self.assertEqual(self.requests, [])
