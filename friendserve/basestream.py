@@ -312,12 +312,15 @@ class BaseIOStream(object):
     # What the loop tells
 
     def _handle_events(self, fd, events):
-        if events & (READ | ERROR):
-            self._handle_read(events)
-        if self._out is not None and events & WRITE:
-            self._flush()
-            if self._out is None:
-                self._update_events()
+        try:
+            if events & (READ | ERROR):
+                self._handle_read(events)
+            if self._out is not None and events & WRITE:
+                self._flush()
+                if self._out is None:
+                    self._update_events()
+        except Exception as error:
+            self._crash(error)
 
     def _handle_read(self, events):
         if events & ERROR and not self._events & READ:
@@ -503,8 +506,13 @@ class BaseIOStream(object):
             try:
                 callback(*args)
             except Exception as error:
-                try:
-                    self.io_loop.handle_callback_exception(callback)
-                finally:
-                    self._fail(error)
+                self._crash(error, callback)
         return run
+
+    def _crash(self, error, callback=None):
+        """Close for an exception that nobody expected. Were it only logged, what has caused it
+        would be there again in the next turn, and so on for ever."""
+        try:
+            self.io_loop.handle_callback_exception(callback or self._handle_events)
+        finally:
+            self._fail(error)

@@ -22,8 +22,8 @@ from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import is_content_length
 from friendserve.protocol.headers import HTTPHeaders
 from friendserve.protocol.http1 import (
-    BODY, CHUNKED, CLOSING, HEAD, IDLE, LAST_CHUNK, MOVES, REASONS, RESPONDING, UNTIL_CLOSE,
-    UPGRADED, check_partial_head, encode_chunk, encode_head,
+    BODY, CHUNKED, CLOSING, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS, RESPONDING,
+    UNTIL_CLOSE, UPGRADED, check_partial_head, count_empty_lines, encode_chunk, encode_head,
     read_request_head, wants_keep_alive)
 from friendserve.stack_context import wrap
 
@@ -108,14 +108,12 @@ class HTTP1ServerConnection(Read):
     def _find_slowly(self, buffer, end):
         params = self.server.params
         size = len(buffer)
-        if 0 <= end < 4:
-            # Empty lines before a request are to be skipped (RFC 9112 2.2), a few of them.
-            skipped = 0
-            while buffer.peek(skipped, skipped + 2) == b"\r\n" and skipped < 16:
-                skipped += 2
+        # Empty lines before a request are to be skipped (RFC 9112 2.2), a few of them.
+        skipped = 2 * count_empty_lines(buffer.peek(0, 2 * MAX_EMPTY_LINES + 2))
+        if skipped > 2 * MAX_EMPTY_LINES:
+            return size
+        if 0 <= end < skipped:
             end = buffer.find(_EMPTY_LINE, skipped)
-            if skipped >= 16:
-                return size
         if end >= 0:
             return end + 4 if end <= params.max_header_size else size
         if not size:
@@ -130,7 +128,8 @@ class HTTP1ServerConnection(Read):
         except HTTPInputError:
             # `_on_head` will find the same, and say it.
             return size
-        self._searched = max(1, size - 3)
+        # Not from among the empty lines, and not 0, which says that nothing has come.
+        self._searched = max(skipped, size - 3, 1) if skipped < size else 1
         return None
 
     def deliver(self, schedule, data):
@@ -194,12 +193,12 @@ class HTTP1ServerConnection(Read):
                     raise HTTPInputError("request head longer than %d bytes"
                                          % params.max_header_size, 431)
                 check_partial_head(data, data, params.max_request_line)
+                raise HTTPInputError("malformed head of a request")
             method, target, version, headers, length, keep_alive = read_request_head(
                 data, params.max_request_line, params.max_headers)
         except HTTPInputError as error:
             self._refuse(error)
             return
-        self._sending = None
         self._keep_alive = keep_alive and not params.no_keep_alive
         request = self._request = HTTPServerRequest(
             method, target, version, headers, connection=self)
@@ -331,7 +330,7 @@ class HTTP1ServerConnection(Read):
         stream = self.stream
         if self._state is RESPONDING and self._keep_alive:
             # As _end_response does, without a call.
-            self._request = self._close_callback = self._stop_callback = None
+            self._request = self._close_callback = self._stop_callback = self._sending = None
             self._state = MOVES[RESPONDING, IDLE]
             self.since = self.server.now
             stream.resume_read()
@@ -475,6 +474,7 @@ class HTTP1ServerConnection(Read):
     def _forget_request(self):
         # The request knows this connection, so keeping it would be a cycle.
         self._request = None
+        self._sending = None
         self._close_callback = None
         self._stop_callback = None
 

@@ -332,14 +332,18 @@ class SSLIOStream(IOStream):
     # event of the other, and for that one only: its own may be there all the time.
 
     def _handle_events(self, fd, events):
-        if events & ERROR:
-            # From Python 3.10 on, the ssl module takes a reset for an end.
-            error = self.get_fd_error()
-            if error is not None:
-                self._lost(error)
+        try:
+            if events & ERROR:
+                # From Python 3.10 on, the ssl module takes a reset for an end.
+                error = self.get_fd_error()
+                if error is not None:
+                    self._lost(error)
+                    return
+            if self._handshake is not None:
+                self._do_handshake()
                 return
-        if self._handshake is not None:
-            self._do_handshake()
+        except Exception as error:
+            self._crash(error)
             return
         ready = events & ERROR
         if events & (WRITE if self._read_wants_write else READ) and self._state is OPEN:
@@ -451,7 +455,7 @@ def _is_end(error):
     """Whether an SSLError says that nothing more comes, be it with a goodbye or without."""
     return (error.args[0] in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN)
             # OpenSSL 3 under an ssl module that does not know it yet.
-            or "UNEXPECTED_EOF" in str(error.reason))
+            or "UNEXPECTED_EOF" in str(getattr(error, "reason", None)))
 
 
 def _socket_error(code):

@@ -30,7 +30,9 @@ def normalize_name(name):
         return _names[name]
     except KeyError:
         normal = "-".join([word.capitalize() for word in name.split("-")])
-        if len(_names) < _NAME_ENTRIES and len(name) <= 64:
+        if len(name) <= 64:
+            if len(_names) >= _NAME_ENTRIES:
+                _names.clear()
             _names[name] = normal
         return normal
 

@@ -34,6 +34,9 @@ MOVES = dict(((old, new), new) for old, news in {
     UPGRADED: (),
 }.items() for new in news)
 
+#: So many empty lines may stand before a request line; those are skipped (RFC 9112 2.2).
+MAX_EMPTY_LINES = 8
+
 #: What `body_length` answers where there is no number to tell.
 CHUNKED = "chunked"
 UNTIL_CLOSE = "until close"
@@ -54,20 +57,28 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     """
     lines = _to_native(head).split("\r\n")
     del lines[-2:]
-    while lines and not lines[0]:
-        del lines[0]
-    if not lines:
-        raise HTTPInputError("an empty head")
+    if not (lines and lines[0]):
+        lines = _skip_empty_lines(lines)
     line = lines.pop(0)
     if len(line) > max_line:
         raise HTTPInputError("request line longer than %d bytes" % max_line, 414)
     method, target, version = _parse_request_line(line)
     headers = parse_fields(lines, max_fields)
-    if target[0] != "/":
-        target = _resolve_target(method, target, headers)
     if "Host" not in headers._values and version != "HTTP/1.0":
         raise HTTPInputError("no Host header in an HTTP/1.1 request")
+    if target[0] != "/":
+        target = _resolve_target(method, target, headers)
     return method, target, version, headers
+
+
+def _skip_empty_lines(lines):
+    for number, line in enumerate(lines):
+        if number > MAX_EMPTY_LINES:
+            break
+        if line:
+            return lines[number:]
+    raise HTTPInputError("nothing but empty lines, or more than %d of them before the request "
+                         "line" % MAX_EMPTY_LINES)
 
 
 def _parse_request_line(line):
@@ -103,6 +114,14 @@ def _resolve_target(method, target, headers):
     return path if path.startswith("/") else "/" + path
 
 
+def count_empty_lines(data):
+    """The number of empty lines at the beginning of `data`, one more than the limit at most."""
+    count = 0
+    while count <= MAX_EMPTY_LINES and data.startswith(b"\r\n", 2 * count):
+        count += 1
+    return count
+
+
 def check_partial_head(start, rest, max_line=8192):
     """Refuse at once the beginning of a head that nothing can mend.
 
@@ -113,11 +132,12 @@ def check_partial_head(start, rest, max_line=8192):
     """
     if _bare_line_feed(rest):
         raise HTTPInputError("a line of the head ends without a carriage return")
-    skip = 0
-    while start.startswith(b"\r\n", skip):
-        skip += 2
-    line, end, _ = start[skip:].partition(b"\r\n")
-    if len(line) > max_line:
+    skip = count_empty_lines(start)
+    if skip > MAX_EMPTY_LINES:
+        raise HTTPInputError("more than %d empty lines before the request line" % MAX_EMPTY_LINES)
+    line, end, _ = start[2 * skip:].partition(b"\r\n")
+    # The last byte may be the first half of the line end.
+    if len(line) > max_line + (not end and line.endswith(b"\r")):
         raise HTTPInputError("request line longer than %d bytes" % max_line, 414)
     if end:
         _parse_request_line(_to_native(line))

@@ -18,9 +18,11 @@ from friendserve.protocol.cookies import (
     create_signed_value, decode_signed_value, get_signature_key_version)
 from friendserve.web.application import (
     Application, ErrorHandler, FallbackHandler, RedirectHandler)
+from friendserve.web.decorators import (
+    addslash, asynchronous, authenticated, removeslash, stream_request_body)
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
-from friendserve.web.handler import (
-    RequestHandler, addslash, asynchronous, authenticated, removeslash, stream_request_body)
+from friendserve.web.handler import RequestHandler
+from friendserve.web.page import is_absolute
 from friendserve.web.routing import URLSpec
 from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import (
@@ -36,5 +38,5 @@ __all__ = [
     "MIN_SUPPORTED_SIGNED_VALUE_VERSION", "MissingArgumentError", "OutputTransform",
     "RedirectHandler", "RequestHandler", "StaticFileHandler", "TemplateModule", "UIModule",
     "URLSpec", "addslash", "asynchronous", "authenticated", "create_signed_value",
-    "decode_signed_value", "get_signature_key_version", "removeslash", "stream_request_body",
-    "url"]
+    "decode_signed_value", "get_signature_key_version", "is_absolute", "removeslash",
+    "stream_request_body", "url"]

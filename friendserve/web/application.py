@@ -11,18 +11,18 @@
 from __future__ import absolute_import, division, print_function
 
 import re
-import sys
 import types
 
 import six
 
-from friendserve.escape import linkify
+from friendserve.escape import linkify, native_str, url_escape
 from friendserve.httpserver import HTTPServer
+from friendserve.httputil import qs_to_qsl, url_concat
 from friendserve.log import access_log
 from friendserve.util import import_object
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
-from friendserve.web.routing import URLSpec
+from friendserve.web.routing import URLSpec, compile_whole
 from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import GZipContentEncoding
 from friendserve.web.uimodule import TemplateModule, UIModule
@@ -30,42 +30,54 @@ from friendserve.web.uimodule import TemplateModule, UIModule
 
 class ErrorHandler(RequestHandler):
     """Answers every method with one status."""
+    def check_xsrf_cookie(self):
+        """Nothing is done here that would have to be protected."""
+
+    _check_origin = check_xsrf_cookie
+
     def initialize(self, status_code):
         self.set_status(status_code)
 
     def prepare(self):
-        raise HTTPError(self._status_code)
-
-    def check_xsrf_cookie(self):
-        """Nothing is done here that a token would have to protect."""
+        raise HTTPError(self.get_status())
 
 
 class RedirectHandler(RequestHandler):
-    """Redirects to `url`, in which {0}, {1} ... stand for the groups of the pattern."""
+    """Redirects to `url`, in which {0}, {1} ... stand for the groups of the pattern, and {name}
+    for one with a name; the query of the request is added.
+
+    Groups are percent-encoded but for their slashes, so they cannot add to a query, and one
+    that begins with a slash cannot become a host. Let none follow a host at once.
+    """
     def initialize(self, url, permanent=True):
-        self._url = url
         self._permanent = permanent
+        self._url = native_str(url)
 
     def get(self, *args, **kwargs):
-        url = self._url.format(*args, **kwargs)
-        if not self._url.startswith(("//", "/\\")) and url[:1] == "/":
+        url = self._url.format(*[_fill_in(arg) for arg in args], **dict(
+            (name, _fill_in(arg)) for name, arg in kwargs.items()))
+        if url.startswith("//") and not self._url.startswith("//"):
             # What came from the path must not make this the name of another host.
-            url = "/" + url.lstrip("/\\")
-        elif self._url.startswith("{") and re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|\\", url):
-            raise HTTPError(404)
-        self.redirect(url, permanent=self._permanent)
+            url = "/" + url.lstrip("/")
+        self.redirect(url_concat(url, list(qs_to_qsl(self.request.query_arguments))),
+                      permanent=self._permanent)
 
     head = get
 
 
 class FallbackHandler(RequestHandler):
     """Passes the request to `fallback`, a function of a request such as a WSGIContainer."""
+    def prepare(self):
+        self.fallback(self.request)
+        self._finished = True
+
     def initialize(self, fallback):
         self.fallback = fallback
 
-    def prepare(self):
-        self._finished = True
-        self.fallback(self.request)
+
+def _fill_in(arg):
+    """A group of a pattern, which may have taken no part, on its way into a URL."""
+    return url_escape(arg or "", plus=False)
 
 
 #: How many paths an application remembers the handler of.
@@ -128,14 +140,12 @@ class Application(object):
     def listen(self, port, address="", **kwargs):
         """Serve on a port; `kwargs` are those of HTTPServer, which is returned."""
         server = HTTPServer(self, **kwargs)
-        server.listen(port, address)
+        server.listen(port, address=address)
         return server
 
     def add_handlers(self, host_pattern, host_handlers):
         """Add handlers for the hosts that match a regular expression, whole and in lower
         case. Hosts are tried in the order of adding, with those for every host last."""
-        if not host_pattern.endswith("$"):
-            host_pattern += "$"
         specs = []
         for spec in host_handlers:
             if isinstance(spec, (tuple, list)):
@@ -148,14 +158,14 @@ class Application(object):
                 self.named_handlers[spec.name] = spec
             if getattr(spec.handler_class, "_streams_body", False):
                 self._streams = True
-        entry = (re.compile(host_pattern), specs)
+        entry = (compile_whole(host_pattern), specs)
         if self.handlers and self.handlers[-1][0].pattern == ".*$":
             self.handlers.insert(len(self.handlers) - 1, entry)
         else:
             self.handlers.append(entry)
         # When every handler is for every host, no host needs to be looked at, and a path
         # without arguments always leads to the same place.
-        self._only_specs = specs if len(self.handlers) == 1 and host_pattern == ".*$" else None
+        self._only_specs = specs if len(self.handlers) == 1 and entry[0].pattern == ".*$" else None
         self._targets.clear()
 
     def add_transform(self, transform_class):
@@ -205,8 +215,8 @@ class Application(object):
                     self._targets[path] = target
                 return target
         if specs is None and self.default_host:
-            return RedirectHandler, {"url": request.protocol + "://" + self.default_host + "/",
-                                     "permanent": False}, None, None
+            return RedirectHandler, {
+                "url": request.protocol + "://" + self.default_host + "/"}, None, None
         handler_class = self.settings.get("default_handler_class")
         if handler_class is not None:
             return handler_class, self.settings.get("default_handler_args", {}), None, None
@@ -219,7 +229,7 @@ class Application(object):
         handlers = self.handlers
         host = request.host_name
         specs = [spec for pattern, specs in handlers if pattern.match(host) for spec in specs]
-        if not specs and "X-Real-Ip" not in request.headers:
+        if not specs and self.default_host and "X-Real-Ip" not in request.headers:
             specs = [spec for pattern, specs in handlers if pattern.match(self.default_host)
                      for spec in specs]
         return specs or None

@@ -1,6 +1,7 @@
 """What a handler raises to end a request."""
 from __future__ import absolute_import, division, print_function
 
+from friendserve.escape import native_str
 from friendserve.protocol.http1 import REASONS
 
 
@@ -18,12 +19,21 @@ class HTTPError(Exception):
         self.reason = kwargs.get("reason")
 
     def __str__(self):
-        text = "HTTP %d: %s" % (self.status_code,
-                                self.reason or REASONS.get(self.status_code, "Unknown"))
+        text = "HTTP %d: %s" % (self.status_code, native_str(
+            self.reason or REASONS.get(self.status_code, "Unknown")))
         if self.log_message:
-            # Only a message with arguments is a format; another may hold any "%".
-            text += " (%s)" % (self.log_message % self.args if self.args else self.log_message)
+            text += " (%s)" % native_str(self._format_message())
         return text
+
+    def _format_message(self):
+        # Only a message with arguments is a format; another may hold any "%".
+        if not self.args:
+            return self.log_message
+        try:
+            return self.log_message % self.args
+        except (TypeError, ValueError):
+            # An error in an error would hide both.
+            return "%r %% %r" % (self.log_message, self.args)
 
     def __reduce__(self):
         return _rebuild, (type(self), self.__dict__, self.args)

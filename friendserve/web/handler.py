@@ -1,4 +1,4 @@
-"""RequestHandler, the class that applications subclass, and the decorators for its methods.
+"""RequestHandler, the class that applications subclass.
 
     class Hello(RequestHandler):
         def get(self):
@@ -19,41 +19,45 @@ started, becomes an error page, once.
 """
 from __future__ import absolute_import, division, print_function
 
-import binascii
 import datetime
 import functools
 import hashlib
 import hmac
 import os
+import re
 import sys
 import time
 import traceback
 
 import six
-from six.moves.urllib.parse import quote, urlencode, urlsplit
+from six.moves.urllib.parse import quote
 
 from friendserve import version
 from friendserve.escape import json_encode, native_str, to_unicode, utf8, xhtml_escape
 from friendserve.httputil import format_timestamp
 from friendserve.iostream import StreamClosedError
-from friendserve.log import app_log, gen_log
+from friendserve.log import app_log, escape_controls, gen_log
 from friendserve.protocol.cookies import (
     create_signed_value, decode_signed_value, format_set_cookie, get_signature_key_version)
 from friendserve.protocol.errors import HTTPInputError
-from friendserve.protocol.grammar import find_control
 from friendserve.protocol.headers import HTTPHeaders, check_field
 from friendserve.protocol.http1 import REASONS
-from friendserve.stack_context import ExceptionStackContext
 from friendserve.template import Loader
 from friendserve.util import ObjectDict
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
-from friendserve.web.uimodule import bind_modules
+from friendserve.web.page import Resources, insert, link
+from friendserve.web.uimodule import active_modules, bind_modules
+from friendserve.web.xsrf import (
+    MASK_SIZE, TOKEN_SIZE, decode_token, encode_plain_token, encode_token, is_cross_site)
 
 _SERVER = "friendserve/" + version
 _sha1 = hashlib.sha1
 _HTML = "text/html; charset=UTF-8"
 _REQUIRED = object()
 _headers_from = HTTPHeaders.from_values
+
+#: RFC 9112 4, reason-phrase, without the octets that nobody knows the encoding of.
+_is_reason = re.compile(r"[\x20-\x7e]*\Z").match
 
 #: RFC 9110 9.2.1: methods that change nothing, and so need no XSRF token.
 _SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
@@ -94,6 +98,7 @@ class RequestHandler(object):
     _transforms = ()
     _new_cookies = None
     _streams_body = False
+    _ui = None
     path_args = ()
     path_kwargs = {}
 
@@ -155,7 +160,7 @@ class RequestHandler(object):
 
     def _summary(self):
         request = self.request
-        return "%s %s (%s)" % (request.method, request.uri, request.remote_ip)
+        return escape_controls("%s %s (%s)" % (request.method, request.uri, request.remote_ip))
 
     def _unsupported(self, *args, **kwargs):
         raise HTTPError(405)
@@ -205,7 +210,7 @@ class RequestHandler(object):
 
     def _decode(self, arguments, name, strip):
         values = []
-        for value in arguments.get(name, ()):
+        for value in arguments.get(native_str(name), ()):
             value = self.decode_argument(value, name)
             # Control characters cannot be typed, and end up in logs and headers.
             value = value.translate(_CONTROL_TO_SPACE)
@@ -226,13 +231,13 @@ class RequestHandler(object):
     @property
     def current_user(self):
         """What `get_current_user` answered when this was first asked."""
-        if not hasattr(self, "_current_user"):
-            self._current_user = self.get_current_user()
+        if "_current_user" not in self.__dict__:
+            self.current_user = self.get_current_user()
         return self._current_user
 
     @current_user.setter
-    def current_user(self, value):
-        self._current_user = value
+    def current_user(self, user):
+        self._current_user = user
 
     def get_login_url(self):
         """Where `authenticated` sends people: the setting login_url."""
@@ -279,10 +284,9 @@ class RequestHandler(object):
         if reason is None:
             reason = REASONS.get(status_code, "Unknown")
         else:
-            reason = to_unicode(reason)
-            if find_control(reason) or any(ord(char) > 255 for char in reason):
+            reason = native_str(reason)
+            if not _is_reason(reason):
                 reason = "Unknown"
-            reason = native_str(reason) if max(reason or "a") < "\x80" else str("Unknown")
         self._reason = reason
 
     def get_status(self):
@@ -290,9 +294,10 @@ class RequestHandler(object):
         return self._status_code
 
     def set_header(self, name, value):
-        """Set a header: a string, a number, or a datetime (UTC).
+        """Set a header: a string, an integer, or a datetime (UTC).
 
-        Raises ValueError when it cannot be sent as one line.
+        Raises ValueError when it cannot be sent as one line, and RuntimeError when the headers
+        were sent already.
         """
         self._headers[name] = self._header_value(name, value)
 
@@ -306,6 +311,8 @@ class RequestHandler(object):
             del self._headers[name]
 
     def _header_value(self, name, value):
+        if self._headers_written:
+            raise RuntimeError("cannot set %s after the headers were sent" % name)
         if isinstance(value, datetime.datetime):
             value = format_timestamp(value)
         return check_field(name, value)
@@ -326,10 +333,12 @@ class RequestHandler(object):
                    **kwargs):
         """Set a cookie. `expires` is a datetime, a time tuple or a timestamp; `expires_days`
         counts from now. `kwargs` are further attributes: max_age, secure, httponly,
-        samesite. Raises ValueError for what cannot stand in a cookie."""
+        samesite. Raises ValueError for what cannot stand in a cookie, and RuntimeError when
+        the headers were sent already."""
+        if self._headers_written:
+            raise RuntimeError("cannot set the cookie %s after the headers were sent" % name)
         if expires_days is not None and not expires:
-            expires = datetime.datetime.utcfromtimestamp(time.time()) + \
-                datetime.timedelta(days=expires_days)
+            expires = time.time() + expires_days * 86400
         cookie = format_set_cookie(native_str(name), native_str(value), domain=domain,
                                    expires=expires, path=path, **kwargs)
         if self._new_cookies is None:
@@ -341,7 +350,7 @@ class RequestHandler(object):
         those it was set with."""
         kwargs.pop("max_age", None)
         self.set_cookie(name, "", path=path, domain=domain,
-                        expires=datetime.datetime.utcfromtimestamp(0), **kwargs)
+                        expires=datetime.datetime(1970, 1, 1), **kwargs)
 
     def clear_all_cookies(self, path="/", domain=None, **kwargs):
         """`clear_cookie` for every cookie of the request."""
@@ -367,8 +376,12 @@ class RequestHandler(object):
         self.require_setting("cookie_secret", "secure cookies")
         if value is None:
             value = self.get_cookie(name)
-        return decode_signed_value(self.settings["cookie_secret"], name, value,
-                                   max_age_days=max_age_days, min_version=min_version)
+        content = decode_signed_value(self.settings["cookie_secret"], name, value,
+                                      max_age_days=max_age_days, min_version=min_version)
+        if value and content is None:
+            # Not the value: it may be a good one under another name, and logs are read by many.
+            gen_log.warning("Refused the signed cookie %r: it is forged, damaged or too old", name)
+        return content
 
     def get_secure_cookie_key_version(self, name, value=None):
         """The version of the key that signed a cookie, or None."""
@@ -388,7 +401,8 @@ class RequestHandler(object):
             raise RuntimeError("write() after finish(): is this handler @asynchronous?")
         if type(chunk) is not bytes:
             if isinstance(chunk, dict):
-                self.set_header("Content-Type", "application/json; charset=UTF-8")
+                if not self._headers_written:
+                    self.set_header("Content-Type", "application/json; charset=UTF-8")
                 chunk = json_encode(chunk)
             elif not isinstance(chunk, (bytes, six.text_type)):
                 raise TypeError("write() takes bytes, text or a dict, not %s%s" % (
@@ -408,7 +422,6 @@ class RequestHandler(object):
         connection = self.request.connection
         try:
             if not self._headers_written:
-                self._headers_written = True
                 chunk = self._transform_first(chunk, include_footers)
                 connection.write_headers(
                     _StartLine(self._status_code, self._reason), self._complete_headers(),
@@ -421,6 +434,7 @@ class RequestHandler(object):
         except StreamClosedError:
             # The client has gone; `on_connection_close` is what tells.
             pass
+        self._headers_written = True
 
     def finish(self, chunk=None):
         """Send what was written and end the response. Nothing may be written after it."""
@@ -435,8 +449,12 @@ class RequestHandler(object):
             self.flush(include_footers=True)
             self.request.connection.finish()
         self._finished = True
-        self.application.log_request(self)
-        self.on_finish()
+        if self._ui is not None:
+            self._release_ui()
+        try:
+            self.application.log_request(self)
+        finally:
+            self.on_finish()
 
     def _finish_whole(self):
         """Most responses go out in one piece."""
@@ -458,12 +476,13 @@ class RequestHandler(object):
         if self._new_cookies is not None:
             self._complete_headers()
         self._write_buffer = []
-        self._headers_written = True
         try:
             request.connection.respond(self._status_code, self._reason, headers, body)
         except StreamClosedError:
             # The client has gone, and with it who could be told.
             pass
+        # Not before: an error page can take the place of what cannot be sent.
+        self._headers_written = True
 
     def _transform_first(self, chunk, finishing):
         for transform in self._transforms:
@@ -483,9 +502,17 @@ class RequestHandler(object):
         `status`, and finish."""
         if self._headers_written:
             raise RuntimeError("cannot redirect after the headers were sent")
-        self.set_status(status or (301 if permanent else 302))
+        if status is None:
+            status = 301 if permanent else 302
+        elif not 300 <= status <= 399:
+            raise ValueError("a redirect has a status from 300 to 399, not %r" % (status,))
+        url = utf8(url)
+        if b"\t" in url:
+            # Browsers take it out, and then "/\t/host" is the name of another host.
+            raise ValueError("a tab in the URL of a redirect: %r" % (url,))
+        self.set_status(status)
         # What is not ASCII goes as UTF-8, quoted; what is, stays as it was given.
-        self.set_header("Location", quote(utf8(url), safe=_ASCII))
+        self.set_header("Location", quote(url, safe=_ASCII))
         self.finish()
 
     # Errors
@@ -499,19 +526,22 @@ class RequestHandler(object):
             gen_log.error("Cannot send status %d, the headers were sent already", status_code)
             if not self._finished:
                 self._finished = True
+                if self._ui is not None:
+                    self._release_ui()
                 self.request.connection.close()
                 self.application.log_request(self)
                 self.on_finish()
             return
         self.clear()
-        self._new_cookies = None
+        reason = kwargs.get("reason")
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
-        self.set_status(status_code, kwargs.get("reason", getattr(error, "reason", None)
-                                                if isinstance(error, HTTPError) else None))
+        if reason is None and isinstance(error, HTTPError):
+            reason = error.reason
+        self.set_status(status_code, reason)
         try:
             self.write_error(status_code, **kwargs)
         except Exception:
-            app_log.error("Uncaught exception in write_error", exc_info=True)
+            app_log.error("write_error failed", exc_info=True)
         if not self._finished:
             self.finish()
 
@@ -522,6 +552,8 @@ class RequestHandler(object):
         """
         if hasattr(self, "get_error_html"):
             # The hook of 2009 returns the page.
+            if "exc_info" in kwargs:
+                kwargs["exception"] = kwargs.pop("exc_info")[1]
             page = self.get_error_html(status_code, **kwargs)
             if not self._finished:
                 self.finish(page)
@@ -536,9 +568,12 @@ class RequestHandler(object):
     def _handle_exception(self, typ, value, tb):
         """Turn an exception into an error page; True, for it goes no further."""
         if isinstance(value, Finish):
-            if not self._finished:
-                self.finish()
-            return True
+            try:
+                if not self._finished:
+                    self.finish()
+                return True
+            except Exception:
+                return self._handle_exception(*sys.exc_info())
         try:
             self.log_exception(typ, value, tb)
         except Exception:
@@ -611,52 +646,54 @@ class RequestHandler(object):
         can be guessed byte by byte (the BREACH attack); all forms of it are accepted.
         """
         if not hasattr(self, "_xsrf_token"):
-            version, token, timestamp = self._get_raw_xsrf_token()
-            output_version = self.settings.get("xsrf_cookie_version", 2)
-            if output_version == 1:
-                self._xsrf_token = native_str(binascii.b2a_hex(token))
-            elif output_version == 2:
-                mask = os.urandom(4)
-                self._xsrf_token = "|".join([
-                    "2", native_str(binascii.b2a_hex(mask)),
-                    native_str(binascii.b2a_hex(_mask(mask, token))), str(int(timestamp))])
+            known, token, timestamp = self._get_raw_xsrf_token()
+            version = self.settings.get("xsrf_cookie_version", 2)
+            if version == 1:
+                self._xsrf_token = encode_plain_token(token)
+            elif version == 2:
+                self._xsrf_token = encode_token(token, os.urandom(MASK_SIZE),
+                                                timestamp or time.time())
             else:
-                raise ValueError("xsrf_cookie_version must be 1 or 2, not %r" % output_version)
-            if version is None:
-                if self.current_user and "expires_days" not in self._xsrf_cookie_kwargs():
+                raise ValueError("xsrf_cookie_version must be 1 or 2, not %r" % (version,))
+            if not known:
+                options = dict(self.settings.get("xsrf_cookie_kwargs", {}))
+                if self.current_user:
                     # A form left open for days shall still be accepted.
-                    self.set_cookie(self._xsrf_cookie_name(), self._xsrf_token,
-                                    expires_days=30, **self._xsrf_cookie_kwargs())
-                else:
-                    self.set_cookie(self._xsrf_cookie_name(), self._xsrf_token,
-                                    **self._xsrf_cookie_kwargs())
+                    options.setdefault("expires_days", 30)
+                self.set_cookie(self._xsrf_cookie_name(), self._xsrf_token, **options)
         return self._xsrf_token
 
     def _xsrf_cookie_name(self):
         return self.settings.get("xsrf_cookie_name", "_xsrf")
 
-    def _xsrf_cookie_kwargs(self):
-        return self.settings.get("xsrf_cookie_kwargs", {})
-
     def _get_raw_xsrf_token(self):
         """(version of the cookie or None for a new token, token, timestamp)."""
         if not hasattr(self, "_raw_xsrf_token"):
-            raw = _decode_xsrf_token(self.get_cookie(self._xsrf_cookie_name()))
-            self._raw_xsrf_token = raw or (None, os.urandom(16), time.time())
+            self._raw_xsrf_token = decode_token(self.get_cookie(self._xsrf_cookie_name())) or (
+                None, os.urandom(TOKEN_SIZE), None)
         return self._raw_xsrf_token
 
     def check_xsrf_cookie(self):
         """Answer with 403 unless the request brings the token of its cookie, as the argument
         or header; nothing else, such as X-Requested-With, takes its place."""
-        token = (self.get_argument("_xsrf", None)
-                 or self.request.headers.get("X-Xsrftoken")
+        try:
+            token = self.get_argument("_xsrf", None)
+        except HTTPError:
+            # It is no text, so no token either.
+            token = None
+        token = (token or self.request.headers.get("X-Xsrftoken")
                  or self.request.headers.get("X-Csrftoken"))
         if not token:
             raise HTTPError(403, "'_xsrf' argument missing from %s", self.request.method)
-        sent = _decode_xsrf_token(token)
-        version, expected, _ = self._get_raw_xsrf_token()
-        if sent is None or version is None or not hmac.compare_digest(sent[1], expected):
+        sent = decode_token(token)
+        known, expected, _ = self._get_raw_xsrf_token()
+        if sent is None or not known or not hmac.compare_digest(sent[1], expected):
             raise HTTPError(403, "XSRF cookie does not match %s argument", self.request.method)
+
+    def _check_origin(self):
+        trusted = self.settings["cross_origin_protection"]
+        if is_cross_site(self.request, () if trusted is True else trusted):
+            raise HTTPError(403, "a page of another origin sent this %s", self.request.method)
 
     def xsrf_form_html(self):
         """The hidden field that belongs into every form that posts."""
@@ -665,8 +702,44 @@ class RequestHandler(object):
     # Templates
 
     def render(self, template_name, **kwargs):
-        """Render a template as the response, and finish."""
-        self.finish(self.render_string(template_name, **kwargs))
+        """Render a template as the response, with what its UI modules need for it, and
+        finish."""
+        if self._finished:
+            raise RuntimeError("render() after finish(): is this handler @asynchronous?")
+        html = self.render_string(template_name, **kwargs)
+        modules = active_modules(self.ui["modules"])
+        if modules:
+            html = self._add_resources(html, Resources(modules))
+        self.finish(html)
+
+    def _add_resources(self, html, resources):
+        head, body = list(resources.heads), list(resources.bodies)
+        # Own styles and scripts stand after those they may build upon.
+        for parts, given, markup in [
+                (head, resources.css_embed, self.render_embed_css),
+                (head, resources.css_files, self.render_linked_css),
+                (body, resources.js_embed, self.render_embed_js),
+                (body, resources.js_files, self.render_linked_js)]:
+            if given:
+                parts.insert(0, utf8(markup(given)))
+        return insert(html, b"".join(head), b"".join(body))
+
+    def render_linked_js(self, js_files):
+        """The markup for the script files of UI modules; to be overridden."""
+        return link('<script src="%s"></script>', js_files, self.static_url)
+
+    def render_embed_js(self, js_embed):
+        """The markup for the scripts (bytes) of UI modules; to be overridden."""
+        return b"<script>\n" + b"\n".join(js_embed) + b"\n</script>"
+
+    def render_linked_css(self, css_files):
+        """The markup for the style sheets of UI modules; to be overridden."""
+        return link('<link href="%s" type="text/css" rel="stylesheet"/>', css_files,
+                    self.static_url)
+
+    def render_embed_css(self, css_embed):
+        """The markup for the styles (bytes) of UI modules; to be overridden."""
+        return b"<style>\n" + b"\n".join(css_embed) + b"\n</style>"
 
     def render_string(self, template_name, **kwargs):
         """Render a template to bytes. Its variables are `kwargs` and those of
@@ -701,12 +774,17 @@ class RequestHandler(object):
     @property
     def ui(self):
         """The UI methods of the application, and its UI modules under "modules"."""
-        if not hasattr(self, "_ui"):
+        if self._ui is None:
             self._ui = ObjectDict(
                 (name, functools.partial(method, self))
                 for name, method in self.application.ui_methods.items())
-            self._ui["modules"] = bind_modules(self)
+            self._ui["modules"] = self._ui["_tt_modules"] = bind_modules(self)
         return self._ui
+
+    def _release_ui(self):
+        # It leads to this handler, and would keep it until the next garbage collection.
+        self._ui.clear()
+        self._ui = None
 
     def static_url(self, path, include_host=None, **kwargs):
         """The URL of a static file, with a version in it that changes with its content.
@@ -744,12 +822,17 @@ class RequestHandler(object):
         if kwargs:
             self.path_kwargs = dict((name, self._decode_path(arg))
                                     for name, arg in kwargs.items())
-        if method not in _SAFE_METHODS and self.application.settings.get("xsrf_cookies"):
-            self.check_xsrf_cookie()
+        if method not in _SAFE_METHODS:
+            settings = self.application.settings
+            if settings.get("xsrf_cookies"):
+                self.check_xsrf_cookie()
+            if settings.get("cross_origin_protection"):
+                self._check_origin()
         self.prepare()
 
     def _run_method(self):
-        getattr(self, self.request.method.lower())(*self.path_args, **self.path_kwargs)
+        getattr(self, self.request.method.lower(), self._unsupported)(
+            *self.path_args, **self.path_kwargs)
         if not self._finished:
             if self._auto_finish:
                 self.finish()
@@ -802,105 +885,3 @@ class _StartLine(object):
 _ASCII = "".join(chr(code) for code in range(128))
 
 _CONTROL_TO_SPACE = dict((code, u" ") for code in range(32) if code not in (9, 10, 13))
-
-
-def _mask(mask, data):
-    """XOR of bytes with a repeated mask."""
-    mask, data = bytearray(mask), bytearray(data)
-    return bytes(bytearray([byte ^ mask[i % len(mask)] for i, byte in enumerate(data)]))
-
-
-def _decode_xsrf_token(text):
-    """(version, token, timestamp) of an XSRF cookie or argument, None when it is none."""
-    if not text:
-        return None
-    try:
-        parts = utf8(text).split(b"|")
-        if len(parts) == 4 and parts[0] == b"2":
-            mask = binascii.a2b_hex(parts[1])
-            token = _mask(mask, binascii.a2b_hex(parts[2]))
-            return (2, token, int(parts[3][:12])) if token and len(mask) == 4 else None
-        token = binascii.a2b_hex(parts[0]) if len(parts) == 1 else b""
-        return (1, token, time.time()) if len(token) == 16 else None
-    except (TypeError, ValueError, binascii.Error, UnicodeError):
-        return None
-
-
-# Decorators
-
-def asynchronous(method):
-    """For a method that starts something and returns: the response is finished by `finish`.
-
-    What its callbacks raise is answered with an error page, as if the method had raised it.
-    """
-    @functools.wraps(method)
-    def wrapper(self, *args, **kwargs):
-        self._auto_finish = False
-        with ExceptionStackContext(self._handle_exception):
-            return method(self, *args, **kwargs)
-    return wrapper
-
-
-def stream_request_body(cls):
-    """For a handler class that takes the body piece by piece in `data_received`.
-
-    `prepare` is called when the headers are in, and the method after the last piece.
-    """
-    cls._streams_body = True
-    return cls
-
-
-def authenticated(method):
-    """For a method that needs `current_user`: without one, GET and HEAD are redirected to
-    the login URL, with the page that was asked for in the argument "next", and the others
-    are refused with 403."""
-    @functools.wraps(method)
-    def wrapper(self, *args, **kwargs):
-        if not self.current_user:
-            if self.request.method not in ("GET", "HEAD"):
-                raise HTTPError(403)
-            url = self.get_login_url()
-            if "?" not in url:
-                # A login page on another host needs to know where to come back to.
-                next_url = self.request.full_url() if urlsplit(url).scheme else self.request.uri
-                url += "?" + urlencode({"next": next_url})
-            self.redirect(url)
-            return None
-        return method(self, *args, **kwargs)
-    return wrapper
-
-
-def _redirect_path(self, path):
-    # "//evil.example" and "/\evil.example" would lead to another host.
-    path = "/" + path.lstrip("/\\")
-    query = self.request.query
-    self.redirect(path + "?" + query if query else path, permanent=True)
-
-
-def removeslash(method):
-    """For a method whose path ends without a slash: GET and HEAD with one are redirected,
-    others refused with 404. "/" itself is served."""
-    @functools.wraps(method)
-    def wrapper(self, *args, **kwargs):
-        path = self.request.path
-        if path.endswith("/") and path.rstrip("/"):
-            if self.request.method not in ("GET", "HEAD"):
-                raise HTTPError(404)
-            return _redirect_path(self, path.rstrip("/"))
-        return method(self, *args, **kwargs)
-    return wrapper
-
-
-def addslash(method):
-    """For a method whose path ends with a slash: GET and HEAD without one are redirected,
-    others refused with 404."""
-    @functools.wraps(method)
-    def wrapper(self, *args, **kwargs):
-        path = self.request.path
-        if not path.endswith("/"):
-            if self.request.method not in ("GET", "HEAD"):
-                raise HTTPError(404)
-            return _redirect_path(self, path + "/")
-        return method(self, *args, **kwargs)
-    return wrapper
-

@@ -9,6 +9,11 @@ from friendserve.escape import url_escape, url_unescape, utf8
 from friendserve.util import import_object, re_unescape
 
 
+def to_octets(text):
+    """The bytes of text from the wire, which has a character for each of them on Python 3."""
+    return text if isinstance(text, bytes) else text.encode("latin-1")
+
+
 class URLSpec(object):
     """A pattern of paths and the handler that answers them.
 
@@ -18,9 +23,8 @@ class URLSpec(object):
     `reverse_url`.
     """
     def __init__(self, pattern, handler, kwargs=None, name=None):
-        if not pattern.endswith("$"):
-            pattern += "$"
-        self.regex = re.compile(pattern)
+        self.regex = compile_whole(pattern)
+        self._pattern = pattern
         named = len(self.regex.groupindex)
         if named and named != self.regex.groups:
             raise ValueError("the groups of %r must all have names, or none" % pattern)
@@ -44,7 +48,7 @@ class URLSpec(object):
             return None
         if self.regex.groupindex:
             return None, dict((str(name), _unquote(value))
-                            for name, value in match.groupdict().items())
+                              for name, value in match.groupdict().items())
         return [_unquote(value) for value in match.groups()], None
 
     def reverse(self, *args):
@@ -54,7 +58,7 @@ class URLSpec(object):
         wrong number of arguments.
         """
         if self._pieces is None:
-            self._pieces = _split_pattern(self.regex)
+            self._pieces = _split_pattern(self._pattern, self.regex.groups)
         if len(args) != len(self._pieces) - 1:
             raise ValueError("%r takes %d arguments, not %d" % (
                 self.regex.pattern, len(self._pieces) - 1, len(args)))
@@ -68,12 +72,28 @@ class URLSpec(object):
 
 def _unquote(value):
     # An optional group that took no part stays None.
-    return None if value is None else url_unescape(value, encoding=None, plus=False)
+    return None if value is None else url_unescape(to_octets(value), encoding=None, plus=False)
 
 
-def _split_pattern(regex):
-    """The literal text before, between and after the groups of a pattern."""
-    pattern = regex.pattern[:-1]
+_ends = re.compile(r"(?<!\\)(?:\\\\)*\$\Z").search
+_match_flags = re.compile(r"\(\?[a-zA-Z]+\)").match
+
+
+def compile_whole(pattern):
+    """A regex whose `match` takes a whole text; `pattern` may end in "$" or not."""
+    if not _ends(pattern):
+        pattern += "$"
+    if "|" in pattern:
+        # The "$" would be for the last alternative only. Flags must stay in front.
+        flags = _match_flags(pattern)
+        start = flags.end() if flags is not None else 0
+        pattern = "%s(?:%s)$" % (pattern[:start], pattern[start:])
+    return re.compile(pattern)
+
+
+def _split_pattern(whole_pattern, count):
+    """The literal text before, between and after the `count` groups of a pattern."""
+    pattern = whole_pattern[:-1] if _ends(whole_pattern) else whole_pattern
     if pattern.startswith("^"):
         pattern = pattern[1:]
     pieces = []
@@ -82,10 +102,10 @@ def _split_pattern(regex):
         pieces.append(pattern[position:start])
         position = end
     pieces.append(pattern[position:])
-    if len(pieces) != regex.groups + 1 or any(
+    if len(pieces) != count + 1 or any(
             set(re.sub(r"\\.", "", piece)) & set("*+?[]{}|^$") for piece in pieces):
         raise ValueError("%r cannot be reversed: it must be text and simple groups"
-                         % regex.pattern)
+                         % whole_pattern)
     return [re_unescape(piece) for piece in pieces]
 
 

@@ -23,8 +23,9 @@ import time
 
 from friendserve.escape import native_str
 from friendserve.log import gen_log
+from friendserve.web.decorators import asynchronous
 from friendserve.web.errors import HTTPError
-from friendserve.web.handler import RequestHandler, asynchronous
+from friendserve.web.handler import RequestHandler
 
 #: Bytes read, and held for one client, at a time.
 PIECE_SIZE = 64 * 1024

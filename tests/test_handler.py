@@ -1,0 +1,621 @@
+# -*- coding: utf-8 -*-
+"""RequestHandler: what it answers, and how it answers for errors."""
+from __future__ import absolute_import, division, print_function
+
+import copy
+import datetime
+import json
+import logging
+import pickle
+
+import six
+
+from friendserve.escape import native_str
+from friendserve.web import Finish, HTTPError, MissingArgumentError, RequestHandler, asynchronous
+from tests.httpcase import LogCatcher
+from tests.webcase import FORM, WebCase, request
+
+
+def handler(**methods):
+    """A handler class with these methods; a function of the handler is enough for each."""
+    return type(str("Handler"), (RequestHandler,), dict(
+        (str(name), method) for name, method in methods.items()))
+
+
+class HandlerCase(WebCase):
+    def serve_handler(self, get=None, settings=None, **methods):
+        if get is not None:
+            methods["get"] = get
+        self.serve_app([("/.*", handler(**methods))], **(settings or {}))
+
+    def failing(self, function, error, *args):
+        """Run a get that calls function(handler); the error must come, with text in it."""
+        seen = []
+
+        def get(self):
+            try:
+                function(self)
+            except error as exception:
+                seen.append(str(exception))
+
+        self.serve_handler(get)
+        response = self.ask()
+        self.assertEqual(len(seen), 1, self.logged())
+        for text in args:
+            self.assertIn(text, seen[0])
+        return response
+
+
+class WritingTest(HandlerCase):
+    def test_what_can_be_written(self):
+        def get(self):
+            self.write(b"a")
+            self.write(u"\u00e9")
+            self.finish("c")
+
+        self.serve_handler(get)
+        response = self.ask()
+        self.assertEqual(response.body, u"a\u00e9c".encode("utf-8"))
+        self.assertEqual(response.headers["Content-Type"], "text/html; charset=UTF-8")
+        self.assertEqual(response.headers["Content-Length"], "4")
+        self.assertIn("Date", response.headers)
+
+    def test_dict_is_json(self):
+        self.serve_handler(lambda self: self.write({"a": "</script>"}))
+        response = self.ask()
+        self.assertEqual(json.loads(native_str(response.body)), {"a": "</script>"})
+        self.assertNotIn(b"</", response.body)
+        self.assertEqual(response.headers["Content-Type"], "application/json; charset=UTF-8")
+
+    def test_dicts_one_by_one(self):
+        def get(self):
+            self.write({"a": 1})
+            self.flush()
+            self.write({"b": 2})
+
+        self.serve_handler(get)
+        self.assertEqual(self.ask().body, b'{"a": 1}{"b": 2}')
+
+    def test_lists_and_others_are_refused(self):
+        self.failing(lambda self: self.write([1]), TypeError, "list", "dict")
+        self.failing(lambda self: self.write(None), TypeError, "NoneType")
+        self.failing(lambda self: self.write(1), TypeError, "int")
+
+    def test_b153_after_finish(self):
+        def finish_and(function):
+            def get(self):
+                self.finish("ok")
+                function(self)
+            return get
+
+        for function, text in [
+                (lambda self: self.finish(), "finish() was called twice"),
+                (lambda self: self.write("x"), "write() after finish()"),
+                (lambda self: self.render("x.html"), "render() after finish()"),
+                (lambda self: self.redirect("/"), "after the headers were sent")]:
+            response = self.failing(finish_and(function), RuntimeError, text)
+            self.assertEqual(response.body, b"ok")
+
+    def test_b153_after_flush(self):
+        def flush_and(function):
+            def get(self):
+                self.write("ok")
+                self.flush()
+                function(self)
+            return get
+
+        for function in [lambda self: self.set_header("X", "y"),
+                         lambda self: self.add_header("X", "y"),
+                         lambda self: self.set_cookie("x", "y"),
+                         lambda self: self.redirect("/")]:
+            response = self.failing(flush_and(function), RuntimeError, "after the headers")
+            self.assertEqual(response.body, b"ok")
+
+    def test_b154_without_asynchronous(self):
+        late = []
+
+        def get(self):
+            self.application.loop.add_callback(write_late, self)
+
+        def write_late(self):
+            try:
+                self.write("late")
+            except RuntimeError as error:
+                late.append(str(error))
+
+        self.serve_handler(get)
+        self.app.loop = self.loop
+        self.assertEqual(self.ask().body, b"")
+        self.run_until(lambda: late)
+        self.assertIn("@asynchronous", late[0])
+
+    def test_b155_prepare_answers(self):
+        calls = []
+
+        class Page(RequestHandler):
+            def prepare(self):
+                if self.request.path == "/redirect":
+                    self.redirect("/other")
+                else:
+                    self.finish("prepared")
+
+            def get(self):
+                calls.append("get")
+
+            def on_finish(self):
+                calls.append("on_finish")
+
+        self.serve_app([("/.*", Page)])
+        self.assertEqual(self.ask().body, b"prepared")
+        self.assertEqual(self.ask("/redirect").headers["Location"], "/other")
+        self.assertEqual(calls, ["on_finish", "on_finish"])
+
+    def test_b156_flush_callbacks(self):
+        calls = []
+
+        class Page(RequestHandler):
+            @asynchronous
+            def get(self):
+                self.flush(callback=lambda: self.step(1))
+
+            head = get
+
+            def step(self, number):
+                calls.append(number)
+                if number < 3:
+                    if number == 2:
+                        self.write("x")
+                    self.flush(callback=lambda: self.step(number + 1))
+                else:
+                    self.finish()
+
+        self.serve_app([("/", Page)])
+        self.assertEqual(self.ask().body, b"x")
+        self.assertEqual(self.ask("/", "HEAD").body, b"")
+        self.run_until(lambda: len(calls) == 6)
+        self.assertEqual(calls, [1, 2, 3] * 2)
+
+    def test_b156_flush_to_nobody(self):
+        events = []
+
+        class Page(RequestHandler):
+            @asynchronous
+            def get(self):
+                events.append(self)
+
+            def on_connection_close(self):
+                self.write("x")
+                self.flush(callback=lambda: events.append("sent"))
+                self.finish()
+                events.append("closed")
+
+        self.serve_app([("/", Page)])
+        client = self.connect(data=request())
+        self.run_until(lambda: events)
+        client.close()
+        self.run_until(lambda: len(events) > 1)
+        self.turn(times=3)
+        self.assertEqual(events[1:], ["closed"])
+
+    def test_statuses_without_a_body(self):
+        for status in (204, 304):
+            self.serve_handler(lambda self: (self.set_status(status), self.write("x")))
+            client = self.connect(data=request() + request())
+            for _ in range(2):
+                response = client.read_response()
+                self.assertEqual((response.status, response.body), (status, b""))
+                self.assertNotIn("Content-Length", response.headers)
+                self.assertNotIn("Transfer-Encoding", response.headers)
+
+    def test_etag(self):
+        self.serve_handler(lambda self: self.write("x"))
+        etag = self.ask().headers["Etag"]
+        self.assertTrue(etag.startswith('"') and etag.endswith('"'))
+        for known in (etag, "W/" + etag, '"a", %s , "b"' % etag, "*"):
+            response = self.ask(headers=[("If-None-Match", known)])
+            self.assertEqual(response.status, 304, known)
+            self.assertEqual(response.headers["Etag"], etag)
+            self.assertNotIn("Content-Type", response.headers)
+        for known in ('"a"', "", etag[1:-1], "x" * 8000, '"' * 8000):
+            self.assertEqual(self.ask(headers=[("If-None-Match", known)]).status, 200, known)
+
+    def test_own_content_length(self):
+        self.serve_handler(lambda self: (self.set_header("Content-Length", 5),
+                                         self.write("abcde")))
+        self.assertEqual(self.ask().body, b"abcde")
+
+    def test_a143_wrong_content_length(self):
+        for length in (4, 6):
+            self.serve_handler(lambda self: (self.set_header("Content-Length", length),
+                                             self.write("abcde")))
+            self.assertEqual(self.ask().status, 500)
+            self.assertEqual(len(self.logged(logging.ERROR)), 1)
+
+    def test_what_cannot_be_sent_is_an_error_page(self):
+        def get(self):
+            self._headers["X"] = "a\r\nY: b"
+
+        def flush(self):
+            self._headers["X"] = "a\r\nY: b"
+            self.flush()
+
+        for method in (get, flush):
+            self.serve_handler(method)
+            response = self.ask()
+            self.assertEqual(response.status, 500)
+            self.assertNotIn("Y", response.headers)
+            self.assertEqual(len(self.logged(logging.ERROR)), 1)
+
+
+class HeaderTest(HandlerCase):
+    def test_a010_a306_bad_values(self):
+        for value in ("a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\x00b", "a\x7fb", "a\x1bb",
+                      u"\u0100", u"\u2028", b"a\nb"):
+            for method in ("set_header", "add_header"):
+                response = self.failing(lambda self: getattr(self, method)("X", value),
+                                        ValueError, "header X")
+                self.assertNotIn("X", response.headers)
+                self.assertNotIn("Set-Cookie", response.headers)
+
+    def test_a010_bad_names(self):
+        for name in ("X\r\nY", "X:", "X Y", "", "X\n", u"\u00e9"):
+            self.failing(lambda self: self.set_header(name, "x"), ValueError, "header name")
+
+    def test_a306_values(self):
+        moment = datetime.datetime(2009, 9, 10, 12, 30, 1)
+        for value, wanted in [
+                ("a\tb", b"a\tb"), (u"caf\u00e9", b"caf\xe9"), (b"caf\xe9", b"caf\xe9"),
+                (7, b"7"), (moment, b"Thu, 10 Sep 2009 12:30:01 GMT")]:
+            self.serve_handler(lambda self: self.set_header("X", value))
+            data = self.connect(data=request(headers=[("Connection", "close")])).read_rest()
+            self.assertIn(b"\r\nX: " + wanted + b"\r\n", data)
+        self.failing(lambda self: self.set_header("X", None), TypeError, "NoneType")
+
+    def test_add_and_clear(self):
+        def get(self):
+            self.add_header("X", "1")
+            self.add_header("x", "2")
+            self.set_header("Y", "1")
+            self.clear_header("y")
+            self.clear_header("Z")
+
+        self.serve_handler(get)
+        response = self.ask()
+        self.assertEqual(response.headers.get_list("X"), ["1", "2"])
+        self.assertNotIn("Y", response.headers)
+
+    def test_default_headers(self):
+        def set_default_headers(self):
+            self.set_header("X-Frame-Options", "DENY")
+
+        def get(self):
+            self.set_header("X", "y")
+            if self.get_argument("fail", None):
+                raise HTTPError(400)
+
+        self.serve_handler(get, set_default_headers=set_default_headers)
+        self.assertEqual(self.ask().headers["X-Frame-Options"], "DENY")
+        response = self.ask("/?fail=1")
+        self.assertEqual(response.headers["X-Frame-Options"], "DENY")
+        self.assertNotIn("X", response.headers)
+
+    def test_a038_reasons(self):
+        for reason, wanted in [("x\r\nH: v", "Unknown"), ("Fine", "Fine"),
+                               (u"caf\u00e9", "Unknown"), ("a\x00", "Unknown"), ("a\n", "Unknown"), (b"Fine", "Fine")]:
+            self.serve_handler(lambda self: self.set_status(400, reason))
+            response = self.ask()
+            self.assertEqual(response.reason, wanted)
+            self.assertNotIn("H", response.headers)
+        self.serve_handler(lambda self: self.set_status(799))
+        self.assertEqual(self.ask().reason, "Unknown")
+
+
+class RedirectTest(HandlerCase):
+    def test_a011_line_breaks_and_tabs(self):
+        for url in ("/x\r\nY: z", "/x\n", "/x\ty", "\t//evil.com", "/\x00"):
+            response = self.failing(lambda self: self.redirect(url), ValueError)
+            self.assertNotIn("Location", response.headers)
+            self.assertNotIn("Y", response.headers)
+
+    def test_a304_locations(self):
+        for url, wanted in [(u"/\u00e9", "/%C3%A9"), ('/a"b<c', '/a"b<c'), 
+                            ("/a%20b?c#d", "/a%20b?c#d"),
+                            ("http://example.com/", "http://example.com/"), (b"/b", "/b")]:
+            self.serve_handler(lambda self: self.redirect(url))
+            response = self.ask()
+            self.assertEqual((response.status, response.body), (302, b""))
+            self.assertEqual(response.headers["Location"], wanted)
+
+    def test_statuses(self):
+        for kwargs, wanted in [({}, 302), ({"permanent": True}, 301), ({"status": 303}, 303)]:
+            self.serve_handler(lambda self: self.redirect("/", **kwargs))
+            self.assertEqual(self.ask().status, wanted)
+        self.failing(lambda self: self.redirect("/", status=200), ValueError, "300 to 399")
+
+
+class ErrorTest(HandlerCase):
+    def raising(self, error, **kwargs):
+        def get(self):
+            raise error
+
+        self.serve_handler(get, **kwargs)
+        return self.ask()
+
+    def test_exception(self):
+        response = self.raising(KeyError("secret"))
+        self.assertEqual((response.status, response.reason), (500, "Internal Server Error"))
+        self.assertNotIn(b"secret", response.body)
+        self.assertEqual(len(self.logged()), 1)
+        self.assertIn("GET / (127.0.0.1)", self.logged()[0])
+        self.assertIsNotNone(self.records[0].exc_info)
+        self.assertEqual(len(self.logged(access=True)), 1)
+
+    def test_a006_traceback_only_when_wanted(self):
+        for settings, shown in [
+                ({}, False), ({"debug": True}, True), ({"serve_traceback": True}, True),
+                ({"debug": True, "serve_traceback": False}, False)]:
+            if settings.get("debug"):
+                settings["autoreload"] = False
+            response = self.raising(KeyError("<secret>"), settings=settings)
+            self.assertEqual(b"<secret>" in response.body, shown)
+            self.assertEqual(b"Traceback" in response.body, shown)
+            if shown:
+                self.assertTrue(response.headers["Content-Type"].startswith("text/plain"))
+
+    def test_a013_no_body_and_no_headers_in_the_log(self):
+        def post(self):
+            raise KeyError("x")
+
+        self.serve_handler(post=post)
+        self.ask("/", "POST", [("Authorization", "hush1")], {"password": "hush2"})
+        text = "\n".join(self.logged() + self.logged(access=True))
+        self.assertIn("POST", text)
+        self.assertNotIn("hush", text)
+
+    def test_http_error(self):
+        response = self.raising(HTTPError(404))
+        self.assertEqual(response.status, 404)
+        self.assertIn(b"404: Not Found", response.body)
+        self.assertEqual(self.logged(), [])
+        self.raising(HTTPError(403, "because %s", "why"))
+        self.assertEqual(self.logged(),
+                         ["403 GET / (127.0.0.1): HTTP 403: Forbidden (because why)"])
+
+    def test_a038_a305_reason_in_the_page(self):
+        response = self.raising(HTTPError(400, reason="<script>"))
+        self.assertEqual(response.reason, "<script>")
+        self.assertNotIn(b"<script>", response.body)
+        self.assertIn(b"&lt;script&gt;", response.body)
+        response = self.raising(HTTPError(400, reason="a\r\nX: y"))
+        self.assertEqual(response.reason, "Unknown")
+        self.assertNotIn("X", response.headers)
+
+    def test_a305_path_and_host_are_not_echoed(self):
+        self.serve_app([])
+        response = self.ask("/<script>")
+        self.assertEqual(response.status, 404)
+        self.assertNotIn(b"script", response.body)
+
+    def test_a055_error_without_a_body(self):
+        for status in (204, 304):
+            self.serve_handler(prepare=lambda self: self.send_error(status))
+            client = self.connect(data=request() + request())
+            for _ in range(2):
+                response = client.read_response()
+                self.assertEqual(response.status, status)
+                self.assertNotIn("Content-Length", response.headers)
+
+    def test_b159_messages_with_percent_signs(self):
+        for error in (HTTPError(400, "100% sure"), HTTPError(400, "100% s"), HTTPError(799, "%"),
+                      HTTPError(400, "%d", "x"), HTTPError(400, "%s %s", 1),
+                      HTTPError(400, u"caf\u00e9 %s", u"\u20ac"), HTTPError(400, b"%", b"\xff")):
+            response = self.raising(error)
+            self.assertEqual(response.status, error.status_code)
+            self.assertEqual(len(self.logged()), 1)
+            self.assertIsInstance(str(error), str)
+
+    def test_b159_copy_and_pickle(self):
+        for error in (HTTPError(400, "100% %s", "x", reason="Bad"), HTTPError(),
+                      MissingArgumentError("name")):
+            for twin in [copy.copy(error)] + [
+                    pickle.loads(pickle.dumps(error, protocol))
+                    for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]:
+                self.assertIs(type(twin), type(error))
+                self.assertEqual(twin.__dict__, error.__dict__)
+                self.assertEqual((twin.args, str(twin)), (error.args, str(error)))
+
+    def test_finish(self):
+        def get(self):
+            self.write("so far")
+            raise Finish()
+
+        def late(self):
+            self.finish("all")
+            raise Finish()
+
+        for method, body in [(get, b"so far"), (late, b"all")]:
+            self.serve_handler(method)
+            self.assertEqual(self.ask().body, body)
+            self.assertEqual(self.logged(), [])
+
+    def test_b157_after_the_headers(self):
+        def get(self):
+            self.write("part")
+            self.flush()
+            raise KeyError("x")
+
+        self.serve_handler(get)
+        with LogCatcher() as self.records:
+            data = self.connect(data=request()).read_rest()
+        self.assertEqual(data.count(b"HTTP/1.1"), 1)
+        self.assertNotIn(b"\r\n0\r\n", data)
+        self.assertIn("Cannot send status 500", self.logged(logging.ERROR)[-1])
+        self.assertEqual(len(self.logged(access=True)), 1)
+
+    def test_cookies_stay(self):
+        def get(self):
+            self.set_cookie("a", "b")
+            raise HTTPError(403)
+
+        self.serve_handler(get)
+        self.assertEqual(list(self.cookies_of(self.ask())), ["a"])
+
+    def test_write_error(self):
+        def write_error(self, status_code, **kwargs):
+            self.write("%d %s" % (status_code, kwargs["exc_info"][1]))
+
+        response = self.raising(HTTPError(404), write_error=write_error)
+        self.assertEqual((response.status, response.body), (404, b"404 HTTP 404: Not Found"))
+
+    def test_get_error_html(self):
+        def get_error_html(self, status_code, exception=None):
+            return "<b>%d %s</b>" % (status_code, type(exception).__name__)
+
+        response = self.raising(KeyError(), get_error_html=get_error_html)
+        self.assertEqual((response.status, response.body), (500, b"<b>500 KeyError</b>"))
+        self.serve_handler(lambda self: self.send_error(403), get_error_html=get_error_html)
+        self.assertEqual(self.ask().body, b"<b>403 NoneType</b>")
+
+    def test_a308_log_lines(self):
+        self.serve_app([], {"xheaders": True})
+        self.ask("/%1b[31m%0ax\xc2\x9b")
+        line, = self.logged(access=True)
+        self.assertTrue(line.startswith("404 GET /%1b[31m%0ax"), line)
+        self.assertNotIn(u"\x9b", line if isinstance(line, six.text_type) else u"")
+
+        def prepare(self):
+            self.request.remote_ip = "a\x1b\nb"
+
+        self.serve_handler(lambda self: None, prepare=prepare)
+        self.ask()
+        line, = self.logged(access=True)
+        self.assertIn(r"(a\x1b\x0ab)", line)
+
+
+class FailingHooksTest(HandlerCase):
+    def check(self, status, logs, body=None, **methods):
+        """Two requests on one connection, and what is logged."""
+        settings = methods.pop("settings", None)
+        methods.setdefault("get", lambda self: self.write("x"))
+        self.serve_handler(settings=settings, **methods)
+        with LogCatcher() as self.records:
+            client = self.connect(data=request())
+            response = client.read_response()
+        self.assertEqual(response.status, status)
+        self.assertEqual(len(self.logged(logging.ERROR)), logs, self.logged())
+        if body is not None:
+            self.assertEqual(response.body, body)
+        if response.headers.get("Connection") == "close":
+            self.assertEqual(client.read_rest(), b"")
+        else:
+            with LogCatcher():
+                client.send(request())
+                self.assertEqual(client.read_response().status, status)
+
+    def fail(self, *args, **kwargs):
+        raise KeyError("x")
+
+    def test_b131_constructor(self):
+        self.check(500, 1, __init__=self.fail)
+        self.check(500, 1, initialize=self.fail)
+        self.check(500, 1, set_default_headers=self.fail)
+
+    def test_b131_prepare(self):
+        self.check(500, 1, prepare=self.fail)
+
+    def test_b131_write_error(self):
+        self.check(500, 2, get=self.fail, write_error=self.fail)
+
+    def test_b131_log_exception(self):
+        self.check(500, 1, get=self.fail, log_exception=self.fail)
+
+    def test_b131_on_finish(self):
+        self.check(200, 1, b"x", on_finish=self.fail)
+
+        def get(self):
+            raise Finish()
+
+        self.check(200, 1, b"", get=get, on_finish=self.fail)
+
+    def test_b131_log_function(self):
+        finished = []
+        self.check(200, 1, b"x", settings={"log_function": self.fail},
+                   on_finish=lambda self: finished.append(self))
+        self.assertEqual(len(finished), 2)
+        self.check(404, 1, settings={"log_function": self.fail},
+                   prepare=lambda self: self.send_error(404))
+
+    def test_b131_etag_and_transforms(self):
+        self.check(500, 1, compute_etag=self.fail)
+
+
+class MethodTest(HandlerCase):
+    def test_b160_unsupported(self):
+        self.serve_handler(lambda self: self.write("x"))
+        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "BREW", "get",
+                       "__INIT__", "PREPARE"):
+            self.assertEqual(self.ask("/", method).status, 405, method)
+
+    def test_b160_own_methods(self):
+        def answer(self):
+            self.write(self.request.method)
+
+        self.serve_handler(
+            SUPPORTED_METHODS=RequestHandler.SUPPORTED_METHODS + ("PROPFIND", "MOVE"),
+            propfind=answer, options=answer, patch=answer)
+        for method in ("PROPFIND", "OPTIONS", "PATCH"):
+            self.assertEqual(self.ask("/", method).body, method.encode("ascii"))
+        self.assertEqual(self.ask("/", "MOVE").status, 405)
+
+
+class ArgumentTest(HandlerCase):
+    def setUp(self):
+        super(ArgumentTest, self).setUp()
+
+        def get(self):
+            self.write(dict((name, getattr(self, name)("a")) for name in (
+                "get_arguments", "get_query_arguments", "get_body_arguments")))
+
+        self.serve_handler(get, post=get)
+
+    def test_sources(self):
+        body = json.loads(native_str(self.ask("/?a=1&a=%20x%01&b=", "POST", body={"a": "2"}).body))
+        self.assertEqual(body, {"get_arguments": ["1", "x", "2"],
+                                "get_query_arguments": ["1", "x"], "get_body_arguments": ["2"]})
+
+    def test_b144_blank_values(self):
+        body = json.loads(native_str(self.ask("/?a=&b").body))
+        self.assertEqual(body["get_arguments"], [""])
+
+    def test_one_value(self):
+        def get(self):
+            self.write(repr([self.get_argument("a") == u"2", self.get_argument("b", "x"),
+                             self.get_argument("c", strip=False) == u" ",
+                             self.get_query_argument("a") == u"2",
+                             self.get_body_argument("a", None)]))
+
+        self.serve_handler(get)
+        self.assertEqual(self.ask("/?a=1&a=2&c=+").body, b"[True, 'x', True, True, None]")
+        response = self.ask()
+        self.assertEqual(response.status, 400)
+        self.assertIn("Missing argument a", self.logged()[0])
+
+    def test_a213_not_utf8(self):
+        self.assertEqual(self.ask("/?a=%ff").status, 400)
+        self.assertEqual(self.ask("/?a=%zz&%&=&&&").status, 200)
+
+    def test_names_that_are_not_ascii(self):
+        self.serve_handler(lambda self: self.write(self.get_argument(u"\u00e9")))
+        self.assertEqual(self.ask("/?%C3%A9=1").body, b"1")
+
+    def test_a035_bad_forms_are_400_once(self):
+        multipart = "multipart/form-data; boundary=x"
+        for content_type, headers, body in [
+                (multipart, [], b"--x\r\nbad\r\n" * 1000), ("multipart/form-dataxyz", [], b"x"),
+                ("multipart/form-data", [], b"--x"), (FORM, [], b"a&" * 2000),
+                (FORM, [("Content-Encoding", "gzip")], b"x")]:
+            response = self.ask("/", "POST", [("Content-Type", content_type)] + headers, body)
+            self.assertEqual(response.status, 400, content_type)
+            self.assertEqual(len(self.logged()), 1, self.logged())
+        self.assertEqual(self.ask("/?" + "a&" * 3000).status, 400)
+        self.assertEqual(len(self.logged()), 1)

@@ -1,0 +1,416 @@
+"""HTTP/1.1 as functions: heads, framing and chunks, without any connection."""
+from __future__ import absolute_import, division, print_function
+
+import itertools
+import random
+import time
+import unittest
+
+from friendserve.httputil import HTTPHeaders
+from friendserve.protocol import http1
+from friendserve.protocol.errors import HTTPInputError, HTTPOutputError, ProtocolError
+from friendserve.protocol.http1 import (
+    BODY, CHUNKED, CLOSING, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS, RESPONDING,
+    UNTIL_CLOSE, UPGRADED, ChunkedDecoder, body_length, check_partial_head, encode_chunk,
+    encode_head, parse_request_head, parse_response_head, read_request_head, wants_keep_alive)
+
+try:
+    from hypothesis import given, strategies as st
+except ImportError:  # version: py2
+    given = None
+
+SEED = 20090910
+
+
+class EngineTest(unittest.TestCase):
+    longMessage = True
+
+    def refuse(self, status, function, *args):
+        with self.assertRaises(HTTPInputError) as caught:
+            function(*args)
+        self.assertEqual(caught.exception.status, status, args)
+        # It goes to a log and to the other side.
+        self.assertLess(len(str(caught.exception)), 400)
+
+
+class RequestHeadTest(EngineTest):
+    def test_head(self):
+        method, target, version, headers = parse_request_head(
+            b"GET /a?b HTTP/1.1\r\nHost: h\r\nX:  y \r\nx: z\r\n\r\n")
+        self.assertEqual((method, target, version), ("GET", "/a?b", "HTTP/1.1"))
+        for text in (method, target, version):
+            self.assertIs(type(text), str)
+        self.assertEqual(sorted(headers.get_all()), [("Host", "h"), ("X", "y"), ("X", "z")])
+
+    def test_octets_stay_octets(self):
+        _, target, _, headers = parse_request_head(
+            b"GET /\xc3\xa9 HTTP/1.1\r\nHost: h\r\nX: \xe9\r\n\r\n")
+        self.assertEqual(target, "/\xc3\xa9")
+        self.assertEqual(headers["X"], "\xe9")
+
+    def test_a129_versions(self):
+        for written, version in ((b"1.0", "HTTP/1.0"), (b"1.1", "HTTP/1.1"), (b"1.9", "HTTP/1.1")):
+            head = b"GET / HTTP/" + written + b"\r\nHost: h\r\n\r\n"
+            self.assertEqual(parse_request_head(head)[2], version)
+        for status, written in ((505, b"2.0"), (505, b"0.9"), (400, b"1.10"), (400, b"1"),
+                                (400, b"1.1x"), (400, b"1.1 "), (400, b"\xb2.0")):
+            self.refuse(status, parse_request_head,
+                        b"GET / HTTP/" + written + b"\r\nHost: h\r\n\r\n")
+
+    def test_a131_a134_targets(self):
+        for target, path, host in [
+                (b"/p", "/p", "other"), (b"//a/b", "//a/b", "other"), (b"/a#b", "/a#b", "other"),
+                (b"http://h/p", "/p", "h"), (b"HTTPS://h:1", "/", "h:1"),
+                (b"http://h?q", "/?q", "h"), (b"http://[::1]:80/", "/", "[::1]:80")]:
+            _, uri, _, headers = parse_request_head(
+                b"GET " + target + b" HTTP/1.1\r\nHost: other\r\n\r\n")
+            self.assertEqual((uri, headers.get_list("Host")), (path, [host]))
+        for target in (b"*", b"foo", b"h:1", b"http://", b"http://[::1/", b"http://u:p@h/",
+                       b"http:/h/", b"ftp://h/", b"://h/", b"http://h\x80/"):
+            self.refuse(400, parse_request_head, b"GET " + target + b" HTTP/1.1\r\nHost: o\r\n\r\n")
+        self.refuse(405, parse_request_head, b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n")
+        self.assertEqual(parse_request_head(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n")[1], "*")
+
+    def test_a135_empty_lines_before_it(self):
+        head = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+        for count in range(MAX_EMPTY_LINES + 1):
+            self.assertEqual(parse_request_head(b"\r\n" * count + head)[1], "/")
+            check_partial_head(b"\r\n" * count + head[:-4], b"")
+        for count in (MAX_EMPTY_LINES + 1, 10000):
+            self.refuse(400, parse_request_head, b"\r\n" * count + head)
+            self.refuse(400, check_partial_head, b"\r\n" * count + head[:-4], b"")
+        for count in (2, 3, 10000):
+            self.refuse(400, parse_request_head, b"\r\n" * count)
+
+    def test_limits(self):
+        head = b"GET /" + b"a" * 86 + b" HTTP/1.1\r\nHost: h\r\nX: y\r\nX: y\r\n\r\n"
+        parse_request_head(head, 100, 3)
+        self.refuse(414, parse_request_head, head, 99, 3)
+        self.refuse(431, parse_request_head, head, 100, 2)
+
+    def test_a126_time_is_linear(self):
+        def spend(size):
+            head = (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X:" + b" \t" * size + b"\x10\r\n\r\n")
+            start = time.time()
+            self.refuse(400, parse_request_head, head)
+            return time.time() - start
+
+        self.assertLess(min(spend(200000) for _ in range(3)),
+                        60 * max(min(spend(20000) for _ in range(3)), 1e-5))
+
+    def test_a135_time_for_empty_lines_is_linear(self):
+        data = b"\r\n" * 1000000
+        start = time.time()
+        self.refuse(400, parse_request_head, data)
+        self.refuse(400, check_partial_head, data, b"")
+        self.assertLess(time.time() - start, 10)
+
+
+class ReadRequestHeadTest(EngineTest):
+    """What is remembered of a head changes nothing."""
+    def setUp(self):
+        http1._heads.clear()
+
+    def read_twice(self, head):
+        first = read_request_head(head)
+        # Whoever got it may do with it what it wants.
+        before = first[3].copy()
+        first[3]["Host"] = "changed"
+        first[3].add("X", "added")
+        second = read_request_head(head)
+        self.assertEqual(second[:3] + second[4:], first[:3] + first[4:])
+        self.assertEqual(sorted(second[3].get_all()), sorted(before.get_all()))
+        return second
+
+    def test_same_as_the_first_time(self):
+        for head in (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+                     b"GET /?q HTTP/1.0\r\nX: y\r\nConnection: keep-alive\r\n\r\n",
+                     b"GET http://a/ HTTP/1.1\r\nHost: h\r\nX: y\r\nX: z\r\n\r\n",
+                     b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
+                     b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"):
+            method, target, version, headers, length, keep_alive = self.read_twice(head)
+            self.assertEqual((method, target, version), parse_request_head(head)[:3])
+            self.assertEqual(headers, parse_request_head(head)[3])
+            self.assertEqual(length, body_length(headers, version))
+            self.assertEqual(keep_alive, wants_keep_alive(headers, version))
+
+    def test_refused_again(self):
+        for head in (b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n",
+                     b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
+                     b"Transfer-Encoding: chunked\r\n\r\n"):
+            for _ in range(2):
+                self.assertRaises(HTTPInputError, read_request_head, head)
+
+    def test_secrets_are_not_remembered(self):
+        for head in (b"GET / HTTP/1.1\r\nHost: h\r\nCookie: secret\r\n\r\n",
+                     b"GET / HTTP/1.1\r\nHost: h\r\nAUTHORIZATION: secret\r\n\r\n",
+                     b"GET /?secret HTTP/1.1\r\nHost: h\r\n\r\n"):
+            read_request_head(head)
+        self.assertNotIn("secret", repr(http1._heads))
+
+    def test_a014_memory_is_bounded(self):
+        for number in range(2 * http1._HEADS):
+            read_request_head(("GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).encode("ascii"))
+            self.assertLessEqual(len(http1._heads), http1._HEADS)
+        read_request_head(b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 5000 + b"\r\n\r\n")
+        self.assertTrue(all(len(head) <= http1._HEAD_LENGTH for head in http1._heads))
+
+    def test_limits_of_another_server(self):
+        head = b"GET /" + b"a" * 86 + b" HTTP/1.1\r\nHost: h\r\nX: y\r\nY: z\r\n\r\n"
+        read_request_head(head)
+        self.refuse(414, read_request_head, head, 99)
+        self.refuse(431, read_request_head, head, 100, 2)
+
+
+class PartialHeadTest(EngineTest):
+    HEAD = b"\r\nGET /a?b HTTP/1.1\r\nHost: example.com\r\nX: y\r\n\r\n"
+
+    def test_no_beginning_of_a_good_head_is_refused(self):
+        for end in range(len(self.HEAD)):
+            for looked_at in range(end + 1):
+                check_partial_head(self.HEAD[:end], self.HEAD[looked_at:end])
+
+    def test_longest_request_line(self):
+        head = b"GET /" + b"a" * 86 + b" HTTP/1.1\r\nHost: h\r\n"
+        for end in range(len(head)):
+            check_partial_head(head[:end], head[:end], 100)
+        self.refuse(414, check_partial_head, head[:100], b"", 99)
+        self.refuse(414, check_partial_head, head[:101], b"", 99)
+        self.refuse(414, check_partial_head, b"a" * 101, b"", 100)
+
+    def test_a108_bare_line_feeds(self):
+        for data in (b"GET / HTTP/1.1\n", b"GET / HTTP/1.1\r\nHost: h\nX", b"\nGET /"):
+            self.refuse(400, check_partial_head, data, data)
+
+    def test_a136_other_protocols(self):
+        for data in (b"\x16\x03\x01\x02\x00", b"GET /\r\n", b"SSH-2.0-x\r\n", b"\x00", b"*1\r\n",
+                     b"{\"a\": 1", b"\x80\x2e", b" GET"):
+            self.refuse(400, check_partial_head, data, data)
+        self.refuse(505, check_partial_head, b"PRI * HTTP/2.0\r\n", b"")
+
+
+class ResponseHeadTest(EngineTest):
+    def test_heads(self):
+        version, status, reason, headers = parse_response_head(
+            b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n")
+        self.assertEqual((version, status, reason), ("HTTP/1.1", 404, "Not Found"))
+        self.assertEqual(headers["Content-Length"], "5")
+        self.assertEqual(parse_response_head(b"HTTP/1.0 200 \r\n\r\n")[:3], ("HTTP/1.0", 200, ""))
+
+    def test_a140_status_lines(self):
+        self.assertEqual(parse_response_head(b"HTTP/1.1 200\r\n\r\n")[1:3], (200, ""))
+        for line in (b"HTTP/1.1 200OK", b"HTTP/1.1 2000", b"HTTP/1.1 099 X", b"HTTP/1.1 20 X",
+                     b"HTTP/1.1  200 OK", b"HTTP/2.0 200 OK", b"http/1.1 200 OK", b"", b"200 OK",
+                     b"HTTP/1.1 200 O\x00K", b"HTTP/1.1 2\xb20 OK", b"HTTP/1.1"):
+            self.refuse(400, parse_response_head, line + b"\r\n\r\n")
+        self.refuse(400, parse_response_head, b"HTTP/1.1 200 OK\r\nX : y\r\n\r\n")
+        self.refuse(431, parse_response_head, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n")
+
+
+class FramingTest(EngineTest):
+    def test_requests(self):
+        for fields, wanted in [({}, 0), ({"Content-Length": "0"}, 0), ({"Content-Length": "5"}, 5),
+                               ({"Transfer-Encoding": "chunked"}, CHUNKED)]:
+            self.assertEqual(body_length(HTTPHeaders(fields), "HTTP/1.1"), wanted)
+
+    def test_a103_a104_contradictions(self):
+        both = HTTPHeaders({"Content-Length": "5", "Transfer-Encoding": "chunked"})
+        chunked = HTTPHeaders({"Transfer-Encoding": "chunked"})
+        self.refuse(400, body_length, both, "HTTP/1.1")
+        self.refuse(400, body_length, chunked, "HTTP/1.0")
+        # A023: for a client too.
+        self.refuse(400, body_length, both, "HTTP/1.1", 200, "GET")
+        self.refuse(400, body_length, chunked, "HTTP/1.0", 200, "GET")
+
+    def test_a141_responses_without_a_body(self):
+        length = HTTPHeaders({"Content-Length": "100"})
+        for status, method in ((304, "GET"), (200, "HEAD"), (204, "GET"), (100, "GET"),
+                               (101, "GET"), (404, "HEAD")):
+            self.assertEqual(body_length(length, "HTTP/1.1", status, method), 0)
+            self.assertEqual(body_length(HTTPHeaders(), "HTTP/1.1", status, method), 0)
+
+    def test_responses(self):
+        self.assertEqual(
+            body_length(HTTPHeaders({"Content-Length": "5"}), "HTTP/1.1", 200, "GET"), 5)
+        self.assertEqual(body_length(HTTPHeaders(), "HTTP/1.1", 200, "GET"), UNTIL_CLOSE)
+        self.assertEqual(body_length(
+            HTTPHeaders({"Transfer-Encoding": "chunked"}), "HTTP/1.1", 404, "POST"), CHUNKED)
+
+    def test_a137_keep_alive(self):
+        for value, in_1_1, in_1_0 in [
+                (None, True, False), ("close", False, False), ("CLOSE", False, False),
+                ("keep-alive", True, True), ("Keep-Alive", True, True),
+                ("close, keep-alive", False, False), ("keep-alive,close", False, False),
+                ("Upgrade, Keep-Alive", True, True), ("Upgrade", True, False),
+                ("closed", True, False), (" , close ,", False, False)]:
+            headers = HTTPHeaders({"Connection": value} if value is not None else {})
+            self.assertIs(wants_keep_alive(headers, "HTTP/1.1"), in_1_1, value)
+            self.assertIs(wants_keep_alive(headers, "HTTP/1.0"), in_1_0, value)
+        headers = HTTPHeaders()
+        headers.add("Connection", "keep-alive")
+        headers.add("Connection", "close")
+        self.assertIs(wants_keep_alive(headers, "HTTP/1.1"), False)
+
+    def test_moves(self):
+        states = (IDLE, HEAD, BODY, RESPONDING, CLOSING, UPGRADED)
+        for old, new in itertools.product(states, states):
+            self.assertEqual(MOVES.get((old, new), new), new)
+        # Whatever happens it can be closed, except by who gave the stream away.
+        for old in states:
+            self.assertEqual((old, CLOSING) in MOVES, old is not UPGRADED)
+        # Nothing is parsed any more.
+        for new in states[:-2]:
+            self.assertNotIn((CLOSING, new), MOVES)
+            self.assertNotIn((UPGRADED, new), MOVES)
+
+
+class EncodeHeadTest(EngineTest):
+    def test_head(self):
+        headers = HTTPHeaders({"A": "b"})
+        self.assertEqual(encode_head("HTTP/1.1 200 OK", headers),
+                         b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n")
+        headers.add("A", "c")
+        self.assertEqual(encode_head("HTTP/1.1 200 OK", headers),
+                         b"HTTP/1.1 200 OK\r\nA: b\r\nA: c\r\n\r\n")
+        self.assertEqual(encode_head("X", HTTPHeaders({"A": "\xe9"})), b"X\r\nA: \xe9\r\n\r\n")
+
+    def test_line_breaks(self):
+        for value in ("a\r\nb: c", "a\n", "\r", "a\x00"):
+            for headers in (HTTPHeaders({"A": value}), HTTPHeaders({"A" + value: "b"})):
+                self.assertRaises(HTTPOutputError, encode_head, "HTTP/1.1 200 OK", headers)
+            self.assertRaises(HTTPOutputError, encode_head, "HTTP/1.1 200 " + value, HTTPHeaders())
+
+    def test_not_latin_1(self):
+        self.assertRaises(HTTPOutputError, encode_head, "X", HTTPHeaders({"A": u"\u20ac"}))
+
+    def test_round_trip(self):
+        headers = HTTPHeaders({"Host": "h", "X": "\xe9 y", "Set": "1"})
+        headers.add("Set", "2")
+        parsed = parse_request_head(encode_head("GET /a HTTP/1.1", headers))
+        self.assertEqual(parsed[3], headers)
+
+    def test_errors_are_one_family(self):
+        self.assertTrue(issubclass(HTTPInputError, ProtocolError))
+        self.assertTrue(issubclass(HTTPOutputError, ProtocolError))
+
+    def test_reasons(self):
+        for status in (100, 200, 304, 404, 408, 413, 414, 417, 431, 500, 501, 505):
+            self.assertTrue(REASONS[status])
+
+
+class ChunksTest(EngineTest):
+    def decode(self, *pieces, **options):
+        decoder = ChunkedDecoder(options.get("limit", 1000000))
+        body = b"".join([decoder.feed(piece) for piece in pieces])
+        return body, decoder.unused
+
+    def decode_each_way(self, data):
+        """Whole, byte by byte, and cut in two at each place: always the same."""
+        whole = self.decode(data)
+        for pieces in [[data[i:i + 1] for i in range(len(data))]] + [
+                [data[:i], data[i:]] for i in range(len(data))]:
+            decoder = ChunkedDecoder(1000000)
+            body, unused = [], b""
+            for piece in pieces:
+                if decoder.unused is None:
+                    body.append(decoder.feed(piece))
+                    unused = decoder.unused
+                else:
+                    unused += piece
+            self.assertEqual((b"".join(body), unused), whole)
+        return whole
+
+    def test_bodies(self):
+        for data, wanted in [
+                (b"0\r\n\r\n", (b"", b"")), (b"5\r\nhello\r\n0\r\n\r\n", (b"hello", b"")),
+                (b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\nrest", (b"abc", b"rest")),
+                (b"A;x=y\r\n0123456789\r\n00\r\nX: y\r\n\r\nGET", (b"0123456789", b"GET")),
+                (b"2\r\n\r\n\r\n0\r\n\r\n", (b"\r\n", b"")), (b"5\r\nhel", (b"hel", None)),
+                (b"0\r\n", (b"", None)), (b"0\r\nX: y\r\n", (b"", None))]:
+            self.assertEqual(self.decode_each_way(data), wanted)
+
+    def test_refused_each_way(self):
+        # A031 A109 A110 A112 A113
+        for data in (b"+1\r\na", b"1_a\r\n", b"0x1\r\n", b"-0\r\n\r\n", b"\r\n", b";x\r\n", b"5 \r\n",
+                     b" 5\r\n", b"5\t;x\r\n", b"5\nhello", b"g\r\n", b"5;\x00\r\n", b"5;a\rb\r\n",
+                     b"f" * 16 + b"\r\n", b"1" * 70, b"1\r\nab\r\n", b"1\r\na\n0\r\n\r\n",
+                     b"1\r\na\rb", b"0\r\nX\r\n\r\n", b"0\r\n : y\r\n\r\n", b"0\r\nX: \x00\r\n\r\n",
+                     b"0\r\nX: y\n\n"):
+            self.refuse(400, self.decode, data)
+            self.refuse(400, self.decode, *[data[i:i + 1] for i in range(len(data))])
+
+    def test_a116_limit_as_soon_as_it_is_passed(self):
+        decoder = ChunkedDecoder(10)
+        self.assertEqual(decoder.feed(b"8\r\n01234567\r\n"), b"01234567")
+        self.refuse(413, decoder.feed, b"3\r\n")
+        self.assertEqual(self.decode(b"a\r\n0123456789\r\n0\r\n\r\n", limit=10)[1], b"")
+        self.refuse(413, ChunkedDecoder(10).feed, b"b\r\n")
+        self.refuse(413, ChunkedDecoder(2 ** 40).feed, b"f" * 15 + b"\r\n")
+
+    def test_a115_trailers(self):
+        line = b"X: " + b"y" * 50 + b"\r\n"
+        self.assertEqual(self.decode(b"0\r\n" + line * 100 + b"\r\nGET"), (b"", b"GET"))
+        self.refuse(431, self.decode, b"0\r\n" + line * 101)
+        self.refuse(400, self.decode, b"0\r\nX: " + b"y" * 10000)
+        self.refuse(400, self.decode, *[b"0\r\nX: "] + [b"y" * 100] * 100)
+
+    def test_nothing_after_the_end(self):
+        decoder = ChunkedDecoder(10)
+        decoder.feed(LAST_CHUNK)
+        self.assertRaises(HTTPOutputError, decoder.feed, b"x")
+
+    def test_encode_chunk(self):
+        self.assertEqual(encode_chunk(b"0123456789abcdef"), b"10\r\n0123456789abcdef\r\n")
+
+    def test_a053_many_small_chunks_make_one_piece(self):
+        decoder = ChunkedDecoder(10 ** 7)
+        data = b"1\r\na\r\n" * 100000
+        start = time.time()
+        piece = decoder.feed(data)
+        self.assertLess(time.time() - start, 10)
+        self.assertEqual(piece, b"a" * 100000)
+
+    def test_cut_anywhere(self):
+        generator = random.Random(SEED)
+        for _ in range(100):
+            chunks = [b"x" * generator.randint(1, 300) for _ in range(generator.randint(0, 9))]
+            data = b"".join(map(encode_chunk, chunks)) + LAST_CHUNK + b"next"
+            places = sorted(generator.randint(0, len(data) - 8) for _ in range(5))
+            pieces = [data[start:end] for start, end in zip([0] + places, places + [len(data)])]
+            self.assertEqual(self.decode(*pieces), (b"".join(chunks), b"next"))
+
+
+if given is not None:
+    class PropertyTest(unittest.TestCase):
+        @given(st.binary(max_size=200))
+        def test_any_bytes_are_a_head_or_refused(self, data):
+            for function in (parse_request_head, parse_response_head, read_request_head):
+                try:
+                    function(data + b"\r\n\r\n")
+                except HTTPInputError:
+                    pass
+            try:
+                check_partial_head(data, data)
+            except HTTPInputError:
+                self.assertRaises(HTTPInputError, parse_request_head, data + b"\r\n\r\n")
+
+        @given(st.binary(max_size=200))
+        def test_any_bytes_are_chunks_or_refused(self, data):
+            results = []
+            for pieces in ([data], [data[i:i + 1] for i in range(len(data))]):
+                decoder, body = ChunkedDecoder(1000), b""
+                try:
+                    for piece in pieces:
+                        if decoder.unused is None:
+                            body += decoder.feed(piece)
+                    results.append((body, decoder.unused is None))
+                except HTTPInputError as error:
+                    results.append(error.status)
+            self.assertEqual(results[0], results[1])
+
+        @given(st.lists(st.binary(min_size=1, max_size=40)), st.integers(1, 9))
+        def test_round_trip(self, chunks, step):
+            data = b"".join(map(encode_chunk, chunks)) + LAST_CHUNK
+            decoder = ChunkedDecoder(10000)
+            body = b"".join([decoder.feed(data[i:i + step]) for i in range(0, len(data), step)])
+            self.assertEqual((body, decoder.unused), (b"".join(chunks), b""))
