@@ -167,6 +167,13 @@ class IOStream(BaseIOStream):
             return False
         return True
 
+    def _wrap_socket(self, ssl_options, server_hostname, server_side):
+        if not self._is_connected():
+            # The ssl module would find out half-way, with the fd in nobody's hands.
+            raise self.get_fd_error() or _socket_error(errno.ENOTCONN)
+        return ssl_wrap_socket(self.socket, ssl_options, server_hostname,
+                               server_side=server_side, do_handshake_on_connect=False)
+
     def start_tls(self, server_side, ssl_options=None, server_hostname=None, callback=None):
         """Go on in TLS: call `callback(stream)` with the new `SSLIOStream` after the handshake.
 
@@ -191,8 +198,7 @@ class IOStream(BaseIOStream):
             raise ValueError("a client that checks certificates needs a server_hostname")
         self._forget_events()
         try:
-            sock = ssl_wrap_socket(self.socket, context, server_hostname,
-                                   server_side=server_side, do_handshake_on_connect=False)
+            sock = self._wrap_socket(context, server_hostname, server_side)
         except (OSError, IOError, ValueError) as error:
             self._fail(error)
             raise StreamClosedError(error)
@@ -271,9 +277,7 @@ class SSLIOStream(IOStream):
     def _connected(self, callback):
         self._state = CONNECTING
         try:
-            self.socket = ssl_wrap_socket(
-                self.socket, self._ssl_options, server_hostname=self._server_hostname,
-                do_handshake_on_connect=False)
+            self.socket = self._wrap_socket(self._ssl_options, self._server_hostname, False)
         except (OSError, IOError, ValueError) as error:
             self._handshake_failed(error)
             return
@@ -375,15 +379,14 @@ class SSLIOStream(IOStream):
                 # What the TLS library has decrypted already, no poller can see.
                 if not data or not self.socket.pending():
                     break
-        except ssl.SSLError as error:
+        except (OSError, IOError) as error:
+            code = error.args[0] if isinstance(error, ssl.SSLError) else None
             if _is_end(error):
                 pieces.append(b"")
-            elif error.args[0] == ssl.SSL_ERROR_WANT_WRITE:
+            elif code == ssl.SSL_ERROR_WANT_WRITE:
                 self._read_wants_write = True
-            elif error.args[0] != ssl.SSL_ERROR_WANT_READ:
-                raise
-        except (OSError, IOError) as error:
-            if errno_from_exception(error) not in RETRY:
+            elif code != ssl.SSL_ERROR_WANT_READ and (
+                    code is not None or errno_from_exception(error) not in RETRY):
                 raise
         return b"".join(pieces) if pieces else None
 
@@ -452,10 +455,12 @@ class _Handshake(object):
 
 
 def _is_end(error):
-    """Whether an SSLError says that nothing more comes, be it with a goodbye or without."""
+    """Whether an error of a TLS socket says that nothing more comes, with a goodbye or without."""
+    if not isinstance(error, ssl.SSLError):
+        return errno_from_exception(error) == 0     # Python 2 and 3.6
     return (error.args[0] in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN)
             # OpenSSL 3 under an ssl module that does not know it yet.
-            or "UNEXPECTED_EOF" in str(getattr(error, "reason", None)))
+            or "unexpected eof" in str(error).lower().replace("_", " "))
 
 
 def _socket_error(code):

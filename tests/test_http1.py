@@ -272,6 +272,8 @@ class EncodeHeadTest(EngineTest):
         headers.add("A", "c")
         self.assertEqual(encode_head("HTTP/1.1 200 OK", headers),
                          b"HTTP/1.1 200 OK\r\nA: b\r\nA: c\r\n\r\n")
+        self.assertEqual(encode_head("HTTP/1.1 204 No Content", HTTPHeaders()),
+                         b"HTTP/1.1 204 No Content\r\n\r\n")
         self.assertEqual(encode_head("X", HTTPHeaders({"A": "\xe9"})), b"X\r\nA: \xe9\r\n\r\n")
 
     def test_line_breaks(self):

@@ -31,6 +31,11 @@ def load(name):
     return case
 
 
+def as_text(value):
+    """Octets as JSON holds them."""
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
 def by_byte(data):
     """One byte at a time; of long data the beginning and the end."""
     middle = data[64:-64] if len(data) > LONG else b""
@@ -72,8 +77,8 @@ class CorpusTest(HTTPCase):
         self.addCleanup(self.server.close_all_connections)
 
     def on_request(self, request):
-        self.requests.append([request.method, request.uri, request.headers.get("Host", ""),
-                              request.body.decode("latin-1")])
+        self.requests.append([as_text(value) for value in (
+            request.method, request.uri, request.headers.get("Host", ""), request.body)])
         answer(request)
 
     def open_connection(self):

@@ -99,7 +99,7 @@ class OrderTest(HTTPCase):
         sent = 0
         # Nobody reads the answers, and the first one does not come.
         try:
-            while True:
+            while sent < len(data):
                 sent += client.sock.send(data[sent:sent + 65536])
                 self.turn(times=2)
         except socket.error:

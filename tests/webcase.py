@@ -6,7 +6,7 @@ import logging
 from six.moves.urllib.parse import urlencode
 
 from friendserve.escape import utf8
-from friendserve.web import Application
+from friendserve.web import Application, RequestHandler
 from tests.httpcase import HTTPCase, LogCatcher
 
 FORM = "application/x-www-form-urlencoded"
@@ -54,3 +54,33 @@ class WebCase(HTTPCase):
         cookies = dict((line.partition("=")[0], line) for line in lines)
         self.assertEqual(len(cookies), len(lines), lines)
         return cookies
+
+
+def handler(**methods):
+    """A handler class with these methods; a function of the handler is enough for each."""
+    return type(str("Handler"), (RequestHandler,), dict(
+        (str(name), method) for name, method in methods.items()))
+
+
+class HandlerCase(WebCase):
+    def serve_handler(self, get=None, settings=None, **methods):
+        if get is not None:
+            methods["get"] = get
+        self.serve_app([("/.*", handler(**methods))], **(settings or {}))
+
+    def failing(self, function, error, *args):
+        """Run a get that calls function(handler); the error must come, with text in it."""
+        seen = []
+
+        def get(self):
+            try:
+                function(self)
+            except error as exception:
+                seen.append(str(exception))
+
+        self.serve_handler(get)
+        response = self.ask()
+        self.assertEqual(len(seen), 1, self.logged())
+        for text in args:
+            self.assertIn(text, seen[0])
+        return response

@@ -228,9 +228,10 @@ def encode_head(start_line, headers):
     except TypeError:
         # A name with several values has a list of them.
         lines = list(map(_join_field, headers.get_all()))
-    text = start_line + "\r\n" + "\r\n".join(lines) + "\r\n\r\n"
+    lines.insert(0, start_line)
+    text = "\r\n".join(lines) + "\r\n\r\n"
     # Their number shows whether a value brought a line end of its own.
-    ends = len(lines) + 2
+    ends = len(lines) + 1
     if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
         raise HTTPOutputError("line break or NUL in a header: %r" % text)
     try:

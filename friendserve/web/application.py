@@ -17,12 +17,11 @@ import six
 
 from friendserve.escape import linkify, native_str, url_escape
 from friendserve.httpserver import HTTPServer
-from friendserve.httputil import qs_to_qsl, url_concat
 from friendserve.log import access_log
 from friendserve.util import import_object
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
-from friendserve.web.routing import URLSpec, compile_whole
+from friendserve.web.routing import URLSpec, compile_whole, quote_octets
 from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import GZipContentEncoding
 from friendserve.web.uimodule import TemplateModule, UIModule
@@ -59,8 +58,11 @@ class RedirectHandler(RequestHandler):
         if url.startswith("//") and not self._url.startswith("//"):
             # What came from the path must not make this the name of another host.
             url = "/" + url.lstrip("/")
-        self.redirect(url_concat(url, list(qs_to_qsl(self.request.query_arguments))),
-                      permanent=self._permanent)
+        if self.request.query:
+            url, hash_mark, fragment = url.partition("#")
+            url += "%s%s%s%s" % ("&" if "?" in url else "?", quote_octets(self.request.query),
+                                 hash_mark, fragment)
+        self.redirect(url, permanent=self._permanent)
 
     head = get
 

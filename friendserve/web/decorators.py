@@ -3,13 +3,11 @@ from __future__ import absolute_import, division, print_function
 
 import functools
 
-from six.moves.urllib.parse import quote, urlencode, urlsplit
+from six.moves.urllib.parse import urlencode, urlsplit
 
 from friendserve.stack_context import ExceptionStackContext
 from friendserve.web.errors import HTTPError
-from friendserve.web.routing import to_octets
-
-_ASCII = "".join(map(chr, range(128)))
+from friendserve.web.routing import quote_octets, to_octets
 
 
 def asynchronous(method):
@@ -63,7 +61,7 @@ def _redirect_to_path(self, path):
     url = "/" + path.lstrip("/\\")
     if self.request.query:
         url += "?" + self.request.query
-    self.redirect(quote(to_octets(url), safe=_ASCII), permanent=True)
+    self.redirect(quote_octets(url), permanent=True)
 
 
 def removeslash(method):

@@ -46,6 +46,7 @@ from friendserve.template import Loader
 from friendserve.util import ObjectDict
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
 from friendserve.web.page import Resources, insert, link
+from friendserve.web.routing import ASCII
 from friendserve.web.uimodule import active_modules, bind_modules
 from friendserve.web.xsrf import (
     MASK_SIZE, TOKEN_SIZE, decode_token, encode_plain_token, encode_token, is_cross_site)
@@ -512,7 +513,7 @@ class RequestHandler(object):
             raise ValueError("a tab in the URL of a redirect: %r" % (url,))
         self.set_status(status)
         # What is not ASCII goes as UTF-8, quoted; what is, stays as it was given.
-        self.set_header("Location", quote(url, safe=_ASCII))
+        self.set_header("Location", quote(url, safe=ASCII))
         self.finish()
 
     # Errors
@@ -880,8 +881,5 @@ class _StartLine(object):
         self.code = code
         self.reason = reason
 
-
-#: What stays as it is in a URL given to `redirect`.
-_ASCII = "".join(chr(code) for code in range(128))
 
 _CONTROL_TO_SPACE = dict((code, u" ") for code in range(32) if code not in (9, 10, 13))

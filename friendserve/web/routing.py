@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import re
 
 import six
+from six.moves.urllib.parse import quote
 
 from friendserve.escape import url_escape, url_unescape, utf8
 from friendserve.util import import_object, re_unescape
@@ -12,6 +13,15 @@ from friendserve.util import import_object, re_unescape
 def to_octets(text):
     """The bytes of text from the wire, which has a character for each of them on Python 3."""
     return text if isinstance(text, bytes) else text.encode("latin-1")
+
+
+#: What stays as it is in a URL that is quoted as a whole.
+ASCII = "".join(map(chr, range(128)))
+
+
+def quote_octets(text):
+    """Text from the wire with nothing but ASCII in it, for a URL."""
+    return quote(to_octets(text), safe=ASCII)
 
 
 class URLSpec(object):

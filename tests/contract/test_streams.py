@@ -39,11 +39,19 @@ class Streams(Loops):
         listener.close()
         return client, server
 
+    kept = ()
+
     def keep(self, *streams):
-        for stream in streams:
-            self.addCleanup(lambda reference=weakref.ref(stream): (
-                reference() and reference().close()))
+        """Close them at the end; who wants one to be garbage before takes it out of `kept`."""
+        if self.kept == ():
+            self.kept = []
+            self.addCleanup(self.close_kept)
+        self.kept.extend(streams)
         return streams
+
+    def close_kept(self):
+        while self.kept:
+            self.kept.pop().close()
 
     def tcp_pair(self, **kwargs):
         return self.keep(*[IOStream(s, self.loop, **kwargs) for s in self.tcp_sockets()])
@@ -660,6 +668,7 @@ class StreamContract(Streams):
                 self.assertTrue(b.closed())
                 self.assertIsInstance(b.error, ZeroDivisionError)
                 del records[:]
+                self.kept.remove(b)
                 reference = weakref.ref(b)
                 del b
                 self.assertIsNone(reference())
@@ -685,6 +694,7 @@ class StreamContract(Streams):
                 b.set_close_callback(self.note("closed"))
                 self.reset(a) if error and self.kind != "unix" else a.close()
                 self.wait("closed")
+                self.kept.remove(b)
                 reference = weakref.ref(b)
                 del b
                 self.assertIsNone(reference())

@@ -1,0 +1,98 @@
+# -*- coding: utf-8 -*-
+"""URLSpec: from a path to arguments, and back."""
+from __future__ import absolute_import, division, print_function
+
+import unittest
+
+from friendserve.web import ErrorHandler, URLSpec, url
+from friendserve.web.routing import compile_whole, to_octets
+
+
+def spec(pattern, **kwargs):
+    return URLSpec(pattern, ErrorHandler, **kwargs)
+
+
+class MatchTest(unittest.TestCase):
+    def test_whole_path(self):
+        for pattern in ("/a", "/a$", "^/a$"):
+            self.assertEqual(spec(pattern).match("/a"), ([], None))
+            for path in ("/ab", "/a/", "a", "/", "", "x/a", "/A"):
+                self.assertIsNone(spec(pattern).match(path), (pattern, path))
+
+    def test_whole_path_with_alternatives(self):
+        for pattern in ("/a|/b|/bc", "/a|/b|/bc$", "(?:/a|/b|/bc)", "(?i)/a|/b|/bc"):
+            for path in ("/a", "/b", "/bc"):
+                self.assertEqual(spec(pattern).match(path), ([], None))
+            for path in ("/ax", "/bx", "/bcx", "x/b"):
+                self.assertIsNone(spec(pattern).match(path), (pattern, path))
+
+    def test_an_escaped_dollar_is_no_end(self):
+        self.assertIsNone(spec(r"/a\$").match("/a$b"))
+        self.assertIsNotNone(spec(r"/a\$").match("/a$"))
+        self.assertIsNone(spec(r"/a\\$").match("/a\\b"))
+        self.assertIsNotNone(spec(r"/a\\$").match("/a\\"))
+
+    def test_groups(self):
+        self.assertEqual(spec("/([a-z]+)/([0-9]+)").match("/a/12"), ([b"a", b"12"], None))
+        self.assertEqual(spec("/(?P<name>[a-z]+)/(?P<n>[0-9]+)").match("/a/12"),
+                         (None, {"name": b"a", "n": b"12"}))
+        self.assertEqual(spec("/(a)?/(b)?").match("/a/"), ([b"a", None], None))
+        self.assertEqual(spec("/(?P<a>a)?").match("/"), (None, {"a": None}))
+        self.assertEqual(spec("/(?:a|b)/(c)").match("/b/c"), ([b"c"], None))
+
+    def test_groups_are_unquoted(self):
+        match = spec("/(.*)").match
+        self.assertEqual(match("/a%20b+c%2Fd%zz"), ([b"a b+c/d%zz"], None))
+        self.assertEqual(match("/%C3%A9%ff"), ([b"\xc3\xa9\xff"], None))
+        # The bytes that a client sends without quoting them.
+        wire = b"/\xc3\xa9".decode("latin-1") if str is not bytes else b"/\xc3\xa9"
+        self.assertEqual(match(wire), ([b"\xc3\xa9"], None))
+
+    def test_mixed_groups_are_refused(self):
+        self.assertRaises(ValueError, spec, "/(a)/(?P<b>b)")
+
+    def test_handler_by_name(self):
+        self.assertIs(URLSpec("/", "friendserve.web.ErrorHandler").handler_class, ErrorHandler)
+        self.assertRaises(ImportError, URLSpec, "/", "friendserve.web.Missing")
+
+    def test_fields(self):
+        self.assertIs(url, URLSpec)
+        one = spec("/a", kwargs={"status_code": 404}, name="a")
+        self.assertEqual((one.kwargs, one.name, one.regex.pattern),
+                         ({"status_code": 404}, "a", "/a$"))
+        self.assertIn("/a$", repr(one))
+        self.assertEqual(spec("/").kwargs, {})
+
+
+class ReverseTest(unittest.TestCase):
+    def test_round_trips(self):
+        for pattern, args, path in [
+                ("/", (), "/"), ("^/a$", (), "/a"), ("/a/([0-9]+)", (5,), "/a/5"),
+                ("/(a|b)/([^/]+)", ("a", u"\u00e9"), "/a/%C3%A9"),
+                ("/(?P<x>[^)(]+)/z", ("x",), "/x/z"), (r"/a\.b/(.*)", (b"c d",), "/a.b/c%20d"),
+                (r"/((a)|b)c", ("x",), None), (r"/(.*)\$", ("x",), "/x$"),
+                ("/(.*)", ("a/b&c=~",), "/a/b%26c%3D~")]:
+            if path is None:
+                self.assertRaises(ValueError, spec(pattern).reverse, *args)
+                continue
+            self.assertEqual(spec(pattern).reverse(*args), path)
+            self.assertIsInstance(spec(pattern).reverse(*args), str)
+            self.assertIsNotNone(spec(pattern).match(path), pattern)
+
+    def test_wrong_number_of_arguments(self):
+        for args in ((), (1, 2)):
+            self.assertRaises(ValueError, spec("/([0-9]+)").reverse, *args)
+
+    def test_not_reversible(self):
+        for pattern in ("/a+", "/a*", "/(a)?", "/[ab]", "/a|/b", "/a{2}", "/(?:a)/(b)"):
+            self.assertRaises(ValueError, spec(pattern).reverse, "a")
+
+
+class HelperTest(unittest.TestCase):
+    def test_compile_whole(self):
+        self.assertEqual(compile_whole(".*").pattern, ".*$")
+        self.assertEqual(compile_whole(".*$").pattern, ".*$")
+
+    def test_to_octets(self):
+        self.assertEqual(to_octets(u"\xe9"), b"\xe9")
+        self.assertEqual(to_octets(b"\xe9"), b"\xe9")
