@@ -8,10 +8,27 @@ from friendserve.protocol.http1 import CHUNKED, ChunkedDecoder
 from friendserve.util import GzipDecompressor
 
 
+def take_coding(headers):
+    """Whether a body is gzip; that is then taken out of its headers. Raises HTTPInputError, 415,
+    for other codings (RFC 9110 8.4)."""
+    coding = headers.get("Content-Encoding", "")
+    if coding.lower() in ("", "identity"):
+        return False
+    if coding.lower() not in ("gzip", "x-gzip"):
+        raise HTTPInputError("the Content-Encoding %r is not supported here, only gzip"
+                             % coding[:40], 415)
+    headers["X-Consumed-Content-Encoding"] = headers.pop("Content-Encoding")
+    return True
+
+
 class RequestBody(object):
     """The body of the request that is being read."""
     __slots__ = ("_decoder", "_left", "_inflater", "_room", "timeout", "receiver", "paused",
-                 "pieces", "unused")
+                 "busy", "pieces", "unused")
+
+    # Pieces are gathered in blocks of about this size: a piece can be one byte, and its object
+    # takes far more.
+    _BLOCK = 65536
 
     def __init__(self, length, max_size, timeout, gzipped):
         self._decoder = ChunkedDecoder(max_size) if length is CHUNKED else None
@@ -20,8 +37,9 @@ class RequestBody(object):
         self._room = max_size       # bytes that may still come, after decompression
         self.timeout = timeout
         self.receiver = None        # who gets the pieces as they come; None: they are kept
-        self.paused = False
-        self.pieces = []
+        self.paused = False         # by the receiver
+        self.busy = False           # a piece is on its way to the receiver
+        self.pieces = []            # the first is bytes
         self.unused = None          # what followed the end; None until the end was seen
 
     def feed(self, data):
@@ -36,8 +54,22 @@ class RequestBody(object):
         if self._inflater is not None:
             data = self._inflate(data)
         if data and self.receiver is None:
-            self.pieces.append(data)
+            self._keep(data)
         return data
+
+    def _keep(self, data):
+        pieces = self.pieces
+        if len(data) >= self._BLOCK or not pieces:
+            pieces.append(data)
+        elif type(pieces[-1]) is bytearray and len(pieces[-1]) < self._BLOCK:
+            pieces[-1] += data
+        else:
+            pieces.append(bytearray(data))
+
+    def whole(self):
+        """All that was kept, as bytes."""
+        pieces = self.pieces
+        return pieces[0] if len(pieces) == 1 else b"".join([bytes(piece) for piece in pieces])
 
     def check_size(self):
         """Refuse a body that says beforehand that it is too large."""

@@ -12,10 +12,12 @@ in order, and nobody can make the server hold more than that.
 """
 from __future__ import absolute_import, division, print_function
 
+import time
+
 from friendserve.buffers import PAUSE, Read
-from friendserve.http1body import RequestBody
+from friendserve.http1body import RequestBody, take_coding
 from friendserve.http1limits import HTTP1ConnectionParameters
-from friendserve.httputil import HTTPServerRequest
+from friendserve.httputil import HTTPServerRequest, format_timestamp
 from friendserve.iostream import StreamClosedError
 from friendserve.log import access_log, app_log, gen_log
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
@@ -73,7 +75,11 @@ class HTTP1ServerConnection(Read):
     def start(self):
         """Begin to serve."""
         self.stream.set_nodelay(True)
-        self.stream.start_read(self)
+        try:
+            self.stream.start_read(self)
+        except StreamClosedError:
+            # The client was gone before we came.
+            self.server.on_close(self)
 
     def _move(self, state):
         self._state = MOVES[self._state, state]
@@ -89,9 +95,10 @@ class HTTP1ServerConnection(Read):
                 return end + 4
             return self._find_slowly(buffer, end)
         if state is BODY:
-            if self._body.paused or self._body.unused is not None:
+            body = self._body
+            if body.busy or body.paused or body.unused is not None:
                 return PAUSE
-            return self._body.wanted(min(len(buffer), self.server.params.chunk_size)) or None
+            return body.wanted(min(len(buffer), self.server.params.chunk_size)) or None
         if state is CLOSING:
             return len(buffer) or None
         return PAUSE if len(buffer) else None
@@ -148,7 +155,7 @@ class HTTP1ServerConnection(Read):
                 return self
             if body.receiver is not None and data:
                 # One piece at a time: the next is read when this one was taken.
-                body.paused = True
+                body.busy = True
                 schedule(self._on_piece, data)
             if body.unused is not None:
                 if body.unused:
@@ -175,9 +182,9 @@ class HTTP1ServerConnection(Read):
         if callback is None and body is not None and body.receiver is not None:
             callback = body.receiver.on_connection_close
         self._forget_request()
-        self.server.on_close(self)
         if callback is not None:
             self._run(callback)
+        self.server.on_close(self)
 
     # Requests
 
@@ -222,11 +229,11 @@ class HTTP1ServerConnection(Read):
             self._refuse(HTTPInputError("Expect can only be 100-continue", 417))
             return
         self._move(BODY)
-        gzipped = (params.decompress
-                   and request.headers.get("Content-Encoding", "").lower() == "gzip")
-        if gzipped:
-            request.headers["X-Consumed-Content-Encoding"] = request.headers.pop(
-                "Content-Encoding")
+        try:
+            gzipped = params.decompress and take_coding(request.headers)
+        except HTTPInputError as error:
+            self._refuse(error)
+            return
         self._body = body = RequestBody(
             length, params.max_body_size, params.body_timeout, gzipped)
         self._run(self._start_receiver, request, body)
@@ -251,7 +258,7 @@ class HTTP1ServerConnection(Read):
         body = self._body
         if body is None or self._state is not BODY or self.stream.closed():
             return
-        body.paused = False
+        body.busy = False
         self._run(body.receiver.data_received, data)
         if self._body is body and not body.paused and body.unused is None:
             self.stream.resume_read()
@@ -269,7 +276,7 @@ class HTTP1ServerConnection(Read):
             self._run(body.receiver.finish)
         else:
             request = self._request
-            request.body = b"".join(body.pieces)
+            request.body = body.whole()
             self._run(self.server.handle_request, request)
 
     def _run(self, function, *args):
@@ -286,7 +293,10 @@ class HTTP1ServerConnection(Read):
             return
         app_log.error("Uncaught exception from %s", self._request or self.remote_ip,
                       exc_info=True)
-        if self._sending is None and self._request is not None:
+        if self._request is None:
+            # The response was whole before: the client has no part in this.
+            return
+        if self._sending is None:
             self._answer(500)
         else:
             self.close()
@@ -296,13 +306,13 @@ class HTTP1ServerConnection(Read):
         if self.stream.closed() or self._state is CLOSING:
             return
         access_log.info("%d refused (%s): %s", error.status, self.remote_ip, error)
-        receiver = self._body and self._body.receiver
-        if receiver is not None:
-            self._run(receiver.on_connection_close)
-        if self._sending is None:
-            self._answer(error.status, str(error))
-        else:
+        body = self._body
+        if self._sending is not None:
             self.close()
+            return
+        self._answer(error.status, str(error))
+        if body is not None and body.receiver is not None:
+            self._run(body.receiver.on_connection_close)
 
     def _answer(self, status, text=""):
         """A short response of the server's own, after which the connection closes."""
@@ -311,11 +321,11 @@ class HTTP1ServerConnection(Read):
             "ascii", "backslashreplace")
         self._keep_alive = False
         self._body = None
-        if self._request is not None and self._request.method == "HEAD":
-            body = b""
         headers = HTTPHeaders.from_values({
             "Content-Type": "text/plain; charset=us-ascii", "Connection": "close",
-            "Content-Length": str(len(body))})
+            "Content-Length": str(len(body)), "Date": format_timestamp(time.time())})
+        if self._request is not None and self._request.method == "HEAD":
+            body = b""
         try:
             self.stream.write(encode_head("HTTP/1.1 %d %s" % (status, reason), headers) + body)
         except StreamClosedError:
@@ -507,6 +517,9 @@ class HTTP1ServerConnection(Read):
     def set_close_callback(self, callback):
         """Call `callback()` when the client goes away before the response is finished."""
         self._close_callback = wrap(callback)
+        if self._state is RESPONDING:
+            # It may have gone while nobody waited to hear of it.
+            self.stream.resume_read()
 
     def set_stop_callback(self, callback):
         """Call `callback()` when the server is asked to stop before the response is
@@ -534,6 +547,7 @@ class HTTP1ServerConnection(Read):
         body = self._body
         if body is not None and body.paused:
             body.paused = False
+            self.since = self.server.now
             if body.unused is not None:
                 self.stream.io_loop.add_callback(self._on_body)
             else:
@@ -553,7 +567,7 @@ class HTTP1ServerConnection(Read):
         """Finish what is in progress, then close: the server is stopping."""
         self._keep_alive = False
         if self._state is IDLE and not self.stream.has_unread():
-            self.stream.close()
+            self._close_gently(unread=False)
         elif self._stop_callback is not None:
             callback, self._stop_callback = self._stop_callback, None
             self.stream.io_loop.add_callback(self._run, callback)

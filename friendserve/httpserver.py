@@ -22,7 +22,7 @@ from friendserve.httputil import (
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
 from friendserve.netutil import is_valid_ip
-from friendserve.stack_context import NullContext
+from friendserve.stack_context import NullContext, wrap
 from friendserve.tcpserver import TCPServer
 
 __all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParameters"]
@@ -51,16 +51,20 @@ class HTTPServer(TCPServer):
     def __init__(self, request_callback, no_keep_alive=False, io_loop=None, xheaders=False,
                  ssl_options=None, protocol=None, decompress_request=False, chunk_size=None,
                  max_header_size=None, idle_connection_timeout=None, body_timeout=None,
-                 max_body_size=None, max_buffer_size=None, trusted_downstream=None, **limits):
+                 max_body_size=None, max_buffer_size=None, trusted_downstream=None,
+                 max_write_buffer_size=None, handshake_timeout=None, **limits):
         super(HTTPServer, self).__init__(
             io_loop=io_loop, ssl_options=ssl_options, max_buffer_size=max_buffer_size,
-            read_chunk_size=chunk_size)
+            read_chunk_size=chunk_size, max_write_buffer_size=max_write_buffer_size,
+            handshake_timeout=handshake_timeout)
         self.request_callback = request_callback
         self.xheaders = xheaders
         self.protocol = protocol
         self.trusted_downstream = frozenset(trusted_downstream or ())
-        if max_body_size is None and max_buffer_size is not None:
-            max_body_size = max_buffer_size
+        if max_buffer_size is not None:
+            max_body_size = max_buffer_size if max_body_size is None else max_body_size
+            # What cannot be buffered is refused, and not waited for.
+            max_header_size = min(max_header_size or 65536, max_buffer_size)
         self.params = self.conn_params = HTTP1ConnectionParameters(
             no_keep_alive=no_keep_alive, chunk_size=chunk_size, max_header_size=max_header_size,
             max_body_size=max_body_size, body_timeout=body_timeout, decompress=decompress_request,
@@ -68,13 +72,15 @@ class HTTPServer(TCPServer):
         self._connections = set()
         self._stalled = {}          # connection -> (bytes sent, when) while output waits
         self._sweep_timer = None
-        self._sweep_interval = min(SWEEP_INTERVAL, self.params.shortest_timeout() / 4)
+        self._sweep_interval = min(SWEEP_INTERVAL, max(self.params.shortest_timeout() / 4, 0.01))
         # The clock of the last sweep: near enough for times that the next sweeps look at, and
         # no connection has to ask the system for each of its steps.
         self.now = 0.0
-        self._stop_timer = None
-        self._on_stopped = None
+        self._stop_timers = []
+        self._on_stopped = None     # callbacks, once the server is stopping
+        self._delegate = None
         if isinstance(request_callback, HTTPServerConnectionDelegate):
+            self._delegate = request_callback
             self.start_body = functools.partial(_start_delegate, request_callback)
             self.handle_request = functools.partial(_serve_delegate, request_callback)
         else:
@@ -89,6 +95,8 @@ class HTTPServer(TCPServer):
         self._connections.discard(connection)
         if self._on_stopped is not None and not self._connections:
             self._finish_stop()
+        if self._delegate is not None:
+            self._delegate.on_close(connection)
 
     def apply_xheaders(self, request):
         """Believe the proxy in front of us (its last word: what stands before came from
@@ -164,12 +172,15 @@ class HTTPServer(TCPServer):
         closed.
 
         Handlers of pending requests are told through their `on_server_stop`, so that long
-        polls can be answered at once.
+        polls can be answered at once. When called again, the nearest deadline counts, and each
+        callback is called. The server is not to be used after it.
         """
         self.stop()
+        self.params.no_keep_alive = True
         io_loop = self.io_loop or IOLoop.current()
-        self._on_stopped = callback or (lambda: None)
-        self._stop_timer = io_loop.call_later(deadline, self._stop_now)
+        self._on_stopped = (self._on_stopped or []) + ([wrap(callback)] if callback else [])
+        with NullContext():
+            self._stop_timers.append(io_loop.call_later(deadline, self._stop_now))
         for connection in list(self._connections):
             connection.stop()
         if not self._connections:
@@ -180,11 +191,13 @@ class HTTPServer(TCPServer):
             self.close_all_connections()
 
     def _finish_stop(self):
-        callback, self._on_stopped = self._on_stopped, None
-        if callback is not None:
+        callbacks, self._on_stopped = self._on_stopped, None
+        if callbacks is not None:
             io_loop = self.io_loop or IOLoop.current()
-            io_loop.remove_timeout(self._stop_timer)
-            io_loop.add_callback(callback)
+            while self._stop_timers:
+                io_loop.remove_timeout(self._stop_timers.pop())
+            for callback in callbacks:
+                io_loop.add_callback(callback)
 
 
 def _collect_body(request):

@@ -66,9 +66,6 @@ class IOStream(BaseIOStream):
     def fileno(self):
         return self.socket.fileno()
 
-    def close_fd(self):
-        self.socket.close()
-
     def read_from_fd(self):
         try:
             return self.socket.recv(self.read_chunk_size)
@@ -83,6 +80,9 @@ class IOStream(BaseIOStream):
             if errno_from_exception(error) not in RETRY:
                 raise
             return 0
+
+    def close_fd(self):
+        self.socket.close()
 
     def get_fd_error(self):
         try:

@@ -33,17 +33,20 @@ class TCPServer(object):
     file raises ValueError at once. The attribute `ssl_options` is the context; to renew the
     certificate of a running server call its ``load_cert_chain``.
 
-    `max_buffer_size` and `read_chunk_size`, in bytes, go to each stream. The server runs on
-    `io_loop`, or else on the loop that is current when it first listens.
+    `max_buffer_size`, `read_chunk_size` and `max_write_buffer_size`, in bytes, go to each
+    stream, and `handshake_timeout`, in seconds (default 30), to each TLS stream. The server
+    runs on `io_loop`, or else on the loop that is current when it first listens.
     """
 
     def __init__(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None,
-                 io_loop=None):
+                 io_loop=None, max_write_buffer_size=None, handshake_timeout=None):
         if ssl_options is not None:
             ssl_options = ssl_options_to_context(ssl_options)
         self.ssl_options = ssl_options
         self.max_buffer_size = max_buffer_size
         self.read_chunk_size = read_chunk_size
+        self.max_write_buffer_size = max_write_buffer_size
+        self.handshake_timeout = 30 if handshake_timeout is None else handshake_timeout
         self.io_loop = io_loop
         self._listening = []  # (socket, function that ends accepting) of each
         self._waiting = []    # sockets that are bound and wait for start(), None after it
@@ -133,9 +136,10 @@ class TCPServer(object):
 
     def _make_stream(self, connection):
         """Return the stream of a connection, or None if the peer is gone already."""
-        stream_type = IOStream
+        options = {"io_loop": self.io_loop, "max_buffer_size": self.max_buffer_size,
+                   "read_chunk_size": self.read_chunk_size,
+                   "max_write_buffer_size": self.max_write_buffer_size}
         if self.ssl_options is not None:
-            stream_type = SSLIOStream
             try:
                 connection = ssl_wrap_socket(connection, self.ssl_options, server_side=True,
                                              do_handshake_on_connect=False)
@@ -146,6 +150,5 @@ class TCPServer(object):
                 # The context was proved sound when the server was made, so it is the peer.
                 connection.close()
                 return None
-        return stream_type(connection, io_loop=self.io_loop,
-                           max_buffer_size=self.max_buffer_size,
-                           read_chunk_size=self.read_chunk_size)
+            return SSLIOStream(connection, handshake_timeout=self.handshake_timeout, **options)
+        return IOStream(connection, **options)

@@ -39,8 +39,8 @@ FLOORS = (
         "http1limits", "http1body", "http1connection", "httpserver", "httpclient",
         "simple_httpclient", "curl_httpclient")),
     ("web", (
-        "web.routing", "web.errors", "web.uimodule", "web.transforms", "web.handler", "web.static",
-        "web.application", "web", "routing")),
+        "web.routing", "web.errors", "web.uimodule", "web.page", "web.transforms", "web.xsrf",
+        "web.handler", "web.decorators", "web.static", "web.application", "web", "routing")),
     ("beside the web", ("websocket", "wsgi", "feed", "database")),
     ("auth", (
         "auth.openid", "auth.oauth", "auth.oauth2", "auth.facebook", "auth.google", "auth.twitter",

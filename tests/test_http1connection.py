@@ -317,7 +317,7 @@ class RefusalTest(HTTPCase):
             self.connect().abort()
             client = self.connect(data=b"\x16\x03\x01\x02\x00\x01")
             client.read_rest()
-            self.turn(0.01, times=3)
+            client.close()
             self.run_until(lambda: not self.server._connections)
         self.assertEqual(len(records), 1)
         self.assertEqual(records[0].levelno, logging.INFO)

@@ -134,9 +134,9 @@ class SslWrapSocketTest(unittest.TestCase):
         self.assertIn(client.version(), ("TLSv1.2", "TLSv1.3"))
         self.assertEqual(client.getpeercert()["subject"], ((("commonName", "localhost"),),))
 
-    @unittest.skipIf(six.PY2, "the ssl module of Python 2.7 knows only names")
-    def test_checked_address(self):
-        self.shake_hands(*self.pair({"ca_certs": CA}, "127.0.0.1"))
+    if not six.PY2:     # whose ssl module knows only names
+        def test_checked_address(self):
+            self.shake_hands(*self.pair({"ca_certs": CA}, "127.0.0.1"))
 
     def test_wrong_name(self):
         client, server = self.pair({"ca_certs": CA}, "example.com")

@@ -455,10 +455,10 @@ class PathTest(ServerTestCase):
                 with self.quiet("friendserve.general", "friendserve.application"):
                     self.assertEqual(self.fetch("/hello.txt").code, code)
 
-    @unittest.skipIf(not hasattr(os, "geteuid") or os.geteuid() == 0, "root may read everything")
-    def test_a409_unreadable(self):
-        os.chmod(os.path.join(self.root, "hello.txt"), 0)
-        self.assert_refused("/static/hello.txt", 403)
+    if hasattr(os, "geteuid") and os.geteuid() != 0:    # root may read everything
+        def test_a409_unreadable(self):
+            os.chmod(os.path.join(self.root, "hello.txt"), 0)
+            self.assert_refused("/static/hello.txt", 403)
 
 
 class RangeTest(ServerTestCase):

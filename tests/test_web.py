@@ -2,6 +2,7 @@
 """Cookies and the decorators, through a real server; and the names that porters import."""
 from __future__ import absolute_import, division, print_function
 
+import base64
 import datetime
 import logging
 import time
@@ -50,16 +51,15 @@ class CookieTest(HandlerCase):
                          "Max-Age=5; Path=/p; Secure; HttpOnly; SameSite=Lax")
 
     def test_expires_days(self):
-        now = time.time()
-        for name, given in [("Expires", {"expires_days": 10})]:
-            line = self.set_cookies(lambda self: self.set_cookie("a", "x", **given))["a"]
-            stamps = [util.format_timestamp(int(now) + 10 * 86400 + second) for second in range(30)]
-            self.assertIn(line.partition("Expires=")[2].partition(";")[0], stamps)
+        stamps = [util.format_timestamp(int(time.time()) + 10 * 86400 + second)
+                  for second in range(60)]
+        line = self.set_cookies(lambda self: self.set_cookie("a", "x", expires_days=10))["a"]
+        self.assertIn(line.partition("Expires=")[2].partition(";")[0], stamps)
 
     def test_a042_a309_refused(self):
         for args, kwargs in [
-                (("a", "b\r\nX: y"), {}), (("a", "b\x00"), {}), (("a=b", "c"), {}), (("a;", "c"), {}),
-                (("", "c"), {}), (("a", "b"), {"domain": "x; HttpOnly"}),
+                (("a", "b\r\nX: y"), {}), (("a", "b\x00"), {}), (("a=b", "c"), {}),
+                (("a;", "c"), {}), (("", "c"), {}), (("a", "b"), {"domain": "x; HttpOnly"}),
                 (("a", "b"), {"path": "/\r\nX: y"}), (("a", "b"), {"samesite": "Lax; Secure"}),
                 (("a", "b"), {"Path": "/; x"}), (("a", "b"), {"max_age": "1; x"}),
                 (("a", "b"), {"expires": "x; y"}), (("a", "b"), {"unknown": "x"})]:
@@ -72,9 +72,8 @@ class CookieTest(HandlerCase):
     def test_a309_clearing(self):
         cookies = self.set_cookies(lambda self: self.clear_cookie(
             "a", path="/p", domain="example.com", secure=True, samesite="None", max_age=9))
-        self.assertEqual(cookies["a"], "a=\"\"; Domain=example.com; "
-                         "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/p; Secure; SameSite=None"
-                         .replace("\"\"", ""))
+        self.assertEqual(cookies["a"], "a=; Domain=example.com; Expires=Thu, 01 Jan 1970 "
+                                       "00:00:00 GMT; Path=/p; Secure; SameSite=None")
         self.serve_handler(lambda self: self.clear_all_cookies())
         response = self.ask(headers=[("Cookie", "a=1; b=2")])
         self.assertEqual(sorted(self.cookies_of(response)), ["a", "b"])
@@ -99,7 +98,8 @@ class CookieTest(HandlerCase):
 
         self.serve_handler(get)
         response = self.ask()
-        for path, headers in [("/?flush", ()), ("/", [("If-None-Match", response.headers["Etag"])])]:
+        known = [("If-None-Match", response.headers["Etag"])]
+        for path, headers in [("/?flush", ()), ("/", known)]:
             self.assertEqual(self.cookies_of(self.ask(path, headers=headers)), {"a": "a=b; Path=/"})
 
 
@@ -126,13 +126,13 @@ class SecureCookieTest(HandlerCase):
             self.assertIn("'user'", line)
 
     def test_a001_moved_digits(self):
-        payload, stamp, signature = create_signed_value(
-            SECRET, "user", b"foo123", 1).decode("ascii").split("|")
-        self.assertTrue(payload.endswith("123") or len(payload) == 8)
-        moved = "%s|%s%s|%s" % (payload[:-4], payload[-4:], stamp, signature)
-        self.assertFalse(self.read(moved))
-        line, = self.logged(logging.WARNING)
-        self.assertNotIn(signature, line)
+        for digits in ("1234", "0000"):
+            payload, stamp, signature = create_signed_value(
+                SECRET, "user", base64.b64decode("Zm9v" + digits), 1).decode("ascii").split("|")
+            self.assertEqual(payload, "Zm9v" + digits)
+            self.assertFalse(self.read("Zm9v|%s%s|%s" % (digits, stamp, signature)))
+            line, = self.logged(logging.WARNING)
+            self.assertNotIn(signature, line)
 
     def test_absent_is_not_logged(self):
         self.assertFalse(self.read("x", name="other"))
@@ -251,7 +251,8 @@ class NamesTest(HandlerCase):
         def get(self):
             self.write("%s %s" % (self.request.protocol, self.request.remote_ip))
 
-        forwarded = [("X-Forwarded-Proto", "javascript, https"), ("X-Forwarded-For", "9.9.9.9, 1.2.3.4")]
+        forwarded = [("X-Forwarded-Proto", "javascript, https"),
+                     ("X-Forwarded-For", "9.9.9.9, 1.2.3.4")]
         for xheaders, body in [(False, b"http 127.0.0.1"), (True, b"https 1.2.3.4")]:
             self.serve_app([("/", type(str("Page"), (RequestHandler,), {"get": get}))],
                            {"xheaders": xheaders})
@@ -263,6 +264,6 @@ class NamesTest(HandlerCase):
             self.assertEqual(self.ask(headers=[("X-Real-Ip", value)]).body, b"http 127.0.0.1")
 
     def test_a316_static_url_with_host(self):
-        self.serve_handler(lambda self: self.write(self.static_url("missing.txt", include_host=True)),
+        self.serve_handler(lambda self: self.write(self.static_url("a.txt", include_host=True)),
                            settings={"static_path": "/nonexistent"})
-        self.assertEqual(self.ask(host="h:81").body, b"http://h:81/static/missing.txt")
+        self.assertEqual(self.ask(host="h:81").body, b"http://h:81/static/a.txt")
