@@ -338,7 +338,7 @@ class HTTP1ServerConnection(Read):
         """Send a whole response, and be done with the request."""
         self._start_response(status, reason, headers, body, True, None)
         stream = self.stream
-        if self._state is RESPONDING and self._keep_alive:
+        if self._state is RESPONDING and self._keep_alive and not stream.writing():
             # As _end_response does, without a call.
             self._request = self._close_callback = self._stop_callback = self._sending = None
             self._state = MOVES[RESPONDING, IDLE]
@@ -476,6 +476,10 @@ class HTTP1ServerConnection(Read):
             return
         if self._keep_alive and self._state is RESPONDING:
             self._forget_request()
+            if stream.writing():
+                # Who does not read its responses shall not cause more of them.
+                stream.write(b"", self._end_response)
+                return
             self._move(IDLE)
             stream.resume_read()
         else:

@@ -9,10 +9,9 @@ import ssl
 import struct
 import unittest
 
-import six
-
 from friendserve.httpserver import HTTPServer
-from friendserve.httputil import HTTPHeaders
+from friendserve.httputil import (
+    HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine)
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets, ssl_wrap_socket
 
@@ -34,6 +33,23 @@ def answer(request, body=b"ok", status=200, reason="OK", **headers):
     request.connection.respond(status, reason, headers, body)
 
 
+def echo(request):
+    """Answer with the body of the request."""
+    answer(request, request.body)
+
+
+class Waiting(object):
+    """A callback for servers that answers nothing until it is told to."""
+    def __init__(self):
+        self.requests = []
+
+    def __call__(self, request):
+        self.requests.append(request)
+
+    def paths(self):
+        return [request.path for request in self.requests]
+
+
 def get(path="/", headers="", version="1.1"):
     """The bytes of a GET; `headers` are whole lines."""
     return ("GET %s HTTP/%s\r\nHost: example.com\r\n%s\r\n" % (path, version, headers)).encode(
@@ -52,6 +68,64 @@ def post_chunked(*chunks, **options):
         options.get("path", "/"), options.get("headers", ""))).encode("latin-1") + b"".join(
             [("%x\r\n" % len(chunk)).encode("ascii") + chunk + b"\r\n" for chunk in chunks]
             + [b"0\r\n\r\n"])
+
+
+def head_of(data):
+    """The head of a request, and the rest."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    return head + end, body
+
+
+def respond(connection, status=200, reason="OK", body=b"ok"):
+    connection.write_headers(ResponseStartLine("HTTP/1.1", status, reason),
+                             HTTPHeaders({"Content-Length": str(len(body))}), body)
+    connection.finish()
+
+
+class Recorder(HTTPMessageDelegate):
+    """Keeps what a message delegate is told, and answers in the end.
+
+    `events` has the pieces of the body as native strings, `pieces` as they came.
+    """
+    def __init__(self, connection):
+        self.connection = connection
+        self.events = []
+        self.pieces = []
+        self.headers = None
+        self.start_line = None
+
+    def headers_received(self, start_line, headers):
+        self.start_line = start_line
+        self.headers = headers
+        self.events.append("headers")
+
+    def data_received(self, chunk):
+        self.pieces.append(chunk)
+        self.events.append(str(chunk.decode("ascii")))
+
+    def finish(self):
+        self.events.append("finish")
+        respond(self.connection, body=self.body())
+
+    def on_connection_close(self):
+        self.events.append("close")
+
+    def body(self):
+        return b"".join(self.pieces)
+
+
+class Delegate(HTTPServerConnectionDelegate):
+    def __init__(self, message_type=Recorder):
+        self.message_type = message_type
+        self.messages = []
+        self.closed = []
+
+    def start_request(self, server_conn, request_conn):
+        self.messages.append(self.message_type(request_conn))
+        return self.messages[-1]
+
+    def on_close(self, server_conn):
+        self.closed.append(server_conn)
 
 
 class LogCatcher(logging.Handler):
@@ -301,8 +375,3 @@ class HTTPCase(unittest.TestCase):
             self.assertEqual(records[0].levelno, logging.INFO)
             self.assertIsNone(records[0].exc_info)
         return response
-
-
-def native(value):
-    """A native string of octets."""
-    return value if isinstance(value, str) else six.ensure_str(value, "latin-1")

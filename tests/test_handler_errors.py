@@ -94,6 +94,12 @@ class ErrorTest(HandlerCase):
             self.assertEqual(len(self.logged()), 1)
             self.assertIsInstance(str(error), str)
 
+    def test_b159_texts(self):
+        for args, text in [
+                (("100% sure",), "(100% sure)"), (("100%% %s", "sure"), "(100% sure)"),
+                (("%d", "x"), "('%d' % ('x',))"), ((), "HTTP 500: Internal Server Error")]:
+            self.assertTrue(str(HTTPError(500, *args)).endswith(text), str(HTTPError(500, *args)))
+
     def test_b159_copy_and_pickle(self):
         for error in (HTTPError(400, "100% %s", "x", reason="Bad"), HTTPError(),
                       MissingArgumentError("name")):
@@ -216,6 +222,7 @@ class FailingHooksTest(HandlerCase):
             raise Finish()
 
         self.check(200, 1, b"", get=get, on_finish=self.fail)
+        self.assertIn("GET / (127.0.0.1)", self.logged(logging.ERROR)[0])
 
     def test_b131_log_function(self):
         finished = []

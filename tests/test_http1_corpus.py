@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import random
+import re
 import socket
 
 from friendserve.httpserver import HTTPServer
@@ -53,6 +54,17 @@ def by_line(data):
 def at_random(data, generator):
     places = sorted(generator.randint(0, len(data)) for _ in range(generator.randint(1, 6)))
     return [data[start:end] for start, end in zip([0] + places, places + [len(data)])]
+
+
+def damage(data, generator):
+    """`data` with a few bytes taken out, doubled, or put in."""
+    for _ in range(generator.randint(1, 3)):
+        place = generator.randint(0, len(data))
+        width = generator.randint(0, 3)
+        data = data[:place] + generator.choice([
+            b"", b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b"\0", b"\xff", b";", b"0", b"5", b",",
+            data[place:place + width] * 2, data[:place]]) + data[place + width:]
+    return data
 
 
 def ways(name, data):
@@ -129,6 +141,38 @@ class CorpusTest(HTTPCase):
             client.wait_for(lambda: client.ended)
             self.assertFalse(client.reset, what)
         self.assertEqual(client.data, b"", what)
+
+    def outcome(self, pieces):
+        """(requests, statuses, whether the server closed) after all of that was sent."""
+        self.requests = []
+        client = self.open_connection()
+        for piece in pieces:
+            client.send(piece)
+            self.turn(times=2)
+        quiet = 0
+        while quiet < 5:
+            self.turn()
+            quiet = 0 if client.receive() else quiet + 1
+        self.assertFalse(client.reset)
+        client.close()
+        self.turn(times=4)
+        return self.requests, re.findall(b"HTTP/1.1 ([0-9]+) ", client.data), client.ended
+
+    def test_damaged_inputs(self):
+        # Whatever comes, cutting it elsewhere changes nothing, and nothing raises.
+        generator = random.Random(SEED)
+        inputs = [data for data in (load(name)["input"] for name in sorted(os.listdir(CORPUS)))
+                  if 0 < len(data) < 400]
+        with LogCatcher() as records:
+            for number in range(400):
+                data = damage(generator.choice(inputs), generator)
+                whole = self.outcome([data])
+                self.assertEqual(self.outcome(by_byte(data)), whole, repr(data))
+                self.assertEqual(self.outcome(at_random(data, generator)), whole, repr(data))
+            self.assertEqual(self.outcome([inputs[0]]), self.outcome([inputs[0]]))
+        self.assertFalse([record.message for record in records
+                          if record.levelno > logging.INFO or record.exc_info])
+        self.assertFalse(self.server._connections)
 
     def test_a114_end_of_input_before_the_end_of_a_request(self):
         for name in ("a114_no_final_crlf.json", "partial_body.json", "partial_head.json"):

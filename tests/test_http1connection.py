@@ -1,35 +1,17 @@
 """One connection of the HTTP server: order, framing, refusals, and the ways it can end."""
 from __future__ import absolute_import, division, print_function
 
+import contextlib
 import functools
-import gc
 import logging
 import socket
-import struct
-import unittest
-import weakref
 
 from friendserve.httputil import HTTPHeaders, ResponseStartLine
-from friendserve.ioloop import IOLoop
 from friendserve.iostream import StreamClosedError
-from friendserve.platform.auto import available_pollers
-from friendserve.protocol.errors import HTTPOutputError
-from friendserve.web import Application, RequestHandler, asynchronous
-from tests.httpcase import HTTPCase, LogCatcher, answer, get, post, post_chunked
+from friendserve.stack_context import StackContext, state
+from tests.httpcase import HTTPCase, LogCatcher, Waiting, answer, get, post, post_chunked
 
 OK = ResponseStartLine("HTTP/1.1", 200, "OK")
-
-
-class Waiting(object):
-    """A callback for servers that answers nothing until it is told to."""
-    def __init__(self):
-        self.requests = []
-
-    def __call__(self, request):
-        self.requests.append(request)
-
-    def paths(self):
-        return [request.path for request in self.requests]
 
 
 class OrderTest(HTTPCase):
@@ -194,7 +176,8 @@ class OrderTest(HTTPCase):
             streams.append(request.connection.detach())
 
         self.serve(serve)
-        client = self.connect(data=get("/1", "Connection: Upgrade\r\nUpgrade: echo\r\n") + get("/2"))
+        headers = "Connection: Upgrade\r\nUpgrade: echo\r\n"
+        client = self.connect(data=get("/1", headers) + get("/2"))
         response = client.read_response()
         self.assertEqual((response.status, response.headers["Upgrade"]), (101, "echo"))
         for name in ("Content-Length", "Transfer-Encoding"):
@@ -215,7 +198,8 @@ class OrderTest(HTTPCase):
     def test_a139_upgrade_that_is_refused(self):
         self.serve(lambda request: answer(request, status=426, reason="Upgrade Required",
                                           Upgrade="websocket", Connection="Upgrade"))
-        client = self.connect(data=get("/1", "Connection: Upgrade\r\nUpgrade: h2c\r\n") + get("/2"))
+        headers = "Connection: Upgrade\r\nUpgrade: h2c\r\n"
+        client = self.connect(data=get("/1", headers) + get("/2"))
         self.assertEqual(client.read_response().status, 426)
         self.assertEqual(client.read_response().status, 426)
 
@@ -229,8 +213,6 @@ class OrderTest(HTTPCase):
         self.assertEqual(served, [])
 
     def test_b158_no_context_leaks_to_the_next_request(self):
-        from friendserve.stack_context import StackContext, state  # noqa
-        import contextlib
         seen = []
 
         @contextlib.contextmanager
@@ -262,7 +244,8 @@ class RefusalTest(HTTPCase):
     def test_b127_each_status(self):
         self.serve(max_body_size=100, max_header_size=1000, max_request_line=200, max_headers=5)
         for status, data in [
-                (400, b"GET / HTTP/1.1\r\nbad\r\n\r\n"), (505, b"GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
+                (400, b"GET / HTTP/1.1\r\nbad\r\n\r\n"),
+                (505, b"GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
                 (413, post(b"x" * 101)), (413, post_chunked(b"x" * 60, b"x" * 60)),
                 (414, get("/" + "a" * 200)), (431, get(headers="X: y\r\n" * 6)),
                 (431, get(headers="X: %s\r\n" % ("y" * 1000))), (417, get(headers="Expect: x\r\n")),
@@ -338,356 +321,3 @@ class RefusalTest(HTTPCase):
             data=b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789")
         self.assertEqual(client.read_response("HEAD").status, 413)
         self.assertEqual(client.read_rest(), b"")
-
-
-class ResponseTest(HTTPCase):
-    def stream(self, *pieces, **headers):
-        """A callback that sends these pieces one by one."""
-        def serve(request):
-            connection = request.connection
-            connection.write_headers(OK, HTTPHeaders(headers), pieces[0] if pieces else None)
-            for piece in pieces[1:]:
-                connection.write(piece)
-            connection.finish()
-        return serve
-
-    def test_chunked(self):
-        self.serve(self.stream(b"a", b"", b"bc"))
-        client = self.connect(data=get() + get())
-        for _ in range(2):
-            response = client.read_response()
-            # An empty piece is no end.
-            self.assertEqual(response.chunks, [b"a", b"bc"])
-            self.assertNotIn("Content-Length", response.headers)
-
-    def test_chunked_and_empty(self):
-        self.serve(self.stream())
-        client = self.connect(data=get() + get())
-        self.assertEqual(client.read_response().chunks, [])
-        self.assertEqual(client.read_response().chunks, [])
-
-    def test_http_1_0_ends_with_the_connection(self):
-        self.serve(self.stream(b"a", b"bc"))
-        client = self.connect(data=get(headers="Connection: keep-alive\r\n", version="1.0"))
-        response = client.read_response()
-        self.assertEqual(response.body, b"abc")
-        self.assertEqual(response.headers["Connection"], "close")
-        self.assertNotIn("Transfer-Encoding", response.headers)
-
-    def test_length(self):
-        self.serve(self.stream(b"a", b"bc", **{"Content-Length": "3"}))
-        client = self.connect(data=get() + get(headers="Connection: keep-alive\r\n", version="1.0"))
-        for _ in range(2):
-            response = client.read_response()
-            self.assertEqual(response.body, b"abc")
-            self.assertNotIn("Transfer-Encoding", response.headers)
-
-    def test_a142_head(self):
-        for serve in (self.stream(b"a", b"bc"), self.stream(b"a", b"bc", **{"Content-Length": "3"}),
-                      functools.partial(answer, body=b"abc")):
-            server = self.serve(serve)
-            client = self.connect(server, get().replace(b"GET", b"HEAD") + get())
-            head = client.read_response("HEAD")
-            response = client.read_response()
-            self.assertEqual(response.body, b"abc")
-            self.assertEqual(head.headers, response.headers)
-
-    def test_a142_no_body_where_none_may_be(self):
-        for status, reason in ((204, "No Content"), (304, "Not Modified")):
-            start = ResponseStartLine("HTTP/1.1", status, reason)
-
-            def streamed(request):
-                request.connection.write_headers(start, HTTPHeaders(), b"abc")
-                request.connection.finish()
-
-            whole = functools.partial(answer, body=b"abc", status=status, reason=reason)
-            for serve in (streamed, whole):
-                server = self.serve(serve)
-                client = self.connect(server, get() + get())
-                for _ in range(2):
-                    response = client.read_response()
-                    self.assertEqual(response.status, status)
-                    self.assertNotIn("Transfer-Encoding", response.headers)
-                    if status == 204:
-                        self.assertNotIn("Content-Length", response.headers)
-                self.assertEqual(client.data, b"")
-
-    def test_a143_too_short(self):
-        self.serve(self.stream(b"abcd", **{"Content-Length": "5"}))
-        with LogCatcher() as records:
-            client = self.connect(data=get() + get())
-            # What is missing shows as the end of the connection.
-            client.wait_for(lambda: client.ended)
-            self.assertEqual(client.data.count(b"HTTP/1.1 "), 1)
-            self.assertTrue(client.data.endswith(b"\r\n\r\nabcd"))
-        self.assertEqual([record.levelno for record in records], [logging.ERROR])
-
-    def test_a143_too_long(self):
-        self.serve(self.stream(b"abcd", b"ef", **{"Content-Length": "5"}))
-        with LogCatcher() as records:
-            client = self.connect(data=get() + get())
-            client.wait_for(lambda: client.ended)
-            self.assertTrue(client.data.endswith(b"\r\n\r\nabcd"))
-        self.assertEqual([record.levelno for record in records], [logging.ERROR])
-
-    def test_a143_in_one_piece(self):
-        for length in ("4", "6"):
-            self.serve(functools.partial(answer, body=b"abcde", **{"Content_Length": length}))
-            with LogCatcher() as records:
-                client = self.connect(data=get() + get())
-                self.assertEqual(client.read_response().status, 500)
-                self.assertEqual(client.read_rest(), b"")
-            self.assertEqual([record.levelno for record in records], [logging.ERROR])
-
-    def test_a031_malformed_length_of_the_application(self):
-        for length in ("+10", "1_0", "-1", "", "0x10"):
-            for serve in (self.stream(b"0123456789", **{"Content-Length": length}),
-                          functools.partial(answer, body=b"0123456789", Content_Length=length)):
-                server = self.serve(serve)
-                with LogCatcher() as records:
-                    self.assertEqual(self.fetch(get(), server=server).status, 500)
-                self.assertIs(records[0].exc_info[0], HTTPOutputError)
-
-    def test_a144_one_length_on_the_wire(self):
-        def serve(request):
-            headers = HTTPHeaders()
-            headers["content-length"] = "7"
-            headers["Content-length"] = "2"
-            request.connection.respond(200, "OK", headers, b"ok")
-
-        self.serve(serve)
-        client = self.connect(data=get(headers="Connection: close\r\n"))
-        self.assertEqual(client.read_rest().lower().count(b"content-length"), 1)
-
-    def test_line_breaks_in_headers(self):
-        self.serve(functools.partial(answer, X="a\r\nSet-Cookie: b"))
-        with LogCatcher():
-            response = self.fetch(get())
-        self.assertEqual(response.status, 500)
-        self.assertNotIn("Set-Cookie", response.headers)
-
-    def test_misuse(self):
-        errors = []
-
-        def serve(request):
-            connection = request.connection
-            for wrong in (connection.finish,
-                          lambda: connection.write_headers(OK, HTTPHeaders(A="b\nc"))):
-                try:
-                    wrong()
-                except HTTPOutputError as error:
-                    errors.append(error)
-            connection.write_headers(OK, HTTPHeaders())
-            try:
-                connection.write_headers(OK, HTTPHeaders())
-            except HTTPOutputError as error:
-                errors.append(error)
-            connection.finish()
-            connection.finish()
-
-        self.serve(serve)
-        self.assertEqual(self.fetch(get()).chunks, [])
-        self.assertEqual(len(errors), 3)
-
-    def test_write_callbacks(self):
-        called = []
-
-        def serve(request):
-            connection = request.connection
-            connection.write_headers(OK, HTTPHeaders(), b"a", lambda: called.append("head"))
-            connection.write(b"b", lambda: called.append("body"))
-            connection.write(b"", lambda: called.append("nothing"))
-            self.assertEqual(called, [])
-            connection.finish()
-
-        self.serve(serve)
-        self.assertEqual(self.fetch(get()).body, b"ab")
-        self.run_until(lambda: len(called) == 3)
-        self.assertEqual(called, ["head", "body", "nothing"])
-
-    def test_b124_write_after_close(self):
-        waiting = Waiting()
-        self.serve(waiting)
-        client = self.connect(data=get())
-        self.run_until(lambda: waiting.requests)
-        client.abort()
-        self.run_until(lambda: not self.server._connections)
-        connection = waiting.requests[0].connection
-        with LogCatcher() as records:
-            self.assertRaises(StreamClosedError, connection.write_headers, OK, HTTPHeaders())
-            self.assertRaises(StreamClosedError, connection.write, b"x")
-            connection.finish()
-            self.turn(times=3)
-        self.assertEqual(records, [])
-
-    def test_b124_disconnect_during_a_large_write(self):
-        events = []
-
-        def serve(request):
-            connection = request.connection
-            connection.set_close_callback(lambda: events.append("closed"))
-            connection.write_headers(OK, HTTPHeaders(), b"x" * (32 << 20),
-                                     lambda: events.append("written"))
-
-        self.serve(serve)
-        with LogCatcher() as records:
-            client = self.connect(data=get(), receive_buffer=4096)
-            client.wait_for(lambda: client.data)
-            client.abort()
-            self.run_until(lambda: events)
-            self.turn(0.01, times=3)
-        self.assertEqual(events, ["closed"])
-        self.assertEqual(records, [])
-
-
-class CloseTest(HTTPCase):
-    """B123: a client that goes away while its response is pending."""
-
-    def wait_with_callback(self):
-        requests, closed = [], []
-
-        def serve(request):
-            requests.append(request)
-            request.connection.set_close_callback(lambda: closed.append(request.path))
-
-        self.serve(serve)
-        return requests, closed
-
-    def check_every_way(self):
-        requests, closed = self.wait_with_callback()
-        for leave in ("close", "abort", "end"):
-            client = self.connect(data=get("/" + leave))
-            self.run_until(lambda: requests)
-            getattr(client, leave)()
-            # At once: two turns, one to see it and one to tell.
-            self.turn(1)
-            self.turn(times=2)
-            self.assertEqual(closed, ["/" + leave])
-            self.assertRaises(StreamClosedError, answer, requests.pop())
-            del closed[:]
-
-    def test_b123_every_poller(self):
-        for name in available_pollers():
-            self.use_loop(IOLoop(name))
-            self.check_every_way()
-
-    def test_b123_second_request(self):
-        requests, closed = self.wait_with_callback()
-        client = self.connect(data=get("/1"))
-        self.run_until(lambda: requests)
-        answer(requests.pop())
-        client.read_response()
-        client.send(get("/2"))
-        self.run_until(lambda: requests)
-        client.close()
-        self.run_until(lambda: closed)
-        # The first one was finished: nobody tells it.
-        self.assertEqual(closed, ["/2"])
-
-    def test_b123_pipelined_and_ended(self):
-        requests, closed = self.wait_with_callback()
-        client = self.connect()
-        client.send(get("/1") + get("/2"))
-        self.run_until(lambda: requests)
-        requests[0].connection.set_close_callback(None)
-        client.end()
-        self.turn(0.01, times=3)
-        answer(requests[0])
-        self.assertEqual(client.read_response().status, 200)
-        # The client said long ago that it sends no more.
-        self.run_until(lambda: len(requests) == 2)
-        self.run_until(lambda: closed)
-        self.assertEqual(closed, ["/2"])
-
-    def test_b123_finished_then_closed(self):
-        requests, closed = self.wait_with_callback()
-        client = self.connect(data=get("/1"))
-        self.run_until(lambda: requests)
-        answer(requests[0])
-        client.read_response()
-        client.close()
-        self.run_until(lambda: not self.server._connections)
-        self.turn(times=3)
-        self.assertEqual(closed, [])
-
-    def test_b073_half_close(self):
-        waiting = Waiting()
-        self.serve(waiting)
-        client = self.connect(data=get())
-        self.run_until(lambda: waiting.requests)
-        client.end()
-        self.turn(0.01, times=5)
-        answer(waiting.requests[0], b"x" * 1000000)
-        response = client.read_response()
-        self.assertEqual(len(response.body), 1000000)
-        self.assertEqual(client.read_rest(), b"")
-
-    def test_b073_half_close_at_once(self):
-        self.serve()
-        for data, count in ((get(), 1), (get() * 3, 3), (post(b"hello"), 1), (post_chunked(b"a"), 1)):
-            client = self.connect(data=data)
-            client.end()
-            for _ in range(count):
-                self.assertEqual(client.read_response().status, 200)
-            self.assertEqual(client.read_rest(), b"")
-
-    def test_b074_half_closed_does_not_spin(self):
-        waiting = Waiting()
-        self.serve(waiting)
-        client = self.connect(data=get())
-        self.run_until(lambda: waiting.requests)
-        client.end()
-        self.turn(0.01, times=5)
-        before = self.loop.time()
-        self.turn(0.2)
-        self.assertGreater(self.loop.time() - before, 0.1)
-
-    def test_b123_handler_of_the_web_framework(self):
-        closed, handlers = [], []
-
-        class Poll(RequestHandler):
-            def prepare(self):
-                self.set_header("X", "y")
-
-            @asynchronous
-            def get(self):
-                handlers.append(self)
-
-            def on_connection_close(self):
-                closed.append(self)
-
-        self.serve(Application([("/", Poll)]))
-        with LogCatcher() as records:
-            client = self.connect(data=get())
-            self.run_until(lambda: handlers)
-            client.close()
-            self.run_until(lambda: closed)
-            handlers[0].finish("late")
-            self.turn(times=3)
-        self.assertEqual(closed, handlers)
-        self.assertFalse([r for r in records if r.levelno >= logging.WARNING])
-
-    def test_b170_nothing_is_left_in_a_cycle(self):
-        references = []
-
-        def serve(request):
-            references.append(weakref.ref(request))
-            references.append(weakref.ref(request.connection.stream))
-            request.connection.set_close_callback(lambda: None)
-            if request.path == "/error":
-                raise ValueError("from the handler")
-            if request.path != "/wait":
-                answer(request)
-
-        self.serve(serve)
-        gc.collect()
-        gc.disable()
-        self.addCleanup(gc.enable)
-        with LogCatcher():
-            for path in ("/", "/error", "/wait"):
-                client = self.connect(data=get(path))
-                self.turn(0.01, times=4)
-                client.abort()
-                self.run_until(lambda: not self.server._connections)
-        self.turn(times=3)
-        self.assertEqual([r() for r in references if r() is not None], [])

@@ -32,7 +32,10 @@ class StopTest(HTTPCase):
     def stop(self, deadline=100):
         self.server.graceful_stop(deadline, lambda: self.stopped.append(1))
 
-    def check_stopped(self):
+    def check_stopped(self, *clients):
+        for client in clients:
+            # Who keeps its side open is waited for.
+            client.close()
         self.run_until(lambda: self.stopped)
         self.turn(0.01, times=3)
         self.assertEqual(self.stopped, [1])
@@ -68,7 +71,7 @@ class StopTest(HTTPCase):
         self.stop()
         for client in clients:
             self.assertEqual(client.read_rest(), b"")
-        self.check_stopped()
+        self.check_stopped(client)
 
     def test_b132_requests_in_progress_are_finished(self):
         client = self.waiting_client(get("/wait") + get("/never"))
@@ -79,7 +82,7 @@ class StopTest(HTTPCase):
         response = client.read_response()
         self.assertEqual((len(response.body), response.headers["Connection"]), (3000000, "close"))
         self.assertEqual(client.read_rest(), b"")
-        self.check_stopped()
+        self.check_stopped(client)
         self.assertEqual(len(self.requests), 1)
 
     def test_b132_streamed_response(self):
@@ -92,12 +95,11 @@ class StopTest(HTTPCase):
         connection.finish()
         self.assertEqual(client.read_response().body, b"ab")
         self.assertEqual(client.read_rest(), b"")
-        self.check_stopped()
+        self.check_stopped(client)
 
     def test_b132_response_that_is_still_being_sent(self):
         client = self.connect(receive_buffer=4096)
-        size = 16 << 20
-        self.on_request = None
+        size = 8 << 20
         self.server.handle_request = lambda request: answer(request, b"x" * size)
         client.send(get())
         client.wait_for(lambda: client.data)
@@ -107,7 +109,7 @@ class StopTest(HTTPCase):
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.assertEqual(len(client.read_response().body), size)
         self.assertEqual(client.read_rest(), b"")
-        self.check_stopped()
+        self.check_stopped(client)
 
     def test_b132_upload_in_progress(self):
         data = post(b"hello")
@@ -118,7 +120,7 @@ class StopTest(HTTPCase):
         response = client.read_response()
         self.assertEqual((response.status, response.headers["Connection"]), (200, "close"))
         self.assertEqual(client.read_rest(), b"")
-        self.check_stopped()
+        self.check_stopped(client)
 
     def test_b132_half_a_head(self):
         client = self.connect(data=get()[:-5])
@@ -128,7 +130,7 @@ class StopTest(HTTPCase):
         response = client.read_response()
         self.assertEqual((response.status, response.headers["Connection"]), (200, "close"))
         self.assertEqual(client.read_rest(), b"")
-        self.check_stopped()
+        self.check_stopped(client)
         self.assertEqual(len(self.requests), 1)
 
     def test_b132_head_that_waits_for_the_loop(self):
@@ -196,7 +198,7 @@ class StopTest(HTTPCase):
             self.assertEqual((response.body, response.headers["Connection"]),
                              (b"stopping", "close"))
             self.assertEqual(client.read_rest(), b"")
-        self.check_stopped()
+        self.check_stopped(client)
 
     def test_b132_detached_streams_are_not_waited_for(self):
         self.waiting_client()

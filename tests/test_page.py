@@ -96,7 +96,8 @@ class PageTest(WebCase):
         self.assertIn("<body>part</body>", html)
 
     def test_own_markup(self):
-        html = self.page("{% module Rich('') %}", render_linked_js=lambda self, files: "|".join(files),
+        html = self.page("{% module Rich('') %}",
+                         render_linked_js=lambda self, files: "|".join(files),
                          render_embed_css=lambda self, texts: b"|".join(texts))
         self.assertIn("a.js|/b.js", html)
         self.assertIn('stylesheet"/>b {}<meta>', html)

@@ -51,9 +51,11 @@ class Page(RequestHandler):
             raise KeyError("first")
         except KeyError:
             # On Python 3 it is the context of the second.
-            error = Failure("second")
-            self.refs.append(weakref.ref(error))
-            raise error
+            raise self.watched(Failure("second"))
+
+    def watched(self, error):
+        self.refs.append(weakref.ref(error))
+        return error
 
     def do_forbidden(self):
         raise HTTPError(403, "because")

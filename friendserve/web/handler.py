@@ -687,8 +687,8 @@ class RequestHandler(object):
         if not token:
             raise HTTPError(403, "'_xsrf' argument missing from %s", self.request.method)
         sent = decode_token(token)
-        known, expected, _ = self._get_raw_xsrf_token()
-        if sent is None or not known or not hmac.compare_digest(sent[1], expected):
+        expected = self._get_raw_xsrf_token()[1]
+        if sent is None or not hmac.compare_digest(sent[1], expected):
             raise HTTPError(403, "XSRF cookie does not match %s argument", self.request.method)
 
     def _check_origin(self):

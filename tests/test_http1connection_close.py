@@ -1,0 +1,192 @@
+"""Clients that go away: noticed at once, told once, and nothing is left of them."""
+from __future__ import absolute_import, division, print_function
+
+import gc
+import logging
+import weakref
+
+from friendserve.ioloop import IOLoop
+from friendserve.iostream import StreamClosedError
+from friendserve.platform.auto import available_pollers
+from friendserve.web import Application, RequestHandler, asynchronous
+from tests.httpcase import (
+    SERVER_OPTIONS, HTTPCase, LogCatcher, Waiting, answer, get, post, post_chunked)
+
+
+class CloseTest(HTTPCase):
+    """B123: a client that goes away while its response is pending."""
+
+    def wait_with_callback(self):
+        requests, closed = [], []
+
+        def serve(request):
+            requests.append(request)
+            request.connection.set_close_callback(lambda: closed.append(request.path))
+
+        self.serve(serve)
+        return requests, closed
+
+    def check_every_way(self):
+        requests, closed = self.wait_with_callback()
+        for leave in ("close", "abort", "end"):
+            client = self.connect(data=get("/" + leave))
+            self.run_until(lambda: requests)
+            getattr(client, leave)()
+            # At once: two turns, one to see it and one to tell.
+            self.turn(1)
+            self.turn(times=2)
+            self.assertEqual(closed, ["/" + leave])
+            self.assertRaises(StreamClosedError, answer, requests.pop())
+            del closed[:]
+
+    def test_b123_every_poller(self):
+        for name in available_pollers():
+            self.use_loop(IOLoop(name))
+            self.check_every_way()
+
+    def test_b123_tls(self):
+        requests, closed = [], []
+
+        def serve(request):
+            requests.append(request)
+            request.connection.set_close_callback(lambda: closed.append(request.path))
+
+        self.serve(serve, ssl_options=SERVER_OPTIONS)
+        for path in ("/1", "/2"):
+            client = self.connect_tls(data=get(path))
+            self.run_until(lambda: requests and requests[-1].path == path)
+            client.close()
+            self.run_until(lambda: path in closed)
+
+    def test_b123_told_although_it_asks_late(self):
+        waiting = Waiting()
+        self.serve(waiting)
+        client = self.connect(data=get())
+        self.run_until(lambda: waiting.requests)
+        client.end()
+        self.turn(0.01, times=5)
+        closed = []
+        waiting.requests[0].connection.set_close_callback(lambda: closed.append(1))
+        self.run_until(lambda: closed)
+
+    def test_b123_second_request(self):
+        requests, closed = self.wait_with_callback()
+        client = self.connect(data=get("/1"))
+        self.run_until(lambda: requests)
+        answer(requests.pop())
+        client.read_response()
+        client.send(get("/2"))
+        self.run_until(lambda: requests)
+        client.close()
+        self.run_until(lambda: closed)
+        # The first one was finished: nobody tells it.
+        self.assertEqual(closed, ["/2"])
+
+    def test_b123_pipelined_and_ended(self):
+        requests, closed = self.wait_with_callback()
+        client = self.connect()
+        client.send(get("/1") + get("/2"))
+        self.run_until(lambda: requests)
+        requests[0].connection.set_close_callback(None)
+        client.end()
+        self.turn(0.01, times=3)
+        answer(requests[0])
+        self.assertEqual(client.read_response().status, 200)
+        # The client said long ago that it sends no more.
+        self.run_until(lambda: len(requests) == 2)
+        self.run_until(lambda: closed)
+        self.assertEqual(closed, ["/2"])
+
+    def test_b123_finished_then_closed(self):
+        requests, closed = self.wait_with_callback()
+        client = self.connect(data=get("/1"))
+        self.run_until(lambda: requests)
+        answer(requests[0])
+        client.read_response()
+        client.close()
+        self.run_until(lambda: not self.server._connections)
+        self.turn(times=3)
+        self.assertEqual(closed, [])
+
+    def test_b073_half_close(self):
+        waiting = Waiting()
+        self.serve(waiting)
+        client = self.connect(data=get())
+        self.run_until(lambda: waiting.requests)
+        client.end()
+        self.turn(0.01, times=5)
+        answer(waiting.requests[0], b"x" * 1000000)
+        response = client.read_response()
+        self.assertEqual(len(response.body), 1000000)
+        self.assertEqual(client.read_rest(), b"")
+
+    def test_b073_half_close_at_once(self):
+        self.serve()
+        for data, count in ((get(), 1), (get() * 3, 3), (post(b"hello"), 1),
+                            (post_chunked(b"a"), 1)):
+            client = self.connect(data=data)
+            client.end()
+            for _ in range(count):
+                self.assertEqual(client.read_response().status, 200)
+            self.assertEqual(client.read_rest(), b"")
+
+    def test_b074_half_closed_does_not_spin(self):
+        waiting = Waiting()
+        self.serve(waiting)
+        client = self.connect(data=get())
+        self.run_until(lambda: waiting.requests)
+        client.end()
+        self.turn(0.01, times=5)
+        before = self.loop.time()
+        self.turn(0.2)
+        self.assertGreater(self.loop.time() - before, 0.1)
+
+    def test_b123_handler_of_the_web_framework(self):
+        closed, handlers = [], []
+
+        class Poll(RequestHandler):
+            def prepare(self):
+                self.set_header("X", "y")
+
+            @asynchronous
+            def get(self):
+                handlers.append(self)
+
+            def on_connection_close(self):
+                closed.append(self)
+
+        self.serve(Application([("/", Poll)]))
+        with LogCatcher() as records:
+            client = self.connect(data=get())
+            self.run_until(lambda: handlers)
+            client.close()
+            self.run_until(lambda: closed)
+            handlers[0].finish("late")
+            self.turn(times=3)
+        self.assertEqual(closed, handlers)
+        self.assertFalse([r for r in records if r.levelno >= logging.WARNING])
+
+    def test_b170_nothing_is_left_in_a_cycle(self):
+        references = []
+
+        def serve(request):
+            references.append(weakref.ref(request))
+            references.append(weakref.ref(request.connection.stream))
+            request.connection.set_close_callback(lambda: None)
+            if request.path == "/error":
+                raise ValueError("from the handler")
+            if request.path != "/wait":
+                answer(request)
+
+        self.serve(serve)
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        with LogCatcher():
+            for path in ("/", "/error", "/wait"):
+                client = self.connect(data=get(path))
+                self.turn(0.01, times=4)
+                client.abort()
+                self.run_until(lambda: not self.server._connections)
+        self.turn(times=3)
+        self.assertEqual([r() for r in references if r() is not None], [])
