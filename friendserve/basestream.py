@@ -170,6 +170,8 @@ class BaseIOStream(object):
 
     def resume_read(self):
         """Ask a pending read again that wanted no more bytes a while ago."""
+        if self._state is CLOSED:
+            return
         if self._buffer.data:
             self._try_read_here()
         if self._state is ENDED:

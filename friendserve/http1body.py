@@ -24,7 +24,7 @@ def take_coding(headers):
 class RequestBody(object):
     """The body of the request that is being read."""
     __slots__ = ("_decoder", "_left", "_inflater", "_room", "timeout", "receiver", "paused",
-                 "busy", "pieces", "unused")
+                 "paused_at", "busy", "pieces", "unused")
 
     # Pieces are gathered in blocks of about this size: a piece can be one byte, and its object
     # takes far more.
@@ -38,6 +38,7 @@ class RequestBody(object):
         self.timeout = timeout
         self.receiver = None        # who gets the pieces as they come; None: they are kept
         self.paused = False         # by the receiver
+        self.paused_at = None
         self.busy = False           # a piece is on its way to the receiver
         self.pieces = []            # the first is bytes
         self.unused = None          # what followed the end; None until the end was seen

@@ -14,7 +14,7 @@ from __future__ import absolute_import, division, print_function
 
 import time
 
-from friendserve.buffers import PAUSE, Read
+from friendserve.buffers import PAUSE, Read, StreamBufferFullError
 from friendserve.http1body import RequestBody, take_coding
 from friendserve.http1limits import HTTP1ConnectionParameters
 from friendserve.httputil import HTTPServerRequest, format_timestamp
@@ -22,11 +22,10 @@ from friendserve.iostream import StreamClosedError
 from friendserve.log import access_log, app_log, gen_log
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import is_content_length
-from friendserve.protocol.headers import HTTPHeaders
 from friendserve.protocol.http1 import (
-    BODY, CHUNKED, CLOSING, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS, RESPONDING,
-    UNTIL_CLOSE, UPGRADED, check_partial_head, count_empty_lines, encode_chunk, encode_head,
-    read_request_head, wants_keep_alive)
+    BODY, CHUNKED, CLOSING, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS,
+    RESPONDING, UNTIL_CLOSE, UPGRADED, check_partial_head, count_empty_lines, encode_answer,
+    encode_chunk, encode_head, read_request_head, wants_keep_alive)
 from friendserve.stack_context import wrap
 
 __all__ = ["HTTP1ConnectionParameters", "HTTP1ServerConnection"]
@@ -101,7 +100,8 @@ class HTTP1ServerConnection(Read):
             return body.wanted(min(len(buffer), self.server.params.chunk_size)) or None
         if state is CLOSING:
             return len(buffer) or None
-        return PAUSE if len(buffer) else None
+        # The client's going away is noticed only while we listen: a few bytes must not end that.
+        return PAUSE if len(buffer) >= 1024 else None
 
     def take(self, schedule, data):
         # A head and nothing more, in one piece: nearly every request.
@@ -244,13 +244,19 @@ class HTTP1ServerConnection(Read):
             body.unused = b""
             self._on_body()
             return
-        if expect and request.version == "HTTP/1.1" and not self.stream.has_unread():
-            self.stream.write(_CONTINUE)
-        if not self.stream.closed():
-            self.stream.resume_read()
+        stream = self.stream
+        if expect and request.version == "HTTP/1.1" and self._sending is None \
+                and not stream.has_unread() and not stream.closed():
+            stream.write(_CONTINUE)
+        stream.resume_read()
 
     def _start_receiver(self, request, body):
-        body.receiver = self.server.start_body(request)
+        # Nothing is read before it is known for whom.
+        body.busy = True
+        try:
+            body.receiver = self.server.start_body(request)
+        finally:
+            body.busy = False
         if self._body is body:
             body.check_size()
 
@@ -265,10 +271,8 @@ class HTTP1ServerConnection(Read):
 
     def _on_body(self):
         body = self._body
-        if body is None or self._state is not BODY or self.stream.closed():
-            return
-        if body.paused:
-            # resume_reading will come back to this.
+        # When it is paused, resume_reading comes back to this.
+        if body is None or self._state is not BODY or self.stream.closed() or body.paused:
             return
         self._body = None
         self._move(RESPONDING)
@@ -288,7 +292,7 @@ class HTTP1ServerConnection(Read):
 
     def _handle_exception(self, error):
         """The application let an exception out: answer it here if nobody did yet."""
-        if isinstance(error, HTTPInputError):
+        if isinstance(error, HTTPInputError) and self._request is not None:
             self._refuse(error)
             return
         app_log.error("Uncaught exception from %s", self._request or self.remote_ip,
@@ -297,13 +301,16 @@ class HTTP1ServerConnection(Read):
             # The response was whole before: the client has no part in this.
             return
         if self._sending is None:
+            receiver = self._body and self._body.receiver
             self._answer(500)
+            if receiver is not None:
+                self._run(receiver.on_connection_close)
         else:
             self.close()
 
     def _refuse(self, error):
         """Answer what RFC or limit forbids; nothing after it is ever parsed (RFC 9112 2.2)."""
-        if self.stream.closed() or self._state is CLOSING:
+        if self.stream.closed() or self._state in (CLOSING, UPGRADED):
             return
         access_log.info("%d refused (%s): %s", error.status, self.remote_ip, error)
         body = self._body
@@ -316,21 +323,16 @@ class HTTP1ServerConnection(Read):
 
     def _answer(self, status, text=""):
         """A short response of the server's own, after which the connection closes."""
-        reason = REASONS.get(status, "Error")
-        body = ("%d %s%s\n" % (status, reason, text and ": " + text)).encode(
-            "ascii", "backslashreplace")
         self._keep_alive = False
         self._body = None
-        headers = HTTPHeaders.from_values({
-            "Content-Type": "text/plain; charset=us-ascii", "Connection": "close",
-            "Content-Length": str(len(body)), "Date": format_timestamp(time.time())})
-        if self._request is not None and self._request.method == "HEAD":
-            body = b""
         try:
-            self.stream.write(encode_head("HTTP/1.1 %d %s" % (status, reason), headers) + body)
-        except StreamClosedError:
-            return
-        self._close_gently(unread=True)
+            self.stream.write(encode_answer(
+                status, text, format_timestamp(time.time()),
+                self._request is not None and self._request.method == "HEAD"))
+        except (StreamClosedError, StreamBufferFullError):
+            self.close()
+        else:
+            self._close_gently(unread=True)
 
     # Responses
 
@@ -384,20 +386,20 @@ class HTTP1ServerConnection(Read):
             self._frame_connection(request, headers)
         data = encode_head(_START_LINES[status] if reason == REASONS.get(status) else
                            "HTTP/1.1 %d %s" % (status, reason), headers)
-        self._sending = sending
         if chunk:
             if sending is CHUNKED:
                 chunk = encode_chunk(chunk)
             elif sending is not UNTIL_CLOSE:
-                self._sending = sending - len(chunk)
+                sending -= len(chunk)
             data += chunk
         self.stream.write(data, callback)
+        self._sending = sending
 
     def _frame(self, request, values, chunk, last):
         """How the body ends: its number of bytes, CHUNKED or UNTIL_CLOSE."""
         length = values.get("Content-Length")
         if length is not None:
-            if not is_content_length(length):
+            if isinstance(length, list) or not is_content_length(length):
                 raise HTTPOutputError("malformed Content-Length %r" % (length,))
             length = int(length)
             if request.method != "HEAD" and (
@@ -447,7 +449,8 @@ class HTTP1ServerConnection(Read):
                 raise HTTPOutputError("the body is longer than its Content-Length says, by %d "
                                       "bytes" % (len(chunk) - sending))
             self._sending = sending - len(chunk)
-        self.since = self.server.now
+        if self._state is RESPONDING:
+            self.since = self.server.now
         self.stream.write(chunk, callback)
 
     def finish(self):
@@ -455,10 +458,12 @@ class HTTP1ServerConnection(Read):
         closes, so that the client notices."""
         if self._request is None:
             return
+        if self.stream.closed():
+            self._forget_request()
+            return
         sending = self._sending
         if sending is CHUNKED:
-            if not self.stream.closed():
-                self.stream.write(LAST_CHUNK)
+            self.stream.write(LAST_CHUNK)
         elif sending is UNTIL_CLOSE or sending is RAW:
             pass
         elif sending is None:
@@ -503,16 +508,12 @@ class HTTP1ServerConnection(Read):
         self._body = None
         self._move(CLOSING)
         if unread or stream.has_unread():
-            stream.write(b"", self._end_sending)
-            if not stream.closed():
-                stream.resume_read()
+            stream.write(b"", stream.shutdown_write)
+            stream.resume_read()
         elif stream.writing():
             stream.write(b"", stream.close)
         else:
             stream.close()
-
-    def _end_sending(self):
-        self.stream.shutdown_write()
 
     def close(self):
         """Close the connection now, whatever it is doing."""
@@ -543,15 +544,17 @@ class HTTP1ServerConnection(Read):
     def pause_reading(self):
         """Read no more of the body until `resume_reading`: what comes stays with the kernel,
         which holds the client back."""
-        if self._body is not None:
+        if self._body is not None and not self._body.paused:
             self._body.paused = True
+            self._body.paused_at = self.server.now
 
     def resume_reading(self):
         """Go on after `pause_reading`."""
         body = self._body
         if body is not None and body.paused:
             body.paused = False
-            self.since = self.server.now
+            # The time of the handler is not the client's.
+            self.since += self.server.now - body.paused_at
             if body.unused is not None:
                 self.stream.io_loop.add_callback(self._on_body)
             else:
@@ -589,10 +592,9 @@ class HTTP1ServerConnection(Read):
         elif state is BODY:
             if self._body is not None and age > self._body.timeout and not self._body.paused:
                 self._refuse(HTTPInputError("the body of the request took too long", 408))
-        elif state is RESPONDING:
-            if age > params.response_timeout:
-                gen_log.warning("No response for %d seconds to %s: was finish() forgotten?",
-                                age, self._request)
-                self.close()
+        elif state is RESPONDING and age > params.response_timeout:
+            gen_log.warning("No response for %d seconds to %s: was finish() forgotten?",
+                            age, self._request)
+            self.close()
         elif state is CLOSING and age > params.linger_timeout and not self.stream.writing():
             self.close()

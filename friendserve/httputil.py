@@ -371,10 +371,14 @@ class HTTPServerRequest(object):
     def write(self, chunk, callback=None):
         """Send bytes of the response as they are, its head among them: for servers of plain
         functions."""
+        if self._finish_time is not None:
+            raise RuntimeError("write() after finish()")
         self.connection.write(chunk, callback=callback)
 
     def finish(self):
         """The response that `write` sent is whole."""
+        if self._finish_time is not None:
+            raise RuntimeError("finish() was called twice")
         self.connection.finish()
         self._finish_time = monotonic_time()
 

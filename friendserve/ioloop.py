@@ -42,7 +42,7 @@ except ImportError:  # version: py2
 from friendserve.log import app_log, gen_log
 from friendserve.platform.auto import Waker, make_poller
 from friendserve.platform.interface import ERROR, NONE, READ, WRITE, monotonic_time
-from friendserve.stack_context import NullContext, state, wrap
+from friendserve.stack_context import NullContext, state, unwrap, wrap
 from friendserve.timers import TimerQueue
 from friendserve.util import Configurable, TimeoutError
 
@@ -155,7 +155,7 @@ class IOLoop(Configurable):
 
     def handle_callback_exception(self, callback):
         """Log what `callback` raised, which is in sys.exc_info(). To be overridden."""
-        app_log.error("Exception in callback %r", callback, exc_info=True)
+        app_log.error("Exception in callback %r", unwrap(callback), exc_info=True)
 
     def run_in_executor(self, executor, func, *args, **kwargs):
         """Run `func(*args)` on a thread of `executor`, then `callback(result)` on this loop.

@@ -191,6 +191,13 @@ def wrap(fn):
     return functools.partial(_call, _live(state.contexts), fn)
 
 
+def unwrap(fn):
+    """The function inside wrappers and partials, for logs: their arguments may hold secrets."""
+    while type(fn) is functools.partial:
+        fn = fn.args[1] if fn.func is _call else fn.func
+    return fn
+
+
 def _live(contexts):
     """Return `contexts` without those that were deactivated."""
     for context in contexts:

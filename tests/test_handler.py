@@ -57,6 +57,7 @@ class WritingTest(HandlerCase):
                 (lambda self: self.finish(), "finish() was called twice"),
                 (lambda self: self.write("x"), "write() after finish()"),
                 (lambda self: self.render("x.html"), "render() after finish()"),
+                (lambda self: self.flush(), "flush() after finish()"),
                 (lambda self: self.redirect("/"), "after the headers were sent")]:
             response = self.failing(finish_and(function), RuntimeError, text)
             self.assertEqual(response.body, b"ok")
@@ -184,6 +185,15 @@ class WritingTest(HandlerCase):
         for known in ('"a"', "", etag[1:-1], "x" * 8000, '"' * 8000):
             self.assertEqual(self.ask(headers=[("If-None-Match", known)]).status, 200, known)
 
+    def test_own_etag(self):
+        self.serve_handler(lambda self: self.set_header("Etag", '"own"'))
+        self.assertEqual(self.ask(headers=[("If-None-Match", '"own"')]).status, 304)
+        for wanted in ('"own"', None):
+            self.serve_handler(lambda self: None, compute_etag=lambda self: wanted)
+            self.assertEqual(self.ask().headers.get("Etag"), wanted)
+        self.serve_handler(post=lambda self: None)
+        self.assertNotIn("Etag", self.ask("/", "POST").headers)
+
     def test_own_content_length(self):
         self.serve_handler(lambda self: (self.set_header("Content-Length", 5),
                                          self.write("abcde")))
@@ -229,7 +239,8 @@ class HeaderTest(HandlerCase):
     def test_a306_values(self):
         moment = datetime.datetime(2009, 9, 10, 12, 30, 1)
         for value, wanted in [
-                ("a\tb", b"a\tb"), (u"caf\u00e9", b"caf\xe9"), (b"caf\xe9", b"caf\xe9"),
+                (u"text", b"text"), ("a\tb", b"a\tb"),
+                (u"caf\u00e9", b"caf\xe9"), (b"caf\xe9", b"caf\xe9"),
                 (7, b"7"), (moment, b"Thu, 10 Sep 2009 12:30:01 GMT")]:
             self.serve_handler(lambda self: self.set_header("X", value))
             data = self.connect(data=request(headers=[("Connection", "close")])).read_rest()
@@ -297,6 +308,12 @@ class RedirectTest(HandlerCase):
             self.serve_handler(lambda self: self.redirect("/", **kwargs))
             self.assertEqual(self.ask().status, wanted)
         self.failing(lambda self: self.redirect("/", status=200), ValueError, "300 to 399")
+
+    def test_b153_after_write(self):
+        # Nothing has been sent: what was written goes with it, as it always did.
+        self.serve_handler(lambda self: (self.write("x"), self.redirect("/")))
+        response = self.ask()
+        self.assertEqual((response.status, response.body), (302, b"x"))
 
 
 class MethodTest(HandlerCase):

@@ -270,6 +270,21 @@ class GoneTest(AsyncCase):
         self.run_until(lambda: stopped)
 
 
+class DetachTest(AsyncCase):
+    def test_detach(self):
+        def start(self):
+            stream = self.detach()
+            self.events.append(stream)
+            stream.read_bytes(5, lambda data: stream.write(data.upper(), stream.close))
+
+        self.serve_later(start=start)
+        with LogCatcher() as records:
+            client = self.connect(data=request() + b"hel")
+            client.send(b"lo")
+            self.assertEqual(client.read_rest(), b"HELLO")
+        self.assertEqual(records, [])
+
+
 class Upload(RequestHandler):
     """Takes the body piece by piece."""
     events = pieces = loop = None
@@ -382,6 +397,31 @@ class StreamingTest(AsyncCase):
         self.serve_upload(data_received=data_received, options={"max_body_size": 10})
         with LogCatcher():
             self.assertEqual(self.fetch(post_chunked(b"x" * 8, b"x" * 8)).status, 413)
+
+    def test_late_calls_do_not_touch_the_next_request(self):
+        pages = []
+
+        def data_received(self, chunk):
+            self.pieces.append(chunk)
+            if len(pages) == 3:
+                self.pause_reading()
+
+        self.serve_upload(prepare=lambda self: pages.append(self), data_received=data_received)
+        client = self.start_upload(b"abc", 3)
+        client.read_response()
+        client.send(request("/", "POST", (), b"abc")[:-1])
+        self.run_until(lambda: len(self.pieces) == 2)
+        pages[0].pause_reading()
+        client.send(b"c")
+        self.assertEqual(client.read_response().status, 200)
+        client.send(request("/", "POST", (), b"abc")[:-1])
+        self.run_until(lambda: len(self.pieces) == 4)
+        pages[0].resume_reading()
+        client.send(b"c")
+        self.turn(0.001, times=5)
+        self.assertEqual(len(self.pieces), 4)
+        pages[2].resume_reading()
+        self.run_until(lambda: len(self.pieces) == 5)
 
     def test_prepare_answers(self):
         for prepare, status in [(lambda self: self.finish("no"), 200),

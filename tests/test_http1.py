@@ -334,7 +334,8 @@ class ChunksTest(EngineTest):
     def test_refused_each_way(self):
         # A031 A109 A110 A112 A113 A214
         for data in (b"+1\r\na", b"1_a\r\n", b"0x1\r\n", b"-0\r\n\r\n", b"\r\n", b";x\r\n",
-                     b"5 \r\n", b" 5\r\n", b"5\t;x\r\n", b"5\nhello", b"g\r\n", b"5;\x00\r\n", b"5;a\rb\r\n",
+                     b"5 \r\n", b" 5\r\n", b"5\t;x\r\n", b"5\nhello", b"g\r\n",
+                     b"5;\x00\r\n", b"5;a\rb\r\n",
                      b"f" * 16 + b"\r\n", b"1" * 70, b"1\r\nab\r\n", b"1\r\na\n0\r\n\r\n",
                      b"1\r\na\rb", b"0\r\nX\r\n\r\n", b"0\r\n : y\r\n\r\n", b"0\r\nX: \x00\r\n\r\n",
                      b"0\r\nX: y\n\n"):

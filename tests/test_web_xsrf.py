@@ -205,3 +205,8 @@ class OriginTest(WebCase):
         self.serve_app([("/", Form)], cross_origin_protection=["https://a.example"])
         self.assertEqual(self.post(Sec_Fetch_Site="cross-site", Origin="https://a.example"), 200)
         self.assertEqual(self.post(Sec_Fetch_Site="cross-site", Origin="https://b.example"), 403)
+        self.serve_app([("/", Form)], cross_origin_protection="https://a.example")
+        self.assertEqual(self.post(Sec_Fetch_Site="cross-site", Origin="https://a.example"), 200)
+        for origin in ("https://a", "", "https://a.example.evil"):
+            self.assertEqual(self.post(Sec_Fetch_Site="cross-site", Origin=origin), 403, origin)
+        self.assertEqual(self.post(Sec_Fetch_Site="cross-site"), 403)

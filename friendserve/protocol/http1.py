@@ -245,6 +245,18 @@ def encode_chunk(data):
     return ("%x\r\n" % len(data)).encode("ascii") + data + b"\r\n"
 
 
+def encode_answer(status, text, date, head_only):
+    """A whole response of a server's own, in plain text, after which the connection closes."""
+    reason = REASONS.get(status, "Error")
+    body = ("%d %s%s\n" % (status, reason, text and ": " + text)).encode(
+        "ascii", "backslashreplace")
+    headers = HTTPHeaders.from_values({
+        "Content-Type": "text/plain; charset=us-ascii", "Connection": "close",
+        "Content-Length": str(len(body)), "Date": date})
+    head = encode_head("HTTP/1.1 %d %s" % (status, reason), headers)
+    return head if head_only else head + body
+
+
 LAST_CHUNK = b"0\r\n\r\n"
 
 

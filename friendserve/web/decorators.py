@@ -26,7 +26,8 @@ def asynchronous(method):
 def stream_request_body(cls):
     """For a handler class that takes the body piece by piece in `data_received`.
 
-    `prepare` is called when the headers are in, and the method after the last piece.
+    `prepare` is called when the headers are in, and the method after the last piece. An XSRF
+    token must be in a header or in the query, for it is looked for before the body is there.
     """
     cls._streams_body = True
     return cls

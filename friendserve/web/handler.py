@@ -257,11 +257,14 @@ class RequestHandler(object):
 
     def pause_reading(self):
         """Read no more of the body until `resume_reading`; for stream_request_body classes."""
-        self.request.connection.pause_reading()
+        # After the response the connection is reading for another request.
+        if not self._finished:
+            self.request.connection.pause_reading()
 
     def resume_reading(self):
         """Go on reading the body."""
-        self.request.connection.resume_reading()
+        if not self._finished:
+            self.request.connection.resume_reading()
 
     def detach(self):
         """Take the stream over, with its unread bytes; this handler has no response then."""
@@ -418,6 +421,8 @@ class RequestHandler(object):
 
         The first flush sends the headers too: none can be set after it.
         """
+        if self._finished:
+            raise RuntimeError("flush() after finish(): is this handler @asynchronous?")
         chunk = b"".join(self._write_buffer)
         self._write_buffer = []
         connection = self.request.connection

@@ -12,6 +12,7 @@ from __future__ import absolute_import, division, print_function
 
 import binascii
 
+import six
 from six.moves.urllib.parse import urlsplit
 
 from friendserve.escape import native_str, utf8
@@ -66,7 +67,9 @@ def is_cross_site(request, trusted=()):
     "https://example.com", that may all the same. A request with neither header is no browser's.
     """
     origin = request.headers.get("Origin", "")
-    if origin in trusted:
+    if isinstance(trusted, six.string_types):
+        trusted = (trusted,)
+    if origin and origin in trusted:
         return False
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:

@@ -1,0 +1,197 @@
+"""What comes too early, too late or never at all."""
+from __future__ import absolute_import, division, print_function
+
+import functools
+import logging
+
+from friendserve.platform.auto import available_pollers
+from friendserve.ioloop import IOLoop
+from friendserve.web import Application, RequestHandler, asynchronous, stream_request_body
+from tests.httpcase import HTTPCase, LogCatcher, Waiting, answer, get, post
+
+
+class LateTest(HTTPCase):
+    def serve_handler(self, handler, **options):
+        self.serve(Application([("/.*", handler)]), **options)
+
+    def test_closed_with_bytes_of_the_next_request(self):
+        waiting = Waiting()
+        self.serve(waiting)
+        client = self.connect(data=get() + b"GE")
+        self.run_until(lambda: waiting.requests)
+        self.turn(times=2)
+        client.abort()
+        with LogCatcher() as records:
+            answer(waiting.requests[0], b"x" * 1000)
+            self.turn(times=5)
+        self.assertEqual([], [r.message for r in records if r.levelno >= logging.ERROR])
+
+    def test_close_while_more_of_the_body_waits(self):
+        @stream_request_body
+        class Handler(RequestHandler):
+            def data_received(self, chunk):
+                self.request.connection.close()
+
+        self.serve_handler(Handler, chunk_size=4)
+        with LogCatcher() as records:
+            client = self.connect(data=post(b"0123456789"))
+            client.wait_for(lambda: client.ended)
+            self.turn(times=3)
+        self.assertEqual([], [r.message for r in records if r.levelno >= logging.ERROR])
+
+    def test_a138_no_100_within_a_response(self):
+        @stream_request_body
+        class Handler(RequestHandler):
+            def prepare(self):
+                self.write("hello")
+                self.flush()
+
+            def data_received(self, chunk):
+                pass
+
+            def post(self):
+                self.finish("end")
+
+        self.serve_handler(Handler)
+        client = self.connect(data=b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+                                   b"Expect: 100-continue\r\n\r\n")
+        client.wait_for(lambda: b"hello" in client.data)
+        client.send(b"abc")
+        response = client.read_response("POST")
+        self.assertEqual((200, b"helloend"), (int(response.status), response.body))
+
+    def test_body_is_for_the_receiver_alone(self):
+        @stream_request_body
+        class Handler(RequestHandler):
+            def prepare(self):
+                self.pieces = []
+                self.pause_reading()
+                self.resume_reading()
+
+            def data_received(self, chunk):
+                self.pieces.append(chunk)
+
+            def post(self):
+                self.finish(b"".join(self.pieces))
+
+        self.serve_handler(Handler)
+        client = self.connect(data=post(b"abc"))
+        self.assertEqual(b"abc", client.read_response("POST").body)
+
+    def test_finished_request_has_no_part_in_the_next(self):
+        requests = []
+
+        def raw(request):
+            requests.append(request)
+            if len(requests) == 1:
+                request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
+                request.finish()
+
+        self.serve(raw)
+        client = self.connect(data=get() + get())
+        self.run_until(lambda: len(requests) == 2)
+        self.assertRaises(RuntimeError, requests[0].write, b"stale")
+        self.assertRaises(RuntimeError, requests[0].finish)
+        requests[1].write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb")
+        requests[1].finish()
+        self.assertEqual(b"a", client.read_response().body)
+        self.assertEqual(b"b", client.read_response().body)
+
+    def test_flush_after_finish(self):
+        seen = []
+
+        class Handler(RequestHandler):
+            def get(self):
+                self.finish("ok")
+                try:
+                    self.flush(callback=len)
+                except RuntimeError:
+                    seen.append(True)
+
+        self.serve_handler(Handler)
+        client = self.connect(data=get() + get())
+        self.assertEqual(b"ok", client.read_response().body)
+        self.assertEqual(b"ok", client.read_response().body)
+        self.assertEqual([True, True], seen)
+
+    def test_bad_form_read_after_the_response(self):
+        def late(request):
+            request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            request.finish()
+            request.body_arguments
+
+        self.serve(late)
+        form = "Content-Type: multipart/form-data\r\n"
+        with LogCatcher() as records:
+            client = self.connect(data=post(b"x", headers=form) + get())
+            self.assertEqual(b"ok", client.read_response("POST").body)
+            self.assertEqual(b"ok", client.read_response().body)
+        self.assertEqual(1, len([r for r in records if r.levelno == logging.ERROR]))
+
+    def test_a206_pauses_of_the_handler_are_no_time_for_the_client(self):
+        @stream_request_body
+        class Handler(RequestHandler):
+            def data_received(self, chunk):
+                self.pause_reading()
+                IOLoop.current().add_callback(self.resume_reading)
+
+            def post(self):
+                pass
+
+        self.serve_handler(Handler, body_timeout=0.1)
+        client = self.connect(data=b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
+
+        def trickle():
+            client.send(b"x")
+            return client.receive()
+        self.run_until(trickle)
+        self.assertEqual(408, int(client.read_response("POST").status))
+
+    def test_b123_noticed_behind_bytes_of_the_next_request(self):
+        for name in available_pollers():
+            self.use_loop(IOLoop(impl=name))
+            gone = []
+
+            class Handler(RequestHandler):
+                @asynchronous
+                def get(self):
+                    gone.append(False)
+
+                def on_connection_close(self):
+                    gone.append(True)
+
+            self.serve_handler(Handler)
+            client = self.connect(data=get())
+            self.run_until(lambda: gone)
+            client.send(b"G")
+            self.turn(times=3)
+            client.close()
+            self.run_until(lambda: len(gone) == 2)
+            self.assertEqual([False, True], gone)
+
+    def test_receiver_that_fails_is_told_once(self):
+        told = []
+
+        @stream_request_body
+        class Handler(RequestHandler):
+            def data_received(self, chunk):
+                raise ValueError("on purpose")
+
+            def on_connection_close(self):
+                told.append(True)
+
+        self.serve_handler(Handler)
+        with LogCatcher():
+            client = self.connect(data=post(b"abc"))
+            self.assertEqual(500, int(client.read_response("POST").status))
+            client.wait_for(lambda: client.ended)
+        self.assertLessEqual(len(told), 1)
+
+    def test_logs_hold_no_arguments_of_callbacks(self):
+        with LogCatcher() as records:
+            def fail(secret):
+                raise ValueError("on purpose")
+            self.loop.add_callback(functools.partial(fail, "password"))
+            self.turn()
+        self.assertEqual(1, len(records))
+        self.assertNotIn("password", records[0].message)
