@@ -139,7 +139,8 @@ class LateTest(HTTPCase):
                 pass
 
         self.serve_handler(Handler, body_timeout=0.1)
-        client = self.connect(data=b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
+        client = self.connect(
+            data=b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
 
         def trickle():
             client.send(b"x")

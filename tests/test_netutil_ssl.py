@@ -26,7 +26,7 @@ class SslOptionsToContextTest(unittest.TestCase):
         context = ssl_options_to_context(SERVER_OPTIONS)
         self.assertIs(ssl_options_to_context(context), context)
 
-    def test_server_is_secure_by_default(self):
+    def test_a008_server_is_secure_by_default(self):
         for options in (SERVER_OPTIONS, dict(SERVER_OPTIONS, ssl_version=ssl.PROTOCOL_SSLv23),
                         dict(SERVER_OPTIONS, ssl_version=None)):
             context = ssl_options_to_context(options)
@@ -44,7 +44,7 @@ class SslOptionsToContextTest(unittest.TestCase):
             refused = ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
             self.assertEqual(context.options & refused, refused)
 
-    def test_client_is_secure_by_default(self):
+    def test_a007_a008_client_is_secure_by_default(self):
         for options in ({}, {"ca_certs": CA}):
             context = ssl_options_to_context(options, server_side=False)
             self.check_protocols(context)

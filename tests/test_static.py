@@ -342,7 +342,7 @@ class PathTest(ServerTestCase):
         self.assert_refused("/static/" + "x" * 300, 404)
 
     @unittest.skipUnless(hasattr(os, "symlink"), "no symbolic links")
-    def test_a402_links(self):
+    def test_a402_a051_links(self):
         os.symlink(os.path.join(self.folder, "secret.txt"), os.path.join(self.root, "out.txt"))
         os.symlink(self.folder, os.path.join(self.root, "out"))
         os.symlink(os.path.join(self.folder, "rootless"), os.path.join(self.root, "beside"))
@@ -481,6 +481,14 @@ class RangeTest(ServerTestCase):
             self.assertEqual((response.code, response.body), (code, body), header)
             self.assertEqual(response.headers.get("Content-Range"), content_range, header)
             self.assertEqual(response.headers["Content-Length"], str(len(body)))
+
+    def test_a212_heaps_of_conditions(self):
+        many = ",".join(["0-0"] * 10000)
+        for headers in ({"Range": "bytes=" + many}, {"Range": "bytes=" + "9" * 10000},
+                        {"If-None-Match": ",".join(['"x"'] * 10000)},
+                        {"If-Modified-Since": "junk"}, {"If-Modified-Since": "9" * 10000},
+                        {"Accept-Language": ",".join(["a;q=x"] * 5000)}):
+            self.assertIn(self.fetch("/static/ten", **headers).code, (200, 416))
 
     def test_a405_ignored(self):
         for header in ("items=0-1", "junk", "bytes", "bytes=", "bytes=-", "bytes=a-b",

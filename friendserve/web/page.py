@@ -1,7 +1,8 @@
 """What the UI modules of a page need, put where the page wants it.
 
-    resources = gather(active_modules(modules))
-    html = insert(html, head_of_it, body_of_it)
+    resources = Resources(active_modules(handler.ui["modules"]))
+    scripts = link('<script src="%s"></script>', resources.js_files, handler.static_url)
+    html = insert(html, b"".join(resources.heads), utf8(scripts))
 """
 from __future__ import absolute_import, division, print_function
 
