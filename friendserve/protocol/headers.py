@@ -29,7 +29,9 @@ def normalize_name(name):
     try:
         return _names[name]
     except KeyError:
-        normal = "-".join([word.capitalize() for word in name.split("-")])
+        # A key of unicode would make a head of unicode out of a native one in Python 2.
+        normal = six.ensure_str("-".join([word.capitalize() for word in name.split("-")]),
+                                "latin-1", "replace")
         if len(name) <= 64:
             if len(_names) >= _NAME_ENTRIES:
                 _names.clear()
