@@ -327,8 +327,11 @@ class HTTPCase(unittest.TestCase):
         """The same, with TLS."""
         client = self.connect(server)
         options.setdefault("ca_certs", CA)
-        client.sock = ssl_wrap_socket(client.sock, options, server_hostname="localhost",
+        plain = client.sock
+        client.sock = ssl_wrap_socket(plain, options, server_hostname="localhost",
                                       do_handshake_on_connect=False)
+        # On Python 2 the fd is closed only when nobody has a socket over it any more.
+        plain.close()
         self.addCleanup(client.sock.close)
 
         def shaken():

@@ -55,6 +55,8 @@ class CloseTest(HTTPCase):
         for path in ("/1", "/2"):
             client = self.connect_tls(data=get(path))
             self.run_until(lambda: requests and requests[-1].path == path)
+            # Python 2.7 closes a TLS socket only with its last reference.
+            client.end()
             client.close()
             self.run_until(lambda: path in closed)
 
