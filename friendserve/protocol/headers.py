@@ -254,15 +254,16 @@ def parse_fields(lines, max_fields):
     """
     if len(lines) > max_fields:
         raise HTTPInputError("more than %d header lines" % max_fields, 431)
-    try:
-        values = dict(map(_memo.__getitem__, lines))
-        if len(values) == len(lines):
-            return HTTPHeaders.from_values(values)
-    except KeyError:
-        pass
+    # The lines that are remembered all at once, and the others, mostly one with cookies, singly.
+    fields = list(map(_memo.get, lines))
+    while None in fields:
+        place = fields.index(None)
+        fields[place] = _parse_and_remember(lines[place])
+    values = dict(fields)
+    if len(values) == len(fields):
+        return HTTPHeaders.from_values(values)
     headers = HTTPHeaders()
-    for line in lines:
-        name, value = _memo.get(line) or _parse_and_remember(line)
+    for name, value in fields:
         if name in _FRAMING_CHECKS and name in headers._values:
             raise HTTPInputError("more than one %s header" % name)
         headers.add(name, value)
