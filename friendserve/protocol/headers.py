@@ -230,19 +230,21 @@ _FRAMING_CHECKS = {
     "Transfer-Encoding": _check_transfer_encoding,
 }
 
-_memo = {}
+class _Memo(dict):
+    """From a raw line to its (normalized name, value): parsed and checked when it is new."""
+    def __missing__(self, line):
+        name, value = pair = parse_field_line(line)
+        if name in _FRAMING_CHECKS:
+            _FRAMING_CHECKS[name](value)
+        if name not in SECRETS and len(line) <= MEMO_LINE_LENGTH:
+            # When a stranger has filled the memo it starts anew, and what is common comes back.
+            if len(self) >= MEMO_ENTRIES:
+                self.clear()
+            self[line] = pair
+        return pair
 
 
-def _parse_and_remember(line):
-    name, value = pair = parse_field_line(line)
-    if name in _FRAMING_CHECKS:
-        _FRAMING_CHECKS[name](value)
-    if name not in SECRETS and len(line) <= MEMO_LINE_LENGTH:
-        # When a stranger has filled the memo it starts anew, and what is common comes back.
-        if len(_memo) >= MEMO_ENTRIES:
-            _memo.clear()
-        _memo[line] = pair
-    return pair
+_memo = _Memo()
 
 
 def parse_fields(lines, max_fields):
@@ -254,11 +256,7 @@ def parse_fields(lines, max_fields):
     """
     if len(lines) > max_fields:
         raise HTTPInputError("more than %d header lines" % max_fields, 431)
-    # The lines that are remembered all at once, and the others, mostly one with cookies, singly.
-    fields = list(map(_memo.get, lines))
-    while None in fields:
-        place = fields.index(None)
-        fields[place] = _parse_and_remember(lines[place])
+    fields = list(map(_memo.__getitem__, lines))
     values = dict(fields)
     if len(values) == len(fields):
         return HTTPHeaders.from_values(values)
