@@ -417,3 +417,38 @@ if given is not None:
             decoder = ChunkedDecoder(10000)
             body = b"".join([decoder.feed(data[i:i + step]) for i in range(0, len(data), step)])
             self.assertEqual((body, decoder.unused), (b"".join(chunks), b""))
+
+
+class RememberedHeadTest(unittest.TestCase):
+    """What is remembered of a head never changes what the next one says."""
+
+    PARTS = [b"Host: a", b"X: 1", b"Cookie: a=b", b"Cookie: c=d", b"cookie: e", b"Cookie:f",
+             b" fold", b"Cookie: \x01", b"Content-Length: 3", b"Connection: close",
+             b"Authorization: x", b"Transfer-Encoding: chunked", b"Cookie: ", b"Cook"]
+
+    @staticmethod
+    def outcome(read, head):
+        try:
+            said = read(head)
+        except HTTPInputError as error:
+            return str(error)
+        method, target, version, headers = said[:4]
+        length, keep_alive = said[4:] or (http1.body_length(headers, version),
+                                          http1.wants_keep_alive(headers, version))
+        return method, target, version, sorted(headers.get_all()), length, keep_alive
+
+    @staticmethod
+    def parse(head):
+        said = http1.parse_request_head(head)
+        http1.body_length(said[3], said[2])
+        return said
+
+    def test_same_as_parsed_afresh(self):
+        choose = random.Random(5)
+        for _ in range(20000):
+            lines = [choose.choice([
+                b"GET / HTTP/1.1", b"POST /a HTTP/1.0", b"GET http://z/ HTTP/1.1"])]
+            lines += [choose.choice(self.PARTS) for _ in range(choose.randint(0, 6))]
+            head = b"\r\n".join(lines) + b"\r\n\r\n"
+            self.assertEqual(self.outcome(self.parse, head),
+                             self.outcome(http1.read_request_head, head), head)

@@ -447,6 +447,16 @@ class StreamedTest(HTTPCase):
             self.assertEqual(client.read_rest(), b"")
             self.assertEqual(len(delegate.messages), 1)
 
+    def test_a119_client_that_sends_all_of_it_first(self):
+        class Early(Recorder):
+            def headers_received(self, start_line, headers):
+                respond(self.connection, body=b"early")
+
+        self.serve_delegate(Early)
+        client = self.connect(data=post(b"x" * (8 << 20)))
+        self.assertEqual(client.read_response().body, b"early")
+        self.assertEqual(client.read_rest(), b"")
+
     def test_a119_answered_half_way(self):
         class Early(Recorder):
             def data_received(self, chunk):

@@ -280,11 +280,12 @@ class TLSTest(HTTPCase):
         ours, theirs = socket.socketpair()
         self.addCleanup(theirs.close)
         server = HTTPServer(answer)
-        stream = IOStream(ours)
-        stream.close()
-        server.handle_stream(stream, "")
-        self.turn(times=3)
-        self.assertFalse(server._connections)
+        for error in (None, (ValueError, ValueError("lost"), None)):
+            stream = IOStream(ours)
+            stream.close(error)
+            server.handle_stream(stream, "")
+            self.turn(times=3)
+            self.assertFalse(server._connections)
 
 
 class PortsTest(HTTPCase):

@@ -230,6 +230,7 @@ _FRAMING_CHECKS = {
     "Transfer-Encoding": _check_transfer_encoding,
 }
 
+
 class _Memo(dict):
     """From a raw line to its (normalized name, value): parsed and checked when it is new."""
     def __missing__(self, line):

@@ -199,19 +199,31 @@ _HEAD_FIELDS = 40
 def read_request_head(head, max_line=8192, max_fields=100):
     """All that a request head says: (method, target, version, HTTPHeaders, `body_length`,
     `wants_keep_alive`), with the arguments and errors of `parse_request_head`."""
+    rest, cookie = head, None
+    start = head.find(b"\r\nCookie: ")
+    if start > 0:
+        # The cookies are set apart: what remains is remembered without them.
+        end = head.find(b"\r\n", start + 2)
+        rest, cookie = head[:start] + head[end:], head[start + 2:end]
     # What was remembered passed other limits, perhaps, but none is near these.
-    known = _heads.get(head) if max_line >= _HEAD_LENGTH and max_fields >= _HEAD_FIELDS else None
+    known = _heads.get(rest) if max_line >= _HEAD_LENGTH and max_fields > _HEAD_FIELDS else None
     if known is not None:
         method, target, version, values, length, keep_alive = known
-        return method, target, version, HTTPHeaders.from_values(values.copy()), length, keep_alive
+        values = values.copy()
+        if cookie is not None:
+            values["Cookie"] = parse_field_line(_to_native(cookie))[1]
+        return method, target, version, HTTPHeaders.from_values(values), length, keep_alive
     method, target, version, headers = parse_request_head(head, max_line, max_fields)
     length = body_length(headers, version)
     keep_alive = wants_keep_alive(headers, version)
-    if len(head) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS and "?" not in target \
-            and may_be_remembered(headers):
-        if len(_heads) >= _HEADS:
-            _heads.clear()
-        _heads[head] = (method, target, version, headers._values.copy(), length, keep_alive)
+    if len(rest) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS and "?" not in target:
+        remembered = headers.copy()
+        # A second line of cookies would still be in `rest`.
+        if cookie is None or type(remembered._values.pop("Cookie")) is str:
+            if may_be_remembered(remembered):
+                if len(_heads) >= _HEADS:
+                    _heads.clear()
+                _heads[rest] = (method, target, version, remembered._values, length, keep_alive)
     return method, target, version, headers, length, keep_alive
 
 
