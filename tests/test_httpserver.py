@@ -277,10 +277,10 @@ class TLSTest(HTTPCase):
         self.assertFalse([record for record in records if record.levelno > logging.INFO])
 
     def test_b117_stream_that_is_closed_already(self):
-        ours, theirs = socket.socketpair()
-        self.addCleanup(theirs.close)
         server = HTTPServer(answer)
         for error in (None, (ValueError, ValueError("lost"), None)):
+            ours, theirs = socket.socketpair()
+            self.addCleanup(theirs.close)
             stream = IOStream(ours)
             stream.close(error)
             server.handle_stream(stream, "")
