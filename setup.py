@@ -30,6 +30,7 @@ TEST_REQUIRES = [
     'futures; python_version < "3"',
     'hypothesis; python_version >= "3.6"',
     'selenium; python_version >= "3.9"',
+    "hiredis",
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -50,6 +51,7 @@ setup(
     install_requires=["six"],
     extras_require={
         "curl": ["pycurl"],
+        "redis": ["hiredis"],
         "test": TEST_REQUIRES,
     },
     classifiers=[

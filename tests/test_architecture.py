@@ -41,7 +41,8 @@ FLOORS = (
     ("web", (
         "web.routing", "web.errors", "web.uimodule", "web.page", "web.transforms", "web.xsrf",
         "web.handler", "web.decorators", "web.static", "web.application", "web", "routing")),
-    ("beside the web", ("websocket", "wsgi", "feed", "database")),
+    ("beside the web", ("websocket", "wsgi", "feed.base", "feed.local", "feed.resp", "feed.redis",
+                        "feed", "database")),
     ("auth", (
         "auth.openid", "auth.oauth", "auth.oauth2", "auth.facebook", "auth.google", "auth.twitter",
         "auth.friendfeed", "auth.openidconnect", "auth")),
@@ -62,6 +63,7 @@ PURE_HERE = {"protocol.cookies": frozenset(("time",))}
 OPTIONAL = {
     "curl_httpclient": frozenset(("pycurl",)),
     "database": frozenset(("MySQLdb", "pymysql")),
+    "feed.resp": frozenset(("hiredis",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),
 }

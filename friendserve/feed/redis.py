@@ -1,0 +1,309 @@
+"""The feed of many processes on many machines: Redis Streams keep the messages.
+
+    from friendserve.feed.redis import RedisFeed
+
+    feed = RedisFeed("redis://localhost:6379/0")
+    feed.subscribe("room", on_batch)
+    feed.publish("room", u"Hello, all of you!", on_error=on_error)
+
+Each channel is a stream (XADD, XREAD), the id of a message is that of its entry, and so a cursor
+holds on every machine. A process has two connections, whatever the number of channels and readers:
+one for commands, and one on which a single XREAD waits for news of all channels that somebody here
+watches. When Redis or the network went away, both are made again, and XREAD goes on at the last
+entry it has seen: nothing is lost and nothing doubled. Redis must be 5.0 or newer; what its own
+restart keeps is a matter of its ``appendonly`` setting.
+"""
+from __future__ import absolute_import, division, print_function
+
+import functools
+
+from friendserve.feed.base import (
+    MAX_MESSAGES, MAX_TEXT, START, Batch, Channel, Feed, Message, format_cursor, parse_cursor)
+from friendserve.feed.resp import RedisAddress, RedisLink
+from friendserve.log import gen_log
+from friendserve.stack_context import NullContext, wrap
+
+#: Messages that a process remembers of each channel, so that it need not ask for them again.
+REMEMBERED = 100
+
+#: Messages that one command gets at most.
+PAGE = 500
+
+#: Seconds for which one XREAD waits. The connection counts as dead soon after them.
+BLOCK = 5
+
+#: Seconds for which a channel is listened to that nobody watches any more: between two long polls
+#: its readers are gone for a moment.
+LINGER = 15
+
+#: Seconds until a command is sent again that Redis has refused.
+AGAIN = 1
+
+_FIELD = b"text"
+
+
+class RedisFeed(Feed):
+    """A feed on Redis Streams.
+
+    `url` is as in `friendserve.feed.resp.RedisAddress`, `prefix` begins the keys of the streams.
+    A stream is trimmed to about `max_messages`, as Redis finds it cheap. `timeout` is in seconds,
+    for an answer of Redis; `max_pending` commands wait for theirs, and `publish` fails beyond.
+    While Redis is away `publish` and `recent` fail: with FeedUnavailable when nothing was sent,
+    with FeedOutcomeUnknown when the answer was lost.
+    """
+    def __init__(self, url="redis://localhost:6379/0", prefix="feed:", max_messages=MAX_MESSAGES,
+                 max_text=MAX_TEXT, timeout=10, max_pending=10000, ssl_options=None, io_loop=None):
+        super(RedisFeed, self).__init__(max_messages, max_text, io_loop)
+        self._prefix = prefix.encode("utf-8")
+        self._client_id = None      # of the connection for news, which UNBLOCK wants
+        self._reading = None        # {key: channel} of the XREAD under way
+        self._unblocking = False
+        self._again = []            # what is to be sent when Redis is back
+        self._fetching = {}         # {(channel, position): watches that are behind}
+        address = RedisAddress(url)
+        self._commands = RedisLink(address, self.io_loop, self._on_commands_up, timeout,
+                                   max_pending, ssl_options)
+        self._news_link = RedisLink(address, self.io_loop, self._on_news_up, timeout + BLOCK,
+                                    max_pending, ssl_options)
+
+    def publish(self, channel, text, callback=None, on_error=None):
+        self._check_open()
+        key = self._key(self._check_name(channel))
+        data = self._check_text(text)[1]
+        self._ask(callback, on_error, _to_id, b"XADD", key, b"MAXLEN", b"~",
+                  str(self.max_messages), b"*", _FIELD, data)
+
+    def recent(self, channel, limit, callback, on_error=None):
+        self._check_open()
+        name = self._check_name(channel)
+        # The newest entry is asked for also where none is wanted, for its id.
+        self._ask(callback, on_error, functools.partial(_to_recent, name, limit),
+                  b"XREVRANGE", self._key(name), b"+", b"-", b"COUNT", str(max(limit, 1)))
+
+    def close(self):
+        super(RedisFeed, self).close()
+        for watches in self._fetching.values():
+            for watch in watches:
+                self._end(watch)
+        self._fetching.clear()
+        self._commands.close()
+        self._news_link.close()
+
+    def _key(self, name):
+        return self._prefix + name.encode("utf-8")
+
+    def _ask(self, callback, on_error, convert, *words):
+        """Send a command, and have the loop call one of the two with the outcome."""
+        succeed = wrap(callback)
+        fail = wrap(on_error or _raise)
+
+        def on_reply(reply, error):
+            if error is not None:
+                self.io_loop.spawn_callback(fail, error)
+            elif succeed is not None:
+                self.io_loop.spawn_callback(succeed, convert(reply))
+
+        self._commands.call(on_reply, *words)
+
+    def _insist(self, on_reply, *words):
+        """Send a command again and again until it succeeds."""
+        def send():
+            if not self._closed:
+                self._commands.call(on_outcome, *words)
+
+        def on_outcome(reply, error):
+            if self._closed:
+                return
+            if error is None:
+                on_reply(reply)
+            elif self._commands.up:
+                gen_log.warning("%s, to %s %s", error, words[0], words[1])
+                self.io_loop.call_later(AGAIN, send)
+            else:
+                self._again.append(send)
+
+        send()
+
+    def _on_commands_up(self):
+        again, self._again = self._again, []
+        for send in again:
+            send()
+
+    # From a channel that nobody knows here to one that is listened to
+
+    def _channel(self, name):
+        channel = self._channels.get(name)
+        if channel is None:
+            channel = self._channels[name] = _RedisChannel(name, self._key(name))
+            with NullContext():
+                # Where "now" is, and where listening begins.
+                self._insist(functools.partial(self._on_opened, channel),
+                             b"XREVRANGE", channel.key, b"+", b"-", b"COUNT", b"1")
+        return channel
+
+    def _on_opened(self, channel, entries):
+        channel.floor = channel.last = _position(entries[0][0]) if entries else START
+        for watch in list(channel.watches):
+            self._begin(watch)
+        self._listen()
+
+    def _begin(self, watch):
+        channel = watch.channel
+        if channel.last is None:
+            channel.watches[watch] = None       # until it is opened
+        elif watch.position is None or watch.position >= channel.floor:
+            super(RedisFeed, self)._begin(watch)
+        else:
+            self._fetch(watch)
+
+    # News: one XREAD after the other, for all channels
+
+    def _on_news_up(self):
+        self._reading = None
+        self._news_link.call(self._on_client_id, b"CLIENT", b"ID")
+
+    def _on_client_id(self, reply, error):
+        if error is None:
+            self._client_id = reply
+            self._listen()
+
+    def _listen(self):
+        """See to it that an XREAD is under way for every channel."""
+        if self._closed or not self._news_link.up:
+            return
+        if self._reading is not None:
+            if not self._unblocking and any(
+                    channel.last is not None and channel.key not in self._reading
+                    for channel in self._channels.values()):
+                self._unblocking = True
+                self._unblock(self._reading)
+            return
+        now = self.io_loop.time()
+        channels = {}
+        for channel in list(self._channels.values()):
+            if channel.watches:
+                channel.watched = now
+            elif channel.last is not None and now - (channel.watched or now) > LINGER:
+                del self._channels[channel.name]
+                continue
+            if channel.last is not None:
+                channels[channel.key] = channel
+        if channels:
+            self._reading = channels
+            self._news_link.call(
+                functools.partial(self._on_news, channels), b"XREAD", b"COUNT", str(REMEMBERED),
+                b"BLOCK", str(1000 * BLOCK), b"STREAMS",
+                *list(channels) + [format_cursor(channels[key].last) for key in channels])
+
+    def _unblock(self, reading):
+        """End the XREAD under way, which may be on its way to Redis still."""
+        def on_reply(reply, error):
+            if reading is not self._reading or self._closed:
+                return
+            if error is not None:
+                self.io_loop.call_later(AGAIN, self._unblock, reading)
+            elif not reply:
+                self._unblock(reading)
+
+        if reading is self._reading and not self._closed:
+            self._commands.call(on_reply, b"CLIENT", b"UNBLOCK", str(self._client_id))
+
+    def _on_news(self, reading, reply, error):
+        if reading is not self._reading:
+            return
+        self._reading = None
+        self._unblocking = False
+        if error is not None:
+            if self._news_link.up:
+                gen_log.warning("%s, to XREAD", error)
+                self.io_loop.call_later(AGAIN, self._listen)
+            return
+        for key, entries in reply or ():
+            channel = reading[key]
+            for position, message in _messages(channel.name, entries):
+                if position > channel.last:
+                    channel.append(position, message, REMEMBERED)
+            self._news(channel)
+        self._listen()
+
+    # Readers that are behind what is remembered here
+
+    def _fetch(self, watch):
+        channel = watch.channel
+        channel.watches.pop(watch, None)
+        behind = (channel, watch.position)
+        watches = self._fetching.setdefault(behind, [])
+        watches.append(watch)
+        if len(watches) == 1:
+            self._insist(functools.partial(self._on_page, behind, channel.last),
+                         b"XREAD", b"COUNT", str(PAGE), b"STREAMS", channel.key,
+                         format_cursor(watch.position))
+        return True
+
+    def _on_page(self, behind, known, reply):
+        channel = behind[0]
+        page = _messages(channel.name, reply[0][1]) if reply else []
+        self._insist(functools.partial(self._on_oldest, behind, known, page),
+                     b"XRANGE", channel.key, b"-", b"+", b"COUNT", b"1")
+
+    def _on_oldest(self, behind, known, page, entries):
+        position = behind[1]
+        # A cursor is the id of a message: where that is still there, so is all after it.
+        complete = position == START or bool(entries) and _position(entries[0][0]) <= position
+        messages = [message for _, message in page if message is not None]
+        # Of what was known here when it was asked, there is no more than this.
+        position = page[-1][0] if page else max(position, known)
+        batch = Batch(messages, format_cursor(position), complete)
+        for watch in self._fetching.pop(behind):
+            if watch.callback is None:
+                continue
+            if messages:
+                self._give(watch, position, batch)
+            else:
+                watch.position = position
+            if not messages or not watch.once:
+                self._begin(watch)
+
+
+class _RedisChannel(Channel):
+    """A channel, its key, and when somebody last watched it."""
+    __slots__ = ("key", "watched")
+
+    def __init__(self, name, key):
+        super(_RedisChannel, self).__init__(name, None)
+        self.key = key
+        self.watched = None
+
+    def append(self, position, message, keep):
+        if message is None:
+            self.last = position
+        else:
+            super(_RedisChannel, self).append(position, message, keep)
+
+
+def _raise(error):
+    raise error
+
+
+def _position(entry_id):
+    return parse_cursor(entry_id.decode("ascii"))
+
+
+def _messages(name, entries):
+    """Pairs of a position and a Message, None for an entry of somebody else's."""
+    pairs = []
+    for entry_id, fields in entries:
+        text = fields[1].decode("utf-8", "replace") if fields and fields[0] == _FIELD else None
+        pairs.append((_position(entry_id),
+                      None if text is None else Message(_to_id(entry_id), name, text)))
+    return pairs
+
+
+def _to_id(entry_id):
+    return str(entry_id.decode("ascii"))
+
+
+def _to_recent(name, limit, entries):
+    messages = [message for _, message in _messages(name, entries[:limit]) if message is not None]
+    messages.reverse()
+    return Batch(messages, _to_id(entries[0][0]) if entries else format_cursor(START), True)

@@ -1,0 +1,257 @@
+"""A connection to a Redis that is made again whenever it is lost.
+
+Commands go out at once and are answered in their order (the protocol is RESP 2). `hiredis` reads
+the answers: ``python -m pip install 'friendserve[redis]'``.
+"""
+from __future__ import absolute_import, division, print_function
+
+import collections
+import functools
+import socket
+
+import hiredis
+from six.moves.urllib.parse import parse_qs, unquote, urlsplit
+
+from friendserve.feed.base import FeedError, FeedOutcomeUnknown, FeedUnavailable
+from friendserve.iostream import IOStream, SSLIOStream, StreamClosedError
+from friendserve.log import gen_log
+from friendserve.stack_context import NullContext
+
+#: Seconds until the next attempt to connect, from the first to the last.
+FIRST_DELAY, LAST_DELAY = 0.1, 5
+
+#: The state of a link: an attempt to connect is under way; commands are answered; the last attempt
+#: failed and the next is to come; done with.
+CONNECTING, UP, DOWN, CLOSED = "connecting", "up", "down", "closed"
+
+
+class RedisAddress(object):
+    """Where a Redis is, from a URL.
+
+    ``redis://[user:password@]host[:port][/database]``, ``rediss://`` for TLS, or
+    ``unix:///path?db=0``. Raises ValueError for anything else.
+    """
+    def __init__(self, url):
+        parts = urlsplit(url)
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("the URL of a Redis looks like redis://localhost:6379/0, "
+                             "not %.20r" % url.partition("@")[2 if "@" in url else 0])
+        self.tls = parts.scheme == "rediss"
+        self.user = unquote(parts.username or "")
+        self.password = unquote(parts.password or "")
+        if parts.scheme == "unix":
+            self.host, self.port, self.path = None, None, unquote(parts.path)
+            database = parse_qs(parts.query).get("db", ["0"])[0]
+        else:
+            self.host, self.port = parts.hostname or "localhost", parts.port or 6379
+            self.path = None
+            database = parts.path.strip("/") or "0"
+        if not database.isdigit():
+            raise ValueError("the database of a Redis is a number, not %.20r" % database)
+        self.database = int(database)
+
+    def __str__(self):
+        return self.path or "%s:%d/%d" % (self.host, self.port, self.database)
+
+    def greeting(self):
+        """The commands that begin a connection."""
+        commands = []
+        if self.password:
+            commands.append(["AUTH"] + ([self.user] if self.user else []) + [self.password])
+        if self.database:
+            commands.append(["SELECT", str(self.database)])
+        return commands
+
+
+def encode_command(words):
+    """A command on the wire: `words` are bytes, or text that goes as UTF-8."""
+    pieces = [("*%d\r\n" % len(words)).encode("ascii")]
+    for word in words:
+        data = word if isinstance(word, bytes) else word.encode("utf-8")
+        pieces.append(("$%d\r\n" % len(data)).encode("ascii"))
+        pieces.append(data)
+        pieces.append(b"\r\n")
+    return b"".join(pieces)
+
+
+class RedisLink(object):
+    """The link. `on_up()` is called after each connecting, when commands are answered.
+
+    An answer must come within `timeout` seconds, or the connection counts as lost. At most
+    `max_pending` commands wait for their answers.
+    """
+    def __init__(self, address, io_loop, on_up, timeout=10, max_pending=10000, ssl_options=None):
+        self.address = address
+        self.io_loop = io_loop
+        self.timeout = timeout
+        self.max_pending = max_pending
+        self._ssl_options = ({} if ssl_options is None else ssl_options) if address.tls else None
+        self._on_up = on_up
+        self._stream = None
+        self._reader = None
+        self._pending = collections.deque()     # of (callback, when it was asked)
+        self._waiting = []                      # (words, callback) asked while connecting
+        self._delay = FIRST_DELAY
+        self._timer = None                      # for the next attempt, or the oldest answer
+        self._complained = False
+        self._connect()
+
+    @property
+    def up(self):
+        """Whether commands are answered now."""
+        return self.state is UP
+
+    def call(self, callback, *words):
+        """Send a command; the loop calls `callback(reply, error)` once. One of the two is None
+        (a reply may be None, too)."""
+        if self.state is CONNECTING and len(self._waiting) < self.max_pending:
+            self._waiting.append((words, callback))
+        elif self.state is not UP or len(self._pending) >= self.max_pending:
+            self.io_loop.add_callback(callback, None, self._unavailable())
+        else:
+            self._send(words, callback)
+
+    def close(self):
+        """Give up the connection for good; who waits for an answer gets an error."""
+        self.state = CLOSED
+        self._set_timer(None)
+        if self._stream is not None:
+            self._stream.close()
+        self._fail_all(FeedUnavailable("this feed is closed"))
+
+    def _unavailable(self):
+        if self.state is UP:
+            return FeedUnavailable("%d commands wait for Redis at %s already"
+                                   % (self.max_pending, self.address))
+        return FeedUnavailable("Redis at %s is away" % self.address)
+
+    # Connecting
+
+    def _connect(self):
+        self.state = CONNECTING
+        self._set_timer(self.io_loop.time() + self.timeout, self._lost,
+                        "no connection within %s seconds" % self.timeout)
+        address = self.address
+        try:
+            if address.path is not None:
+                family, place = socket.AF_UNIX, address.path
+            else:
+                family, _, _, _, place = socket.getaddrinfo(
+                    address.host, address.port, 0, socket.SOCK_STREAM)[0]
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except (EnvironmentError, socket.error) as error:
+            self._lost(error)
+            return
+        with NullContext():
+            stream = self._stream = (
+                IOStream(sock, self.io_loop) if self._ssl_options is None
+                else SSLIOStream(sock, self.io_loop, self._ssl_options))
+            stream.set_close_callback(functools.partial(self._on_close, stream))
+            stream.connect(place, functools.partial(self._on_connect, stream),
+                           server_hostname=address.host)
+
+    def _on_connect(self, stream):
+        if stream is not self._stream:
+            return
+        self._set_timer(None)
+        self._reader = hiredis.Reader()
+        stream.set_nodelay(True)
+        stream.read_until_close(streaming_callback=functools.partial(self._on_data, stream))
+        on_greeting = functools.partial(self._on_greeting, stream)
+        for words in self.address.greeting():
+            self._send(words, on_greeting)
+        # Also while it loads its file Redis answers, but not to this.
+        self._send(["EXISTS", ""], on_greeting)
+
+    def _on_greeting(self, stream, reply, error):
+        if stream is not self._stream:
+            return
+        if error is not None:
+            # It answered, but will not have us, or is still loading.
+            self._lost(error)
+        elif not self._pending and self.state is CONNECTING:
+            self.state = UP
+            self._delay = FIRST_DELAY
+            if self._complained:
+                self._complained = False
+                gen_log.info("Redis at %s is back", self.address)
+            self._on_up()
+            waiting, self._waiting = self._waiting, []
+            for words, callback in waiting:
+                self._send(words, callback)
+
+    def _on_close(self, stream):
+        if stream is self._stream:
+            self._lost(stream.error or "it closed the connection")
+
+    def _lost(self, reason):
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+        if self.state is CLOSED:
+            return
+        if not self._complained:
+            self._complained = True
+            gen_log.warning("Redis at %s is away: %s", self.address, reason)
+        self.state = DOWN
+        self._set_timer(self.io_loop.time() + self._delay, self._connect)
+        self._delay = min(2 * self._delay, LAST_DELAY)
+        self._fail_all(FeedOutcomeUnknown(
+            "Redis at %s went away before it answered" % self.address))
+
+    def _fail_all(self, error):
+        pending, self._pending = self._pending, collections.deque()
+        waiting, self._waiting = self._waiting, []
+        for callback, _ in pending:
+            self.io_loop.add_callback(callback, None, error)
+        for _, callback in waiting:
+            self.io_loop.add_callback(callback, None, self._unavailable())
+
+    # Commands and answers
+
+    def _send(self, words, callback):
+        now = self.io_loop.time()
+        self._pending.append((callback, now))
+        if self._timer is None:
+            self._set_timer(now + self.timeout, self._check_oldest)
+        # What cannot be sent any more fails with the close callback, which is on its way.
+        try:
+            self._stream.write(encode_command(words))
+        except StreamClosedError:
+            pass
+
+    def _on_data(self, stream, data):
+        if stream is not self._stream:
+            return
+        reader = self._reader
+        try:
+            reader.feed(data)
+            reply = reader.gets()
+            while reply is not False:
+                callback = self._pending.popleft()[0]
+                if isinstance(reply, hiredis.ReplyError):
+                    callback(None, FeedError("Redis says: %s" % reply))
+                else:
+                    callback(reply, None)
+                if stream is not self._stream:
+                    return
+                reply = reader.gets()
+        except (hiredis.ProtocolError, IndexError) as error:
+            self._lost("this is no Redis: %s" % error)
+
+    def _check_oldest(self):
+        self._timer = None
+        if self._pending:
+            due = self._pending[0][1] + self.timeout
+            if due <= self.io_loop.time():
+                self._lost("no answer for %s seconds" % self.timeout)
+            else:
+                self._set_timer(due, self._check_oldest)
+
+    def _set_timer(self, when, callback=None, *args):
+        if self._timer is not None:
+            self.io_loop.remove_timeout(self._timer)
+            self._timer = None
+        if when is not None:
+            with NullContext():
+                self._timer = self.io_loop.call_at(when, callback, *args)
