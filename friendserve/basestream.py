@@ -21,6 +21,8 @@ from friendserve.stack_context import NullContext, state, wrap
 #: Nothing is lost when these happen: the fd is ready later, or still is, and the loop tells.
 RETRY = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR])
 
+_READ_OR_ERROR = READ | ERROR
+
 DEFAULT_BUFFER_SIZE = 100 * 1024 * 1024
 DEFAULT_CHUNK_SIZE = 65536
 
@@ -315,7 +317,7 @@ class BaseIOStream(object):
 
     def _handle_events(self, fd, events):
         try:
-            if events & (READ | ERROR):
+            if events & _READ_OR_ERROR:
                 self._handle_read(events)
             if self._out is not None and events & WRITE:
                 self._flush()

@@ -33,6 +33,10 @@ __all__ = ["HTTP1ConnectionParameters", "HTTP1ServerConnection"]
 #: What `_sending` holds for a response written without `write_headers`.
 RAW = "raw"
 
+# The moves of nearly every request, looked up once.
+_HEAD_TO_RESPONDING = MOVES[HEAD, RESPONDING]
+_RESPONDING_TO_IDLE = MOVES[RESPONDING, IDLE]
+
 _EMPTY_LINE = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _START_LINES = dict((_status, "HTTP/1.1 %d %s" % (_status, _reason))
@@ -208,13 +212,13 @@ class HTTP1ServerConnection(Read):
             return
         self._keep_alive = keep_alive and not params.no_keep_alive
         request = self._request = HTTPServerRequest(
-            method, target, version, headers, connection=self)
+            method, target, version, headers, None, None, None, None, None, self)
         if server.xheaders:
             server.apply_xheaders(request)
         if length or "Expect" in headers._values:
             self._begin_body(request, length)
             return
-        self._state = MOVES[HEAD, RESPONDING]
+        self._state = _HEAD_TO_RESPONDING
         self.since = server.now
         # As _run does, without a call: this is the way of most requests.
         try:
@@ -343,7 +347,7 @@ class HTTP1ServerConnection(Read):
         if self._state is RESPONDING and self._keep_alive and not stream.writing():
             # As _end_response does, without a call.
             self._request = self._close_callback = self._stop_callback = self._sending = None
-            self._state = MOVES[RESPONDING, IDLE]
+            self._state = _RESPONDING_TO_IDLE
             self.since = self.server.now
             stream.resume_read()
         else:

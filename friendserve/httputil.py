@@ -282,7 +282,10 @@ class HTTPServerRequest(object):
         self.connection = connection
         self.method = method
         self.uri = uri
-        self.path, _, self.query = (uri or "").partition("?")
+        if uri and "?" in uri:
+            self.path, _, self.query = uri.partition("?")
+        else:
+            self.path, self.query = uri or "", ""
         self.version = version
         self.body = body or b""
         self.headers = headers if headers is not None else HTTPHeaders()

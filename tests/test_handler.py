@@ -3,11 +3,13 @@
 from __future__ import absolute_import, division, print_function
 
 import datetime
+import hashlib
 import json
 import logging
 
 from friendserve.escape import native_str
 from friendserve.web import HTTPError, RequestHandler, asynchronous
+from friendserve.web import handler as handler_module
 from tests.webcase import FORM, HandlerCase, request
 
 
@@ -184,6 +186,15 @@ class WritingTest(HandlerCase):
             self.assertNotIn("Content-Type", response.headers)
         for known in ('"a"', "", etag[1:-1], "x" * 8000, '"' * 8000):
             self.assertEqual(self.ask(headers=[("If-None-Match", known)]).status, 200, known)
+
+    def test_etags_are_of_the_body_and_few_are_remembered(self):
+        for body in (b"x", b"y" * 5000):
+            self.assertEqual(handler_module.etag_of(body),
+                             '"%s"' % hashlib.sha1(body).hexdigest())
+        for number in range(2 * handler_module._MAX_ETAGS):
+            handler_module.etag_of(str(number).encode("ascii"))
+            self.assertLessEqual(len(handler_module._etags), handler_module._MAX_ETAGS)
+        self.assertNotIn(b"y" * 5000, handler_module._etags)
 
     def test_own_etag(self):
         self.serve_handler(lambda self: self.set_header("Etag", '"own"'))

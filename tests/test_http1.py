@@ -282,6 +282,32 @@ class EncodeHeadTest(EngineTest):
                 self.assertRaises(HTTPOutputError, encode_head, "HTTP/1.1 200 OK", headers)
             self.assertRaises(HTTPOutputError, encode_head, "HTTP/1.1 200 " + value, HTTPHeaders())
 
+    def test_a_head_that_comes_again(self):
+        headers = HTTPHeaders({"A": "b", "C": "d"})
+        first = encode_head("HTTP/1.1 200 OK", headers)
+        self.assertEqual(encode_head("HTTP/1.1 200 OK", headers.copy()), first)
+        # Whatever is different makes another head.
+        for start_line, values in [
+                ("HTTP/1.1 201 Created", {"A": "b", "C": "d"}), ("HTTP/1.1 200 OK", {"A": "b"}),
+                ("HTTP/1.1 200 OK", {"A": "b", "C": "e"}),
+                ("HTTP/1.1 200 OK", {"B": "b", "C": "d"})]:
+            self.assertNotEqual(encode_head(start_line, HTTPHeaders(values)), first)
+        for _ in range(2):
+            self.assertRaises(HTTPOutputError, encode_head, "X", HTTPHeaders({"A": "b\n"}))
+
+    def test_cookies_are_not_remembered(self):
+        for _ in range(2):
+            encode_head("X", HTTPHeaders({"Set-Cookie": "secret"}))
+        encode_head("X", HTTPHeaders([("Set-Cookie", "secret"), ("Set-Cookie", "secret")]))
+        self.assertNotIn("secret", repr(http1._encoded))
+
+    def test_a014_memory_of_heads_is_bounded(self):
+        for number in range(2 * http1._HEADS):
+            encode_head("X", HTTPHeaders({"Etag": str(number)}))
+            self.assertLessEqual(len(http1._encoded), http1._HEADS)
+        encode_head("X", HTTPHeaders({"Etag": "y" * 5000}))
+        self.assertTrue(all(len(data) <= http1._HEAD_LENGTH for data in http1._encoded.values()))
+
     def test_not_latin_1(self):
         self.assertRaises(HTTPOutputError, encode_head, "X", HTTPHeaders({"A": u"\u20ac"}))
 

@@ -229,17 +229,33 @@ def read_request_head(head, max_line=8192, max_fields=100):
 
 _join_field = ": ".join
 
+# Answers, too, come again and again: those of a second to one message, to one page. Cookies are
+# not kept, and a head with several lines of a name is no key.
+_encoded = {}
+
 
 def encode_head(start_line, headers):
     """A start line and HTTPHeaders -> the bytes of a head, with its empty line.
 
     Raises HTTPOutputError when a value would end its line early or is no latin-1.
     """
+    values = headers._values
+    head = (start_line, tuple(values), tuple(values.values()))
     try:
-        lines = list(map(_join_field, headers._values.items()))
+        known = _encoded.get(head)
     except TypeError:
-        # A name with several values has a list of them.
-        lines = list(map(_join_field, headers.get_all()))
+        return _encode_head(start_line, list(map(_join_field, headers.get_all())))
+    if known is not None:
+        return known
+    data = _encode_head(start_line, list(map(_join_field, values.items())))
+    if len(data) <= _HEAD_LENGTH and "Set-Cookie" not in values:
+        if len(_encoded) >= _HEADS:
+            _encoded.clear()
+        _encoded[head] = data
+    return data
+
+
+def _encode_head(start_line, lines):
     lines.insert(0, start_line)
     text = "\r\n".join(lines) + "\r\n\r\n"
     # Their number shows whether a value brought a line end of its own.

@@ -53,6 +53,7 @@ from friendserve.web.xsrf import (
 
 _SERVER = "friendserve/" + version
 _sha1 = hashlib.sha1
+_now = time.time
 _HTML = "text/html; charset=UTF-8"
 _REQUIRED = object()
 _headers_from = HTTPHeaders.from_values
@@ -63,6 +64,9 @@ _is_reason = re.compile(r"[\x20-\x7e]*\Z").match
 #: RFC 9110 9.2.1: methods that change nothing, and so need no XSRF token.
 _SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
 
+_METHOD_NAMES = dict((_method, _method.lower()) for _method in
+                     ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS"))
+
 #: Methods whose responses get an ETag.
 _TAGGED_METHODS = frozenset(["GET", "HEAD"])
 
@@ -70,16 +74,37 @@ _TAGGED_METHODS = frozenset(["GET", "HEAD"])
 _BODY_HEADERS = ("Allow", "Content-Encoding", "Content-Language", "Content-Length",
                  "Content-Md5", "Content-Range", "Content-Type", "Last-Modified")
 
-_date = (0, "")
+_date = ""
+_date_from = _date_until = 0
 
 
 def http_date():
     """The value of a Date header for now; formatted once a second."""
-    global _date
-    second = int(time.time())
-    if _date[0] != second:
-        _date = (second, format_timestamp(second))
-    return _date[1]
+    global _date, _date_from, _date_until
+    now = _now()
+    if not _date_from <= now < _date_until:
+        _date_from = int(now)
+        _date_until = _date_from + 1
+        _date = format_timestamp(_date_from)
+    return _date
+
+
+# A small body is often written again: one message to all who wait for it.
+_etags = {}
+_MAX_ETAGS = 500
+_MAX_ETAG_BODY = 1024
+
+
+def etag_of(body):
+    """The strong ETag (RFC 9110 8.8.3) of bytes: a hash of them."""
+    etag = _etags.get(body)
+    if etag is None:
+        etag = '"' + _sha1(body).hexdigest() + '"'
+        if len(body) <= _MAX_ETAG_BODY:
+            if len(_etags) >= _MAX_ETAGS:
+                _etags.clear()
+            _etags[body] = etag
+    return etag
 
 
 class RequestHandler(object):
@@ -412,7 +437,8 @@ class RequestHandler(object):
                 raise TypeError("write() takes bytes, text or a dict, not %s%s" % (
                     type(chunk).__name__, "; put a list into a dict, for security"
                     if isinstance(chunk, list) else ""))
-            chunk = utf8(chunk)
+            if not isinstance(chunk, bytes):
+                chunk = chunk.encode("utf-8")
         self._write_buffer.append(chunk)
 
     def flush(self, include_footers=False, callback=None):
@@ -619,7 +645,8 @@ class RequestHandler(object):
 
     def compute_etag(self):
         """The ETag of what was written, or None for none; to be overridden."""
-        return '"' + _sha1(b"".join(self._write_buffer)).hexdigest() + '"'
+        buffer = self._write_buffer
+        return etag_of(buffer[0] if len(buffer) == 1 else b"".join(buffer))
 
     def set_etag_header(self):
         """Set the Etag header from `compute_etag`, unless it is set already."""
@@ -837,8 +864,12 @@ class RequestHandler(object):
         self.prepare()
 
     def _run_method(self):
-        getattr(self, self.request.method.lower(), self._unsupported)(
-            *self.path_args, **self.path_kwargs)
+        method = self.request.method
+        function = getattr(self, _METHOD_NAMES.get(method) or method.lower(), self._unsupported)
+        if self.path_args or self.path_kwargs:
+            function(*self.path_args, **self.path_kwargs)
+        else:
+            function()
         if not self._finished:
             if self._auto_finish:
                 self.finish()
