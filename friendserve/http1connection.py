@@ -12,12 +12,10 @@ in order, and nobody can make the server hold more than that.
 """
 from __future__ import absolute_import, division, print_function
 
-import time
-
 from friendserve.buffers import PAUSE, Read, StreamBufferFullError
 from friendserve.http1body import RequestBody, take_coding
 from friendserve.http1limits import HTTP1ConnectionParameters
-from friendserve.httputil import HTTPServerRequest, format_timestamp
+from friendserve.httputil import HTTPServerRequest, http_date
 from friendserve.iostream import StreamClosedError
 from friendserve.log import access_log, app_log, gen_log
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
@@ -33,10 +31,8 @@ __all__ = ["HTTP1ConnectionParameters", "HTTP1ServerConnection"]
 #: What `_sending` holds for a response written without `write_headers`.
 RAW = "raw"
 
-# The moves of nearly every request, looked up once.
 _HEAD_TO_RESPONDING = MOVES[HEAD, RESPONDING]
 _RESPONDING_TO_IDLE = MOVES[RESPONDING, IDLE]
-
 _EMPTY_LINE = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _START_LINES = dict((_status, "HTTP/1.1 %d %s" % (_status, _reason))
@@ -331,7 +327,7 @@ class HTTP1ServerConnection(Read):
         self._body = None
         try:
             self.stream.write(encode_answer(
-                status, text, format_timestamp(time.time()),
+                status, text, http_date(),
                 self._request is not None and self._request.method == "HEAD"))
         except (StreamClosedError, StreamBufferFullError):
             self.close()

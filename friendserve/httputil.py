@@ -8,6 +8,7 @@ from __future__ import absolute_import, division, print_function
 
 import collections
 import re
+import time
 import unicodedata
 
 from six.moves.urllib.parse import urlencode
@@ -63,6 +64,24 @@ def parse_response_start_line(line):
                              % line[:80])
     major, minor, code, reason = match.groups()
     return ResponseStartLine("HTTP/%s.%s" % (major, minor), int(code), reason or "")
+
+
+# Dates
+
+_now = time.time
+_date = ""
+_date_from = _date_until = 0
+
+
+def http_date():
+    """The value of a Date header for now (RFC 9110 6.6.1); formatted once a second."""
+    global _date, _date_from, _date_until
+    now = _now()
+    if not _date_from <= now < _date_until:
+        _date_from = int(now)
+        _date_until = _date_from + 1
+        _date = format_timestamp(_date_from)
+    return _date
 
 
 # URLs

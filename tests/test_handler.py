@@ -9,7 +9,7 @@ import logging
 
 from friendserve.escape import native_str
 from friendserve.web import HTTPError, RequestHandler, asynchronous
-from friendserve.web import handler as handler_module
+from friendserve.web import etags
 from tests.webcase import FORM, HandlerCase, request
 
 
@@ -189,12 +189,12 @@ class WritingTest(HandlerCase):
 
     def test_etags_are_of_the_body_and_few_are_remembered(self):
         for body in (b"x", b"y" * 5000):
-            self.assertEqual(handler_module.etag_of(body),
+            self.assertEqual(etags.etag_of(body),
                              '"%s"' % hashlib.sha1(body).hexdigest())
-        for number in range(2 * handler_module._MAX_ETAGS):
-            handler_module.etag_of(str(number).encode("ascii"))
-            self.assertLessEqual(len(handler_module._etags), handler_module._MAX_ETAGS)
-        self.assertNotIn(b"y" * 5000, handler_module._etags)
+        for number in range(2 * etags._MAX_ETAGS):
+            etags.etag_of(str(number).encode("ascii"))
+            self.assertLessEqual(len(etags._etags), etags._MAX_ETAGS)
+        self.assertNotIn(b"y" * 5000, etags._etags)
 
     def test_own_etag(self):
         self.serve_handler(lambda self: self.set_header("Etag", '"own"'))

@@ -12,13 +12,12 @@ import time
 import unittest
 
 from friendserve.httpserver import HTTPConnection, HTTPRequest, HTTPServer
-from friendserve.httputil import HTTPServerRequest
+from friendserve.httputil import HTTPServerRequest, http_date
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream
 from friendserve.netutil import bind_sockets, bind_unix_socket, ssl_options_to_context
 from friendserve.stack_context import ExceptionStackContext
 from friendserve.web import Application, HTTPError, RequestHandler, asynchronous
-from friendserve.web.handler import http_date
 from tests.httpcase import (
     CA, CERT, KEY, SERVER_OPTIONS, HTTPCase, LogCatcher, answer, get, post)
 

@@ -20,8 +20,6 @@ started, becomes an error page, once.
 from __future__ import absolute_import, division, print_function
 
 import datetime
-import functools
-import hashlib
 import hmac
 import os
 import re
@@ -34,7 +32,7 @@ from six.moves.urllib.parse import quote
 
 from friendserve import version
 from friendserve.escape import json_encode, native_str, to_unicode, utf8, xhtml_escape
-from friendserve.httputil import format_timestamp
+from friendserve.httputil import format_timestamp, http_date
 from friendserve.iostream import StreamClosedError
 from friendserve.log import app_log, escape_controls, gen_log
 from friendserve.protocol.cookies import (
@@ -42,18 +40,14 @@ from friendserve.protocol.cookies import (
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.headers import HTTPHeaders, check_field
 from friendserve.protocol.http1 import REASONS
-from friendserve.template import Loader
-from friendserve.util import ObjectDict
+from friendserve.web.etags import etag_of, is_known_etag
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
-from friendserve.web.page import Resources, insert, link
+from friendserve.web.page import Page
 from friendserve.web.routing import ASCII
-from friendserve.web.uimodule import active_modules, bind_modules
 from friendserve.web.xsrf import (
     MASK_SIZE, TOKEN_SIZE, decode_token, encode_plain_token, encode_token, is_cross_site)
 
 _SERVER = "friendserve/" + version
-_sha1 = hashlib.sha1
-_now = time.time
 _HTML = "text/html; charset=UTF-8"
 _REQUIRED = object()
 _headers_from = HTTPHeaders.from_values
@@ -74,40 +68,8 @@ _TAGGED_METHODS = frozenset(["GET", "HEAD"])
 _BODY_HEADERS = ("Allow", "Content-Encoding", "Content-Language", "Content-Length",
                  "Content-Md5", "Content-Range", "Content-Type", "Last-Modified")
 
-_date = ""
-_date_from = _date_until = 0
 
-
-def http_date():
-    """The value of a Date header for now; formatted once a second."""
-    global _date, _date_from, _date_until
-    now = _now()
-    if not _date_from <= now < _date_until:
-        _date_from = int(now)
-        _date_until = _date_from + 1
-        _date = format_timestamp(_date_from)
-    return _date
-
-
-# A small body is often written again: one message to all who wait for it.
-_etags = {}
-_MAX_ETAGS = 500
-_MAX_ETAG_BODY = 1024
-
-
-def etag_of(body):
-    """The strong ETag (RFC 9110 8.8.3) of bytes: a hash of them."""
-    etag = _etags.get(body)
-    if etag is None:
-        etag = '"' + _sha1(body).hexdigest() + '"'
-        if len(body) <= _MAX_ETAG_BODY:
-            if len(_etags) >= _MAX_ETAGS:
-                _etags.clear()
-            _etags[body] = etag
-    return etag
-
-
-class RequestHandler(object):
+class RequestHandler(Page):
     """Answers one request; see the module.
 
     `request` is the HTTPServerRequest and `application` the Application. Not for other
@@ -124,7 +86,6 @@ class RequestHandler(object):
     _transforms = ()
     _new_cookies = None
     _streams_body = False
-    _ui = None
     path_args = ()
     path_kwargs = {}
 
@@ -664,10 +625,7 @@ class RequestHandler(object):
         etag = self._headers.get("Etag")
         if not etag:
             return False
-        known = self.request.headers["If-None-Match"]
-        etag = etag[2:] if etag.startswith("W/") else etag
-        return known.strip() == "*" or any(
-            tag.strip() in (etag, "W/" + etag) for tag in known.split(","))
+        return is_known_etag(etag, self.request.headers["If-None-Match"])
 
     # XSRF
 
@@ -731,106 +689,6 @@ class RequestHandler(object):
     def xsrf_form_html(self):
         """The hidden field that belongs into every form that posts."""
         return '<input type="hidden" name="_xsrf" value="%s"/>' % xhtml_escape(self.xsrf_token)
-
-    # Templates
-
-    def render(self, template_name, **kwargs):
-        """Render a template as the response, with what its UI modules need for it, and
-        finish."""
-        if self._finished:
-            raise RuntimeError("render() after finish(): is this handler @asynchronous?")
-        html = self.render_string(template_name, **kwargs)
-        modules = active_modules(self.ui["modules"])
-        if modules:
-            html = self._add_resources(html, Resources(modules))
-        self.finish(html)
-
-    def _add_resources(self, html, resources):
-        head, body = list(resources.heads), list(resources.bodies)
-        # Own styles and scripts stand after those they may build upon.
-        for parts, given, markup in [
-                (head, resources.css_embed, self.render_embed_css),
-                (head, resources.css_files, self.render_linked_css),
-                (body, resources.js_embed, self.render_embed_js),
-                (body, resources.js_files, self.render_linked_js)]:
-            if given:
-                parts.insert(0, utf8(markup(given)))
-        return insert(html, b"".join(head), b"".join(body))
-
-    def render_linked_js(self, js_files):
-        """The markup for the script files of UI modules; to be overridden."""
-        return link('<script src="%s"></script>', js_files, self.static_url)
-
-    def render_embed_js(self, js_embed):
-        """The markup for the scripts (bytes) of UI modules; to be overridden."""
-        return b"<script>\n" + b"\n".join(js_embed) + b"\n</script>"
-
-    def render_linked_css(self, css_files):
-        """The markup for the style sheets of UI modules; to be overridden."""
-        return link('<link href="%s" type="text/css" rel="stylesheet"/>', css_files,
-                    self.static_url)
-
-    def render_embed_css(self, css_embed):
-        """The markup for the styles (bytes) of UI modules; to be overridden."""
-        return b"<style>\n" + b"\n".join(css_embed) + b"\n</style>"
-
-    def render_string(self, template_name, **kwargs):
-        """Render a template to bytes. Its variables are `kwargs` and those of
-        `get_template_namespace`."""
-        path = self.get_template_path() or os.path.dirname(os.path.abspath(
-            sys.modules[type(self).__module__].__file__))
-        loader = self.application.get_template_loader(path, self)
-        namespace = self.get_template_namespace()
-        namespace.update(kwargs)
-        return loader.load(template_name).generate(**namespace)
-
-    def get_template_path(self):
-        """The folder of the templates; by default the setting template_path, and where there
-        is none the folder of the handler's module."""
-        return self.settings.get("template_path")
-
-    def create_template_loader(self, template_path):
-        """A loader for a folder; called once for each."""
-        if "template_loader" in self.settings:
-            return self.settings["template_loader"]
-        options = dict((name, self.settings[setting]) for name, setting in
-                       [("autoescape", "autoescape"), ("whitespace", "template_whitespace")]
-                       if setting in self.settings)
-        return Loader(template_path, **options)
-
-    def get_template_namespace(self):
-        """The variables of every template."""
-        return dict(self.ui, handler=self, request=self.request,
-                    current_user=self.current_user, static_url=self.static_url,
-                    xsrf_form_html=self.xsrf_form_html, reverse_url=self.reverse_url)
-
-    @property
-    def ui(self):
-        """The UI methods of the application, and its UI modules under "modules"."""
-        if self._ui is None:
-            self._ui = ObjectDict(
-                (name, functools.partial(method, self))
-                for name, method in self.application.ui_methods.items())
-            self._ui["modules"] = self._ui["_tt_modules"] = bind_modules(self)
-        return self._ui
-
-    def _release_ui(self):
-        # It leads to this handler, and would keep it until the next garbage collection.
-        self._ui.clear()
-        self._ui = None
-
-    def static_url(self, path, include_host=None, **kwargs):
-        """The URL of a static file, with a version in it that changes with its content.
-
-        `include_host` makes it absolute; its default is the handler's attribute of that name.
-        """
-        self.require_setting("static_path", "static_url")
-        handler_class = self.settings.get("static_handler_class") or \
-            self.application.static_handler_class
-        if include_host is None:
-            include_host = getattr(self, "include_host", False)
-        base = self.request.protocol + "://" + self.request.host if include_host else ""
-        return base + handler_class.make_static_url(self.settings, path, **kwargs)
 
     # What the application calls
 

@@ -6,7 +6,14 @@
 """
 from __future__ import absolute_import, division, print_function
 
+import functools
+import os
+import sys
+
 from friendserve.escape import utf8, xhtml_escape
+from friendserve.template import Loader
+from friendserve.util import ObjectDict
+from friendserve.web.uimodule import active_modules, bind_modules
 
 _STARTS_ELSEWHERE = ("/", "http:", "https:")
 
@@ -67,3 +74,106 @@ def insert(html, head, body):
         position = len(html) if position < 0 else position
         html = b"".join([html[:position], body, html[position:]])
     return html
+
+
+class Page(object):
+    """The side of a RequestHandler that makes pages: templates, UI modules, static URLs."""
+    _ui = None
+
+    def render(self, template_name, **kwargs):
+        """Render a template as the response, with what its UI modules need for it, and
+        finish."""
+        if self._finished:
+            raise RuntimeError("render() after finish(): is this handler @asynchronous?")
+        html = self.render_string(template_name, **kwargs)
+        modules = active_modules(self.ui["modules"])
+        if modules:
+            html = self._add_resources(html, Resources(modules))
+        self.finish(html)
+
+    def _add_resources(self, html, resources):
+        head, body = list(resources.heads), list(resources.bodies)
+        # Own styles and scripts stand after those they may build upon.
+        for parts, given, markup in [
+                (head, resources.css_embed, self.render_embed_css),
+                (head, resources.css_files, self.render_linked_css),
+                (body, resources.js_embed, self.render_embed_js),
+                (body, resources.js_files, self.render_linked_js)]:
+            if given:
+                parts.insert(0, utf8(markup(given)))
+        return insert(html, b"".join(head), b"".join(body))
+
+    def render_linked_js(self, js_files):
+        """The markup for the script files of UI modules; to be overridden."""
+        return link('<script src="%s"></script>', js_files, self.static_url)
+
+    def render_embed_js(self, js_embed):
+        """The markup for the scripts (bytes) of UI modules; to be overridden."""
+        return b"<script>\n" + b"\n".join(js_embed) + b"\n</script>"
+
+    def render_linked_css(self, css_files):
+        """The markup for the style sheets of UI modules; to be overridden."""
+        return link('<link href="%s" type="text/css" rel="stylesheet"/>', css_files,
+                    self.static_url)
+
+    def render_embed_css(self, css_embed):
+        """The markup for the styles (bytes) of UI modules; to be overridden."""
+        return b"<style>\n" + b"\n".join(css_embed) + b"\n</style>"
+
+    def render_string(self, template_name, **kwargs):
+        """Render a template to bytes. Its variables are `kwargs` and those of
+        `get_template_namespace`."""
+        path = self.get_template_path() or os.path.dirname(os.path.abspath(
+            sys.modules[type(self).__module__].__file__))
+        loader = self.application.get_template_loader(path, self)
+        namespace = self.get_template_namespace()
+        namespace.update(kwargs)
+        return loader.load(template_name).generate(**namespace)
+
+    def get_template_path(self):
+        """The folder of the templates; by default the setting template_path, and where there
+        is none the folder of the handler's module."""
+        return self.settings.get("template_path")
+
+    def create_template_loader(self, template_path):
+        """A loader for a folder; called once for each."""
+        if "template_loader" in self.settings:
+            return self.settings["template_loader"]
+        options = dict((name, self.settings[setting]) for name, setting in
+                       [("autoescape", "autoescape"), ("whitespace", "template_whitespace")]
+                       if setting in self.settings)
+        return Loader(template_path, **options)
+
+    def get_template_namespace(self):
+        """The variables of every template."""
+        return dict(self.ui, handler=self, request=self.request,
+                    current_user=self.current_user, static_url=self.static_url,
+                    xsrf_form_html=self.xsrf_form_html, reverse_url=self.reverse_url)
+
+    @property
+    def ui(self):
+        """The UI methods of the application, and its UI modules under "modules"."""
+        if self._ui is None:
+            self._ui = ObjectDict(
+                (name, functools.partial(method, self))
+                for name, method in self.application.ui_methods.items())
+            self._ui["modules"] = self._ui["_tt_modules"] = bind_modules(self)
+        return self._ui
+
+    def _release_ui(self):
+        # It leads to this handler, and would keep it until the next garbage collection.
+        self._ui.clear()
+        self._ui = None
+
+    def static_url(self, path, include_host=None, **kwargs):
+        """The URL of a static file, with a version in it that changes with its content.
+
+        `include_host` makes it absolute; its default is the handler's attribute of that name.
+        """
+        self.require_setting("static_path", "static_url")
+        handler_class = self.settings.get("static_handler_class") or \
+            self.application.static_handler_class
+        if include_host is None:
+            include_host = getattr(self, "include_host", False)
+        base = self.request.protocol + "://" + self.request.host if include_host else ""
+        return base + handler_class.make_static_url(self.settings, path, **kwargs)

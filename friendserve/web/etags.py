@@ -1,0 +1,35 @@
+"""ETags: the name of a body that changes when it does (RFC 9110 8.8.3).
+
+    etag = etag_of(b"Hello")
+    is_known_etag(etag, request.headers["If-None-Match"])
+"""
+from __future__ import absolute_import, division, print_function
+
+import hashlib
+
+_sha1 = hashlib.sha1
+
+# A small body is often written again: one message to all who wait for it.
+_etags = {}
+_MAX_ETAGS = 500
+_MAX_BODY = 1024
+
+
+def etag_of(body):
+    """The strong ETag of bytes: a hash of them."""
+    etag = _etags.get(body)
+    if etag is None:
+        etag = '"' + _sha1(body).hexdigest() + '"'
+        if len(body) <= _MAX_BODY:
+            if len(_etags) >= _MAX_ETAGS:
+                _etags.clear()
+            _etags[body] = etag
+    return etag
+
+
+def is_known_etag(etag, header):
+    """Whether the value of an If-None-Match header names `etag`, in weak comparison (RFC 9110
+    13.1.2)."""
+    etag = etag[2:] if etag.startswith("W/") else etag
+    return header.strip() == "*" or any(
+        tag.strip() in (etag, "W/" + etag) for tag in header.split(","))
