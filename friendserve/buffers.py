@@ -56,9 +56,10 @@ class ReadBuffer(object):
         if rest:
             self.append(rest)
 
-    def find(self, delimiter, start=0):
-        """The position of `delimiter` at or after `start`, or -1."""
-        position = self.data.find(delimiter, self._start + start)
+    def find(self, delimiter, start=0, end=None):
+        """The position of `delimiter` at or after `start` and whole before `end`, or -1."""
+        position = self.data.find(delimiter, self._start + start,
+                                  None if end is None else self._start + end)
         return position if position < 0 else position - self._start
 
     def search(self, regex):

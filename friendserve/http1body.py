@@ -1,28 +1,61 @@
-"""The body of one request, on its way from the connection to whoever wants it."""
+"""The body of one message, on its way from the connection to whoever wants it."""
 from __future__ import absolute_import, division, print_function
 
 import zlib
 
 from friendserve.protocol.errors import HTTPInputError
-from friendserve.protocol.http1 import CHUNKED, ChunkedDecoder
+from friendserve.protocol.http1 import CHUNKED, UNTIL_CLOSE, ChunkedDecoder
 from friendserve.util import GzipDecompressor
 
 
 def take_coding(headers):
-    """Whether a body is gzip; that is then taken out of its headers. Raises HTTPInputError, 415,
-    for other codings (RFC 9110 8.4)."""
+    """What decompresses a request's body, or None; its coding is then taken out of the headers.
+    Raises HTTPInputError, 415, for codings other than gzip (RFC 9110 8.4)."""
     coding = headers.get("Content-Encoding", "")
     if coding.lower() in ("", "identity"):
-        return False
+        return None
     if coding.lower() not in ("gzip", "x-gzip"):
         raise HTTPInputError("the Content-Encoding %r is not supported here, only gzip"
                              % coding[:40], 415)
     headers["X-Consumed-Content-Encoding"] = headers.pop("Content-Encoding")
-    return True
+    return GzipDecompressor()
 
 
-class RequestBody(object):
-    """The body of the request that is being read."""
+class DeflateDecompressor(object):
+    """Decompresses the coding "deflate" in the way of `GzipDecompressor`: zlib (RFC 1950), as the
+    standard says, or raw deflate (RFC 1951), as some servers understood it."""
+
+    def __init__(self):
+        self._member = None
+        self._begin = b""
+
+    def decompress(self, value, max_length):
+        if self._member is None:
+            value = self._begin + value
+            if len(value) < 2:
+                self._begin = value
+                return b""
+            begin = bytearray(value[:2])
+            is_zlib = begin[0] & 15 == 8 and (begin[0] * 256 + begin[1]) % 31 == 0
+            self._member = zlib.decompressobj(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+        return self._member.decompress(value, max_length)
+
+    def flush(self):
+        # Python 2.7 cannot tell whether raw deflate has ended.
+        if self._member is None and self._begin or \
+                self._member is not None and not getattr(self._member, "eof", True):
+            raise zlib.error("the compressed data ends too early")
+        return b""
+
+
+#: Content codings that a client understands.
+DECOMPRESSORS = {"gzip": GzipDecompressor, "x-gzip": GzipDecompressor,
+                 "deflate": DeflateDecompressor}
+
+
+class MessageBody(object):
+    """The body of the message that is being read: `length` as `body_length` says, no more than
+    `max_size` bytes, `inflater` to decompress them or None."""
     __slots__ = ("_decoder", "_left", "_inflater", "_room", "timeout", "receiver", "paused",
                  "paused_at", "busy", "pieces", "unused")
 
@@ -30,10 +63,10 @@ class RequestBody(object):
     # takes far more.
     _BLOCK = 65536
 
-    def __init__(self, length, max_size, timeout, gzipped):
+    def __init__(self, length, max_size, timeout=None, inflater=None):
         self._decoder = ChunkedDecoder(max_size) if length is CHUNKED else None
         self._left = length
-        self._inflater = GzipDecompressor() if gzipped else None
+        self._inflater = inflater
         self._room = max_size       # bytes that may still come, after decompression
         self.timeout = timeout
         self.receiver = None        # who gets the pieces as they come; None: they are kept
@@ -48,6 +81,11 @@ class RequestBody(object):
         if self._decoder is not None:
             data = self._decoder.feed(data)
             self.unused = self._decoder.unused
+        elif self._left is UNTIL_CLOSE:
+            if self._inflater is None:
+                self._room -= len(data)
+                if self._room < 0:
+                    raise HTTPInputError("body too large", 413)
         else:
             self._left -= len(data)
             if not self._left:
@@ -74,7 +112,7 @@ class RequestBody(object):
 
     def check_size(self):
         """Refuse a body that says beforehand that it is too large."""
-        if self._decoder is None and self._left > self._room:
+        if self._decoder is None and self._left is not UNTIL_CLOSE and self._left > self._room:
             raise HTTPInputError("a body of %d bytes is more than %d" % (self._left, self._room),
                                  413)
 
@@ -86,7 +124,18 @@ class RequestBody(object):
 
     def wanted(self, size):
         """How many of the next `size` bytes of the connection are for this body."""
-        return size if self._decoder is not None else min(size, self._left)
+        if self._decoder is not None or self._left is UNTIL_CLOSE:
+            return size
+        return min(size, self._left)
+
+    def closed(self):
+        """The connection has closed: returns whether the body is whole by that (RFC 9112 8).
+        Raises HTTPInputError when what was compressed is not."""
+        if self._left is UNTIL_CLOSE and self._decoder is None:
+            self.unused = b""
+            if self._inflater is not None:
+                self._inflate(b"")
+        return self.unused is not None
 
     def _inflate(self, data):
         # The limit is for what comes out: that is what takes memory.

@@ -13,7 +13,7 @@ in order, and nobody can make the server hold more than that.
 from __future__ import absolute_import, division, print_function
 
 from friendserve.buffers import PAUSE, Read, StreamBufferFullError
-from friendserve.http1body import RequestBody, take_coding
+from friendserve.http1body import MessageBody, take_coding
 from friendserve.http1limits import HTTP1ConnectionParameters
 from friendserve.httputil import HTTPServerRequest, http_date
 from friendserve.iostream import StreamClosedError
@@ -63,7 +63,7 @@ class HTTP1ServerConnection(Read):
         self.since = server.now
         self._searched = 0          # how much of the next head was searched for its end
         self._request = None
-        self._body = None           # a RequestBody while one is being read
+        self._body = None           # a MessageBody while one is being read
         # How the response under way is framed: None before its head, then the bytes that are
         # missing, CHUNKED, UNTIL_CLOSE or RAW.
         self._sending = None
@@ -230,12 +230,12 @@ class HTTP1ServerConnection(Read):
             return
         self._move(BODY)
         try:
-            gzipped = params.decompress and take_coding(request.headers)
+            inflater = take_coding(request.headers) if params.decompress else None
         except HTTPInputError as error:
             self._refuse(error)
             return
-        self._body = body = RequestBody(
-            length, params.max_body_size, params.body_timeout, gzipped)
+        self._body = body = MessageBody(
+            length, params.max_body_size, params.body_timeout, inflater)
         self._run(self._start_receiver, request, body)
         if self._body is not body or self._state is not BODY:
             # It was answered already, from the head alone.

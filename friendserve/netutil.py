@@ -1,4 +1,4 @@
-"""Listening sockets, accepting from them, IP literals and TLS contexts.
+"""Listening sockets, accepting from them, host names, IP literals and TLS contexts.
 
     from friendserve.ioloop import IOLoop
     from friendserve.netutil import add_accept_handler, bind_sockets
@@ -21,6 +21,14 @@ import six
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
 from friendserve.platform.auto import set_close_exec
+from friendserve.resolver import (
+    BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
+    Resolver, ThreadedResolver)
+
+__all__ = ["BlockingResolver", "CachedResolver", "DefaultExecutorResolver", "ExecutorResolver",
+           "OverrideResolver", "Resolver", "ThreadedResolver", "add_accept_handler",
+           "bind_sockets", "bind_unix_socket", "is_valid_ip", "ssl_options_to_context",
+           "ssl_wrap_socket"]
 
 #: Connections the kernel may keep for us until they are accepted.
 DEFAULT_BACKLOG = 128

@@ -224,10 +224,18 @@ class FramingTest(EngineTest):
 
     def test_a141_responses_without_a_body(self):
         length = HTTPHeaders({"Content-Length": "100"})
-        for status, method in ((304, "GET"), (200, "HEAD"), (204, "GET"), (100, "GET"),
-                               (101, "GET"), (404, "HEAD")):
+        for status, method in ((304, "GET"), (200, "HEAD"), (404, "HEAD"), (200, "CONNECT")):
             self.assertEqual(body_length(length, "HTTP/1.1", status, method), 0)
             self.assertEqual(body_length(HTTPHeaders(), "HTTP/1.1", status, method), 0)
+
+    def test_a140_responses_that_must_not_promise_a_body(self):
+        for status in (100, 101, 204):
+            self.assertEqual(body_length(HTTPHeaders(), "HTTP/1.1", status, "GET"), 0)
+            self.assertEqual(body_length(HTTPHeaders({"Content-Length": "0"}), "HTTP/1.1",
+                                         status, "GET"), 0)
+            for headers in ({"Content-Length": "100"}, {"Transfer-Encoding": "chunked"}):
+                self.assertRaises(HTTPInputError, body_length, HTTPHeaders(headers), "HTTP/1.1",
+                                  status, "GET")
 
     def test_responses(self):
         self.assertEqual(

@@ -41,6 +41,8 @@ MAX_EMPTY_LINES = 8
 CHUNKED = "chunked"
 UNTIL_CLOSE = "until close"
 
+_fold = re.compile(r"(?:\r\n[ \t]+)+")
+
 _bare_line_feed = re.compile(br"[^\r]\n").search
 
 _to_native = str if str is bytes else operator.methodcaller("decode", "latin-1")  # version: py2
@@ -145,11 +147,33 @@ def check_partial_head(start, rest, max_line=8192):
         raise HTTPInputError("this does not look like HTTP: %r" % line[:32])
 
 
+def find_response_end(data, searched=0):
+    """Where the head of a response in `data` ends, after its empty line, or -1.
+
+    `data` is bytes or a ReadBuffer, of which `searched` bytes had no end in them. Lines may end
+    in a bare line feed (RFC 9112 2.2).
+    """
+    start = max(0, searched - 2)
+    end = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start) if end < 0 else data.find(b"\n\n", start, end)
+    return bare + 2 if bare >= 0 else end + 3 if end >= 0 else -1
+
+
 def parse_response_head(head, max_fields=100):
-    """The bytes of a response head -> (version, status, reason, HTTPHeaders)."""
-    lines = _to_native(head).split("\r\n")
+    """The bytes of a response head -> (version, status, reason, HTTPHeaders).
+
+    As servers are what they are, this reader is tolerant where RFC 9112 allows it: lines may end
+    in a bare line feed (2.2), a field may go on in the next line (5.2), and there need not be
+    a reason (4). Raises HTTPInputError.
+    """
+    text = _to_native(head)
+    if text.count("\n") != text.count("\r\n"):
+        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+    if "\n " in text or "\n\t" in text:
+        text = _fold.sub(" ", text)
+    lines = text.split("\r\n")
     del lines[-2:]
-    match = match_status_line(lines.pop(0))
+    match = match_status_line(lines.pop(0)) if lines else None
     if match is None or match.group(1) != "1":
         raise HTTPInputError("malformed status line %r" % _to_native(head[:80]))
     _, minor, status, reason = match.groups()
@@ -163,9 +187,14 @@ def body_length(headers, version, status=None, method=None):
     RFC 9112 6.3, for both roles: `status` is None for a request, and for a response the
     `method` that it answers matters too. Raises HTTPInputError for two contradicting answers.
     """
-    if status is not None and (method == "HEAD" or status < 200 or status in (204, 304)):
-        return 0
     values = headers._values
+    if status is not None:
+        if (status < 200 or status == 204) and (
+                "Transfer-Encoding" in values or int(values.get("Content-Length", 0))):
+            raise HTTPInputError("a response %d must not have a body" % status)
+        if status < 200 or status in (204, 304) or method == "HEAD" or (
+                method == "CONNECT" and status < 300):
+            return 0
     if "Transfer-Encoding" in values:
         if "Content-Length" in values:
             raise HTTPInputError("both Transfer-Encoding and Content-Length")
@@ -225,6 +254,30 @@ def read_request_head(head, max_line=8192, max_fields=100):
                     _heads.clear()
                 _heads[rest] = (method, target, version, remembered._values, length, keep_alive)
     return method, target, version, headers, length, keep_alive
+
+
+# The same for responses, which differ only in their Date from one second to the next.
+_response_heads = {}
+
+
+def read_response_head(head, method="GET", max_fields=100):
+    """All that the head of a response to `method` says: (version, status, reason, HTTPHeaders,
+    `body_length`, `wants_keep_alive`). Raises HTTPInputError."""
+    memo = method == "GET" and max_fields > _HEAD_FIELDS
+    known = _response_heads.get(head) if memo else None
+    if known is not None:
+        version, status, reason, values, length, keep_alive = known
+        return version, status, reason, HTTPHeaders.from_values(values.copy()), length, keep_alive
+    version, status, reason, headers = parse_response_head(head, max_fields)
+    length = body_length(headers, version, status, method)
+    keep_alive = wants_keep_alive(headers, version)
+    if memo and len(head) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS \
+            and may_be_remembered(headers) and "Location" not in headers._values:
+        if len(_response_heads) >= _HEADS:
+            _response_heads.clear()
+        _response_heads[head] = (version, status, reason, headers._values.copy(), length,
+                                 keep_alive)
+    return version, status, reason, headers, length, keep_alive
 
 
 _join_field = ": ".join

@@ -1,0 +1,132 @@
+"""The http and https URLs that a client can fetch (RFC 3986, RFC 9110 4.2), taken apart.
+
+    url = parse_url("https://me:secret@example.com/a?b#c")
+    url.origin          # ("https", "example.com", 443)
+    url.target          # "/a?b", as it stands in a request
+    url.username        # "me"
+"""
+from __future__ import absolute_import, division, print_function
+
+import re
+
+import six
+from six.moves.urllib.parse import quote, unquote
+
+from friendserve.protocol.grammar import is_host
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_find_forbidden = re.compile(u"[\x00-\x20\x7f\\\\]").search
+_split = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)([^#]*)", re.DOTALL).match
+_split_host = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]{0,5}))?\Z", re.DOTALL).match
+
+# Programs fetch from few places. URLs with a secret in them are not kept.
+_urls = {}
+_URLS = 500
+_URL_LENGTH = 512
+
+
+class URL(object):
+    """The parts of a URL: `scheme`, `host` (lowered, an IPv6 address without its brackets),
+    `port`, `authority` (what the Host header says), `target` (path and query), `username` and
+    `password` (decoded; None where there is none), and `text`, the whole without these two
+    and the fragment. `origin` is (scheme, host, port)."""
+    __slots__ = ("scheme", "host", "port", "authority", "target", "username", "password",
+                 "origin", "text")
+
+    def __init__(self, scheme, host, port, target, username, password):
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.target = target
+        self.username = username
+        self.password = password
+        self.origin = scheme, host, port
+        self.authority = "[%s]" % host if ":" in host else host
+        if port != DEFAULT_PORTS[scheme]:
+            self.authority += ":%d" % port
+        self.text = scheme + "://" + self.authority + target
+
+    def __repr__(self):
+        return "URL(%r)" % self.text
+
+
+def parse_url(url):
+    """The URL of a text (bytes are taken as UTF-8).
+
+    Characters beyond ASCII are encoded: in the host by IDNA, elsewhere as percent-escaped
+    UTF-8. Raises ValueError for what is no absolute http or https URL, and for whitespace,
+    control characters and backslashes: what they mean depends on who reads them.
+    """
+    if str is not bytes and isinstance(url, bytes):  # version: py2
+        url = url.decode("utf-8")
+    known = _urls.get(url)
+    if known is not None:
+        return known
+    parsed = _parse(url)
+    if parsed.username is None and parsed.password is None and len(url) <= _URL_LENGTH:
+        if len(_urls) >= _URLS:
+            _urls.clear()
+        _urls[url] = parsed
+    return parsed
+
+
+def _parse(url):
+    text = url.decode("utf-8") if isinstance(url, bytes) else url
+    if not isinstance(text, six.text_type):
+        raise TypeError("a URL is text, not %s" % type(url).__name__)
+    if _find_forbidden(text):
+        raise ValueError("whitespace, control characters and backslashes have to be "
+                         "percent-encoded in a URL: %r" % _shown(text))
+    match = _split(text)
+    if match is None or match.group(1).lower() not in DEFAULT_PORTS:
+        raise ValueError("only absolute http:// and https:// URLs can be fetched, not %r"
+                         % _shown(text))
+    scheme, authority, target = match.groups()
+    scheme = str(scheme.lower())
+    userinfo, at, place = authority.rpartition("@")
+    match = _split_host(place)
+    host = _encode_host(match.group(1)) if match is not None else ""
+    if not host:
+        raise ValueError("there is no valid host in the URL %r" % _shown(text))
+    port = int(match.group(2) or DEFAULT_PORTS[scheme])
+    if not 0 < port < 65536:
+        raise ValueError("there is no valid port in the URL %r" % _shown(text))
+    username = password = None
+    if at:
+        name, colon, secret = userinfo.partition(":")
+        username = unquote(str(_escape(name)))
+        password = unquote(str(_escape(secret))) if colon else None
+    target = str(_escape(target))
+    return URL(scheme, host, port, target if target.startswith("/") else "/" + target,
+               username, password)
+
+
+def _encode_host(host):
+    if host.startswith("["):
+        # The brackets are for the URL and the Host header only.
+        return str(host[1:-1].lower()) if ":" in host and is_host(host) else ""
+    try:
+        host = host.encode("ascii")
+    except UnicodeError:
+        try:
+            host = host.encode("idna")
+        except UnicodeError:
+            return ""
+    host = host.decode("ascii").lower()
+    return str(host) if is_host(host) else ""
+
+
+def _escape(text):
+    """Characters beyond ASCII as percent-escaped UTF-8; the rest as it is."""
+    try:
+        text.encode("ascii")
+    except UnicodeError:
+        return "".join([quote(char.encode("utf-8")) if char > u"\x7f" else str(char)
+                        for char in text])
+    return text
+
+
+def _shown(text):
+    """A URL for a message: without what may be a password, and not too long."""
+    return re.sub(r"//[^/?#]*@", "//...@", text)[:200]

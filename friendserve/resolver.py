@@ -1,0 +1,293 @@
+"""From host names to addresses, without holding up the loop.
+
+    from friendserve.ioloop import IOLoop
+    from friendserve.netutil import Resolver
+
+    def found(addresses):
+        print(addresses)        # [(socket.AF_INET, ("127.0.0.1", 80))]
+        IOLoop.current().stop()
+
+    Resolver().resolve("localhost", 80, callback=found)
+    IOLoop.current().start()
+
+The standard library can only look up names by waiting for the answer, seconds at worst. So
+`ThreadedResolver`, the default, does it in threads; `BlockingResolver` does it here and now.
+Applications find these names in `friendserve.netutil`.
+"""
+from __future__ import absolute_import, division, print_function
+
+import collections
+import functools
+import re
+import socket
+import sys
+import threading
+
+import six
+from six.moves import queue
+
+from friendserve.ioloop import IOLoop
+from friendserve.stack_context import wrap
+from friendserve.util import Configurable
+
+# Python 2 loads this codec when first needed. In a thread that would wait for the import lock,
+# which the main thread may hold while it imports the program that wants an address.
+u"localhost".encode("idna")
+
+#: Addresses that need no look-up: all digits and dots, or with a colon.
+_is_literal = re.compile(r"[0-9.]+\Z|[^:]*:").match
+
+
+class Resolver(Configurable):
+    """The interface of all that find addresses. `Resolver()` makes a `ThreadedResolver`, or what
+    `Resolver.configure` says, on the loop `io_loop` or the current one."""
+
+    @classmethod
+    def configurable_base(cls):
+        return Resolver
+
+    @classmethod
+    def configurable_default(cls):
+        return ThreadedResolver
+
+    def initialize(self, io_loop=None):
+        self.io_loop = io_loop or IOLoop.current()
+
+    def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        """Call `callback(addresses)` with a list of (family, address), the best first, each
+        good for ``socket.connect``.
+
+        When there is none, `on_error(error)` is called with an EnvironmentError (a
+        socket.gaierror mostly); without `on_error` it is raised from the loop, in the context
+        of this call. One of the two happens, once, never before this returns. Raises
+        ValueError for what cannot be a host name.
+        """
+        raise NotImplementedError("%s must define resolve" % type(self).__name__)
+
+    def close(self):
+        """Give back what the resolver holds; what is asked later may fail."""
+
+    def _deliver(self, callback, on_error):
+        """A function (addresses, error) that tells one of the two, from the loop. It may be
+        called in any thread."""
+        return functools.partial(
+            self.io_loop.spawn_callback, wrap(functools.partial(_tell, callback, on_error)))
+
+
+def _tell(callback, on_error, addresses, error):
+    if error is None:
+        if callback is not None:
+            callback(addresses)
+    elif on_error is not None:
+        on_error(error)
+    else:
+        raise error
+
+
+def _host_name(host):
+    """A host name as a native string. Encoded here, not in a thread; see above."""
+    if isinstance(host, bytes):
+        host = host.decode("utf-8")
+    try:
+        host.encode("ascii")
+        # A name with an empty or too long label is refused by this, or else by getaddrinfo.
+        return str(host)
+    except UnicodeError:
+        try:
+            return str(host.encode("idna").decode("ascii"))
+        except UnicodeError as error:
+            raise ValueError("%r cannot be a host name: %s" % (host, error))
+
+
+def _look_up(host, port, family, flags=0):
+    """What `Resolver.resolve` delivers; blocks."""
+    try:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, flags)
+    except UnicodeError as error:
+        # A label of more than 63 characters, for which getaddrinfo asks this codec.
+        raise socket.gaierror(socket.EAI_NONAME, "%r cannot be a host name: %s" % (host, error))
+    addresses = []
+    for af, _, _, _, address in found:
+        if (af, address) not in addresses:
+            addresses.append((af, address))
+    return addresses
+
+
+def _outcome(host, port, family, flags=0):
+    """(addresses, error) of `_look_up`."""
+    try:
+        return _look_up(host, port, family, flags), None
+    except EnvironmentError as error:
+        # Without its traceback, whose frames lead back to it.
+        if hasattr(error, "__traceback__"):
+            error.__traceback__ = None
+        return None, error
+
+
+class ExecutorResolver(Resolver):
+    """Looks up names on an executor of concurrent.futures, which `close` shuts down if
+    `close_executor`; without an `executor`, here and now.
+
+    An IP address needs no look-up, whatever the executor does.
+    """
+    def initialize(self, io_loop=None, executor=None, close_executor=True):
+        super(ExecutorResolver, self).initialize(io_loop)
+        self.executor = executor
+        self.close_executor = close_executor and executor is not None
+
+    def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        host = _host_name(host)
+        deliver = self._deliver(callback, on_error)
+        if _is_literal(host):
+            deliver(*_outcome(host, port, family, socket.AI_NUMERICHOST))
+        else:
+            self._look_up(host, port, family, deliver)
+
+    def _look_up(self, host, port, family, deliver):
+        if self.executor is None:
+            deliver(*_outcome(host, port, family))
+        else:
+            self.executor.submit(_outcome, host, port, family).add_done_callback(
+                lambda done: deliver(*done.result()))
+
+    def close(self):
+        executor, self.executor = self.executor, None
+        if executor is not None and self.close_executor:
+            # Without waiting for it: a look-up may take half a minute.
+            executor.shutdown(wait=False)
+
+
+class BlockingResolver(ExecutorResolver):
+    """Looks up names here and now: the whole loop waits. For programs that connect to one or two
+    places, when they start."""
+    def initialize(self, io_loop=None):
+        super(BlockingResolver, self).initialize(io_loop)
+
+
+class ThreadedResolver(ExecutorResolver):
+    """Looks up names in threads, `num_threads` at most, which all resolvers share that are
+    made with this number. They end with the process, which does not wait for them."""
+    _pools = {}
+
+    def initialize(self, io_loop=None, num_threads=10):
+        super(ThreadedResolver, self).initialize(io_loop)
+        self._pool = self._pools.get(num_threads)
+        if self._pool is None:
+            self._pool = self._pools[num_threads] = _Threads(num_threads)
+
+    def _look_up(self, host, port, family, deliver):
+        self._pool.run(functools.partial(_look_up_and_tell, host, port, family, deliver))
+
+
+class DefaultExecutorResolver(Resolver):
+    """Looks up names on the executor of the loop (`IOLoop.set_default_executor`)."""
+
+    def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        deliver = self._deliver(callback, on_error)
+        self.io_loop.run_in_executor(None, _outcome, _host_name(host), port, family,
+                                     callback=lambda outcome: deliver(*outcome))
+
+
+def _look_up_and_tell(host, port, family, deliver):
+    deliver(*_outcome(host, port, family))
+
+
+class _Threads(object):
+    """Daemon threads that are started as they are needed and then wait for work.
+
+    Not those of concurrent.futures: at its end the process would wait for a look-up that may
+    take half a minute; and Python 2.7 has none.
+    """
+    def __init__(self, most):
+        self._most = most
+        self._work = queue.Queue()
+        self._idle = threading.Semaphore(0)
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def run(self, function):
+        """Have a thread call `function()`."""
+        self._work.put(function)
+        if self._idle.acquire(False):
+            return
+        with self._lock:
+            if self._count == self._most:
+                return
+            self._count += 1
+        thread = threading.Thread(target=self._serve, name="friendserve resolver")
+        thread.daemon = True
+        thread.start()
+
+    def _serve(self):
+        while True:
+            function = self._work.get()
+            try:
+                function()
+            except Exception:
+                # A loop that was closed meanwhile, say; this thread has to live on.
+                sys.excepthook(*sys.exc_info())
+            del function
+            self._idle.release()
+
+
+class OverrideResolver(Resolver):
+    """Gives other addresses to some hosts, and asks `resolver` for the rest; for tests, mostly.
+
+    `mapping` has a host, or (host, port), or (host, port, family) for a key, and a host, or
+    (host, port), in its place. The most exact key counts.
+    """
+    def initialize(self, resolver, mapping):
+        super(OverrideResolver, self).initialize(resolver.io_loop)
+        self.resolver = resolver
+        self.mapping = mapping
+
+    def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        for key in ((host, port, family), (host, port), host):
+            if key in self.mapping:
+                place = self.mapping[key]
+                host, port = (place, port) if isinstance(place, six.string_types) else place
+                break
+        self.resolver.resolve(host, port, family, callback=callback, on_error=on_error)
+
+    def close(self):
+        self.resolver.close()
+
+
+class CachedResolver(Resolver):
+    """Remembers what `resolver` found, for `ttl` seconds and at most `max_entries` hosts.
+
+    Errors are not remembered. The standard library does not tell for how long an address is
+    good: choose a short `ttl`.
+    """
+    def initialize(self, resolver, ttl=30, max_entries=1000):
+        super(CachedResolver, self).initialize(resolver.io_loop)
+        self.resolver = resolver
+        self.ttl = ttl
+        self.max_entries = max_entries
+        self._entries = collections.OrderedDict()   # key -> (good until, addresses), by age
+
+    def __len__(self):
+        return len(self._entries)
+
+    def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        key = host, port, family
+        until, addresses = self._entries.get(key, (None, None))
+        if addresses is not None and self.io_loop.time() < until:
+            self._deliver(callback, on_error)(list(addresses), None)
+            return
+
+        callback = wrap(callback)
+
+        def remember(addresses):
+            self._entries.pop(key, None)
+            while len(self._entries) >= self.max_entries:
+                self._entries.popitem(last=False)
+            self._entries[key] = self.io_loop.time() + self.ttl, tuple(addresses)
+            if callback is not None:
+                callback(addresses)
+
+        self.resolver.resolve(host, port, family, callback=remember, on_error=on_error)
+
+    def close(self):
+        self._entries.clear()
+        self.resolver.close()

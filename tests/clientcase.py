@@ -1,0 +1,130 @@
+"""What the tests of the HTTP clients share: a client of each kind, and servers that misbehave."""
+from __future__ import absolute_import, division, print_function
+
+import socket
+import struct
+
+from friendserve.httpclient import HTTPRequest
+from friendserve.netutil import bind_sockets
+from friendserve.simple_httpclient import SimpleAsyncHTTPClient
+from friendserve.tcpserver import TCPServer
+from tests.httpcase import HTTPCase, answer
+
+
+class ScriptedServer(TCPServer):
+    """Answers each head that comes with the next of `answers`, bytes that may be no HTTP at all.
+
+    An answer may also be a list of bytes, sent one by one, or a function of (stream, head). After
+    an answer the connection stays open, unless `CLOSE` or `RESET` stands behind it in a list; so it
+    does when there are no more answers. `heads` are the heads that came, `streams` all
+    connections.
+    """
+    CLOSE, RESET = "close", "reset"
+
+    def __init__(self, answers, **options):
+        super(ScriptedServer, self).__init__(**options)
+        self.answers = list(answers)
+        self.heads = []
+        self.streams = []
+
+    def handle_stream(self, stream, address):
+        self.streams.append(stream)
+        stream.read_until(b"\r\n\r\n", lambda head: self.on_head(stream, head))
+
+    def on_head(self, stream, head):
+        self.heads.append(head)
+        if not self.answers:
+            return
+        steps = self.answers.pop(0)
+        if callable(steps):
+            steps(stream, head)
+        else:
+            for step in steps if isinstance(steps, list) else [steps]:
+                self.take_step(stream, step)
+        if not stream.closed():
+            stream.read_until(b"\r\n\r\n", lambda head: self.on_head(stream, head))
+
+    def take_step(self, stream, step):
+        if step is self.RESET:
+            reset(stream)
+        elif step is self.CLOSE:
+            # After what was written.
+            stream.write(b"", stream.close)
+        else:
+            stream.write(step)
+
+
+def reset(stream):
+    """Close a stream so that the other side sees a reset."""
+    stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    stream.close()
+
+
+def response(body=b"ok", status="200 OK", headers=""):
+    """The bytes of a response with a Content-Length; `headers` are whole lines."""
+    return ("HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n" % (status, len(body), headers)).encode(
+        "latin-1") + body
+
+
+class ClientCase(HTTPCase):
+    """`client` is of the class `client_class`, made with `options`."""
+    client_class = SimpleAsyncHTTPClient
+    options = {}
+
+    def setUp(self):
+        super(ClientCase, self).setUp()
+        self.client = self.make_client(**self.options)
+
+    def make_client(self, **options):
+        client = self.client_class(force_instance=True, **options)
+        self.addCleanup(client.close)
+        return client
+
+    def url(self, path="/", server=None, scheme="http", host="127.0.0.1"):
+        """The URL of a path on a server, else on the last one that was started."""
+        return "%s://%s:%d%s" % (scheme, host, (server or self.server).address[1], path)
+
+    def script(self, *answers, **options):
+        """A ScriptedServer on a free port."""
+        server = self.server = ScriptedServer(answers, **options)
+        sock, = bind_sockets(0, "127.0.0.1")
+        server.add_socket(sock)
+        server.address = sock.getsockname()
+        self.addCleanup(self.close_script, server)
+        return server
+
+    def close_script(self, server):
+        server.stop()
+        for stream in server.streams:
+            stream.close()
+
+    def fetch(self, url="/", **options):
+        """The HTTPResponse to a path, a URL or an HTTPRequest; its callback must come exactly
+        once."""
+        client = options.pop("client", self.client)
+        if not isinstance(url, HTTPRequest) and url.startswith("/"):
+            url = self.url(url)
+        responses = []
+        client.fetch(url, responses.append, **options)
+        self.assertEqual(responses, [], "called back inside of fetch")
+        self.run_until(lambda: responses)
+        self.turn(0, 3)
+        self.assertEqual(len(responses), 1)
+        return responses[0]
+
+    def fetch_ok(self, *args, **options):
+        """The same, for what must succeed."""
+        response = self.fetch(*args, **options)
+        self.assertIsNone(response.error)
+        return response
+
+    def fetch_error(self, kind, *args, **options):
+        """The error of what must fail without a response, with one of this class."""
+        response = self.fetch(*args, **options)
+        self.assertIsInstance(response.error, kind)
+        self.assertEqual(response.code, 599)
+        self.assertEqual(response.error.code, 599)
+        return response.error
+
+
+__all__ = ["ClientCase", "ScriptedServer", "answer", "reset", "response"]
