@@ -11,6 +11,8 @@ the framework has to say itself. All three are below the logger "friendserve".
 """
 from __future__ import absolute_import, division, print_function
 
+import datetime
+import json
 import logging
 import logging.handlers
 import os
@@ -20,8 +22,8 @@ import traceback
 
 import six
 
-__all__ = ["LogFormatter", "access_log", "app_log", "enable_pretty_logging", "escape_controls",
-           "gen_log"]
+__all__ = ["JSONFormatter", "LogFormatter", "access_log", "app_log", "define_logging_options",
+           "enable_pretty_logging", "escape_controls", "gen_log"]
 
 access_log = logging.getLogger("friendserve.access")
 app_log = logging.getLogger("friendserve.application")
@@ -139,6 +141,40 @@ class LogFormatter(logging.Formatter):
         return self.formatMessage(record)
 
 
+class JSONFormatter(LogFormatter):
+    """Formats a record as one line of JSON, for programs that read logs.
+
+    Every line has `time` (UTC, ISO 8601), `level`, `logger`, `place` and `message`, and
+    `exception` where there is one. Those of the access log also have `method`, `uri`, `status`,
+    `remote_ip`, `user_agent`, `bytes` (of the body, where it is known) and `milliseconds`.
+    """
+    def __init__(self):
+        LogFormatter.__init__(self, "%(message)s", color=False)
+
+    def format(self, record):
+        """The line for `record`."""
+        seconds = datetime.timedelta(seconds=record.created)
+        fields = {
+            "time": (datetime.datetime(1970, 1, 1) + seconds).isoformat()[:23] + "Z",
+            "level": record.levelname.lower(), "logger": record.name,
+            "place": "%s:%d" % (record.module, record.lineno)}
+        if record.exc_info:
+            fields["exception"] = _to_text(self.formatException(record.exc_info))
+        line = LogFormatter.format(self, _Plain(record))
+        fields["message"] = line.replace(u"\n    ", u"\n")
+        for name, value in getattr(record, "fields", {}).items():
+            fields[name] = value if isinstance(value, (int, float)) or value is None \
+                else _to_text(value)
+        return _to_text(json.dumps(fields, sort_keys=True))
+
+
+class _Plain(object):
+    """A record without its exception, which has a field of its own."""
+    def __init__(self, record):
+        self.__dict__.update(record.__dict__, exc_info=None, exc_text=None, stack_info=None)
+        self.getMessage = record.getMessage
+
+
 def _describe(record):
     try:
         return _to_text("%r %% %r" % (record.msg, record.args))
@@ -164,6 +200,7 @@ class _Defaults(object):
     log_rotate_mode = "size"
     log_rotate_when = "midnight"
     log_rotate_interval = 1
+    log_format = "text"
 
 
 #: What `enable_pretty_logging` takes when it is given no options. The module `options` puts
@@ -185,8 +222,9 @@ def enable_pretty_logging(options=None, logger=None):
     log_rotate_when      unit of the interval, as in TimedRotatingFileHandler ("midnight")
     log_rotate_interval  number of units after which a file is done with, mode "time" (1)
     log_file_num_backups files kept beside the one that is written (10)
+    log_format           "text", or "json" for lines of JSONFormatter ("text")
 
-    Raises ValueError for an unknown level or mode.
+    Raises ValueError for an unknown level, mode or format.
     """
     if options is None:
         options = default_options
@@ -198,14 +236,18 @@ def enable_pretty_logging(options=None, logger=None):
     if not isinstance(level, int):
         raise ValueError("logging must be debug, info, warning, error or none, not %r"
                          % (options.logging,))
+    # Options of older programs may not have it.
+    form = getattr(options, "log_format", "text")
+    if form not in ("text", "json"):
+        raise ValueError("log_format must be 'text' or 'json', not %r" % (form,))
     logger.setLevel(level)
     if options.log_file_prefix:
         handler = _file_handler(options)
-        handler.setFormatter(LogFormatter(color=False))
+        handler.setFormatter(JSONFormatter() if form == "json" else LogFormatter(color=False))
         logger.addHandler(handler)
     if options.log_to_stderr or (options.log_to_stderr is None and not logger.handlers):
         handler = logging.StreamHandler()
-        handler.setFormatter(LogFormatter())
+        handler.setFormatter(JSONFormatter() if form == "json" else LogFormatter())
         logger.addHandler(handler)
 
 
@@ -221,3 +263,29 @@ def _file_handler(options):
             interval=options.log_rotate_interval, backupCount=options.log_file_num_backups,
             encoding="utf-8")
     raise ValueError("log_rotate_mode must be 'size' or 'time', not %r" % (mode,))
+
+
+def define_logging_options(options=None):
+    """Define what `enable_pretty_logging` reads as options of an OptionParser (None: those of
+    the program), and have it called when they have been parsed."""
+    if options is None:
+        options = default_options
+    options.define("logging", default="info", metavar="debug|info|warning|error|none",
+                   help="the least level that is logged; none leaves logging alone")
+    options.define("log_to_stderr", type=bool,
+                   help="log to standard error; without it, if nothing else is logged to")
+    options.define("log_file_prefix", type=str, metavar="PATH",
+                   help="the file to log to; the older ones get a number or a date behind it")
+    options.define("log_file_max_size", default=_Defaults.log_file_max_size, metavar="BYTES",
+                   help="the size after which a new file is begun")
+    options.define("log_file_num_backups", default=_Defaults.log_file_num_backups,
+                   metavar="NUMBER", help="how many older files are kept")
+    options.define("log_rotate_mode", default=_Defaults.log_rotate_mode, metavar="size|time",
+                   help="when a new file is begun: after a size or an interval")
+    options.define("log_rotate_when", default=_Defaults.log_rotate_when,
+                   metavar="S|M|H|D|W0-W6|midnight", help="the unit of the interval")
+    options.define("log_rotate_interval", default=_Defaults.log_rotate_interval,
+                   metavar="NUMBER", help="how many units make the interval")
+    options.define("log_format", default=_Defaults.log_format, metavar="text|json",
+                   help="lines for people, or one JSON object a line for programs")
+    options.add_parse_callback(lambda: enable_pretty_logging(options))

@@ -274,6 +274,14 @@ class SettingsTest(WebCase):
         self.ask("/missing")
         self.assertEqual(self.records[0].levelno, logging.WARNING)
 
+    def test_access_log_has_fields_for_programs(self):
+        self.serve_app([("/", handler(get=lambda self: self.write("12345")))])
+        self.ask("/?a=b", headers=[("User-Agent", "Test")])
+        record, = [record for record in self.records if record.name == "friendserve.access"]
+        self.assertGreater(record.fields.pop("milliseconds"), 0)
+        self.assertEqual({"status": 200, "method": "GET", "uri": "/?a=b", "bytes": 5,
+                          "remote_ip": "127.0.0.1", "user_agent": "Test"}, record.fields)
+
     def test_static_path(self):
         app = Application(static_path="/tmp", static_url_prefix="/s/")
         self.assertEqual(app.static_handler_class, StaticFileHandler)

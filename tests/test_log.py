@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 
 import glob
 import io
+import json
 import logging
 import logging.handlers
 import os
@@ -16,7 +17,9 @@ import six
 
 from friendserve import log
 from friendserve.log import (
-    LogFormatter, access_log, app_log, enable_pretty_logging, escape_controls, gen_log)
+    JSONFormatter, LogFormatter, access_log, app_log, define_logging_options,
+    enable_pretty_logging, escape_controls, gen_log)
+from friendserve.options import OptionParser
 from friendserve.util import ObjectDict
 
 
@@ -240,7 +243,7 @@ class EnablePrettyLoggingTest(unittest.TestCase):
         shutil.rmtree(self.folder)
 
     def options(self, **kwargs):
-        options = dict((name, value) for name, value in vars(self.old_options).items()
+        options = dict((name, value) for name, value in vars(log._Defaults).items()
                        if not name.startswith("_"))
         options.update(kwargs)
         return ObjectDict(options)
@@ -335,6 +338,67 @@ class EnablePrettyLoggingTest(unittest.TestCase):
         log.default_options = self.options(logging="error")
         enable_pretty_logging(logger=self.logger)
         self.assertEqual(logging.ERROR, self.logger.level)
+
+
+    def test_as_options_of_a_program(self):
+        options = OptionParser()
+        define_logging_options(options)
+        log.default_options = self.options()
+        root = logging.getLogger()
+        handlers, level = root.handlers, root.level
+        root.handlers = []
+        try:
+            options.parse_command_line(["program", "--logging=warning", "--log-format=json",
+                                        "--log-file-prefix=" + self.path])
+            root.warning(u"\u00e9")
+        finally:
+            for handler in root.handlers:
+                handler.close()
+            root.handlers = handlers
+            root.setLevel(level)
+        self.assertEqual(u"\u00e9", json.loads(self.read())["message"])
+
+    def test_unknown_format(self):
+        self.assertRaises(ValueError, enable_pretty_logging, self.options(log_format="xml"),
+                          self.logger)
+
+
+class JSONFormatterTest(unittest.TestCase):
+    def fields(self, *args, **kwargs):
+        fields = kwargs.pop("fields", None)
+        record = make_record(*args, **kwargs)
+        if fields is not None:
+            record.fields = fields
+        line = JSONFormatter().format(record)
+        self.assertNotIn(u"\n", line)
+        return json.loads(line)
+
+    def test_line(self):
+        fields = self.fields("%s!\n\x1b", u"\u00e9", level=logging.WARNING)
+        self.assertRegex(fields.pop("time"), r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
+        self.assertEqual({"level": "warning", "logger": "name", "place": "module:12",
+                          "message": u"\u00e9!\n\\x1b"}, fields)
+
+    if six.PY2:
+        assertRegex = unittest.TestCase.assertRegexpMatches
+
+    def test_exception(self):
+        try:
+            raise KeyError("x")
+        except KeyError:
+            fields = self.fields("failed", exc_info=sys.exc_info())
+        self.assertEqual("failed", fields["message"])
+        self.assertIn("KeyError: 'x'", fields["exception"])
+
+    def test_fields(self):
+        fields = self.fields("x", fields={"status": 200, "uri": b"/\xff", "bytes": None})
+        self.assertEqual((200, u"/\\xff", None),
+                         (fields["status"], fields["uri"], fields["bytes"]))
+
+    def test_b234_nothing_raises(self):
+        for message, args in [(b"\xff", ()), ("%d", ("x",)), ("%s", (Undescribable(),)),
+                              (u"\ud800", ())]:
+            self.fields(message, *args)
 
 
 class LoggersTest(unittest.TestCase):

@@ -245,8 +245,9 @@ class Application(object):
         level = 20 if status < 400 else 30 if status < 500 else 40  # INFO, WARNING, ERROR
         # Nothing is formatted for a level that nobody listens to.
         if access_log.isEnabledFor(level):
-            access_log.log(level, "%d %s %.2fms", status, handler._summary(),
-                           1000.0 * handler.request.request_time())
+            milliseconds = 1000.0 * handler.request.request_time()
+            access_log.log(level, "%d %s %.2fms", status, handler._summary(), milliseconds,
+                           extra={"fields": _access_fields(handler, status, milliseconds)})
 
     def get_template_loader(self, path, handler):
         """The loader for a folder of templates, made by `handler` when first needed."""
@@ -254,6 +255,16 @@ class Application(object):
         if loader is None or self.settings.get("compiled_template_cache") is False:
             loader = self._template_loaders[path] = handler.create_template_loader(path)
         return loader
+
+
+def _access_fields(handler, status, milliseconds):
+    """What a log for programs says of a request."""
+    request = handler.request
+    length = handler._headers.get("Content-Length", "")
+    return {"status": status, "method": request.method, "uri": request.uri,
+            "remote_ip": request.remote_ip, "user_agent": request.headers.get("User-Agent"),
+            "bytes": int(length) if length.isdigit() else None,
+            "milliseconds": round(milliseconds, 2)}
 
 
 class _StreamedBody(object):
