@@ -9,7 +9,7 @@ from friendserve.template import DictLoader
 from friendserve.web import (
     Application, ErrorHandler, FallbackHandler, OutputTransform, RedirectHandler, RequestHandler,
     StaticFileHandler, UIModule, URLSpec)
-from tests.webcase import WebCase, request
+from tests.webcase import WebCase, handler, request
 
 
 #: As a client sends it when it does not quote it.

@@ -339,7 +339,6 @@ class EnablePrettyLoggingTest(unittest.TestCase):
         enable_pretty_logging(logger=self.logger)
         self.assertEqual(logging.ERROR, self.logger.level)
 
-
     def test_as_options_of_a_program(self):
         options = OptionParser()
         define_logging_options(options)

@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import unittest
 
+from friendserve import locale
 from friendserve.httputil import HTTPServerRequest
 from friendserve.protocol.headers import HTTPHeaders
 from friendserve.template import DictLoader
@@ -43,7 +44,7 @@ class Empty(UIModule):
 
 
 class User(RequestHandler):
-    locale = "a locale"
+    locale = locale.get("en_US")
 
     def get_current_user(self):
         return "somebody"
@@ -85,7 +86,7 @@ class UIModuleTest(HandlerTestCase):
         self.assertIs(module.handler, self.handler)
         self.assertIs(module.request, self.handler.request)
         self.assertIs(module.ui, self.handler.ui)
-        self.assertEqual((module.current_user, module.locale), ("somebody", "a locale"))
+        self.assertEqual((module.current_user, module.locale), ("somebody", User.locale))
         with self.assertRaises(NotImplementedError):
             module.render()
         for name in ("embedded_javascript", "javascript_files", "embedded_css", "css_files",

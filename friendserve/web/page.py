@@ -8,12 +8,18 @@ from __future__ import absolute_import, division, print_function
 
 import functools
 import os
+import re
 import sys
 
+from friendserve import locale
 from friendserve.escape import utf8, xhtml_escape
 from friendserve.template import Loader
 from friendserve.util import ObjectDict
 from friendserve.web.uimodule import active_modules, bind_modules
+
+_match_language = re.compile(
+    r"[ \t]*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,3})[ \t]*"
+    r"(?:;[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*)?\Z").match
 
 _STARTS_ELSEWHERE = ("/", "http:", "https:")
 
@@ -76,9 +82,50 @@ def insert(html, head, body):
     return html
 
 
+#: Languages that are looked at in an Accept-Language header.
+MAX_LANGUAGES = 20
+
+
+def accepted_languages(header):
+    """The codes of an Accept-Language header (RFC 9110 12.5.4), the most wanted first. What is
+    malformed or not wanted at all is left out."""
+    wanted = []
+    for item in header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES]:
+        match = _match_language(item)
+        if match is not None:
+            quality = float(match.group(2) or 1)
+            if quality > 0:
+                wanted.append((quality, match.group(1)))
+    # Of equals, the first is wanted more.
+    return [code for _, code in sorted(wanted, key=lambda pair: -pair[0])]
+
+
 class Page(object):
-    """The side of a RequestHandler that makes pages: templates, UI modules, static URLs."""
+    """The side of a RequestHandler that makes pages: templates, UI modules, static URLs, and the
+    language of the reader."""
     _ui = None
+
+    @property
+    def locale(self):
+        """The `friendserve.locale.Locale` of the reader: that of the user, or of the browser.
+        It can be set, too."""
+        if "_locale" not in self.__dict__:
+            self._locale = self.get_user_locale() or self.get_browser_locale()
+        return self._locale
+
+    @locale.setter
+    def locale(self, value):
+        self._locale = value
+
+    def get_user_locale(self):
+        """The Locale that the user chose, from a cookie for instance; None for none. To be
+        overridden."""
+
+    def get_browser_locale(self, default="en_US"):
+        """The Locale that fits best what the browser accepts; that of `default` where it does not
+        say."""
+        codes = accepted_languages(self.request.headers.get("Accept-Language", ""))
+        return locale.get(*codes or [default])
 
     def render(self, template_name, **kwargs):
         """Render a template as the response, with what its UI modules need for it, and
@@ -146,7 +193,8 @@ class Page(object):
 
     def get_template_namespace(self):
         """The variables of every template."""
-        return dict(self.ui, handler=self, request=self.request,
+        return dict(self.ui, handler=self, request=self.request, locale=self.locale,
+                    _=self.locale.translate, pgettext=self.locale.pgettext,
                     current_user=self.current_user, static_url=self.static_url,
                     xsrf_form_html=self.xsrf_form_html, reverse_url=self.reverse_url)
 

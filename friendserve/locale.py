@@ -1,0 +1,465 @@
+# -*- coding: utf-8 -*-
+"""Texts, dates, lists and numbers in the languages of those who read them.
+
+    from friendserve import locale
+
+    locale.load_translations("translations")        # es_LA.csv, de.csv ...
+    spanish = locale.get("es_LA", "es")
+    print(spanish.translate("Sign out"))
+    print(spanish.translate("A person liked this", "%(num)d people liked this", 5) % {"num": 5})
+
+A translation file is CSV: the text, its translation, and "singular" or "plural" where it has both
+forms. Languages with more than two forms, and texts that mean different things in different places
+(`pgettext`), want gettext: `load_gettext_translations` reads what `msgfmt` makes.
+
+What this module says itself (dates, "and") are texts like all others, and translated by the same
+files: each is in one of the calls of `translate` below.
+"""
+from __future__ import absolute_import, division, print_function
+
+import codecs
+import csv
+import datetime
+import gettext
+import io
+import os
+import re
+from time import time
+
+import six
+
+from friendserve.escape import to_unicode
+from friendserve.log import gen_log
+
+__all__ = ["CONTEXT_SEPARATOR", "CSVLocale", "GettextLocale", "LOCALE_NAMES", "Locale", "get",
+           "get_supported_locales", "load_gettext_translations", "load_translations",
+           "set_default_locale"]
+
+#: Between a context and its message in a gettext catalogue.
+CONTEXT_SEPARATOR = "\x04"
+
+# Code, English name, own name.
+_NAMES = u"""
+af_ZA|Afrikaans|Afrikaans
+am_ET|Amharic|አማርኛ
+ar_AR|Arabic|العربية
+az_AZ|Azerbaijani|Azərbaycan
+be_BY|Belarusian|Беларуская
+bg_BG|Bulgarian|Български
+bn_IN|Bengali|বাংলা
+bs_BA|Bosnian|Bosanski
+ca_ES|Catalan|Català
+cs_CZ|Czech|Čeština
+cy_GB|Welsh|Cymraeg
+da_DK|Danish|Dansk
+de_DE|German|Deutsch
+el_GR|Greek|Ελληνικά
+en_GB|English (UK)|English (UK)
+en_US|English (US)|English (US)
+eo_EO|Esperanto|Esperanto
+es_ES|Spanish (Spain)|Español (España)
+es_LA|Spanish|Español
+et_EE|Estonian|Eesti
+eu_ES|Basque|Euskara
+fa_IR|Persian|فارسی
+fi_FI|Finnish|Suomi
+fr_CA|French (Canada)|Français (Canada)
+fr_FR|French|Français
+ga_IE|Irish|Gaeilge
+gl_ES|Galician|Galego
+gu_IN|Gujarati|ગુજરાતી
+he_IL|Hebrew|עברית
+hi_IN|Hindi|हिन्दी
+hr_HR|Croatian|Hrvatski
+hu_HU|Hungarian|Magyar
+hy_AM|Armenian|Հայերեն
+id_ID|Indonesian|Bahasa Indonesia
+is_IS|Icelandic|Íslenska
+it_IT|Italian|Italiano
+ja_JP|Japanese|日本語
+ka_GE|Georgian|ქართული
+kk_KZ|Kazakh|Қазақша
+km_KH|Khmer|ខ្មែរ
+ko_KR|Korean|한국어
+lt_LT|Lithuanian|Lietuvių
+lv_LV|Latvian|Latviešu
+mk_MK|Macedonian|Македонски
+ml_IN|Malayalam|മലയാളം
+mn_MN|Mongolian|Монгол
+mr_IN|Marathi|मराठी
+ms_MY|Malay|Bahasa Melayu
+my_MM|Burmese|မြန်မာဘာသာ
+nb_NO|Norwegian (bokmal)|Norsk (bokmål)
+ne_NP|Nepali|नेपाली
+nl_NL|Dutch|Nederlands
+nn_NO|Norwegian (nynorsk)|Norsk (nynorsk)
+pa_IN|Punjabi|ਪੰਜਾਬੀ
+pl_PL|Polish|Polski
+ps_AF|Pashto|پښتو
+pt_BR|Portuguese (Brazil)|Português (Brasil)
+pt_PT|Portuguese (Portugal)|Português (Portugal)
+ro_RO|Romanian|Română
+ru_RU|Russian|Русский
+si_LK|Sinhala|සිංහල
+sk_SK|Slovak|Slovenčina
+sl_SI|Slovenian|Slovenščina
+sq_AL|Albanian|Shqip
+sr_RS|Serbian|Српски
+sv_SE|Swedish|Svenska
+sw_KE|Swahili|Kiswahili
+ta_IN|Tamil|தமிழ்
+te_IN|Telugu|తెలుగు
+th_TH|Thai|ภาษาไทย
+tl_PH|Filipino|Filipino
+tr_TR|Turkish|Türkçe
+uk_UA|Ukrainian|Українська
+ur_PK|Urdu|اردو
+uz_UZ|Uzbek|Oʻzbekcha
+vi_VN|Vietnamese|Tiếng Việt
+zh_CN|Chinese (Simplified)|中文(简体)
+zh_TW|Chinese (Traditional)|中文(繁體)
+"""
+
+#: {code: {"name_en": its English name, "name": its own}}
+LOCALE_NAMES = dict((str(_code), {"name_en": _english, "name": _own}) for _code, _english, _own in
+                    (_line.split(u"|") for _line in _NAMES.split(u"\n") if _line))
+
+#: Languages that are written from the right to the left.
+_RIGHT_TO_LEFT = frozenset(("ar", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi"))
+
+#: Languages whose clocks have twelve hours here, as those of all English ones have had in 2009.
+_TWELVE_HOURS = frozenset(("en", "en_US"))
+
+#: What stands between groups of three digits.
+_GROUPING = dict((_code, _mark) for _mark, _codes in {
+    u",": "en ja ko zh th he hi ta te ml mr gu pa bn ne",
+    u".": "de nl da es it pt_BR id tr el ro sl hr bs sr mk vi is gl ca eu",
+    u"\u00a0": "fr ru uk be bg cs sk pl pt hu fi sv nb nn et lt lv hy ka kk uz sq eo af az",
+    u"\u066c": "ar fa ur ps"}.items() for _code in _codes.split())
+
+_CODE = re.compile(r"[A-Za-z]{2,3}(?:_[A-Za-z]{2}|_[A-Za-z]{4})?\Z")
+
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+           "October", "November", "December")
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+_default = "en_US"
+_translations = {}      # code -> what the class of its Locale takes
+_locale_class = None    # of all codes but those without translations
+
+
+def get(*locale_codes):
+    """The Locale that fits best: of the first code that is supported, with its country or without;
+    otherwise the default. None is no code."""
+    return Locale.get_closest(*locale_codes)
+
+
+def set_default_locale(code):
+    """Set the language that the program itself is written in ("en_US")."""
+    global _default
+    _default = code
+    Locale._cache.clear()
+
+
+def get_supported_locales():
+    """The codes that there are translations for, and the default."""
+    return frozenset(_translations) | frozenset([_default])
+
+
+def load_translations(directory, encoding=None):
+    """Load every CSV file of a folder; ``de_AT.csv`` holds the translations for de_AT.
+
+    `encoding` None means UTF-16 where the file begins with its mark, and UTF-8 otherwise. Files
+    and rows that make no sense are logged and left out; a folder that cannot be read raises
+    OSError. What was loaded before is forgotten.
+    """
+    loaded = {}
+    for name in sorted(os.listdir(directory)):
+        if not name.endswith(".csv"):
+            continue
+        path = os.path.join(directory, name)
+        code = name[:-len(".csv")].replace("-", "_")
+        if not _CODE.match(code):
+            gen_log.error("%s is not named after a locale, such as de.csv or de_AT.csv", path)
+            continue
+        try:
+            loaded[code] = _read_csv(path, encoding)
+        except (UnicodeError, csv.Error, EnvironmentError) as error:
+            gen_log.error("Cannot read the translations in %s: %s", path, error)
+    _use(CSVLocale, loaded)
+
+
+def load_gettext_translations(directory, domain):
+    """Load the gettext catalogues ``<directory>/<code>/LC_MESSAGES/<domain>.mo``.
+
+    Those that cannot be read are logged and left out. What was loaded before is forgotten.
+    """
+    loaded = {}
+    for code in sorted(os.listdir(directory)):
+        if code.startswith(".") or os.path.isfile(os.path.join(directory, code)):
+            continue
+        path = os.path.join(directory, code, "LC_MESSAGES", domain + ".mo")
+        if not os.path.exists(path):
+            continue
+        try:
+            with open(path, "rb") as source:
+                loaded[code] = gettext.GNUTranslations(source)
+        except Exception as error:  # the module raises all kinds for a damaged file
+            gen_log.error("Cannot read the translations in %s: %s", path, error)
+    _use(GettextLocale, loaded)
+
+
+def _use(locale_class, loaded):
+    global _translations, _locale_class
+    _translations, _locale_class = loaded, locale_class
+    Locale._cache.clear()
+    gen_log.debug("Supported locales: %s", sorted(get_supported_locales()))
+
+
+def _read_csv(path, encoding):
+    with open(path, "rb") as source:
+        data = source.read()
+    if encoding is None:
+        marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        encoding = "utf-16" if marked else "utf-8-sig"
+    text = data.decode(encoding)
+    if six.PY2:  # version: py2
+        rows = csv.reader(io.BytesIO(text.encode("utf-8")))
+    else:
+        rows = csv.reader(io.StringIO(text, newline=""))
+    forms = {"singular": {}, "plural": {}, "unknown": {}}
+    for number, row in enumerate(rows, 1):
+        row = [to_unicode(cell).strip() for cell in row]
+        if len(row) < 2 or not row[0]:
+            if any(row):
+                gen_log.error("%s, row %d has no translation: %r", path, number, row)
+            continue
+        form = row[2] if len(row) > 2 and row[2] else "unknown"
+        if form not in forms:
+            gen_log.error("%s, row %d: the third cell is singular or plural, not %r",
+                          path, number, form)
+            continue
+        forms[form][row[0]] = row[1]
+    return forms
+
+
+class Locale(object):
+    """A language, perhaps of a country. `code`, `name` (its own), `rtl`: whether it is written from
+    the right to the left."""
+    _cache = {}
+
+    @classmethod
+    def get_closest(cls, *locale_codes):
+        """`get`."""
+        supported = get_supported_locales()
+        for code in locale_codes:
+            if not code:
+                continue
+            parts = code.replace("-", "_").split("_")
+            # de_AT, and for zh_Hant_TW also zh_TW.
+            for candidate in ([parts[0].lower() + "_" + parts[1].upper()] if len(parts) == 2 else
+                              [parts[0].lower() + "_" + parts[-1].upper()] if len(parts) == 3 else
+                              []) + [parts[0].lower()]:
+                if candidate in supported:
+                    return cls.get(candidate)
+        return cls.get(_default)
+
+    @classmethod
+    def get(cls, code):
+        """The Locale of a supported code; raises ValueError for another."""
+        locale = cls._cache.get(code)
+        if locale is None:
+            if code not in get_supported_locales():
+                raise ValueError("no translations for %r are loaded" % (code,))
+            if code in _translations:
+                locale = _locale_class(code, _translations[code])
+            else:
+                locale = CSVLocale(code, {})
+            cls._cache[code] = locale
+        return locale
+
+    def __init__(self, code, translations):
+        self.code = code
+        self.name = LOCALE_NAMES.get(code, {}).get("name") or self._name_of_language()
+        self.rtl = self.language in _RIGHT_TO_LEFT
+        self.translations = translations
+
+    @property
+    def language(self):
+        """The code without its country."""
+        return self.code.partition("_")[0]
+
+    def _name_of_language(self):
+        names = sorted((code, names["name"]) for code, names in LOCALE_NAMES.items()
+                       if code.partition("_")[0] == self.language)
+        # Without its country.
+        return names[-1][1].partition(u" (")[0] if names else u"Unknown"
+
+    def translate(self, message, plural_message=None, count=None):
+        """The text in this language, or as it is; with `plural_message`, the form for `count`."""
+        raise NotImplementedError()
+
+    def pgettext(self, context, message, plural_message=None, count=None):
+        """As `translate`, for a text that means something else in another `context`."""
+        raise NotImplementedError()
+
+    # What the module says itself
+
+    def format_date(self, date, gmt_offset=0, relative=True, shorter=False, full_format=False,
+                    now=None):
+        """A moment as people say it: "2 minutes ago", "yesterday at 5:30 pm", "July 10, 2009".
+
+        `date` is a datetime (UTC where it names no zone) or seconds since 1970, `gmt_offset` the
+        minutes that the reader's clock is behind UTC. `relative` False gives times of day and
+        dates only, `shorter` leaves out the time where there is a date, `full_format` gives date
+        and time in full. A moment in the future is given in full, but for the minute that clocks
+        may differ by. `now` is a datetime, by default that of the system.
+        """
+        date = _to_utc(date)
+        now = _to_utc(now) if now is not None else _utc_now()
+        if date > now:
+            if relative and date - now < datetime.timedelta(seconds=60):
+                date = now
+            else:
+                full_format = True
+        offset = datetime.timedelta(minutes=gmt_offset)
+        local, today = date - offset, (now - offset).date()
+        if not full_format:
+            age = now - date
+            if relative and age < datetime.timedelta(days=1):
+                return self._format_age(age.seconds)
+            short = self._format_recent(local, today, age, relative, shorter)
+            if short is not None:
+                return short
+        form = self.translate("%(month_name)s %(day)s, %(year)s") if shorter else \
+            self.translate("%(month_name)s %(day)s, %(year)s at %(time)s")
+        return form % self._parts(local)
+
+    def _format_age(self, seconds):
+        if seconds < 50:
+            return self.translate("1 second ago", "%(seconds)d seconds ago", seconds) % {
+                "seconds": seconds}
+        if seconds < 50 * 60:
+            minutes = (seconds + 30) // 60
+            return self.translate("1 minute ago", "%(minutes)d minutes ago", minutes) % {
+                "minutes": minutes}
+        hours = (seconds + 1800) // 3600
+        return self.translate("1 hour ago", "%(hours)d hours ago", hours) % {"hours": hours}
+
+    def _format_recent(self, local, today, age, relative, shorter):
+        """A moment of this year; None for one that needs its year."""
+        days = (today - local.date()).days
+        form = None
+        if days == 0:
+            form = "%(time)s"
+        elif days == 1 and relative:
+            form = self.translate("yesterday") if shorter else \
+                self.translate("yesterday at %(time)s")
+        elif age.days < 5:
+            form = self.translate("%(weekday)s") if shorter else \
+                self.translate("%(weekday)s at %(time)s")
+        elif age.days < 334:    # eleven months: the same month of last year would confuse
+            form = self.translate("%(month_name)s %(day)s") if shorter else \
+                self.translate("%(month_name)s %(day)s at %(time)s")
+        return None if form is None else form % self._parts(local)
+
+    def _parts(self, local):
+        return {"month_name": self.translate(_MONTHS[local.month - 1]),
+                "weekday": self.translate(_WEEKDAYS[local.weekday()]),
+                "day": str(local.day), "year": str(local.year), "time": self._format_time(local)}
+
+    def _format_time(self, local):
+        if self.code in _TWELVE_HOURS:
+            return u"%d:%02d %s" % (local.hour % 12 or 12, local.minute,
+                                    "am" if local.hour < 12 else "pm")
+        if self.code == "zh_CN":
+            return u"%s%d:%02d" % (u"上午" if local.hour < 12 else u"下午",
+                                   local.hour % 12 or 12, local.minute)
+        return u"%d:%02d" % (local.hour, local.minute)
+
+    def format_day(self, date, gmt_offset=0, dow=True):
+        """A day as "Monday, January 22", or "January 22" where `dow` is false."""
+        form = self.translate("%(weekday)s, %(month_name)s %(day)s") if dow else \
+            self.translate("%(month_name)s %(day)s")
+        return form % self._parts(_to_utc(date) - datetime.timedelta(minutes=gmt_offset))
+
+    def list(self, parts):
+        """Texts in a row: "A, B and C"."""
+        parts = [to_unicode(part) for part in parts]
+        if len(parts) < 2:
+            return u"".join(parts)
+        if self.language in ("ja", "zh"):
+            return u"\u3001".join(parts)
+        comma = u" \u0648 " if self.language == "fa" else \
+            u"\u060c " if self.language in ("ar", "ur") else u", "
+        return self.translate("%(commas)s and %(last)s") % {
+            "commas": comma.join(parts[:-1]), "last": parts[-1]}
+
+    def friendly_number(self, value):
+        """An integer with its digits in groups of three: "1,234,567"."""
+        mark = _GROUPING.get(self.code) or _GROUPING.get(self.language, u"")
+        return u"{0:,d}".format(value).replace(u",", mark)
+
+
+class CSVLocale(Locale):
+    """A Locale whose translations came from a CSV file."""
+
+    def translate(self, message, plural_message=None, count=None):
+        form = "unknown"
+        if plural_message is not None:
+            if count is None:
+                raise ValueError("a text with a plural needs a count")
+            if count != 1:
+                message, form = plural_message, "plural"
+            else:
+                form = "singular"
+        table = self.translations.get(form, {})
+        if form != "unknown" and message not in table:
+            table = self.translations.get("unknown", {})
+        return table.get(to_unicode(message), message)
+
+    def pgettext(self, context, message, plural_message=None, count=None):
+        """CSV files know no contexts: as `translate`."""
+        return self.translate(message, plural_message, count)
+
+
+class GettextLocale(Locale):
+    """A Locale whose translations came from a gettext catalogue."""
+
+    def __init__(self, code, translations):
+        # The methods of Python 2 without "u" give bytes.
+        self.ngettext = getattr(translations, "ungettext", None) or translations.ngettext
+        self.gettext = getattr(translations, "ugettext", None) or translations.gettext
+        super(GettextLocale, self).__init__(code, translations)
+
+    def translate(self, message, plural_message=None, count=None):
+        if plural_message is None:
+            return self.gettext(message)
+        if count is None:
+            raise ValueError("a text with a plural needs a count")
+        return self.ngettext(message, plural_message, count)
+
+    def pgettext(self, context, message, plural_message=None, count=None):
+        prefix = context + CONTEXT_SEPARATOR
+        if plural_message is None:
+            text = self.gettext(prefix + message)
+        else:
+            if count is None:
+                raise ValueError("a text with a plural needs a count")
+            text = self.ngettext(prefix + message, prefix + plural_message, count)
+        # Without a translation for this context, that for all of them.
+        return text if CONTEXT_SEPARATOR not in text else \
+            self.translate(message, plural_message, count)
+
+
+def _utc_now():
+    return datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=int(time()))
+
+
+def _to_utc(date):
+    """A naive datetime in UTC."""
+    if not isinstance(date, datetime.datetime):
+        return datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=date)
+    if date.tzinfo is not None:
+        date = (date - date.utcoffset()).replace(tzinfo=None)
+    return date
