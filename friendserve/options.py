@@ -164,9 +164,8 @@ class OptionParser(object):
         that is no option, or ``--``. With `final` False the callbacks of `add_parse_callback`
         wait for another source. Raises Error for an unknown option or a bad value.
         """
-        if args is None:
-            args = sys.argv
         remaining = []
+        args = sys.argv if args is None else args
         for number in range(1, len(args)):
             argument = args[number]
             if not argument.startswith("-") or argument == "-":
@@ -180,14 +179,11 @@ class OptionParser(object):
             if option is None:
                 raise Error("there is no option %s%s" % (
                     argument.partition("=")[0], self._guess(name)))
-            if not equals:
-                if option.type is not bool:
-                    raise Error("the option --%s needs a value: --%s=%s" % (
-                        option.flag, option.flag, option.metavar or "VALUE"))
-                value = "true"
-            option.parse(value)
-        if final:
-            self.run_parse_callbacks()
+            if not equals and option.type is not bool:
+                raise Error("the option --%s needs a value: --%s=%s" % (
+                    option.flag, option.flag, option.metavar or "VALUE"))
+            option.parse(value if equals else "true")
+        self._end_parsing(final)
         return remaining
 
     def _guess(self, name):
@@ -217,8 +213,7 @@ class OptionParser(object):
                 option.parse(value)
             else:
                 option.set(value)
-        if final:
-            self.run_parse_callbacks()
+        self._end_parsing(final)
 
     def parse_environment(self, prefix, environ=None, final=True):
         """Set options from environment variables: with the prefix "APP_", that of the option
@@ -229,6 +224,9 @@ class OptionParser(object):
             value = environ.get(prefix + key.replace("-", "_").upper())
             if value is not None and key != "help":
                 option.parse(value)
+        self._end_parsing(final)
+
+    def _end_parsing(self, final):
         if final:
             self.run_parse_callbacks()
 
@@ -266,16 +264,17 @@ class _Mockable(object):
         self.__dict__["_originals"] = {}
 
     def __getattr__(self, name):
-        return getattr(self._options, name)
+        return self._options[name]
 
     def __setattr__(self, name, value):
         if name in self._originals:
             raise RuntimeError("the option %r is patched already" % name)
-        self._originals[name] = getattr(self._options, name)
-        setattr(self._options, name, value)
+        before = self._options[name]
+        self._options[name] = value
+        self._originals[name] = before
 
     def __delattr__(self, name):
-        setattr(self._options, name, self._originals.pop(name))
+        self._options[name] = self._originals.pop(name)
 
 
 class _Unset(object):

@@ -109,13 +109,14 @@ class Page(object):
     def locale(self):
         """The `friendserve.locale.Locale` of the reader: that of the user, or of the browser.
         It can be set, too."""
-        if "_locale" not in self.__dict__:
-            self._locale = self.get_user_locale() or self.get_browser_locale()
-        return self._locale
+        known = self.__dict__.get("_locale")
+        if known is None:
+            known = self._locale = self.get_user_locale() or self.get_browser_locale()
+        return known
 
     @locale.setter
-    def locale(self, value):
-        self._locale = value
+    def locale(self, chosen):
+        self._locale = chosen
 
     def get_user_locale(self):
         """The Locale that the user chose, from a cookie for instance; None for none. To be

@@ -1,0 +1,118 @@
+"""What it costs to render a page: a table of 1,000 rows, friendserve against Jinja2 and Tornado.
+
+All render the same bytes in this one process, in alternating rounds: one column that has to be
+escaped, one that does not, and a number.
+"""
+from __future__ import absolute_import, division, print_function
+
+import argparse
+import sys
+from timeit import default_timer as clock
+
+import machine
+import peers
+import report
+
+try:
+    import jinja2
+except ImportError:
+    jinja2 = None
+try:
+    import tornado
+    import tornado.template
+except ImportError:
+    tornado = None
+
+if peers.CHECKOUT not in sys.path:
+    sys.path.insert(1, peers.CHECKOUT)
+import friendserve.template  # noqa: E402
+
+PAGE = u"""<table>
+{% for row in rows %}<tr>
+  <td>{{ row["id"] }}</td> <td>{{ row["name"] }}</td> <td>{{ row["text"] }}</td>
+</tr>
+{% END %}</table>
+"""
+
+
+def make_rows(count):
+    return [{"id": number, "name": u"Name & <b>%d</b>" % number,
+             "text": u"plain text of row %d" % number} for number in range(count)]
+
+
+def with_friendserve(autoescape):
+    template = friendserve.template.Template(
+        PAGE.replace(u"END", u"end"), autoescape="xhtml_escape" if autoescape else None)
+    return lambda rows: template.generate(rows=rows)
+
+
+def with_tornado(autoescape):
+    template = tornado.template.Template(
+        PAGE.replace(u"END", u"end"), autoescape="xhtml_escape" if autoescape else None)
+    return lambda rows: template.generate(rows=rows)
+
+
+def with_jinja2(autoescape):
+    environment = jinja2.Environment(autoescape=autoescape, keep_trailing_newline=True)
+    template = environment.from_string(PAGE.replace(u"END", u"endfor"))
+    return lambda rows: template.render(rows=rows).encode("utf-8")
+
+
+ENGINES = [(name, version, make) for name, version, make in [
+    ("friendserve", friendserve.version, with_friendserve),
+    ("Jinja2", jinja2 and jinja2.__version__, with_jinja2),
+    ("Tornado", tornado and tornado.version, with_tornado)] if version]
+
+
+def measure(render, rows, times):
+    """Returns milliseconds for one page."""
+    started = clock()
+    for _ in range(times):
+        render(rows)
+    return (clock() - started) * 1e3 / times
+
+
+def parse_options(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--times", type=int, default=20, help="pages a round")
+    parser.add_argument("--rounds", type=int, default=9, help="the median of which is printed")
+    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
+    return parser.parse_args(arguments)
+
+
+def run(options):
+    machine.pin_self(machine.two_cores()[0])
+    rows = make_rows(options.rows)
+    results = {}
+    for autoescape in (True, False):
+        renders = [(name, make(autoescape)) for name, _, make in ENGINES]
+        pages = set(render(rows) for _, render in renders)
+        if len(pages) != 1:
+            raise machine.BenchmarkError("the engines render different pages")
+        for _ in range(options.rounds):
+            for name, render in renders:
+                results.setdefault((name, autoescape), []).append(
+                    measure(render, rows, options.times))
+    medians = dict((key, report.median(figures)) for key, figures in results.items())
+    print("%s; %d rows, %d rounds in one process on one core" % (
+        machine.description(), options.rows, options.rounds))
+    print(report.table(
+        ["templates", "version", "ms escaped", "ratio", "ms not escaped", "ratio"],
+        [[name, version] + [cell for autoescape in (True, False) for cell in (
+            report.figure(medians[name, autoescape]),
+            report.ratio(medians[name, autoescape], medians[report.BASE, autoescape]))]
+         for name, version, _ in ENGINES]))
+    if options.svg:
+        report.write_chart(options.svg, u"A page of %d rows" % options.rows,
+                           u"Milliseconds on one core; less is better",
+                           [u"escaped", u"not escaped"],
+                           [(name, [medians[name, True], medians[name, False]])
+                            for name, _, _ in ENGINES], report.BASE, report.figure)
+
+
+if __name__ == "__main__":
+    try:
+        run(parse_options(sys.argv[1:]))
+    except machine.BenchmarkError as error:
+        sys.exit("template.py: %s" % error)
