@@ -5,18 +5,19 @@ is the exchange on it. The client calls back the application when `finish` says 
 """
 from __future__ import absolute_import, division, print_function
 
-import base64
+import binascii
+import os
 
-from six.moves.urllib.parse import urljoin
-
+from friendserve.cookiejar import cookie_for, keep_cookies
 from friendserve.httpclient import (
     HTTPConnectError, HTTPProtocolError, HTTPResponse, HTTPTimeoutError, HTTPTLSError,
     HTTPTransferError)
-from friendserve.httputil import HTTPHeaders, HTTPOutputError, encode_username_password
+from friendserve.httputil import HTTPHeaders, HTTPOutputError, basic_credentials
 from friendserve.iostream import StreamClosedError
 from friendserve.protocol.grammar import is_content_length
+from friendserve.protocol.httpauth import choose_digest, parse_parameters
 from friendserve.protocol.http1 import LAST_CHUNK, encode_chunk, encode_head
-from friendserve.protocol.urls import parse_url
+from friendserve.protocol.urls import join_url, parse_url
 from friendserve.stack_context import NullContext
 
 #: Methods that may be sent again when nobody knows what became of them (RFC 9110 9.2.2).
@@ -46,7 +47,8 @@ class Fetch(object):
     __slots__ = ("client", "request", "callback", "url", "key", "method", "decompress",
                  "is_sent", "deadline", "connection", "connecting", "created", "started",
                  "_phase", "_waits_for_continue", "_redirects", "_times", "_response",
-                 "_streaming", "_follow", "_pieces", "_retried", "_body_left", "_redirect_time")
+                 "_follow", "_nonce", "_challenged", "_pieces", "_retried", "_body_left",
+                 "_redirect_time")
 
     def __init__(self, client, request, callback, now):
         self.client = client
@@ -65,6 +67,8 @@ class Fetch(object):
         self._waits_for_continue = False
         self._body_left = None
         self._response = None
+        self._challenged = 0
+        self._nonce = None          # of the digest that was sent last
         self._set_url(parse_url(request.url))
 
     def _set_url(self, url):
@@ -85,7 +89,9 @@ class Fetch(object):
     def phase(self):
         """How far it is; see HTTPTransferError."""
         if self.connecting is not None:
-            return self.connecting.phase
+            phase = self.connecting.phase
+            # "done" is for a moment only, before anybody is told.
+            return phase if phase in _DOING else "connect"
         if self._phase == "headers" and self.connection is not None and (
                 not self.is_sent or self.connection.stream.writing()):
             return "request"
@@ -124,10 +130,6 @@ class Fetch(object):
 
     def _build_head(self):
         request, url = self.request, self.url
-        target = url.target
-        if self.client.is_forwarded(request, url):
-            target = url.text
-        start = "%s %s HTTP/1.1" % (self.method, target)
         headers = HTTPHeaders.from_values({"Host": url.authority})
         values = headers._values
         if request._headers is not None:
@@ -138,8 +140,20 @@ class Fetch(object):
             values["Accept-Encoding"] = "gzip, deflate"
         if request.body is not None or self.method in _WITH_BODY or request.body_producer:
             self._frame(headers)
-        self._authorize(headers)
-        return encode_head(start, headers)
+        if request.auth_username is not None or url.username is not None:
+            self._authorize(headers)
+        if request.cookie_jar is not None:
+            cookie = cookie_for(request.cookie_jar, url, headers)
+            if cookie is not None:
+                headers["Cookie"] = cookie
+        target = url.target
+        if request.proxy_host is not None and url.scheme == "http":
+            # The proxy itself is asked (RFC 9112 3.2.2).
+            target = url.text
+            credentials = self.client.proxy_of(request).credentials()
+            if credentials is not None:
+                headers["Proxy-Authorization"] = credentials
+        return encode_head("%s %s HTTP/1.1" % (self.method, target), headers)
 
     def _frame(self, headers):
         request = self.request
@@ -157,16 +171,48 @@ class Fetch(object):
         if request.expect_100_continue:
             headers["Expect"] = "100-continue"
 
+    # Who we are (RFC 9110 11)
+
+    def _user(self):
+        """(name, password) for this request, or None."""
+        if self.request.auth_username is not None:
+            return self.request.auth_username, self.request.auth_password
+        if self.url.username is not None:
+            return self.url.username, self.url.password
+        return None
+
     def _authorize(self, headers):
-        request, url = self.request, self.url
-        if request.auth_username is not None:
-            name, password = request.auth_username, request.auth_password
-        else:
-            name, password = url.username, url.password
-        if name is not None and "Authorization" not in headers:
-            if request.auth_mode not in (None, "basic"):
-                raise ValueError("the auth_mode %r is not known here" % (request.auth_mode,))
-            headers["Authorization"] = basic_credentials(name, password)
+        mode = self.request.auth_mode
+        name, password = self._user()
+        if "Authorization" in headers:
+            return
+        if mode in (None, "basic"):
+            headers["Authorization"] = basic_credentials(name, password or "")
+            return
+        challenge = self.client.challenges.get((self.url.origin, name))
+        if challenge is not None:
+            self._nonce = challenge.nonce
+            headers["Authorization"] = challenge.answer(
+                name, password, self.method, self.url.target,
+                str(binascii.hexlify(os.urandom(16)).decode("ascii")))
+
+    def _takes_challenge(self, headers):
+        """Whether this 401 can be answered; once for each nonce, of which it may take two: a
+        remembered one may be too old."""
+        user = self._user()
+        challenge = choose_digest(headers.get_list("WWW-Authenticate"))
+        if challenge is None or challenge.nonce == self._nonce or self._challenged > 1 \
+                or self.request.body_producer is not None:
+            return False
+        self._challenged += 1
+        self.client.remember_challenge((self.url.origin, user[0]), challenge)
+        return True
+
+    def _note_next_nonce(self, headers):
+        challenge = self.client.challenges.get((self.url.origin, self._user()[0]))
+        for name, value in parse_parameters(headers["Authentication-Info"]):
+            if name == "nextnonce" and challenge is not None:
+                challenge.next_nonce(value)
 
     def on_continue(self):
         self._send_body(self.connection)
@@ -217,6 +263,13 @@ class Fetch(object):
     def _next_step(self, status, headers):
         """What to do when this response is over: a function, or None when it is the last."""
         request = self.request
+        if request.cookie_jar is not None:
+            keep_cookies(request.cookie_jar, self.url, headers)
+        if request.auth_mode == "digest" and self._user() is not None:
+            if status == 401 and self._takes_challenge(headers):
+                return self._ask_again
+            if "Authentication-Info" in headers:
+                self._note_next_nonce(headers)
         if status in _REDIRECTS and request.follow_redirects and "Location" in headers \
                 and self._redirects < request.max_redirects:
             return self._redirect
@@ -243,10 +296,18 @@ class Fetch(object):
             body = b""
         status, reason, headers, first = self._response
         now = self.client.io_loop.time()
-        self.client.done(self, HTTPResponse(
-            self.request.original_request or self.request, status, headers, None, self.url.text,
-            None, now - self.started, self._time_info(first, now), reason,
-            self.request.start_time, body))
+        request = self.request
+        response = HTTPResponse(
+            request.original_request or request, status, headers, None, self.url.text, None,
+            now - self.started, self._time_info(first, now), reason, request.start_time, body)
+        if request.streaming_callback is None and request.header_callback is None:
+            self.client.done(self, response)
+        else:
+            # After the pieces, one of which may turn out to be one too many.
+            self._schedule(self._deliver, response)
+
+    def _deliver(self, response):
+        self.client.done(self, response)
 
     def on_failure(self, error, again):
         self.connection = None
@@ -272,11 +333,14 @@ class Fetch(object):
             self.fail(HTTPTransferError("the callback for the response raised: %s" % error, "body",
                                         error))
 
+    def _ask_again(self, status, headers):
+        self.client.begin(self)
+
     # Redirects (RFC 9110 15.4)
 
     def _redirect(self, status, headers):
         request = self.request
-        place = urljoin(self._url_with_userinfo(), decode_location(headers["Location"]))
+        place = join_url(request.url, decode_location(headers["Location"]))
         url = parse_url(place)
         if status == 303 and self.method != "HEAD" or \
                 status in (301, 302) and self.method == "POST":
@@ -293,11 +357,10 @@ class Fetch(object):
         self._redirects += 1
         self._redirect_time = self.client.io_loop.time() - self.started
         self._retried = False
+        self._nonce = None
+        self._challenged = 0
         self._set_url(url)
         self.client.begin(self)
-
-    def _url_with_userinfo(self):
-        return self.request.url
 
     def _drop(self, names):
         headers = self.request._headers
@@ -321,7 +384,7 @@ class Fetch(object):
 
     def connect_failed(self, error):
         """There is no connection."""
-        phase = self.connecting.failed_phase if self.connecting is not None else "connect"
+        phase = self.connecting.failed_phase or "connect"
         self.connecting = None
         kind = HTTPTLSError if phase == "tls" else HTTPConnectError
         self.fail(kind("%s: %s" % (kind.default_message, error), phase, error))
@@ -388,12 +451,6 @@ class BodyWriter(object):
         fetch.is_sent = True
         if fetch._body_left is None:
             connection.stream.write(LAST_CHUNK)
-
-
-def basic_credentials(name, password):
-    """The value of an Authorization header (RFC 7617 2)."""
-    return "Basic " + base64.b64encode(
-        encode_username_password(name, password or "")).decode("ascii")
 
 
 def decode_location(value):

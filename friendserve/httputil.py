@@ -6,6 +6,7 @@
 """
 from __future__ import absolute_import, division, print_function
 
+import base64
 import collections
 import re
 import time
@@ -25,8 +26,8 @@ from friendserve.util import format_timestamp
 
 __all__ = ["HTTPConnection", "HTTPFile", "HTTPHeaders", "HTTPInputError", "HTTPMessageDelegate",
            "HTTPOutputError", "HTTPServerConnectionDelegate", "HTTPServerRequest",
-           "RequestStartLine", "ResponseStartLine", "encode_username_password",
-           "format_timestamp", "parse_body_arguments", "parse_cookie",
+           "RequestStartLine", "ResponseStartLine", "basic_credentials",
+           "encode_username_password", "format_timestamp", "parse_body_arguments", "parse_cookie",
            "parse_multipart_form_data", "parse_request_start_line",
            "parse_response_start_line", "qs_to_qsl", "split_host_and_port", "url_concat"]
 
@@ -151,6 +152,13 @@ def encode_username_password(username, password):
     if b":" in username:
         raise ValueError("there must be no colon in a user name: %r" % (username,))
     return username + b":" + password
+
+
+def basic_credentials(username, password):
+    """The value of an Authorization header for a name and a password (RFC 7617 2), with the
+    errors of `encode_username_password`."""
+    return "Basic " + str(base64.b64encode(
+        encode_username_password(username, password)).decode("ascii"))
 
 
 # Forms

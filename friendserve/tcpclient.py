@@ -52,11 +52,13 @@ class TCPClient(object):
             self.resolver.close()
 
     def connect(self, host, port, af=socket.AF_UNSPEC, ssl_options=None, max_buffer_size=None,
-                source_ip=None, source_port=None, timeout=None, callback=None, on_error=None):
+                source_ip=None, source_port=None, timeout=None, callback=None, on_error=None,
+                server_hostname=None):
         """Connect to `host` and call `callback(stream)`, or else `on_error(error)`.
 
         `ssl_options`, a dict or an SSLContext, asks for TLS: the stream is an SSLIOStream
-        then, its handshake over and the certificate checked against `host`. `af` may restrict
+        then, its handshake over and the certificate checked against `host`, or against
+        `server_hostname`. `af` may restrict
         the addresses to AF_INET or AF_INET6; with AF_UNIX, `host` is the path of a socket.
         `source_ip` and `source_port` are where to connect from. `timeout`, in seconds, bounds
         the whole; its error is a TimeoutError. The others are an EnvironmentError: that of the
@@ -71,7 +73,7 @@ class TCPClient(object):
         """
         if ssl_options is not None:
             ssl_options = ssl_options_to_context(ssl_options, server_side=False)
-        connecting = Connecting(self.io_loop, host, ssl_options, max_buffer_size,
+        connecting = Connecting(self.io_loop, server_hostname or host, ssl_options, max_buffer_size,
                                 (source_ip, source_port), wrap(callback), wrap(on_error or _raise))
         if timeout is not None:
             with NullContext():
@@ -122,12 +124,21 @@ class Connecting(object):
         """End it with an error."""
         if self.phase is DONE:
             return
-        on_error = self._on_error
         self.failed_phase = self.phase
-        self._callback = self._on_error = None
         self._end()
-        # From the loop, and not from inside of the one who has noticed it.
-        self.io_loop.add_callback(on_error, error)
+        self.io_loop.add_callback(self._tell, None, error)
+
+    def _tell(self, stream, error):
+        """Call back, from the loop; whoever is called may have cancelled it by now."""
+        callback, on_error = self._callback, self._on_error
+        self._callback = self._on_error = None
+        if error is not None:
+            if on_error is not None:
+                on_error(error)
+        elif callback is not None:
+            callback(stream)
+        else:
+            stream.close()
 
     def _end(self):
         self.phase = DONE
@@ -223,11 +234,8 @@ class Connecting(object):
             stream.close()
 
     def _succeed(self, stream):
-        callback = self._callback
-        self._callback = self._on_error = None
         self._end()
-        if callback is not None:
-            self.io_loop.add_callback(callback, stream)
+        self.io_loop.add_callback(self._tell, stream, None)
 
 
 def _raise(error):

@@ -66,6 +66,18 @@ def response(body=b"ok", status="200 OK", headers=""):
         "latin-1") + body
 
 
+#: The clients that are there, by the name of their tests.
+CLIENTS = {"Simple": SimpleAsyncHTTPClient}
+
+
+def for_each_client(namespace, contract):
+    """Define, in the namespace of a module, the tests of a contract for each client."""
+    for name, client_class in CLIENTS.items():
+        title = str("%s%sTest" % (name, contract.__name__))
+        namespace[title] = type(title, (contract, ClientCase), {
+            "client_class": client_class, "__module__": namespace["__name__"]})
+
+
 class ClientCase(HTTPCase):
     """`client` is of the class `client_class`, made with `options`."""
     client_class = SimpleAsyncHTTPClient
@@ -87,11 +99,15 @@ class ClientCase(HTTPCase):
     def script(self, *answers, **options):
         """A ScriptedServer on a free port."""
         server = self.server = ScriptedServer(answers, **options)
-        sock, = bind_sockets(0, "127.0.0.1")
-        server.add_socket(sock)
-        server.address = sock.getsockname()
+        server.address = self.listen(server)
         self.addCleanup(self.close_script, server)
         return server
+
+    def listen(self, server):
+        """Have a TCPServer listen on a free port; returns the address."""
+        sock, = bind_sockets(0, "127.0.0.1")
+        server.add_socket(sock)
+        return sock.getsockname()
 
     def close_script(self, server):
         server.stop()

@@ -21,8 +21,8 @@ FLOORS = (
     ("ground", ("", "util", "log", "escape")),
     ("protocol", (
         "protocol", "protocol.errors", "protocol.grammar", "protocol.headers",
-        "protocol.http1", "protocol.urls", "protocol.forms", "protocol.cookies",
-        "protocol.websocket", "protocol.oauth1")),
+        "protocol.http1", "protocol.urls", "protocol.httpauth", "protocol.forms",
+        "protocol.cookies", "protocol.websocket", "protocol.oauth1")),
     ("platform", (
         "platform", "platform.interface", "platform.common", "platform.select", "platform.poll",
         "platform.epoll", "platform.kqueue", "platform.posix", "platform.windows",
@@ -37,7 +37,8 @@ FLOORS = (
     ("futures", ("concurrent", "gen")),
     ("http", (
         "http1limits", "http1body", "http1connection", "httpserver", "httpclient",
-        "connectionpool", "http1client", "http1fetch", "simple_httpclient", "curl_httpclient")),
+        "cookiejar", "connectionpool", "http1client", "http1tunnel", "http1fetch",
+        "simple_httpclient", "curl_httpclient")),
     ("web", (
         "web.routing", "web.errors", "web.etags", "web.uimodule", "web.page", "web.transforms",
         "web.xsrf", "web.handler", "web.decorators", "web.static", "web.application", "web",

@@ -10,7 +10,7 @@ from __future__ import absolute_import, division, print_function
 import re
 
 import six
-from six.moves.urllib.parse import quote, unquote
+from six.moves.urllib.parse import quote, unquote, urljoin
 
 from friendserve.protocol.grammar import is_host
 
@@ -69,6 +69,12 @@ def parse_url(url):
             _urls.clear()
         _urls[url] = parsed
     return parsed
+
+
+def join_url(base, reference):
+    """The URL that `reference` means on the page `base` (RFC 3986 5)."""
+    # `urljoin` would take an absolute one without a host for a relative one.
+    return reference if _split(reference) else urljoin(base, reference)
 
 
 def _parse(url):

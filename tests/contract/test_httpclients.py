@@ -6,10 +6,9 @@ import unittest
 from friendserve.httpclient import (
     AsyncHTTPClient, HTTPConnectError, HTTPError, HTTPRequest, HTTPStreamClosedError,
     HTTPTimeoutError)
-from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from friendserve.stack_context import ExceptionStackContext
 from tests import services
-from tests.clientcase import ClientCase, ScriptedServer, answer, response
+from tests.clientcase import ScriptedServer, answer, for_each_client, response
 from tests.httpcase import LogCatcher, Waiting, echo
 
 
@@ -242,8 +241,7 @@ class Contract(FetchContract, RefusalContract, EndContract):
     """All of it."""
 
 
-class SimpleClientTest(Contract, ClientCase):
-    client_class = SimpleAsyncHTTPClient
+for_each_client(globals(), Contract)
 
 
 if __name__ == "__main__":

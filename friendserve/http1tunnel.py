@@ -1,0 +1,178 @@
+"""A way to a server through an HTTP proxy: CONNECT (RFC 9110 9.3.6), and TLS inside of it."""
+from __future__ import absolute_import, division, print_function
+
+import collections
+
+from friendserve.http1client import HTTP1ClientConnection
+from friendserve.httpclient import HTTPConnectError
+from friendserve.httputil import HTTPHeaders, basic_credentials
+from friendserve.protocol.http1 import encode_head
+from friendserve.stack_context import NullContext
+from friendserve.tcpclient import CONNECT, DONE, TLS, start_tls
+
+PROXY = "proxy"
+
+
+class Proxy(collections.namedtuple("Proxy", "host port username password")):
+    """An HTTP proxy, and who we are to it (None where it does not ask)."""
+
+    @classmethod
+    def of_request(cls, request):
+        """The Proxy of an HTTPRequest. Raises ValueError for one that is not understood here."""
+        scheme, separator, host = request.proxy_host.rpartition("://")
+        if separator and scheme.lower() != "http":
+            raise ValueError("a proxy of the kind %r needs the curl client "
+                             "(friendserve.curl_httpclient); the simple one knows http" % scheme)
+        if not host or not request.proxy_port:
+            raise ValueError("a proxy needs both proxy_host and proxy_port")
+        if request.proxy_username is not None and request.proxy_auth_mode not in (None, "basic"):
+            raise ValueError("the simple client proves itself to proxies by basic only, not by %r"
+                             % (request.proxy_auth_mode,))
+        return cls(host.strip("[]"), int(request.proxy_port), request.proxy_username,
+                   request.proxy_password)
+
+    def credentials(self):
+        """The value of Proxy-Authorization, or None."""
+        if self.username is None:
+            return None
+        return basic_credentials(self.username, self.password or "")
+
+
+class TunnelConnecting(object):
+    """Connects to a proxy, has that connect to `url`, and begins TLS with `ssl_context` then.
+
+    In the manner of `friendserve.tcpclient.Connecting`: `phase` (with "proxy" between "connect"
+    and "tls"), `failed_phase`, `cancel`, and one of `callback(stream)` and `on_error(error)`.
+    """
+    def __init__(self, client, proxy, url, ssl_context, user_agent, callback, on_error,
+                 **options):
+        self._client = client
+        self._proxy = proxy
+        self._url = url
+        self._ssl_context = ssl_context
+        self._user_agent = user_agent
+        self._callback = callback
+        self._on_error = on_error
+        self._phase = CONNECT
+        self._stream = None
+        self.failed_phase = None
+        self.connected_at = None
+        with NullContext():
+            self._inner = client.connect(proxy.host, proxy.port, callback=self._connected,
+                                         on_error=self._failed, **options)
+
+    @property
+    def phase(self):
+        return self._inner.phase if self._phase is CONNECT else self._phase
+
+    @property
+    def resolved_at(self):
+        return self._inner.resolved_at
+
+    def cancel(self):
+        self._phase = DONE
+        self._inner.cancel()
+        if self._stream is not None:
+            self._stream.set_close_callback(None)
+            self._stream.close()
+
+    def _failed(self, error):
+        if self._phase is not DONE:
+            self.failed_phase = self._inner.failed_phase or self._phase
+            self._phase = DONE
+            self._on_error(error)
+
+    def _connected(self, stream):
+        if self._phase is DONE:
+            stream.close()
+            return
+        self._phase = PROXY
+        self._stream = stream
+        url = self._url
+        host = "[%s]" % url.host if ":" in url.host else url.host
+        place = "%s:%d" % (host, url.port)
+        headers = HTTPHeaders({"Host": place, "User-Agent": self._user_agent})
+        credentials = self._proxy.credentials()
+        if credentials is not None:
+            headers["Proxy-Authorization"] = credentials
+        connection = HTTP1ClientConnection(stream, _Nobody)
+        connection.request(_ConnectExchange(self, connection),
+                           encode_head("CONNECT %s HTTP/1.1" % place, headers))
+
+    def tunnelled(self, stream):
+        """The proxy has connected; from the loop."""
+        if self._phase is DONE:
+            return
+        self.connected_at = self._client.io_loop.time()
+        self._phase = TLS
+        try:
+            self._stream = start_tls(stream, self._ssl_context, self._url.host, self._shaken,
+                                     self._failed)
+        except ValueError as error:
+            # Bytes came that nobody has asked for.
+            self.refused(HTTPConnectError("the proxy broke into the tunnel: %s" % error, PROXY))
+
+    def _shaken(self, stream):
+        if self._phase is DONE:
+            stream.close()
+            return
+        self._phase = DONE
+        self._stream = None
+        self._callback(stream)
+
+    def refused(self, error):
+        """The proxy does not want to, or has gone."""
+        if self._phase is not DONE:
+            self.failed_phase = PROXY
+            self.cancel()
+            self._on_error(error)
+
+
+class _Nobody(object):
+    """Who looks after a connection to a proxy: it is closed, or becomes a tunnel."""
+
+    @staticmethod
+    def connection_idle(connection):
+        connection.abandon()
+
+    @staticmethod
+    def connection_closed(connection):
+        pass
+
+
+class _ConnectExchange(object):
+    """CONNECT and its response, on an HTTP1ClientConnection."""
+    __slots__ = ("_tunnel", "_connection", "_refusal")
+
+    method = "CONNECT"
+    max_header_size = 65536
+    # That of a refusal is thrown away.
+    max_body_size = 1 << 20
+    decompress = False
+    is_sent = True
+
+    def __init__(self, tunnel, connection):
+        self._tunnel = tunnel
+        self._connection = connection
+        self._refusal = None
+
+    def on_continue(self):
+        pass
+
+    def on_head(self, status, reason, headers, raw):
+        if 200 <= status < 300:
+            stream = self._connection.detach()
+            stream.io_loop.add_callback(self._tunnel.tunnelled, stream)
+        else:
+            self._refusal = HTTPConnectError(
+                "the proxy refused to connect: %d %s" % (status, reason), PROXY)
+        return True
+
+    def on_data(self, chunk):
+        pass
+
+    def on_end(self, body):
+        self._tunnel.refused(self._refusal)
+
+    def on_failure(self, error, again):
+        self._tunnel.refused(self._refusal or error)

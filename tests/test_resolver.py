@@ -1,0 +1,277 @@
+# coding: utf-8
+"""The resolvers: what they find, in which thread, and what they keep."""
+from __future__ import absolute_import, division, print_function
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+
+from friendserve import resolver as resolver_module
+from friendserve.ioloop import IOLoop, ThreadPoolExecutor
+from friendserve.netutil import (
+    BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
+    Resolver, ThreadedResolver)
+from friendserve.stack_context import ExceptionStackContext
+from tests.httpcase import HTTPCase
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class ResolverCase(HTTPCase):
+    def resolve(self, resolver, *args, **kwargs):
+        """(addresses, error) of one of the two callbacks, which must be called once."""
+        calls = []
+        resolver.resolve(*args, callback=lambda found: calls.append((found, None)),
+                         on_error=lambda error: calls.append((None, error)), **kwargs)
+        self.assertEqual(calls, [])
+        self.run_until(lambda: calls)
+        self.turn(0, 2)
+        self.assertEqual(len(calls), 1)
+        return calls[0]
+
+
+class ResolverContract(object):
+    def make_resolver(self):
+        return self.resolver_class()
+
+    def test_localhost(self):
+        resolver = self.make_resolver()
+        addresses, error = self.resolve(resolver, "localhost", 80, socket.AF_INET)
+        self.assertIsNone(error)
+        self.assertIn((socket.AF_INET, ("127.0.0.1", 80)), addresses)
+        self.assertIn((socket.AF_INET, ("127.0.0.1", 80)),
+                      self.resolve(resolver, u"localhost", 80)[0])
+        resolver.close()
+
+    def test_b221_addresses(self):
+        resolver = self.make_resolver()
+        for host in ("127.0.0.1", u"127.0.0.1"):
+            self.assertEqual(self.resolve(resolver, host, 80),
+                             ([(socket.AF_INET, ("127.0.0.1", 80))], None))
+        if socket.has_ipv6:
+            (family, address), = self.resolve(resolver, "::1", 80)[0]
+            self.assertEqual((family, address[:2]), (socket.AF_INET6, ("::1", 80)))
+        resolver.close()
+
+    def test_errors(self):
+        resolver = self.make_resolver()
+        for host in ("no-such-host.invalid", "a" * 64 + ".invalid", "1.2.3.4.5", "1:2:3"):
+            error = self.resolve(resolver, host, 80)[1]
+            self.assertIsInstance(error, EnvironmentError, host)
+        self.assertRaises(ValueError, resolver.resolve, u"ü" * 100, 80)
+        resolver.close()
+
+    def test_without_on_error_it_is_raised_in_the_context_of_the_call(self):
+        resolver = self.make_resolver()
+        caught = []
+
+        def handler(kind, error, trace):
+            caught.append(error)
+            return True
+
+        with ExceptionStackContext(handler):
+            resolver.resolve("no-such-host.invalid", 80, callback=self.fail)
+        self.run_until(lambda: caught)
+        self.assertIsInstance(caught[0], EnvironmentError)
+        resolver.close()
+
+
+class BlockingResolverTest(ResolverContract, ResolverCase):
+    resolver_class = BlockingResolver
+
+
+class ThreadedResolverTest(ResolverContract, ResolverCase):
+    resolver_class = ThreadedResolver
+
+
+if ThreadPoolExecutor is not None:
+    class ExecutorResolverTest(ResolverContract, ResolverCase):
+        def make_resolver(self):
+            return ExecutorResolver(executor=ThreadPoolExecutor(2))
+
+    class DefaultExecutorResolverTest(ResolverContract, ResolverCase):
+        resolver_class = DefaultExecutorResolver
+
+
+class WhereTest(ResolverCase):
+    def slow_look_ups(self):
+        """Have every look-up wait; returns the function that ends it."""
+        gate = threading.Event()
+        original = socket.getaddrinfo
+        self.threads = []
+
+        def getaddrinfo(host, *args):
+            self.threads.append(threading.current_thread())
+            if host == "slow.test":
+                gate.wait(20)
+                host = "127.0.0.1"
+            return original(host, *args)
+
+        resolver_module.socket = FakeSocketModule(getaddrinfo)
+        self.addCleanup(setattr, resolver_module, "socket", socket)
+        self.addCleanup(gate.set)
+        return gate.set
+
+    def test_b220_the_loop_goes_on(self):
+        release = self.slow_look_ups()
+        resolver = ThreadedResolver(num_threads=2)
+        slow, quick = [], []
+        resolver.resolve("slow.test", 80, callback=slow.append)
+        resolver.resolve("localhost", 80, callback=quick.append)
+        self.run_until(lambda: quick)
+        self.assertEqual(slow, [])
+        release()
+        self.run_until(lambda: slow)
+        self.assertNotIn(threading.current_thread(), self.threads)
+
+    def test_no_more_threads_than_allowed(self):
+        release = self.slow_look_ups()
+        resolver = ThreadedResolver(num_threads=3)
+        found = []
+        for _ in range(10):
+            resolver.resolve("slow.test", 80, callback=found.append)
+        self.run_until(lambda: len(self.threads) == 3)
+        release()
+        self.run_until(lambda: len(found) == 10)
+        self.assertEqual(len(set(self.threads)), 3)
+
+    def test_b221_an_address_needs_no_thread(self):
+        self.slow_look_ups()
+        self.resolve(ThreadedResolver(), "127.0.0.1", 80)
+        self.assertEqual(self.threads, [threading.current_thread()])
+
+    def test_b220_closing_the_loop_waits_for_nobody(self):
+        release = self.slow_look_ups()
+        loop = IOLoop(make_current=False)
+        resolver = ThreadedResolver(io_loop=loop)
+        resolver.resolve("slow.test", 80, callback=self.fail)
+        self.run_until(lambda: self.threads)
+        resolver.close()
+        loop.close()
+        release()
+        # The thread lives on, for others.
+        self.resolve(ThreadedResolver(), "localhost", 80)
+
+    def run_program(self, text):
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(text)], cwd=ROOT,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        output = process.communicate()[0]
+        self.assertEqual(process.returncode, 0, output)
+        return output.decode("utf-8")
+
+    def test_b220_nor_does_the_end_of_the_process(self):
+        self.run_program("""
+            import socket, threading, time
+            asked = threading.Event()
+            def getaddrinfo(*args):
+                asked.set()
+                time.sleep(300)
+            socket.getaddrinfo = getaddrinfo
+            from friendserve.netutil import Resolver
+            Resolver().resolve("slow.test", 80)
+            assert asked.wait(20)
+        """)
+
+    def test_b222_while_a_module_is_imported(self):
+        self.run_program("""
+            import os, sys, tempfile
+            folder = tempfile.mkdtemp()
+            path = os.path.join(folder, "importing.py")
+            with open(path, "w") as file:
+                file.write('''
+            from friendserve.ioloop import IOLoop
+            from friendserve.netutil import Resolver
+            found = []
+            loop = IOLoop.current()
+            Resolver().resolve(u"localhost", 80, callback=lambda a: (found.append(a), loop.stop()))
+            loop.start()
+            '''.replace("            ", ""))
+            sys.path.insert(0, folder)
+            import importing
+            os.remove(path)
+            assert importing.found
+        """)
+
+
+class FakeSocketModule(object):
+    """The socket module with another getaddrinfo."""
+    def __init__(self, getaddrinfo):
+        self.getaddrinfo = getaddrinfo
+
+    def __getattr__(self, name):
+        return getattr(socket, name)
+
+
+class CountingResolver(Resolver):
+    """Finds an address for every name, and counts."""
+    def initialize(self, io_loop=None):
+        super(CountingResolver, self).initialize(io_loop)
+        self.asked = []
+        self.closed = False
+
+    def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        self.asked.append((host, port))
+        if host == "bad.test":
+            self.io_loop.add_callback(on_error, socket.gaierror("no"))
+        else:
+            self.io_loop.add_callback(callback, [(socket.AF_INET, ("127.0.0.1", port))])
+
+    def close(self):
+        self.closed = True
+
+
+class WrappingTest(ResolverCase):
+    def test_override(self):
+        inner = CountingResolver()
+        resolver = OverrideResolver(inner, {
+            "a.test": "b.test", ("a.test", 443): ("c.test", 8443),
+            ("a.test", 444, socket.AF_INET6): ("d.test", 1)})
+        for host, port, family in (("a.test", 80, socket.AF_UNSPEC),
+                                   ("a.test", 443, socket.AF_UNSPEC),
+                                   ("a.test", 444, socket.AF_INET6),
+                                   ("x.test", 80, socket.AF_UNSPEC)):
+            self.resolve(resolver, host, port, family)
+        self.assertEqual(inner.asked, [("b.test", 80), ("c.test", 8443), ("d.test", 1),
+                                       ("x.test", 80)])
+        resolver.close()
+        self.assertTrue(inner.closed)
+
+    def test_cache(self):
+        inner = CountingResolver()
+        resolver = CachedResolver(inner, ttl=1000)
+        for _ in range(3):
+            self.assertEqual(self.resolve(resolver, "a.test", 80)[0],
+                             [(socket.AF_INET, ("127.0.0.1", 80))])
+        self.assertEqual(len(inner.asked), 1)
+        self.resolve(resolver, "a.test", 81)
+        self.assertEqual(len(inner.asked), 2)
+        for _ in range(2):
+            self.assertIsNotNone(self.resolve(resolver, "bad.test", 80)[1])
+        self.assertEqual(len(inner.asked), 4)
+        resolver.ttl = 0
+        self.resolve(resolver, "new.test", 80)
+        self.resolve(resolver, "new.test", 80)
+        self.assertEqual(len(inner.asked), 6)
+        resolver.close()
+
+    def test_a215_the_cache_is_bounded(self):
+        inner = CountingResolver()
+        resolver = CachedResolver(inner)
+        done = []
+        for number in range(100000):
+            resolver.resolve("%d.test" % number, 80, callback=done.append)
+            if number % 1000 == 999:
+                self.turn()
+        self.run_until(lambda: len(done) == 100000)
+        self.assertEqual(len(resolver), 1000)
+        self.resolve(resolver, "99999.test", 80)
+        self.assertEqual(len(inner.asked), 100000)
+
+    def test_configure(self):
+        self.assertIsInstance(Resolver(), ThreadedResolver)
+        Resolver.configure(BlockingResolver)
+        self.addCleanup(Resolver.configure, None)
+        self.assertIsInstance(Resolver(), BlockingResolver)
