@@ -48,10 +48,10 @@ class HTTP1ServerConnection(Read):
     `on_connection_close()`) or None, `handle_request(request)` for a whole request, and
     `on_close(connection)`.
 
-    It is the one pending read of its stream, from the first byte to the last.
+    It is the one pending read of its stream, to the end. `request` is what is in progress, or None.
     """
     __slots__ = ("stream", "server", "remote_ip", "protocol", "_state", "since", "_searched",
-                 "_request", "_body", "_sending", "_keep_alive", "_close_callback",
+                 "request", "_body", "_sending", "_keep_alive", "_close_callback",
                  "_stop_callback")
 
     def __init__(self, stream, server, remote_ip, protocol):
@@ -62,7 +62,7 @@ class HTTP1ServerConnection(Read):
         self._state = IDLE
         self.since = server.now
         self._searched = 0          # how much of the next head was searched for its end
-        self._request = None
+        self.request = None
         self._body = None           # a MessageBody while one is being read
         # How the response under way is framed: None before its head, then the bytes that are
         # missing, CHUNKED, UNTIL_CLOSE or RAW.
@@ -207,7 +207,7 @@ class HTTP1ServerConnection(Read):
             self._refuse(error)
             return
         self._keep_alive = keep_alive and not params.no_keep_alive
-        request = self._request = HTTPServerRequest(
+        request = self.request = HTTPServerRequest(
             method, target, version, headers, None, None, None, None, None, self)
         if server.xheaders:
             server.apply_xheaders(request)
@@ -279,7 +279,7 @@ class HTTP1ServerConnection(Read):
         if body.receiver is not None:
             self._run(body.receiver.finish)
         else:
-            request = self._request
+            request = self.request
             request.body = body.whole()
             self._run(self.server.handle_request, request)
 
@@ -292,12 +292,12 @@ class HTTP1ServerConnection(Read):
 
     def _handle_exception(self, error):
         """The application let an exception out: answer it here if nobody did yet."""
-        if isinstance(error, HTTPInputError) and self._request is not None:
+        if isinstance(error, HTTPInputError) and self.request is not None:
             self._refuse(error)
             return
-        app_log.error("Uncaught exception from %s", self._request or self.remote_ip,
+        app_log.error("Uncaught exception from %s", self.request or self.remote_ip,
                       exc_info=True)
-        if self._request is None:
+        if self.request is None:
             # The response was whole before: the client has no part in this.
             return
         if self._sending is None:
@@ -328,7 +328,7 @@ class HTTP1ServerConnection(Read):
         try:
             self.stream.write(encode_answer(
                 status, text, http_date(),
-                self._request is not None and self._request.method == "HEAD"))
+                self.request is not None and self.request.method == "HEAD"))
         except (StreamClosedError, StreamBufferFullError):
             self.close()
         else:
@@ -342,7 +342,7 @@ class HTTP1ServerConnection(Read):
         stream = self.stream
         if self._state is RESPONDING and self._keep_alive and not stream.writing():
             # As _end_response does, without a call.
-            self._request = self._close_callback = self._stop_callback = self._sending = None
+            self.request = self._close_callback = self._stop_callback = self._sending = None
             self._state = _RESPONDING_TO_IDLE
             self.since = self.server.now
             stream.resume_read()
@@ -362,7 +362,7 @@ class HTTP1ServerConnection(Read):
     def _start_response(self, status, reason, headers, chunk, last, callback):
         if self._sending is not None:
             raise HTTPOutputError("the head of this response was sent already")
-        request = self._request
+        request = self.request
         if request is None:
             raise StreamClosedError(self.stream.error)
         values = headers._values
@@ -432,7 +432,7 @@ class HTTP1ServerConnection(Read):
         Before `write_headers` it is the response itself, head and all, and goes out as it is.
         """
         sending = self._sending
-        if self._request is None:
+        if self.request is None:
             raise StreamClosedError(self.stream.error)
         if sending is None:
             self._sending = RAW
@@ -443,7 +443,7 @@ class HTTP1ServerConnection(Read):
                 return
             chunk = encode_chunk(chunk)
         elif sending is not UNTIL_CLOSE and sending is not RAW:
-            if self._request.method == "HEAD":
+            if self.request.method == "HEAD":
                 chunk = b""
             elif len(chunk) > sending:
                 raise HTTPOutputError("the body is longer than its Content-Length says, by %d "
@@ -456,7 +456,7 @@ class HTTP1ServerConnection(Read):
     def finish(self):
         """The response is whole. When its body is shorter than announced, the connection
         closes, so that the client notices."""
-        if self._request is None:
+        if self.request is None:
             return
         if self.stream.closed():
             self._forget_request()
@@ -492,7 +492,7 @@ class HTTP1ServerConnection(Read):
 
     def _forget_request(self):
         # The request knows this connection, so keeping it would be a cycle.
-        self._request = None
+        self.request = None
         self._sending = None
         self._close_callback = None
         self._stop_callback = None
@@ -594,7 +594,7 @@ class HTTP1ServerConnection(Read):
                 self._refuse(HTTPInputError("the body of the request took too long", 408))
         elif state is RESPONDING and age > params.response_timeout:
             gen_log.warning("No response for %d seconds to %s: was finish() forgotten?",
-                            age, self._request)
+                            age, self.request)
             self.close()
         elif state is CLOSING and age > params.linger_timeout and not self.stream.writing():
             self.close()

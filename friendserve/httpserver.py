@@ -81,8 +81,8 @@ class HTTPServer(TCPServer):
         self._delegate = None
         if isinstance(request_callback, HTTPServerConnectionDelegate):
             self._delegate = request_callback
-            self.start_body = functools.partial(_start_delegate, request_callback)
-            self.handle_request = functools.partial(_serve_delegate, request_callback)
+            self.start_body = functools.partial(start_delegate, request_callback)
+            self.handle_request = functools.partial(serve_delegate, request_callback)
         else:
             # An application knows which of its handlers take the body as it comes.
             self.start_body = getattr(request_callback, "start_body", _collect_body)
@@ -204,7 +204,8 @@ def _collect_body(request):
     return None
 
 
-def _start_delegate(delegate, request):
+def start_delegate(delegate, request):
+    """Have an HTTPServerConnectionDelegate answer a request; returns who takes its body."""
     connection = request.connection
     message = delegate.start_request(connection, connection)
     connection.set_close_callback(message.on_connection_close)
@@ -213,6 +214,9 @@ def _start_delegate(delegate, request):
     return message
 
 
-def _serve_delegate(delegate, request):
-    message = _start_delegate(delegate, request)
+def serve_delegate(delegate, request):
+    """As `start_delegate`, with the body that is there already."""
+    message = start_delegate(delegate, request)
+    if request.body:
+        message.data_received(request.body)
     message.finish()

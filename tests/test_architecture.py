@@ -41,8 +41,8 @@ FLOORS = (
         "simple_httpclient", "curl_httpclient")),
     ("web", (
         "web.routing", "web.errors", "web.etags", "web.uimodule", "web.page", "web.transforms",
-        "web.xsrf", "web.handler", "web.decorators", "web.static", "web.application", "web",
-        "routing")),
+        "web.xsrf", "web.handler", "web.decorators", "web.static", "web.rules", "web.application",
+        "web", "routing")),
     ("beside the web", ("websocket", "wsgi", "feed.base", "feed.local", "feed.resp", "feed.redis",
                         "feed", "database")),
     ("auth", (

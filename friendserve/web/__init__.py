@@ -23,7 +23,7 @@ from friendserve.web.decorators import (
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
 from friendserve.web.handler import RequestHandler
 from friendserve.web.page import is_absolute
-from friendserve.web.routing import URLSpec
+from friendserve.web.rules import URLSpec
 from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import (
     ChunkedTransferEncoding, GZipContentEncoding, OutputTransform)

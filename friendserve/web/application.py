@@ -16,12 +16,14 @@ import types
 import six
 
 from friendserve.escape import linkify, native_str, url_escape
-from friendserve.httpserver import HTTPServer
+from friendserve.httpserver import HTTPServer, serve_delegate, start_delegate
+from friendserve.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from friendserve.log import access_log
 from friendserve.util import import_object
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
-from friendserve.web.routing import URLSpec, compile_whole, quote_octets
+from friendserve.web.routing import compile_whole, quote_octets
+from friendserve.web.rules import URLSpec, reverse_inside, to_rule
 from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import GZipContentEncoding
 from friendserve.web.uimodule import TemplateModule, UIModule
@@ -148,39 +150,43 @@ class Application(object):
     def add_handlers(self, host_pattern, host_handlers):
         """Add handlers for the hosts that match a regular expression, whole and in lower
         case. Hosts are tried in the order of adding, with those for every host last."""
-        specs = []
-        for spec in host_handlers:
-            if isinstance(spec, (tuple, list)):
-                if not 2 <= len(spec) <= 4:
-                    raise ValueError("a handler needs (pattern, class[, kwargs[, name]]), not %r"
-                                     % (spec,))
-                spec = URLSpec(*spec)
-            specs.append(spec)
-            if spec.name:
-                self.named_handlers[spec.name] = spec
-            if getattr(spec.handler_class, "_streams_body", False):
-                self._streams = True
+        specs = self._to_rules(host_handlers)
         entry = (compile_whole(host_pattern), specs)
         if self.handlers and self.handlers[-1][0].pattern == ".*$":
             self.handlers.insert(len(self.handlers) - 1, entry)
         else:
             self.handlers.append(entry)
-        # When every handler is for every host, no host needs to be looked at, and a path
-        # without arguments always leads to the same place.
-        self._only_specs = specs if len(self.handlers) == 1 and entry[0].pattern == ".*$" else None
+        # When every handler is for every host and is found by its path, no host needs to be
+        # looked at, and a path without arguments always leads to the same place.
+        self._only_specs = specs if len(self.handlers) == 1 and entry[0].pattern == ".*$" and \
+            all(isinstance(spec, URLSpec) for spec in specs) else None
         self._targets.clear()
+
+    def _to_rules(self, rules):
+        rules = [to_rule(rule) for rule in rules]
+        for rule in rules:
+            if rule.name:
+                self.named_handlers[rule.name] = rule
+            if isinstance(rule.target, (list, tuple)):
+                rule.target = _RuleList(self._to_rules(rule.target))
+            elif not _is_handler(rule.target) or getattr(rule.target, "_streams_body", False):
+                self._streams = True
+        return rules
 
     def add_transform(self, transform_class):
         """Have every response go through one more OutputTransform."""
         self.transforms.append(transform_class)
 
     def reverse_url(self, name, *args):
-        """The path of a named URL; KeyError when there is none of that name."""
-        try:
-            spec = self.named_handlers[name]
-        except KeyError:
+        """The path of a named URL, here or in an application or router that a rule leads to;
+        KeyError when there is none of that name."""
+        if name in self.named_handlers:
+            return self.named_handlers[name].reverse(*args)
+        url = reverse_inside([rule.target for _, rules in self.handlers
+                              for rule in _flatten(rules)], name, args)
+        if url is None:
             raise KeyError("%s is not the name of a URL" % name)
-        return spec.reverse(*args)
+        return url
 
     # Requests
 
@@ -195,26 +201,49 @@ class Application(object):
 
     def start_body(self, request):
         """Who takes the body of `request` piece by piece, None when nobody does."""
-        if not self._streams:
-            return None
-        handler_class, arguments, args, kwargs = self._find_target(request)
+        return self._start_target(self._find_target(request), request) if self._streams else None
+
+    def _start_target(self, target, request):
+        handler_class, arguments, args, kwargs = target
+        if handler_class is _Elsewhere:
+            start = getattr(arguments["target"], "start_body", None)
+            if start is not None:
+                return start(request)
+            if isinstance(arguments["target"], HTTPServerConnectionDelegate):
+                return start_delegate(arguments["target"], request)
         if not getattr(handler_class, "_streams_body", False):
             return None
         handler = handler_class(self, request, **arguments)
         handler._begin_stream([transform(request) for transform in self.transforms], args, kwargs)
         return _StreamedBody(handler)
 
+    def find_handler(self, request, **kwargs):
+        """Who answers a request that a router has sent here: an HTTPMessageDelegate."""
+        return _Message(self, request, self._find_target(request))
+
+    def get_handler_delegate(self, request, target_class, target_kwargs=None, path_args=None,
+                             path_kwargs=None):
+        """Have a handler of this application answer a request: the HTTPMessageDelegate for
+        routers that know the handler themselves. `path_args` and `path_kwargs` are bytes, for
+        its methods, and `target_kwargs` for its `initialize`."""
+        return _Message(self, request,
+                        (target_class, target_kwargs or {}, path_args, path_kwargs))
+
     def _find_target(self, request):
         """(handler class, its keyword arguments, args, kwargs of its methods)."""
-        path = request.path
         specs = self._find_specs(request)
-        for spec in specs or ():
-            found = spec.match(path)
-            if found is not None:
-                target = (spec.handler_class, spec.kwargs) + found
-                if specs is self._only_specs and not spec.regex.groups and \
-                        len(self._targets) < _MAX_TARGETS:
-                    self._targets[path] = target
+        if specs is not None and specs is self._only_specs:
+            path = request.path
+            for spec in specs:
+                found = spec.match(path)
+                if found is not None:
+                    target = _to_target(spec, *found)
+                    if not spec.regex.groups and len(self._targets) < _MAX_TARGETS:
+                        self._targets[path] = target
+                    return target
+        else:
+            target = _search(specs or (), request)
+            if target is not None:
                 return target
         if specs is None and self.default_host:
             return RedirectHandler, {
@@ -265,6 +294,92 @@ def _access_fields(handler, status, milliseconds):
             "remote_ip": request.remote_ip, "user_agent": request.headers.get("User-Agent"),
             "bytes": int(length) if length.isdigit() else None,
             "milliseconds": round(milliseconds, 2)}
+
+
+def _is_handler(target):
+    return isinstance(target, type) and issubclass(target, RequestHandler)
+
+
+def _to_target(rule, args, kwargs):
+    """(class, its keyword arguments, args, kwargs) for the target of a rule that matched."""
+    if _is_handler(rule.target):
+        return rule.target, rule.target_kwargs, args, kwargs
+    return _Elsewhere, {"target": rule.target}, None, None
+
+
+def _search(rules, request):
+    """The target of the first rule for a request; None when there is none."""
+    for rule in rules:
+        found = rule.matcher.match(request)
+        if found is None:
+            continue
+        if not isinstance(rule.target, _RuleList):
+            return _to_target(rule, found.get("path_args"), found.get("path_kwargs"))
+        target = _search(rule.target, request)
+        if target is not None:
+            return target
+    return None
+
+
+class _RuleList(list):
+    """Rules that stand behind another rule."""
+
+
+def _flatten(rules):
+    for rule in rules:
+        if isinstance(rule.target, _RuleList):
+            for one in _flatten(rule.target):
+                yield one
+        else:
+            yield rule
+
+
+class _Elsewhere(object):
+    """In the place of a handler: an application, router or function that a rule leads to."""
+    def __init__(self, application, request, target):
+        self._target = target
+        self._request = request
+
+    def _execute(self, transforms, args, kwargs):
+        if isinstance(self._target, HTTPServerConnectionDelegate):
+            serve_delegate(self._target, self._request)
+        else:
+            self._target(self._request)
+
+
+class _Message(HTTPMessageDelegate):
+    """A request that comes through a router, for a target of an application."""
+    def __init__(self, application, request, target):
+        self._application = application
+        self._request = request
+        self._target = target
+        self._receiver = None
+        self._pieces = []
+
+    def headers_received(self, start_line, headers):
+        self._receiver = self._application._start_target(self._target, self._request)
+
+    def data_received(self, chunk):
+        if self._receiver is not None:
+            self._receiver.data_received(chunk)
+        else:
+            self._pieces.append(chunk)
+
+    def finish(self):
+        if self._receiver is not None:
+            self._receiver.finish()
+            return
+        self._request.body = b"".join(self._pieces)
+        # It tells its handler itself from now on.
+        self._request.connection.set_close_callback(None)
+        application = self._application
+        handler_class, arguments, args, kwargs = self._target
+        handler_class(application, self._request, **arguments)._execute(
+            [transform(self._request) for transform in application.transforms], args, kwargs)
+
+    def on_connection_close(self):
+        if self._receiver is not None:
+            self._receiver.on_connection_close()
 
 
 class _StreamedBody(object):

@@ -7,7 +7,7 @@ import six
 from six.moves.urllib.parse import quote
 
 from friendserve.escape import url_escape, url_unescape, utf8
-from friendserve.util import import_object, re_unescape
+from friendserve.util import re_unescape
 
 
 def to_octets(text):
@@ -24,31 +24,20 @@ def quote_octets(text):
     return quote(to_octets(text), safe=ASCII)
 
 
-class URLSpec(object):
-    """A pattern of paths and the handler that answers them.
+class PathPattern(object):
+    """A regular expression for whole paths, which can also be turned into one of them."""
+    __slots__ = ("regex", "_pattern", "_pieces")
 
-    `pattern` is a regular expression for the whole path. Its groups are the arguments of the
-    handler's methods: by name if they have names, else by position. `handler` is a class, or
-    its dotted name, imported here. `kwargs` go to the handler's `initialize`. `name` is for
-    `reverse_url`.
-    """
-    def __init__(self, pattern, handler, kwargs=None, name=None):
-        self.regex = compile_whole(pattern)
+    def __init__(self, pattern):
+        if isinstance(pattern, six.string_types):
+            self.regex = compile_whole(pattern)
+        else:
+            self.regex, pattern = pattern, pattern.pattern
         self._pattern = pattern
+        self._pieces = None
         named = len(self.regex.groupindex)
         if named and named != self.regex.groups:
             raise ValueError("the groups of %r must all have names, or none" % pattern)
-        if isinstance(handler, six.string_types):
-            handler = import_object(handler)
-        self.handler_class = self.target = handler
-        self.kwargs = kwargs or {}
-        self.name = name
-        self._pieces = None
-
-    def __repr__(self):
-        return "URLSpec(%r, %s, kwargs=%r, name=%r)" % (
-            self.regex.pattern, getattr(self.handler_class, "__name__", self.handler_class),
-            self.kwargs, self.name)
 
     def match(self, path):
         """(args, kwargs) for the handler's methods, as unquoted bytes, both empty or None

@@ -1,0 +1,13 @@
+"""Rules that lead requests to applications, under the names of Tornado 4.5; see
+`friendserve.web.rules`.
+
+    from friendserve.routing import HostMatches, Rule, RuleRouter
+"""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.web.rules import (
+    AnyMatches, DefaultHostMatches, HostMatches, Matcher, PathMatches, ReversibleRouter,
+    ReversibleRuleRouter, Router, Rule, RuleRouter, URLSpec)
+
+__all__ = ["AnyMatches", "DefaultHostMatches", "HostMatches", "Matcher", "PathMatches",
+           "ReversibleRouter", "ReversibleRuleRouter", "Router", "Rule", "RuleRouter", "URLSpec"]

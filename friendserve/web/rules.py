@@ -1,0 +1,295 @@
+"""Rules that send requests to applications, handlers and servers of any kind.
+
+    router = RuleRouter([
+        Rule(HostMatches(r"api\\.example\\.com"), api_application),
+        Rule(PathMatches(r"/files/.*"), files_application),
+        (r"/.*", main_application),
+    ])
+    HTTPServer(router).listen(8888)
+
+A rule is a `Matcher` and a target. The first rule that matches is taken, and its target is asked:
+another router, an Application, any HTTPServerConnectionDelegate, or a function of a request. A
+router that finds nothing for a request passes it on to the next rule; after the last one the answer
+is 404. An Application takes rules among its handlers, too; their targets may also be handlers, or
+a list of rules.
+"""
+from __future__ import absolute_import, division, print_function
+
+import functools
+
+import six
+
+from friendserve.httputil import (
+    HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, HTTPServerRequest,
+    ResponseStartLine)
+from friendserve.util import import_object
+from friendserve.web.routing import PathPattern, compile_whole
+
+
+class Matcher(object):
+    """Says which requests a rule is for."""
+
+    def match(self, request):
+        """None for a request that this is not for, else a dict of what was found in it:
+        `path_args` (a list of bytes) or `path_kwargs`, or nothing."""
+        raise NotImplementedError()
+
+    def reverse(self, *args):
+        """The URL that this matches with `args`; None when there is no saying."""
+
+
+class AnyMatches(Matcher):
+    """Every request."""
+
+    def match(self, request):
+        return {}
+
+
+class HostMatches(Matcher):
+    """Requests for a host: its name, in lower case and without port, matches a regular
+    expression, whole."""
+
+    def __init__(self, host_pattern):
+        self.host_pattern = compile_whole(host_pattern) if isinstance(
+            host_pattern, six.string_types) else host_pattern
+
+    def match(self, request):
+        return {} if self.host_pattern.match(request.host_name) else None
+
+
+class DefaultHostMatches(Matcher):
+    """Requests that no proxy has named a client for, when the default host of an application
+    matches."""
+
+    def __init__(self, application, host_pattern):
+        self.application = application
+        self.host_pattern = compile_whole(host_pattern) if isinstance(
+            host_pattern, six.string_types) else host_pattern
+
+    def match(self, request):
+        if "X-Real-Ip" not in request.headers and \
+                self.host_pattern.match(self.application.default_host or ""):
+            return {}
+        return None
+
+
+class PathMatches(Matcher):
+    """Requests whose path matches a regular expression, whole; its groups are the arguments."""
+
+    def __init__(self, path_pattern):
+        self.pattern = PathPattern(path_pattern)
+        self.regex = self.pattern.regex
+
+    def match(self, request):
+        found = self.pattern.match(request.path)
+        if found is None:
+            return None
+        args, kwargs = found
+        return {"path_kwargs": kwargs} if kwargs else {"path_args": args} if args else {}
+
+    def reverse(self, *args):
+        return self.pattern.reverse(*args)
+
+
+class Rule(object):
+    """A matcher with its target. `target_kwargs` go to the `initialize` of a handler, `name` is for
+    `reverse_url`."""
+
+    def __init__(self, matcher, target, target_kwargs=None, name=None):
+        if isinstance(target, six.string_types):
+            target = import_object(target)
+        self.matcher = matcher
+        self.target = target
+        self.target_kwargs = target_kwargs or {}
+        self.name = name
+
+    def __repr__(self):
+        return "%s(%r, %s, kwargs=%r, name=%r)" % (
+            type(self).__name__, self.matcher, self.target, self.target_kwargs, self.name)
+
+    def reverse(self, *args):
+        """The URL that leads here with `args`, None when there is no saying."""
+        return self.matcher.reverse(*args)
+
+
+class URLSpec(Rule):
+    """The rule for a pattern of paths and the handler that answers them.
+
+    `pattern` is a regular expression for the whole path. Its groups are the arguments of the
+    handler's methods: by name if they have names, else by position. `handler` is a class, or
+    its dotted name, imported here. `kwargs` go to the handler's `initialize`. `name` is for
+    `reverse_url`.
+    """
+    def __init__(self, pattern, handler, kwargs=None, name=None):
+        matcher = PathMatches(pattern)
+        super(URLSpec, self).__init__(matcher, handler, kwargs, name)
+        self.regex = matcher.regex
+        self.handler_class = self.target
+        self.kwargs = self.target_kwargs
+        #: (args, kwargs) of a path, None where it does not match.
+        self.match = matcher.pattern.match
+
+    def __repr__(self):
+        return "URLSpec(%r, %s, kwargs=%r, name=%r)" % (
+            self.regex.pattern, getattr(self.handler_class, "__name__", self.handler_class),
+            self.kwargs, self.name)
+
+
+def to_rule(rule):
+    """A Rule, also from a tuple (path pattern or matcher, target[, kwargs[, name]])."""
+    if isinstance(rule, (tuple, list)):
+        if not 2 <= len(rule) <= 4:
+            raise ValueError("a handler needs (pattern, class[, kwargs[, name]]), not %r"
+                             % (rule,))
+        rule = (Rule if isinstance(rule[0], Matcher) else URLSpec)(*rule)
+    return rule
+
+
+class Router(HTTPServerConnectionDelegate):
+    """Answers the requests of a server by finding somebody who does."""
+
+    def find_handler(self, request, **kwargs):
+        """The HTTPMessageDelegate that answers an HTTPServerRequest (which has no body yet), or
+        None. `kwargs` are what rules on the way found."""
+        raise NotImplementedError()
+
+    def start_request(self, server_conn, request_conn):
+        return _RoutedMessage(self, server_conn, request_conn)
+
+
+class ReversibleRouter(Router):
+    """A Router that knows names of URLs."""
+
+    def reverse_url(self, name, *args):
+        """The URL of that name with `args`; None when there is none of that name."""
+        raise NotImplementedError()
+
+
+class RuleRouter(Router):
+    """Tries its rules in their order."""
+
+    def __init__(self, rules=None):
+        self.rules = []
+        if rules:
+            self.add_rules(rules)
+
+    def add_rules(self, rules):
+        """Add more rules: Rule objects or tuples of their arguments, with a regular expression
+        of the path as a matcher."""
+        for rule in rules:
+            self.rules.append(self.process_rule(to_rule(rule)))
+
+    def process_rule(self, rule):
+        """Called with each Rule that is added; returns the one to take. To be overridden."""
+        return rule
+
+    def find_handler(self, request, **kwargs):
+        for rule in self.rules:
+            found = rule.matcher.match(request)
+            if found is None:
+                continue
+            if rule.target_kwargs:
+                found["target_kwargs"] = rule.target_kwargs
+            delegate = self.get_target_delegate(rule.target, request, **found)
+            if delegate is not None:
+                return delegate
+        return None
+
+    def get_target_delegate(self, target, request, **target_params):
+        """The HTTPMessageDelegate of a target, or None. To be overridden for other kinds of
+        targets."""
+        if isinstance(target, Router):
+            return target.find_handler(request, **target_params)
+        if isinstance(target, HTTPServerConnectionDelegate):
+            return target.start_request(request.connection, request.connection)
+        if hasattr(target, "find_handler"):
+            return target.find_handler(request, **target_params)
+        if callable(target):
+            return WholeMessage(functools.partial(target, **target_params), request)
+        return None
+
+
+class ReversibleRuleRouter(ReversibleRouter, RuleRouter):
+    """A RuleRouter whose rules may have names."""
+
+    def __init__(self, rules=None):
+        self.named_rules = {}
+        super(ReversibleRuleRouter, self).__init__(rules)
+
+    def process_rule(self, rule):
+        rule = super(ReversibleRuleRouter, self).process_rule(rule)
+        if rule.name:
+            self.named_rules[rule.name] = rule
+        return rule
+
+    def reverse_url(self, name, *args):
+        if name in self.named_rules:
+            return self.named_rules[name].reverse(*args)
+        return reverse_inside([rule.target for rule in self.rules], name, args)
+
+
+def reverse_inside(targets, name, args):
+    """The URL of a name that one of these targets knows, or None."""
+    for target in targets:
+        if isinstance(target, ReversibleRouter) or hasattr(target, "named_handlers"):
+            try:
+                url = target.reverse_url(name, *args)
+            except KeyError:
+                continue
+            if url is not None:
+                return url
+    return None
+
+
+class WholeMessage(HTTPMessageDelegate):
+    """Collects a request, then calls `callback(request)`."""
+
+    def __init__(self, callback, request):
+        self._callback = callback
+        self._request = request
+        self._pieces = []
+
+    def data_received(self, chunk):
+        self._pieces.append(chunk)
+
+    def finish(self):
+        self._request.body = b"".join(self._pieces)
+        self._callback(self._request)
+
+
+class _RoutedMessage(HTTPMessageDelegate):
+    """A request on its way: passes all on to the one that the router finds for its head."""
+
+    def __init__(self, router, server_conn, request_conn):
+        self._router = router
+        self._server_conn = server_conn
+        self._connection = request_conn
+        self._delegate = None
+
+    def headers_received(self, start_line, headers):
+        # The server has made one, and applied what a proxy says of the client.
+        request = getattr(self._connection, "request", None) or HTTPServerRequest(
+            start_line=start_line, headers=headers, connection=self._connection,
+            server_connection=self._server_conn)
+        self._delegate = self._router.find_handler(request) or _NotFound(self._connection)
+        self._delegate.headers_received(start_line, headers)
+
+    def data_received(self, chunk):
+        self._delegate.data_received(chunk)
+
+    def finish(self):
+        self._delegate.finish()
+
+    def on_connection_close(self):
+        if self._delegate is not None:
+            self._delegate.on_connection_close()
+
+
+class _NotFound(HTTPMessageDelegate):
+    def __init__(self, connection):
+        self._connection = connection
+
+    def finish(self):
+        self._connection.write_headers(
+            ResponseStartLine("HTTP/1.1", 404, "Not Found"), HTTPHeaders({"Content-Length": "0"}))
+        self._connection.finish()
