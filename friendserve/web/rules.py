@@ -190,23 +190,22 @@ class RuleRouter(Router):
                 continue
             if rule.target_kwargs:
                 found["target_kwargs"] = rule.target_kwargs
-            delegate = self.get_target_delegate(rule.target, request, **found)
-            if delegate is not None:
-                return delegate
+            message = self.get_target_delegate(rule.target, request, **found)
+            if message is not None:
+                return message
         return None
 
     def get_target_delegate(self, target, request, **target_params):
         """The HTTPMessageDelegate of a target, or None. To be overridden for other kinds of
         targets."""
-        if isinstance(target, Router):
-            return target.find_handler(request, **target_params)
+        find_handler = getattr(target, "find_handler", None)    # a router, an application
+        if find_handler is not None:
+            return find_handler(request, **target_params)
         if isinstance(target, HTTPServerConnectionDelegate):
-            return target.start_request(request.connection, request.connection)
-        if hasattr(target, "find_handler"):
-            return target.find_handler(request, **target_params)
-        if callable(target):
-            return WholeMessage(functools.partial(target, **target_params), request)
-        return None
+            connection = request.connection
+            return target.start_request(connection, connection)
+        return WholeMessage(functools.partial(target, **target_params), request) \
+            if callable(target) else None
 
 
 class ReversibleRuleRouter(ReversibleRouter, RuleRouter):
@@ -217,14 +216,15 @@ class ReversibleRuleRouter(ReversibleRouter, RuleRouter):
         super(ReversibleRuleRouter, self).__init__(rules)
 
     def process_rule(self, rule):
-        rule = super(ReversibleRuleRouter, self).process_rule(rule)
-        if rule.name:
-            self.named_rules[rule.name] = rule
-        return rule
+        processed = super(ReversibleRuleRouter, self).process_rule(rule)
+        if processed.name:
+            self.named_rules[processed.name] = processed
+        return processed
 
     def reverse_url(self, name, *args):
-        if name in self.named_rules:
-            return self.named_rules[name].reverse(*args)
+        named = self.named_rules.get(name)
+        if named is not None:
+            return named.reverse(*args)
         return reverse_inside([rule.target for rule in self.rules], name, args)
 
 
