@@ -431,3 +431,43 @@ if given is not None:
         def test_decode_takes_anything(self, value):
             self.assertIsNone(decode_signed_value("s", "key", value, clock=at(NOW)))
             get_signature_key_version(value)
+
+
+class RecordedTest(unittest.TestCase):
+    """Cookies of Tornado 1.2, 2.4, 4.5 and 6.6 and ours are the same; corpus/cookies/make_signed.py
+    has asked the releases."""
+
+    def setUp(self):
+        self.data = load("signed_by_tornado.json")
+        self.secrets = dict((int(version), secret)
+                            for version, secret in self.data["secrets"].items())
+
+    def clock(self):
+        return self.data["now"]
+
+    def secret(self, cookie):
+        return self.data["secret"] if cookie["key_version"] is None else self.secrets
+
+    def test_we_read_theirs_and_make_the_same(self):
+        for release in self.data["releases"]:
+            self.assertGreaterEqual(len(release["made"]), 6)
+            for cookie in release["made"]:
+                name, value = cookie["name"], base64.b64decode(cookie["value"])
+                self.assertEqual(value, decode_signed_value(
+                    self.secret(cookie), name, cookie["cookie"], clock=self.clock))
+                self.assertEqual(cookie["cookie"].encode("ascii"), create_signed_value(
+                    self.secret(cookie), name, value, version=cookie["version"],
+                    key_version=cookie["key_version"], clock=self.clock))
+
+    def test_they_read_ours(self):
+        ours = set(create_signed_value(
+            self.secret(cookie), cookie["name"], base64.b64decode(cookie["value"]),
+            version=cookie["version"], key_version=cookie["key_version"], clock=self.clock)
+            for cookie in self.data["releases"][-1]["made"])
+        values = dict((cookie["cookie"], cookie["value"])
+                      for cookie in self.data["releases"][-1]["made"])
+        for release in self.data["releases"]:
+            self.assertEqual(len(release["made"]), len(release["accepted"]))
+            for accepted in release["accepted"]:
+                self.assertIn(accepted["cookie"].encode("ascii"), ours)
+                self.assertEqual(values[accepted["cookie"]], accepted["value"])

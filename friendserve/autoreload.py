@@ -1,0 +1,254 @@
+"""Starts the program anew when one of its files has changed. For development only.
+
+    python -m friendserve.autoreload program.py --port=8888
+    python -m friendserve.autoreload -m package.module --port=8888
+
+An Application with `debug` or `autoreload` does it by itself as soon as it listens; the command also
+outlives programs that fail to start, with a syntax error for instance, and waits for the next change.
+
+Where the system can tell of changes (Linux, with the package `inotify_simple`, which the extra
+`autoreload` installs) nothing is polled; elsewhere the files are looked at twice a second. All files
+of imported modules count, also of those that are imported later, and those given to `watch`.
+"""
+from __future__ import absolute_import, division, print_function
+
+import os
+import runpy
+import subprocess
+import sys
+import types
+
+try:
+    import inotify_simple
+except ImportError:
+    inotify_simple = None
+
+from friendserve.ioloop import IOLoop, PeriodicCallback
+from friendserve.log import gen_log
+
+__all__ = ["add_reload_hook", "main", "start", "wait", "watch"]
+
+#: Milliseconds between two looks at the files, where the system does not tell.
+CHECK_TIME = 500
+
+_watched = set()
+_reload_hooks = []
+_watcher = None         # the one that runs
+_command = None         # what main() was called with
+
+
+def watch(filename):
+    """Start anew also when this file, of no module, changes."""
+    _watched.add(os.path.abspath(filename))
+    if _watcher is not None:
+        _watcher.refresh()
+
+
+def add_reload_hook(fn):
+    """Call `fn()` before the program is started anew: to close what would be left open."""
+    _reload_hooks.append(fn)
+
+
+def start(io_loop=None, check_time=CHECK_TIME):
+    """Begin to watch, on a loop. A second call changes nothing while that loop is open.
+
+    `check_time` is in milliseconds and counts where the files have to be looked at.
+    """
+    global _watcher
+    io_loop = io_loop or IOLoop.current()
+    if _watcher is not None and _watcher.is_alive():
+        if _watcher.io_loop is not io_loop:
+            gen_log.warning("autoreload runs on another loop already")
+        return
+    watcher = _SystemWatcher if inotify_simple is not None else _PollingWatcher
+    _watcher = watcher(io_loop, check_time)
+
+
+def wait():
+    """Wait for a change, then start the program anew: for one that has ended or failed."""
+    io_loop = IOLoop()
+    start(io_loop)
+    io_loop.start()
+
+
+def _files():
+    """The files of all modules, and those that were given to `watch`."""
+    files = set(_watched)
+    for module in list(sys.modules.values()):
+        # Some objects in there are no modules and answer to every name.
+        path = module.__dict__.get("__file__") if isinstance(module, types.ModuleType) else None
+        if path:
+            path = os.path.abspath(path)
+            files.add(path[:-1] if path.endswith((".pyc", ".pyo")) else path)
+    return files
+
+
+def _stamp(path):
+    """What changes with a file; None for one that is not there."""
+    try:
+        status = os.stat(path)
+    except EnvironmentError:
+        return None
+    return status.st_mtime, status.st_size, status.st_ino
+
+
+class _PollingWatcher(object):
+    """Looks at every file again and again."""
+
+    def __init__(self, io_loop, check_time):
+        self.io_loop = io_loop
+        self._stamps = {}
+        self.refresh()
+        self._timer = PeriodicCallback(self.check, check_time, io_loop=io_loop)
+        self._timer.start()
+
+    def is_alive(self):
+        """Whether its loop is there still."""
+        return not self.io_loop._closed
+
+    def refresh(self):
+        """Look at files that were not known."""
+        for path in _files():
+            if path not in self._stamps:
+                self._stamps[path] = _stamp(path)
+
+    def check(self):
+        """Start anew if a file is not what it was."""
+        self.refresh()
+        for path, before in self._stamps.items():
+            now = _stamp(path)
+            # A file that is being replaced is gone for a moment: wait for the new one.
+            if now != before and now is not None:
+                gen_log.info("%s has changed: starting anew", path)
+                _reload()
+                return
+
+
+class _SystemWatcher(_PollingWatcher):
+    """Is told by the kernel of changes in the folders of the files."""
+
+    def __init__(self, io_loop, check_time):
+        self.io_loop = io_loop
+        self._stamps = {}
+        self._folders = set()
+        self._asked = False
+        self._inotify = inotify_simple.INotify()
+        flags = inotify_simple.flags
+        self._flags = (flags.MODIFY | flags.CLOSE_WRITE | flags.CREATE | flags.MOVED_TO
+                       | flags.ATTRIB)
+        self.refresh()
+        io_loop.add_handler(self._inotify.fileno(), self._on_events, IOLoop.READ)
+        # Asked for every module that is imported from now on; knows none.
+        sys.meta_path.insert(0, self)
+
+    def refresh(self):
+        super(_SystemWatcher, self).refresh()
+        self._asked = False
+        for folder in set(os.path.dirname(path) for path in self._stamps) - self._folders:
+            self._folders.add(folder)
+            try:
+                self._inotify.add_watch(folder, self._flags)
+            except EnvironmentError as error:
+                gen_log.debug("Cannot watch %s: %s", folder, error)
+
+    def _on_events(self, fd, events):
+        self._inotify.read(timeout=0)
+        self.check()
+
+    def find_spec(self, name, path=None, target=None):
+        """As an import hook: there is a new module soon. Imports may come from any thread."""
+        if not self._asked and self.is_alive():
+            self._asked = True
+            self.io_loop.add_callback_from_signal(self.refresh)
+
+    def find_module(self, name, path=None):  # version: py2
+        """The same for Python 2."""
+        return self.find_spec(name, path)
+
+
+def _reload():
+    for hook in _reload_hooks:
+        try:
+            hook()
+        except Exception:
+            gen_log.error("Error in a reload hook", exc_info=True)
+    # Sockets that listen and files of Python 2 would live on in the new program.
+    if _watcher is not None and not _watcher.io_loop._closed:
+        _close_all(_watcher.io_loop)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    command = _command_line()
+    os.execv(command[0], command)
+
+
+def _close_all(io_loop):
+    for fd in list(io_loop._handlers):
+        if fd != io_loop._waker.fileno():
+            io_loop.close_fd(io_loop._fd_objects.get(fd, fd))
+
+
+def _command_line():
+    """The command that started this program."""
+    original = getattr(sys, "orig_argv", None)
+    if original and _command is None:
+        return [sys.executable] + original[1:]
+    flags = subprocess._args_from_interpreter_flags()
+    if _command is not None:
+        return [sys.executable] + flags + _command
+    return [sys.executable] + flags + _script_arguments(sys.modules["__main__"])
+
+
+def _script_arguments(module):
+    spec = getattr(module, "__spec__", None)
+    if spec is not None:
+        name = spec.name
+    elif getattr(module, "__package__", None) is not None:  # version: py2
+        name = os.path.splitext(os.path.basename(module.__file__))[0]
+        name = module.__package__ + "." + name if module.__package__ else name
+    else:
+        return sys.argv
+    return ["-m", name[:-len(".__main__")] if name.endswith(".__main__") else name] + sys.argv[1:]
+
+
+_USAGE = """\
+Usage: python -m friendserve.autoreload program.py [ARGUMENT ...]
+       python -m friendserve.autoreload -m package.module [ARGUMENT ...]
+
+Runs the program, and starts it anew whenever one of its files has changed.
+"""
+
+
+def main():
+    """Run the program that the command line names, and start it anew after each change."""
+    global _command
+    arguments = sys.argv[1:]
+    is_module = arguments[:1] == ["-m"]
+    if len(arguments) < 1 + is_module or not is_module and arguments[0].startswith("-"):
+        sys.stderr.write(_USAGE)
+        sys.exit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
+    _command = ["-m", "friendserve.autoreload"] + arguments
+    sys.argv = arguments[is_module:]
+    try:
+        if is_module:
+            # Its own name is put in front by what runs it.
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
+            watch(arguments[0])
+            runpy.run_path(arguments[0], run_name="__main__")
+    except SystemExit as error:
+        gen_log.info("The program has ended (%s); waiting for a change", error)
+    except Exception as error:
+        gen_log.warning("The program has failed; waiting for a change", exc_info=True)
+        if isinstance(error, SyntaxError) and error.filename:
+            watch(error.filename)
+    else:
+        gen_log.info("The program has ended; waiting for a change")
+    wait()
+
+
+if __name__ == "__main__":
+    # Not as __main__: programs import the module by its name, and there must be one of it.
+    from friendserve import autoreload
+    autoreload.main()
