@@ -31,6 +31,7 @@ TEST_REQUIRES = [
     'hypothesis; python_version >= "3.6"',
     'selenium; python_version >= "3.9"',
     "hiredis",
+    "inotify_simple",
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -50,6 +51,7 @@ setup(
     python_requires=">=2.7, !=3.0.*, !=3.1.*, !=3.2.*, !=3.3.*, !=3.4.*, !=3.5.*",
     install_requires=["six"],
     extras_require={
+        "autoreload": ["inotify_simple"],
         "curl": ["pycurl"],
         "redis": ["hiredis"],
         "test": TEST_REQUIRES,

@@ -3,12 +3,13 @@
     python -m friendserve.autoreload program.py --port=8888
     python -m friendserve.autoreload -m package.module --port=8888
 
-An Application with `debug` or `autoreload` does it by itself as soon as it listens; the command also
-outlives programs that fail to start, with a syntax error for instance, and waits for the next change.
+An Application with `debug` or `autoreload` does it by itself as soon as it listens; the command
+also outlives programs that fail to start, with a syntax error for instance, and waits for the next
+change.
 
 Where the system can tell of changes (Linux, with the package `inotify_simple`, which the extra
-`autoreload` installs) nothing is polled; elsewhere the files are looked at twice a second. All files
-of imported modules count, also of those that are imported later, and those given to `watch`.
+`autoreload` installs) nothing is polled; elsewhere the files are looked at twice a second. All
+files of imported modules count, also of those that are imported later, and those given to `watch`.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -16,15 +17,23 @@ import os
 import runpy
 import subprocess
 import sys
+import traceback
 import types
 
+import six
+
+try:
+    import resource
+except ImportError:     # Windows, where no file is passed on
+    resource = None
 try:
     import inotify_simple
 except ImportError:
     inotify_simple = None
 
 from friendserve.ioloop import IOLoop, PeriodicCallback
-from friendserve.log import gen_log
+from friendserve.log import enable_pretty_logging, gen_log
+from friendserve.platform.auto import set_close_exec
 
 __all__ = ["add_reload_hook", "main", "start", "wait", "watch"]
 
@@ -50,16 +59,16 @@ def add_reload_hook(fn):
 
 
 def start(io_loop=None, check_time=CHECK_TIME):
-    """Begin to watch, on a loop. A second call changes nothing while that loop is open.
+    """Begin to watch, on a loop; a second call with another loop goes over to that.
 
     `check_time` is in milliseconds and counts where the files have to be looked at.
     """
     global _watcher
     io_loop = io_loop or IOLoop.current()
-    if _watcher is not None and _watcher.is_alive():
-        if _watcher.io_loop is not io_loop:
-            gen_log.warning("autoreload runs on another loop already")
-        return
+    if _watcher is not None:
+        if _watcher.io_loop is io_loop:
+            return
+        _watcher.stop()
     watcher = _SystemWatcher if inotify_simple is not None else _PollingWatcher
     _watcher = watcher(io_loop, check_time)
 
@@ -68,6 +77,7 @@ def wait():
     """Wait for a change, then start the program anew: for one that has ended or failed."""
     io_loop = IOLoop()
     start(io_loop)
+    gen_log.info("Waiting for a change of its files")
     io_loop.start()
 
 
@@ -102,9 +112,9 @@ class _PollingWatcher(object):
         self._timer = PeriodicCallback(self.check, check_time, io_loop=io_loop)
         self._timer.start()
 
-    def is_alive(self):
-        """Whether its loop is there still."""
-        return not self.io_loop._closed
+    def stop(self):
+        """Watch no more."""
+        self._timer.stop()
 
     def refresh(self):
         """Look at files that were not known."""
@@ -141,6 +151,11 @@ class _SystemWatcher(_PollingWatcher):
         # Asked for every module that is imported from now on; knows none.
         sys.meta_path.insert(0, self)
 
+    def stop(self):
+        sys.meta_path.remove(self)
+        self.io_loop.remove_handler(self._inotify.fileno())
+        self._inotify.close()
+
     def refresh(self):
         super(_SystemWatcher, self).refresh()
         self._asked = False
@@ -157,7 +172,7 @@ class _SystemWatcher(_PollingWatcher):
 
     def find_spec(self, name, path=None, target=None):
         """As an import hook: there is a new module soon. Imports may come from any thread."""
-        if not self._asked and self.is_alive():
+        if not self._asked:
             self._asked = True
             self.io_loop.add_callback_from_signal(self.refresh)
 
@@ -172,20 +187,34 @@ def _reload():
             hook()
         except Exception:
             gen_log.error("Error in a reload hook", exc_info=True)
-    # Sockets that listen and files of Python 2 would live on in the new program.
-    if _watcher is not None and not _watcher.io_loop._closed:
-        _close_all(_watcher.io_loop)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    if six.PY2:  # version: py2
+        _keep_no_files()
     command = _command_line()
     os.execv(command[0], command)
 
 
-def _close_all(io_loop):
-    for fd in list(io_loop._handlers):
-        if fd != io_loop._waker.fileno():
-            io_loop.close_fd(io_loop._fd_objects.get(fd, fd))
+def _open_files():
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    for fd in range(3, limit if 0 < limit < 4096 else 4096):
+        try:
+            os.fstat(fd)
+        except OSError:
+            continue
+        yield fd
+
+
+#: On Python 2 a new program gets every file of the old one, unless it is told otherwise. Those that
+#: the program was itself started with, it shall get again.
+_given_files = frozenset(_open_files() if six.PY2 else ())  # version: py2
+
+
+def _keep_no_files():  # version: py2
+    for fd in _open_files():
+        if fd not in _given_files:
+            set_close_exec(fd)
 
 
 def _command_line():
@@ -228,6 +257,7 @@ def main():
         sys.stderr.write(_USAGE)
         sys.exit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
     _command = ["-m", "friendserve.autoreload"] + arguments
+    enable_pretty_logging()
     sys.argv = arguments[is_module:]
     try:
         if is_module:
@@ -238,14 +268,22 @@ def main():
             watch(arguments[0])
             runpy.run_path(arguments[0], run_name="__main__")
     except SystemExit as error:
-        gen_log.info("The program has ended (%s); waiting for a change", error)
+        gen_log.info("The program has ended: %s", error)
+        _watch_traceback()
     except Exception as error:
-        gen_log.warning("The program has failed; waiting for a change", exc_info=True)
+        gen_log.error("The program has failed", exc_info=True)
+        _watch_traceback()
         if isinstance(error, SyntaxError) and error.filename:
             watch(error.filename)
     else:
-        gen_log.info("The program has ended; waiting for a change")
+        gen_log.info("The program has ended")
     wait()
+
+
+def _watch_traceback():
+    """A module that fails while it is imported is none: watch its file all the same."""
+    for frame in traceback.extract_tb(sys.exc_info()[2]):
+        watch(frame[0])
 
 
 if __name__ == "__main__":

@@ -118,6 +118,13 @@ class HTTPServer(TCPServer):
 
     # Connections
 
+    def add_sockets(self, sockets):
+        super(HTTPServer, self).add_sockets(sockets)
+        # An application has things to do only now, on the loop and in the process that serve it.
+        on_listen = getattr(self.request_callback, "on_listen", None)
+        if on_listen is not None:
+            on_listen(self.io_loop)
+
     def handle_stream(self, stream, address):
         if self._sweep_timer is None:
             self._plan_sweep(stream.io_loop)

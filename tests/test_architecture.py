@@ -33,7 +33,7 @@ FLOORS = (
     ("loop", ("ioloop",)),
     ("streams", ("resolver", "buffers", "netutil", "basestream", "iostream")),
     ("bridges", ("platform.asyncio", "platform.twisted", "platform.caresresolver")),
-    ("connections", ("process", "tcpserver", "tcpclient")),
+    ("connections", ("autoreload", "process", "tcpserver", "tcpclient")),
     ("futures", ("concurrent", "gen")),
     ("http", (
         "http1limits", "http1body", "http1connection", "httpserver", "httpclient",
@@ -48,7 +48,7 @@ FLOORS = (
     ("auth", (
         "auth.openid", "auth.oauth", "auth.oauth2", "auth.facebook", "auth.google", "auth.twitter",
         "auth.friendfeed", "auth.openidconnect", "auth")),
-    ("tools", ("testing", "autoreload", "porting", "__main__")),
+    ("tools", ("testing", "porting", "__main__")),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
@@ -63,6 +63,7 @@ PURE_HERE = {"protocol.cookies": frozenset(("time",))}
 
 #: Packages from elsewhere beyond six, each needed by one optional module only.
 OPTIONAL = {
+    "autoreload": frozenset(("inotify_simple",)),
     "curl_httpclient": frozenset(("pycurl",)),
     "database": frozenset(("MySQLdb", "pymysql")),
     "feed.resp": frozenset(("hiredis",)),

@@ -15,6 +15,7 @@ import types
 
 import six
 
+from friendserve import autoreload
 from friendserve.escape import linkify, native_str, url_escape
 from friendserve.httpserver import HTTPServer, serve_delegate, start_delegate
 from friendserve.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
@@ -187,6 +188,11 @@ class Application(object):
         if url is None:
             raise KeyError("%s is not the name of a URL" % name)
         return url
+
+    def on_listen(self, io_loop):
+        """Called by a server that begins to listen for this application."""
+        if self.settings.get("autoreload"):
+            autoreload.start(io_loop)
 
     # Requests
 

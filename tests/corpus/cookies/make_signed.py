@@ -83,8 +83,8 @@ def main():
             options = [{"version": 1}, {"version": 2},
                        {"version": 2, "secret": SECRETS, "key_version": 2}]
         for option in options:
-            made.append({"name": name, "value": to_text(value), "cookie": sign(name, value, **option),
-                         "version": option.get("version", 1),
+            made.append({"name": name, "value": to_text(value),
+                         "cookie": sign(name, value, **option), "version": option.get("version", 1),
                          "key_version": option.get("key_version")})
     result = {"release": version, "made": made}
     if len(sys.argv) > 2:
