@@ -13,6 +13,7 @@ files of imported modules count, also of those that are imported later, and thos
 """
 from __future__ import absolute_import, division, print_function
 
+import importlib
 import os
 import runpy
 import subprocess
@@ -288,5 +289,4 @@ def _watch_traceback():
 
 if __name__ == "__main__":
     # Not as __main__: programs import the module by its name, and there must be one of it.
-    from friendserve import autoreload
-    autoreload.main()
+    importlib.import_module("friendserve.autoreload").main()

@@ -40,9 +40,9 @@ FLOORS = (
         "cookiejar", "connectionpool", "http1client", "http1tunnel", "http1fetch",
         "simple_httpclient", "curl_httpclient")),
     ("web", (
-        "web.routing", "web.errors", "web.etags", "web.uimodule", "web.page", "web.transforms",
-        "web.xsrf", "web.handler", "web.decorators", "web.static", "web.rules", "web.application",
-        "web", "routing")),
+        "web.routing", "web.errors", "web.debugpage", "web.etags", "web.uimodule", "web.page",
+        "web.transforms", "web.xsrf", "web.handler", "web.decorators", "web.static", "web.rules",
+        "web.application", "web", "routing")),
     ("beside the web", ("websocket", "wsgi", "feed.base", "feed.local", "feed.resp", "feed.redis",
                         "feed", "database")),
     ("auth", (

@@ -41,6 +41,7 @@ from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.headers import HTTPHeaders, check_field
 from friendserve.protocol.http1 import REASONS
 from friendserve.web.etags import etag_of, is_known_etag
+from friendserve.web.debugpage import debug_page
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
 from friendserve.web.page import Page
 from friendserve.web.routing import ASCII
@@ -541,7 +542,8 @@ class RequestHandler(Page):
     def write_error(self, status_code, **kwargs):
         """Write the error page; to be overridden. `kwargs` may have `exc_info`.
 
-        A traceback is shown only with the setting serve_traceback (which debug sets).
+        A traceback is shown only with the setting serve_traceback (which debug sets): as a page
+        to a browser, and as text to others.
         """
         if hasattr(self, "get_error_html"):
             # The hook of 2009 returns the page.
@@ -551,8 +553,11 @@ class RequestHandler(Page):
             if not self._finished:
                 self.finish(page)
         elif "exc_info" in kwargs and self.settings.get("serve_traceback"):
-            self.set_header("Content-Type", "text/plain; charset=UTF-8")
-            self.finish("".join(traceback.format_exception(*kwargs["exc_info"])))
+            if "text/html" in self.request.headers.get("Accept", ""):
+                self.finish(debug_page(*kwargs["exc_info"], request=self.request))
+            else:
+                self.set_header("Content-Type", "text/plain; charset=UTF-8")
+                self.finish("".join(traceback.format_exception(*kwargs["exc_info"])))
         else:
             title = "%d: %s" % (status_code, xhtml_escape(self._reason))
             self.finish("<html><head><title>%s</title></head><body>%s</body></html>"

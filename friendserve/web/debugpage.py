@@ -1,0 +1,185 @@
+# -*- coding: utf-8 -*-
+"""The page that a developer gets for an exception, with the settings `debug` or
+`serve_traceback`.
+
+    html = debug_page(*sys.exc_info(), request=request)
+
+It shows the way to the exception with the source around each line, what it came from, and the
+request. What people keep secret is not on it: cookies, credentials, and the variables of the
+program.
+"""
+from __future__ import absolute_import, division, print_function
+
+import linecache
+import os
+import sys
+import traceback
+
+from friendserve.escape import to_unicode, xhtml_escape
+
+#: Lines of source before and after the one that failed.
+CONTEXT = 4
+
+#: Frames that are shown of a long way (endless recursion has a thousand): the first and the last.
+MAX_FRAMES = 40
+
+#: Characters of a header, an argument or a message that are shown.
+MAX_TEXT = 2000
+
+#: Headers whose values are secrets.
+SECRET = frozenset(["Authorization", "Cookie", "Proxy-Authorization", "X-Csrftoken",
+                    "X-Xsrftoken"])
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+_STYLE = u"""
+:root{--paper:#fff;--ink:#1c2330;--faint:#667085;--line:#e3e7ee;--code:#f6f8fb;--hot:#b42318;
+--hotbg:#fef0ee}
+@media(prefers-color-scheme:dark){:root{--paper:#12161d;--ink:#e6eaf1;--faint:#93a0b4;--line:#2a3240;
+--code:#1a202a;--hot:#ff8a7a;--hotbg:#3a1d1a}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+header,main{max-width:68rem;margin:0 auto;padding:1.5rem 1rem}
+header{padding-bottom:0}
+h1{margin:0;font-size:1.5rem;line-height:1.3;color:var(--hot);overflow-wrap:anywhere}
+h2{margin:2rem 0 .5rem;font-size:1.1rem}
+.where,.message{margin:.25rem 0 0;overflow-wrap:anywhere}
+.message{white-space:pre-wrap;font-size:1.1rem}
+.where,summary small,th{color:var(--faint)}
+details{border:1px solid var(--line);border-radius:.5rem;margin:.5rem 0;overflow:hidden}
+summary{padding:.5rem .75rem;cursor:pointer;overflow-wrap:anywhere}
+pre{margin:0;padding:.5rem 0;background:var(--code);overflow-x:auto;
+font:13px/1.55 ui-monospace,Menlo,Consolas,monospace;tab-size:4}
+pre span{display:block;padding:0 .75rem;min-width:max-content}
+pre .hot{background:var(--hotbg);color:var(--hot);font-weight:600}
+pre i{display:inline-block;width:3.5em;color:var(--faint);font-style:normal;font-weight:400}
+table{border-collapse:collapse;width:100%;font-size:.9rem;table-layout:fixed}
+th,td{padding:.3rem .5rem .3rem 0;border-top:1px solid var(--line);text-align:left;
+vertical-align:top;font-weight:400;overflow-wrap:anywhere}
+th{width:30%}
+footer{max-width:68rem;margin:0 auto;padding:1rem;color:var(--faint);font-size:.85rem}
+"""
+
+
+def debug_page(typ, value, tb, request):
+    """The page (unicode) for an exception that was raised while `request` was answered."""
+    title = u"%s on %s" % (typ.__name__, _short(request.path))
+    parts = [u"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+             u"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+             u"<meta name=\"robots\" content=\"noindex\">",
+             u"<title>", _escape(title), u"</title><style>", _STYLE, u"</style></head><body>",
+             u"<header><h1>", _escape(typ.__name__), u"</h1><p class=\"message\">",
+             _escape(_message(value)), u"</p><p class=\"where\">",
+             _escape(u"%s %s" % (request.method, request.uri)), u"</p></header><main>"]
+    chain = list(_chain(typ, value, tb))
+    for number, (reason, typ, value, tb) in enumerate(chain):
+        if number:
+            parts += [u"<h2>", _escape(reason), u" ", _escape(typ.__name__),
+                      u"</h2><p class=\"message\">", _escape(_message(value)), u"</p>"]
+        else:
+            parts.append(u"<h2>The way to it, the last call first</h2>")
+        parts += _frames(tb, open_last=not number)
+    parts += _request_tables(request)
+    parts += [u"</main><footer>You see this because the application runs with debug or "
+              u"serve_traceback. Python ", _escape(sys.version.split()[0]),
+              u"</footer></body></html>"]
+    return u"".join(parts)
+
+
+def _chain(typ, value, tb):
+    """(why, type, value, traceback) of an exception and of those that it came from."""
+    reason, seen = u"", set()
+    while value is not None and id(value) not in seen and len(seen) < 10:
+        seen.add(id(value))
+        yield reason, typ, value, tb
+        cause = getattr(value, "__cause__", None)
+        reason = u"It was raised from"
+        if cause is None and not getattr(value, "__suppress_context__", False):
+            cause = getattr(value, "__context__", None)
+            reason = u"It came while this was handled:"
+        typ, value, tb = type(cause), cause, getattr(cause, "__traceback__", None)
+
+
+def _frames(tb, open_last):
+    frames = traceback.extract_tb(tb)
+    frames = [(to_unicode(frame[0]), frame[1], to_unicode(frame[2])) for frame in frames]
+    left_out = len(frames) - MAX_FRAMES
+    frames.reverse()
+    parts = []
+    opened = False
+    for number, (path, line, name) in enumerate(frames):
+        if left_out > 0 and number == MAX_FRAMES // 2:
+            parts.append(u"<p class=\"where\">%d calls are left out here.</p>" % left_out)
+        if left_out > 0 and MAX_FRAMES // 2 <= number < MAX_FRAMES // 2 + left_out:
+            continue
+        # The nearest call of the program itself is what most people look for.
+        is_own = not path.startswith(_HERE)
+        is_open = open_last and is_own and not opened
+        opened = opened or is_open
+        parts += [u"<details open>" if is_open else u"<details>", u"<summary><b>", _escape(name),
+                  u"</b> <small>", _escape(path), u":%d</small></summary>" % line,
+                  _source(path, line), u"</details>"]
+    return parts
+
+
+def _source(path, line):
+    rows = []
+    for number in range(max(1, line - CONTEXT), line + CONTEXT + 1):
+        text = linecache.getline(path, number)
+        if not text:
+            continue
+        rows.append(u"<span%s><i>%d</i>%s</span>" % (
+            u" class=\"hot\"" if number == line else u"", number,
+            _escape(_decode(text).rstrip()) or u" "))
+    return u"<pre>%s</pre>" % u"".join(rows) if rows else u""
+
+
+def _request_tables(request):
+    rows = [(u"Method", request.method), (u"URI", request.uri), (u"Version", request.version),
+            (u"Client", request.remote_ip)]
+    parts = _table(u"Request", rows)
+    parts += _table(u"Headers", [
+        (name, u"(%d characters, not shown)" % len(value) if name in SECRET else value)
+        for name, value in sorted(request.headers.get_all())])
+    try:
+        arguments = sorted((name, value) for name, values in request.arguments.items()
+                           for value in values)
+    except Exception as error:
+        arguments = [(u"", u"They cannot be read: %s" % error)]
+    hidden = [(name, u"(not shown)" if _is_secret(name) else value) for name, value in arguments]
+    return parts + _table(u"Arguments", hidden)
+
+
+def _is_secret(name):
+    name = _decode(name).lower()
+    return any(word in name for word in ("pass", "secret", "token", "_xsrf", "key"))
+
+
+def _table(title, rows):
+    if not rows:
+        return []
+    return [u"<h2>", _escape(title), u"</h2><table>"] + [
+        u"<tr><th scope=\"row\">%s</th><td>%s</td></tr>" % (_escape(name), _escape(_short(value)))
+        for name, value in rows] + [u"</table>"]
+
+
+def _message(value):
+    try:
+        return _short(str(value))
+    except Exception:
+        return u"(it cannot be shown)"
+
+
+def _short(text):
+    text = _decode(text)
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + u"…"
+
+
+def _decode(text):
+    if isinstance(text, bytes):
+        return text.decode("utf-8", "replace")
+    return u"" if text is None else to_unicode(text)
+
+
+def _escape(text):
+    return xhtml_escape(_decode(text))

@@ -1,0 +1,101 @@
+# -*- coding: utf-8 -*-
+"""The page for an exception in debug mode (A006, A305)."""
+from __future__ import absolute_import, division, print_function
+
+import six
+
+from friendserve.web import HTTPError, RequestHandler
+from tests.webcase import WebCase
+
+HTML = [("Accept", "text/html,*/*")]
+
+
+class Failing(RequestHandler):
+    def get(self, what):
+        getattr(self, "fail_" + what)()
+
+    post = get
+
+    def fail_plainly(self):
+        raise ValueError(u"<b>bold</b> & \xe9")  # the line that failed
+
+    def fail_twice(self):
+        try:
+            {}["a key"]
+        except KeyError:
+            raise RuntimeError("second")
+
+    def fail_deep(self):
+        self.fail_deep()
+
+    def fail_http(self):
+        raise HTTPError(404, "nothing here")
+
+    def fail_unshown(self):
+        class Unshown(Exception):
+            def __str__(self):
+                raise KeyError("x")
+
+        raise Unshown()
+
+
+class DebugPageTest(WebCase):
+    def page(self, path, debug=True, headers=HTML, **kwargs):
+        self.serve_app([("/(.*)", Failing)], serve_traceback=debug)
+        response = self.ask(path, headers=headers, **kwargs)
+        return response, response.body.decode("utf-8")
+
+    def test_a006_only_in_debug_mode_and_as_a_page_only_to_browsers(self):
+        response, page = self.page("/plainly")
+        self.assertEqual(500, response.status)
+        self.assertEqual("text/html; charset=UTF-8", response.headers["Content-Type"])
+        self.assertIn(u"<title>ValueError on /plainly</title>", page)
+        response, page = self.page("/plainly", headers=[("Accept", "application/json")])
+        self.assertEqual("text/plain; charset=UTF-8", response.headers["Content-Type"])
+        self.assertIn("Traceback", page)
+        response, page = self.page("/plainly", debug=False)
+        self.assertEqual("<html><head><title>500: Internal Server Error</title></head>"
+                         "<body>500: Internal Server Error</body></html>", page)
+
+    def test_source_and_message_are_there_and_escaped(self):
+        _, page = self.page("/plainly?a=%3Cscript%3E")
+        self.assertIn(u"# the line that failed</span>", page)
+        self.assertIn(u"fail_plainly", page)
+        if not six.PY2:
+            self.assertIn(u"&lt;b&gt;bold&lt;/b&gt; &amp; é", page)
+        self.assertIn(u"&lt;script&gt;", page)
+        self.assertNotIn(u"<script>", page)
+        self.assertNotIn(u"<b>bold", page)
+
+    def test_a305_what_the_client_sends_is_escaped(self):
+        _, page = self.page("/plainly?<x>", headers=HTML + [("X-Evil", "<img src=x>")])
+        self.assertIn(u"&lt;img src=x&gt;", page)
+        self.assertNotIn(u"<img", page)
+        self.assertNotIn(u"<x>", page)
+
+    def test_secrets_are_not_shown(self):
+        _, page = self.page("/plainly?password=hush1&q=shown", method="POST",
+                            body={"api_key": "hush2", "_xsrf": "hush3"}, headers=HTML + [
+                                ("Cookie", "session=hush4"), ("Authorization", "Basic hush5")])
+        for number in (2, 3, 4, 5):
+            self.assertNotIn("hush%d" % number, page)
+        self.assertIn("shown", page)
+        self.assertIn("(13 characters, not shown)", page)
+
+    if not six.PY2:
+        def test_what_it_came_from(self):
+            _, page = self.page("/twice")
+            self.assertIn(u"It came while this was handled: KeyError", page)
+            self.assertIn(u"second", page)
+
+    def test_endless_recursion_and_exceptions_without_text(self):
+        response, page = self.page("/deep")
+        self.assertIn("calls are left out here", page)
+        self.assertLess(len(page), 200000)
+        _, page = self.page("/unshown")
+        self.assertIn("(it cannot be shown)", page)
+
+    def test_other_statuses(self):
+        response, page = self.page("/http")
+        self.assertEqual(404, response.status)
+        self.assertIn("nothing here", page)
