@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 
 import unittest
 
-from friendserve.web import ErrorHandler, URLSpec, url
+from friendserve.web import ErrorHandler, URLSpec, is_safe_next, url
 from friendserve.web.routing import compile_whole, to_octets
 
 
@@ -96,3 +96,12 @@ class HelperTest(unittest.TestCase):
     def test_to_octets(self):
         self.assertEqual(to_octets(u"\xe9"), b"\xe9")
         self.assertEqual(to_octets(b"\xe9"), b"\xe9")
+
+
+class NextTest(unittest.TestCase):
+    def test_a303_paths_of_this_site_only(self):
+        for url in ("/", "/a?b=c#d", "/%e9", "/a//b"):
+            self.assertTrue(is_safe_next(url), url)
+        for url in ("", "a", "//evil", "/\\evil", "\\/evil", "/\t/evil", "/\n", "http://evil",
+                    "javascript:x", " /", "/a b", u"/\xe9", "/a\\b"):
+            self.assertFalse(is_safe_next(url), url)

@@ -23,7 +23,8 @@ from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop
 from friendserve.log import enable_pretty_logging
 from friendserve.netutil import bind_sockets
-from friendserve.web import Application, HTTPError, RequestHandler, asynchronous, authenticated
+from friendserve.web import (
+    Application, HTTPError, RequestHandler, asynchronous, authenticated, is_safe_next)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -48,17 +49,8 @@ HEADERS = {
 
 CURSOR = re.compile(r"[0-9]{1,16}\Z")
 TOKEN = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
-LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z")
 #: What a name cannot hold: controls, invisible spaces, and marks that turn the direction of text.
 UNSEEN = re.compile(u"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-
-
-def is_safe_next(url):
-    """True for a path of this site, so that nobody is led elsewhere by signing in (A303).
-
-    To a browser "//host" is another host, "\\" is as good as "/", and tabs are not there at all.
-    """
-    return LOCAL_PATH.match(url) is not None
 
 
 def clean_name(name):

@@ -23,6 +23,7 @@ from friendserve.web.decorators import (
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
 from friendserve.web.handler import RequestHandler
 from friendserve.web.page import is_absolute
+from friendserve.web.routing import is_safe_next
 from friendserve.web.rules import URLSpec
 from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import (
@@ -38,5 +39,5 @@ __all__ = [
     "MIN_SUPPORTED_SIGNED_VALUE_VERSION", "MissingArgumentError", "OutputTransform",
     "RedirectHandler", "RequestHandler", "StaticFileHandler", "TemplateModule", "UIModule",
     "URLSpec", "addslash", "asynchronous", "authenticated", "create_signed_value",
-    "decode_signed_value", "get_signature_key_version", "is_absolute", "removeslash",
-    "stream_request_body", "url"]
+    "decode_signed_value", "get_signature_key_version", "is_absolute", "is_safe_next",
+    "removeslash", "stream_request_body", "url"]

@@ -70,7 +70,7 @@ def debug_page(typ, value, tb, request):
              u"<title>", _escape(title), u"</title><style>", _STYLE, u"</style></head><body>",
              u"<header><h1>", _escape(typ.__name__), u"</h1><p class=\"message\">",
              _escape(_message(value)), u"</p><p class=\"where\">",
-             _escape(u"%s %s" % (request.method, request.uri)), u"</p></header><main>"]
+             _escape(u"%s %s" % (request.method, _short(request.path))), u"</p></header><main>"]
     chain = list(_chain(typ, value, tb))
     for number, (reason, typ, value, tb) in enumerate(chain):
         if number:
@@ -135,7 +135,7 @@ def _source(path, line):
 
 
 def _request_tables(request):
-    rows = [(u"Method", request.method), (u"URI", request.uri), (u"Version", request.version),
+    rows = [(u"Method", request.method), (u"Path", request.path), (u"Version", request.version),
             (u"Client", request.remote_ip)]
     parts = _table(u"Request", rows)
     parts += _table(u"Headers", [

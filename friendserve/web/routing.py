@@ -74,6 +74,17 @@ def _unquote(value):
     return None if value is None else url_unescape(to_octets(value), encoding=None, plus=False)
 
 
+_is_local_path = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z").match
+
+
+def is_safe_next(url):
+    """Whether `url` is a path of this site, so that nobody is led elsewhere by signing in.
+
+    To a browser "//host" is another host, "\\" is as good as "/", and tabs are not there at all.
+    """
+    return _is_local_path(url) is not None
+
+
 _ends = re.compile(r"(?<!\\)(?:\\\\)*\$\Z").search
 _match_flags = re.compile(r"\(\?[a-zA-Z]+\)").match
 
