@@ -100,8 +100,8 @@ class HelperTest(unittest.TestCase):
 
 class NextTest(unittest.TestCase):
     def test_a303_paths_of_this_site_only(self):
-        for url in ("/", "/a?b=c#d", "/%e9", "/a//b"):
-            self.assertTrue(is_safe_next(url), url)
-        for url in ("", "a", "//evil", "/\\evil", "\\/evil", "/\t/evil", "/\n", "http://evil",
-                    "javascript:x", " /", "/a b", u"/\xe9", "/a\\b"):
-            self.assertFalse(is_safe_next(url), url)
+        for path in ("/", "/a?b=c#d", "/%e9", "/a//b"):
+            self.assertTrue(is_safe_next(path), path)
+        for path in ("", "a", "//evil", "/\\evil", "\\/evil", "/\t/evil", "/\n", "http://evil",
+                     "javascript:x", " /", "/a b", u"/\xe9", "/a\\b"):
+            self.assertFalse(is_safe_next(path), path)
