@@ -32,6 +32,9 @@ TEST_REQUIRES = [
     'selenium; python_version >= "3.9"',
     "hiredis",
     "inotify_simple",
+    'PyMySQL<1; python_version < "3"',
+    'PyMySQL; python_version >= "3"',
+    "psycopg2-binary",
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -53,6 +56,8 @@ setup(
     extras_require={
         "autoreload": ["inotify_simple"],
         "curl": ["pycurl"],
+        "mysql": ["PyMySQL"],
+        "postgresql": ["psycopg2-binary"],
         "redis": ["hiredis"],
         "test": TEST_REQUIRES,
     },

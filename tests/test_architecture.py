@@ -44,7 +44,8 @@ FLOORS = (
         "web.transforms", "web.xsrf", "web.handler", "web.decorators", "web.static", "web.rules",
         "web.application", "web", "routing")),
     ("beside the web", ("websocket", "wsgi", "feed.base", "feed.local", "feed.resp", "feed.redis",
-                        "feed", "database")),
+                        "feed", "database.errors", "database.engines", "database.connection",
+                        "database.pool", "database")),
     ("auth", (
         "auth.openid", "auth.oauth", "auth.oauth2", "auth.facebook", "auth.google", "auth.twitter",
         "auth.friendfeed", "auth.openidconnect", "auth")),
@@ -65,7 +66,7 @@ PURE_HERE = {"protocol.cookies": frozenset(("time",))}
 OPTIONAL = {
     "autoreload": frozenset(("inotify_simple",)),
     "curl_httpclient": frozenset(("pycurl",)),
-    "database": frozenset(("MySQLdb", "pymysql")),
+    "database.engines": frozenset(("MySQLdb", "psycopg", "psycopg2", "pymysql")),
     "feed.resp": frozenset(("hiredis",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),

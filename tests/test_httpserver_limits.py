@@ -373,7 +373,7 @@ class MemoryTest(HTTPCase):
         client = self.connect(data=post(b"x" * 50000))
         client.read_response()
         connection, = self.server._connections
-        for name in ("_request", "_body", "_close_callback", "_stop_callback"):
+        for name in ("request", "_body", "_close_callback", "_stop_callback"):
             self.assertIsNone(getattr(connection, name))
         self.assertEqual(len(connection.stream._buffer), 0)
         self.assertIsNone(connection.stream._out)

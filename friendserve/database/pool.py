@@ -1,0 +1,217 @@
+"""Statements that do not hold up the loop: threads carry them out, and callbacks get the result.
+
+    pool = Pool("postgresql://localhost/blog", threads=4)
+    pool.query("SELECT * FROM entries WHERE author = %s", "paul",
+               callback=on_rows, on_error=on_error)
+    pool.transaction(lambda db: move_money(db, 5), callback=on_moved)
+"""
+from __future__ import absolute_import, division, print_function
+
+import collections
+import threading
+
+from friendserve.database.connection import MAX_IDLE_TIME, Connection
+from friendserve.database.engines import make_engine
+from friendserve.database.errors import InterfaceError, OutcomeUnknown, Unavailable
+from friendserve.ioloop import IOLoop
+from friendserve.stack_context import NullContext, wrap
+
+
+class Pool(object):
+    """Connections to one database, each in a thread of its own, for the programs of a loop.
+
+    `query`, `get`, `execute`, `execute_rowcount`, `executemany` and `executemany_rowcount` take
+    what those of a Connection take, and these options:
+
+    callback    called with the result, by the loop
+    on_error    called with the exception, by the loop; without it, that is raised in the
+                stack_context of the caller, so a handler under `@asynchronous` answers 500
+    timeout     seconds from the call to the result, that of the pool by default
+
+    One of the two is called, once. At most `max_queue` statements wait for a thread: one more
+    fails at once with Unavailable. When time is over, a statement that was not begun fails with
+    Unavailable and is never carried out; one that was begun fails with OutcomeUnknown, and what
+    comes of it is dropped.
+
+    The threads are made as they are needed, and end with the process. Call a pool from the thread
+    of its loop.
+    """
+    def __init__(self, url, threads=4, max_queue=1000, timeout=30, max_idle_time=MAX_IDLE_TIME,
+                 io_loop=None):
+        if threads < 1:
+            raise ValueError("a pool needs a thread or more")
+        self.io_loop = io_loop or IOLoop.current()
+        self.max_queue = max_queue
+        self.timeout = timeout
+        self._engine = make_engine(url)
+        if self._engine.place == ":memory:":
+            # Each connection would have a database of its own.
+            threads = 1
+        self._max_threads = threads
+        self._max_idle_time = max_idle_time
+        self._threads = []
+        self._jobs = collections.deque()
+        self._idle = 0                      # threads that wait for a job
+        self._ready = threading.Condition()
+        self._closed = False
+
+    def query(self, statement, *parameters, **options):
+        """All rows, as a list of Row."""
+        self._submit("query", (statement,) + parameters, options)
+
+    def get(self, statement, *parameters, **options):
+        """The one row that there is, or None."""
+        self._submit("get", (statement,) + parameters, options)
+
+    def execute(self, statement, *parameters, **options):
+        """The id of an inserted row."""
+        self._submit("execute", (statement,) + parameters, options)
+
+    def execute_rowcount(self, statement, *parameters, **options):
+        """How many rows were changed."""
+        self._submit("execute_rowcount", (statement,) + parameters, options)
+
+    def executemany(self, statement, parameters, **options):
+        """One statement for each of the lists in `parameters`, in one transaction."""
+        self._submit("executemany", (statement, parameters), options)
+
+    def executemany_rowcount(self, statement, parameters, **options):
+        """As `executemany`; how many rows were changed in all."""
+        self._submit("executemany_rowcount", (statement, parameters), options)
+
+    def run(self, function, **options):
+        """What `function(connection)` returns. It runs in another thread, so it must leave the
+        loop and all that lives there alone."""
+        self._submit(None, (function,), options)
+
+    def transaction(self, function, **options):
+        """As `run`, in a transaction, which is undone when the function raises."""
+        self._submit("transaction", (function,), options)
+
+    def close(self, callback=None):
+        """Carry out nothing more: what waits fails with Unavailable; what was begun goes on to
+        its end. `callback()` is called when the last thread has ended its work."""
+        with self._ready:
+            self._closed = True
+            waiting, self._jobs = list(self._jobs), collections.deque()
+            self._ready.notify_all()
+        for job in waiting:
+            self._tell(job, None, Unavailable("the pool was closed before this was begun"))
+        if callback is not None:
+            callback = wrap(callback)
+            threading.Thread(target=self._await_end, args=(callback,)).start()
+
+    def _await_end(self, callback):
+        for thread in self._threads:
+            thread.join()
+        self.io_loop.spawn_callback(callback)
+
+    # In the loop
+
+    def _submit(self, method, arguments, options):
+        callback = wrap(options.pop("callback", None))
+        fail = wrap(options.pop("on_error", None) or _raise)
+        timeout = options.pop("timeout", self.timeout)
+        if options:
+            raise TypeError("unexpected arguments: %s" % ", ".join(sorted(options)))
+        if self._closed:
+            raise InterfaceError("this pool is closed")
+        job = _Job(method, arguments, callback, fail)
+        with NullContext():
+            with self._ready:
+                is_full = not self._idle and len(self._jobs) >= self.max_queue
+                if not is_full:
+                    self._jobs.append(job)
+                    self._ready.notify()
+            if is_full:
+                self._tell(job, None, Unavailable(
+                    "%d statements wait for the database already" % self.max_queue))
+                return
+            if timeout is not None:
+                job.timer = self.io_loop.call_later(timeout, self._expire, job, timeout)
+        if len(self._jobs) > self._idle and len(self._threads) < self._max_threads:
+            thread = threading.Thread(target=self._work)
+            # What a database is busy with shall not keep a program from its end.
+            thread.daemon = True
+            self._threads.append(thread)
+            thread.start()
+
+    def _expire(self, job, timeout):
+        job.timer = None
+        with self._ready:
+            try:
+                self._jobs.remove(job)
+            except ValueError:
+                begun = True
+            else:
+                begun = False
+        if begun:
+            error = OutcomeUnknown("the database did not answer within %s seconds" % timeout)
+        else:
+            error = Unavailable("no connection was free within %s seconds; nothing was done"
+                                % timeout)
+        self._finish(job, None, error)
+
+    def _tell(self, job, result, error):
+        """From any thread."""
+        self.io_loop.spawn_callback(self._finish, job, result, error)
+
+    def _finish(self, job, result, error):
+        if job.timer is not None:
+            self.io_loop.remove_timeout(job.timer)
+            job.timer = None
+        callback, fail = job.callback, job.fail
+        if fail is None:
+            return
+        job.callback = job.fail = None
+        if error is not None:
+            fail(error)
+        elif callback is not None:
+            callback(result)
+
+    # In the threads
+
+    def _work(self):
+        connection = Connection(self._engine, max_idle_time=self._max_idle_time,
+                                timeout=self.timeout)
+        while True:
+            with self._ready:
+                self._idle += 1
+                while not self._jobs and not self._closed:
+                    self._ready.wait()
+                self._idle -= 1
+                if self._closed:
+                    break
+                job = self._jobs.popleft()
+            try:
+                result, error = self._carry_out(connection, job), None
+            except Exception as caught:
+                # Without its traceback, which would keep all that is on the way of it.
+                result, error = None, caught
+            self._tell(job, result, error)
+            job = result = error = None
+        connection.close()
+
+    def _carry_out(self, connection, job):
+        if job.method is None:
+            return job.arguments[0](connection)
+        if job.method == "transaction":
+            with connection.transaction():
+                return job.arguments[0](connection)
+        return getattr(connection, job.method)(*job.arguments)
+
+
+class _Job(object):
+    """Something to be carried out. `fail` is None once it is over."""
+    __slots__ = ("method", "arguments", "callback", "fail", "timer")
+
+    def __init__(self, method, arguments, callback, fail):
+        self.method = method
+        self.arguments = arguments
+        self.callback = callback
+        self.fail = fail
+        self.timer = None
+
+
+def _raise(error):
+    raise error
