@@ -51,6 +51,7 @@ setup(
     install_requires=["six"],
     extras_require={
         "curl": ["pycurl"],
+        "progress": ["tqdm"],
         "redis": ["hiredis"],
         "test": TEST_REQUIRES,
     },

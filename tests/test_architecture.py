@@ -66,6 +66,7 @@ OPTIONAL = {
     "curl_httpclient": frozenset(("pycurl",)),
     "database": frozenset(("MySQLdb", "pymysql")),
     "feed.resp": frozenset(("hiredis",)),
+    "httpclient": frozenset(("tqdm",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),
 }
