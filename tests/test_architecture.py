@@ -22,7 +22,8 @@ FLOORS = (
     ("protocol", (
         "protocol", "protocol.errors", "protocol.grammar", "protocol.headers",
         "protocol.http1", "protocol.urls", "protocol.httpauth", "protocol.forms",
-        "protocol.cookies", "protocol.websocket", "protocol.oauth1")),
+        "protocol.cookies", "protocol.masking", "protocol.deflate", "protocol.wshandshake",
+        "protocol.websocket", "protocol.oauth1")),
     ("platform", (
         "platform", "platform.interface", "platform.common", "platform.select", "platform.poll",
         "platform.epoll", "platform.kqueue", "platform.posix", "platform.windows",
@@ -43,7 +44,7 @@ FLOORS = (
         "web.routing", "web.errors", "web.etags", "web.uimodule", "web.page", "web.transforms",
         "web.xsrf", "web.handler", "web.decorators", "web.static", "web.application", "web",
         "routing")),
-    ("beside the web", ("websocket", "wsgi", "feed.base", "feed.local", "feed.resp", "feed.redis",
+    ("beside the web", ("wsconnection", "wsclient", "websocket", "wsgi", "feed.base", "feed.local", "feed.resp", "feed.redis",
                         "feed", "database")),
     ("auth", (
         "auth.openid", "auth.oauth", "auth.oauth2", "auth.facebook", "auth.google", "auth.twitter",
@@ -58,8 +59,10 @@ PURE = frozenset((
     "datetime", "email", "functools", "hashlib", "hmac", "itertools", "math", "numbers",
     "operator", "re", "six", "string", "struct", "unicodedata", "zlib",
     PACKAGE + ".util", PACKAGE + ".escape"))
-#: Exceptions to PURE: signed cookies carry a time, which callers may give and tests do.
-PURE_HERE = {"protocol.cookies": frozenset(("time",))}
+#: Exceptions to PURE: signed cookies carry a time, which callers may give and tests do; and a C
+#: function that computes.
+PURE_HERE = {"protocol.cookies": frozenset(("time",)),
+             "protocol.masking": frozenset(("websockets",))}
 
 #: Packages from elsewhere beyond six, each needed by one optional module only.
 OPTIONAL = {
@@ -67,6 +70,7 @@ OPTIONAL = {
     "database": frozenset(("MySQLdb", "pymysql")),
     "feed.resp": frozenset(("hiredis",)),
     "httpclient": frozenset(("tqdm",)),
+    "protocol.masking": frozenset(("websockets",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),
 }
