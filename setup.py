@@ -53,6 +53,8 @@ setup(
         "curl": ["pycurl"],
         "progress": ["tqdm"],
         "redis": ["hiredis"],
+        # Masks of WebSocket frames in C.
+        "speedups": ['websockets; python_version >= "3.6"'],
         "test": TEST_REQUIRES,
     },
     classifiers=[

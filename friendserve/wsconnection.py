@@ -201,8 +201,9 @@ class WebSocketProtocol13(Read):
     def _crash(self):
         """The application has raised."""
         error = sys.exc_info()
-        if isinstance(error[1], WebSocketClosedError) and self._state is not OPEN:
-            # It could not know.
+        if isinstance(error[1], WebSocketClosedError) and (
+                self._state is not OPEN or self.stream.closed()):
+            # It could not know, and there is nobody to tell.
             return
         try:
             self.owner.log_exception(*error)

@@ -44,8 +44,9 @@ FLOORS = (
         "web.routing", "web.errors", "web.etags", "web.uimodule", "web.page", "web.transforms",
         "web.xsrf", "web.handler", "web.decorators", "web.static", "web.application", "web",
         "routing")),
-    ("beside the web", ("wsconnection", "wsclient", "websocket", "wsgi", "feed.base", "feed.local", "feed.resp", "feed.redis",
-                        "feed", "database")),
+    ("beside the web", (
+        "wsconnection", "wsclient", "websocket", "wsgi", "feed.base", "feed.local", "feed.resp",
+        "feed.redis", "feed", "database")),
     ("auth", (
         "auth.openid", "auth.oauth", "auth.oauth2", "auth.facebook", "auth.google", "auth.twitter",
         "auth.friendfeed", "auth.openidconnect", "auth")),

@@ -30,12 +30,11 @@ _BITS = frozenset(str(_bits) for _bits in range(8, 16))
 #: The levels of zlib, and that of its own choice.
 _LEVELS = (None,) + tuple(range(10))
 
-#: RFC 6455 9.1: one parameter, with its value as a token or quoted.
-_match_parameter = re.compile(
-    r'[ \t]*([%s]+)[ \t]*(?:=[ \t]*(?:([%s]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?\Z' % (
+#: RFC 6455 9.1: a name or a parameter, with its value as a token or quoted, and what ends it.
+_match_part = re.compile(
+    r'[ \t]*([%s]+)[ \t]*(?:=[ \t]*(?:([%s]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?([;,]|\Z)' % (
         TOKEN_CHARS, TOKEN_CHARS)).match
-_split = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+').findall
-_split_parameters = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+').findall
+_match_empty = re.compile(r"[ \t]*(?:,|\Z)").match
 
 
 class DeflateError(ProtocolError):
@@ -74,22 +73,23 @@ def parse_extensions(header):
 
     Raises DeflateError when it is none.
     """
-    extensions = []
-    if header.count('"') % 2:
-        raise DeflateError("malformed Sec-WebSocket-Extensions %.100r" % header)
-    for member in _split(header):
-        if not member.strip(" \t"):
+    extensions, pairs, position = [], [], 0
+    while position < len(header) or pairs:
+        match = _match_empty(header, position) if not pairs else None
+        if match is not None:
+            position = match.end()
             continue
-        pairs = []
-        for part in _split_parameters(member):
-            match = _match_parameter(part)
-            if match is None or not pairs and match.lastindex > 1:
-                raise DeflateError("malformed Sec-WebSocket-Extensions %.100r" % header)
-            name, token, quoted = match.groups()
-            if quoted is not None:
-                token = re.sub(r"\\(.)", r"\1", quoted)
-            pairs.append((name, token))
-        extensions.append((pairs[0][0], pairs[1:]))
+        match = _match_part(header, position)
+        if match is None or not pairs and match.group(2, 3) != (None, None):
+            raise DeflateError("malformed Sec-WebSocket-Extensions %.100r" % header)
+        name, value, quoted, end = match.groups()
+        if quoted is not None:
+            value = re.sub(r"\\(.)", r"\1", quoted)
+        pairs.append((name, value))
+        position = match.end()
+        if end != ";":
+            extensions.append((pairs[0][0], pairs[1:]))
+            pairs = []
     return extensions
 
 
