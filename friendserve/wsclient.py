@@ -7,10 +7,9 @@ import socket
 import ssl
 
 from friendserve.http1client import HTTP1ClientConnection
-from friendserve.http1fetch import basic_credentials
 from friendserve.httpclient import (
     HTTPClientError, HTTPConnectError, HTTPRequest, HTTPResponse, HTTPTimeoutError, HTTPTLSError)
-from friendserve.httputil import HTTPHeaders
+from friendserve.httputil import HTTPHeaders, basic_credentials
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log, gen_log
 from friendserve.netutil import ssl_options_to_context
@@ -63,6 +62,8 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
     if scheme.lower() in _SCHEMES:
         request.url = _SCHEMES[scheme.lower()] + mark + rest
     request.complete(_DEFAULTS)
+    if request.method != "GET":
+        raise ValueError("a WebSocket is opened by GET, not by %s" % request.method)
     if request.proxy_host:
         raise ValueError("a WebSocket through a proxy is not supported")
     connection = WebSocketClientConnection(
@@ -107,6 +108,7 @@ class WebSocketClientConnection(object):
         self.key = make_key(os.urandom(16))
         self.protocol = None        # a WebSocketProtocol13, while it is open
         self._url = parse_url(request.url)
+        self._head = self._build_head()
         self._callback = wrap(callback)
         self._on_error = wrap(on_error or _raise)
         self._on_message = wrap(on_message_callback)
@@ -175,7 +177,7 @@ class WebSocketClientConnection(object):
 
     def _connected(self, stream):
         self._attempt = HTTP1ClientConnection(stream, self)
-        self._attempt.request(self, self._build_head())
+        self._attempt.request(self, self._head)
 
     def _build_head(self):
         request, url = self.request, self._url
@@ -194,7 +196,7 @@ class WebSocketClientConnection(object):
         if name is None:
             name, password = url.username, url.password
         if name is not None and "Authorization" not in headers:
-            headers["Authorization"] = basic_credentials(name, password)
+            headers["Authorization"] = basic_credentials(name, password or "")
         return encode_head("GET %s HTTP/1.1" % url.target, headers)
 
     # What the HTTP1ClientConnection tells

@@ -158,8 +158,10 @@ class ConnectTest(ClientCase):
         for url in ("ftp://host/", "host", "ws://", "ws://host:0/", "ws://a b/"):
             with self.assertRaises(ValueError):
                 websocket_connect(url)
-        with self.assertRaises(ValueError):
-            websocket_connect(HTTPRequest("ws://host/", proxy_host="proxy", proxy_port=1))
+        for options in (dict(proxy_host="proxy", proxy_port=1), dict(auth_username="a:b"),
+                        dict(headers={"A": "b\r\nC: d"}), dict(method="POST", body=b"")):
+            with self.assertRaises(ValueError):
+                websocket_connect(HTTPRequest("ws://host/", **options))
 
 
 class FailureTest(ClientCase):
