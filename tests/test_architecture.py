@@ -23,7 +23,7 @@ FLOORS = (
         "protocol", "protocol.errors", "protocol.grammar", "protocol.headers",
         "protocol.http1", "protocol.urls", "protocol.httpauth", "protocol.forms",
         "protocol.cookies", "protocol.masking", "protocol.deflate", "protocol.wshandshake",
-        "protocol.websocket", "protocol.oauth1")),
+        "protocol.websocket", "protocol.eventstream", "protocol.oauth1")),
     ("platform", (
         "platform", "platform.interface", "platform.common", "platform.select", "platform.poll",
         "platform.epoll", "platform.kqueue", "platform.posix", "platform.windows",
@@ -42,8 +42,8 @@ FLOORS = (
         "simple_httpclient", "curl_httpclient")),
     ("web", (
         "web.routing", "web.errors", "web.etags", "web.uimodule", "web.page", "web.transforms",
-        "web.xsrf", "web.handler", "web.decorators", "web.static", "web.application", "web",
-        "routing")),
+        "web.xsrf", "web.handler", "web.decorators", "web.eventstream", "web.static",
+        "web.application", "web", "routing")),
     ("beside the web", (
         "wsconnection", "wsclient", "websocket", "wsgi", "feed.base", "feed.local", "feed.resp",
         "feed.redis", "feed", "database")),

@@ -1,7 +1,7 @@
 """The WebSocket extension permessage-deflate (RFC 7692): its parameters, and the compression.
 
-    chosen = accept_offer("permessage-deflate; client_max_window_bits")
-    chosen.response()           # "permessage-deflate; client_max_window_bits=15"
+    chosen = accept_offer("permessage-deflate; client_max_window_bits; server_max_window_bits=10")
+    chosen.response()           # "permessage-deflate; server_max_window_bits=10"
     deflater = Deflater(chosen.server)
     inflater = Inflater(chosen.client)
 
@@ -126,7 +126,7 @@ def accept_offer(header):
             continue
         if parameters.get("client_max_window_bits", "") is None:
             # It could take a limit, and gets none.
-            parameters["client_max_window_bits"] = "15"
+            del parameters["client_max_window_bits"]
         return Agreement(parameters)
     return None
 
