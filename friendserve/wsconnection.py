@@ -36,6 +36,15 @@ DEFAULT_MAX_QUEUE_SIZE = 16 * 1024 * 1024
 #: Seconds that the peer has to answer a close frame, and to close after it.
 CLOSE_TIMEOUT = 5
 
+#: What one call to the system reads, at least: a message of 64 kB with its head, and less than
+#: the 128 kB from where on a memory allocator makes it slow.
+READ_SIZE = 98304
+
+# The allocator of glibc hands blocks above 128 kB, and what is free above that, back to the kernel at
+# once, and large messages would have to get them anew each time, page by page. Who frees one
+# block of some size teaches it to keep as much (mallopt(3), M_MMAP_THRESHOLD).
+bytearray(4 * 1024 * 1024)
+
 #: So many frames, and of this size, are gathered before they are sent.
 _BATCH, _SMALL = 64, 16384
 
@@ -90,6 +99,8 @@ class WebSocketProtocol13(Read):
         self._code = self._reason = None
         self._pinger = None
         self._timer = None          # for the end
+        stream.read_chunk_size = max(stream.read_chunk_size, min(READ_SIZE,
+                                                                 stream.max_buffer_size // 2))
 
     @staticmethod
     def compute_accept_value(key):

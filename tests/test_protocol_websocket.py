@@ -56,9 +56,10 @@ class ReaderTest(unittest.TestCase):
             frame(TEXT, b"\xe2"), frame(FIN | PING, b"p"), frame(CONTINUATION, b"\x82"),
             frame(CONTINUATION), frame(FIN | CONTINUATION, b"\xac"), frame(FIN | PONG, b"q" * 125),
             frame(BINARY), frame(FIN | CONTINUATION),
+            frame(TEXT, b"a\r\nb\r"), frame(FIN | CONTINUATION, b"c\nd"),
             frame(FIN | CLOSE, encode_close(1001, u"\xe9")), frame(FIN | TEXT, b"too late")])
         expected = [u"", u"x" * 125, b"y" * 126, b"z" * 65535, u"\u20ac" * 30000, (Ping, b"p"),
-                    u"\u20ac", (Pong, b"q" * 125), b"", (Close, 1001, u"\xe9")]
+                    u"\u20ac", (Pong, b"q" * 125), b"", u"a\r\nb\rc\nd", (Close, 1001, u"\xe9")]
         self.assertEqual(self.read(data), expected)
         # A210: byte by byte
         self.assertEqual(self.read(*[data[i:i + 1] for i in range(len(data))]), expected)

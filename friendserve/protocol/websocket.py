@@ -14,6 +14,7 @@ first wrong byte, and a frame costs no more memory than what has come of it.
 from __future__ import absolute_import, division, print_function
 
 import codecs
+import io
 import re
 import struct
 
@@ -49,8 +50,6 @@ _unpack_64 = struct.Struct(">Q").unpack_from
 _pack_8 = struct.Struct(">BB").pack
 _pack_16 = struct.Struct(">BBH").pack
 _pack_64 = struct.Struct(">BBQ").pack
-
-_make_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Ping(object):
@@ -258,7 +257,7 @@ class FrameReader(object):
         if message.fragments > self.max_fragments:
             raise WebSocketInputError("a message is in more than %d frames" % self.max_fragments,
                                       1009)
-        if message.inflater is None and len(message.data) + length > self.max_message_size:
+        if message.inflater is None and message.size + length > self.max_message_size:
             raise _too_large(self.max_message_size)
         self._frame = _Frame(first & FIN, length, mask)
 
@@ -298,34 +297,38 @@ class _Frame(object):
 
 class _Message(object):
     """A message of which more has to come."""
-    __slots__ = ("data", "inflater", "fragments", "_decoder")
+    __slots__ = ("size", "inflater", "fragments", "_data", "_decoder")
 
     def __init__(self, is_text, inflater):
-        self.data = bytearray()
+        self.size = 0               # in bytes, so far
         self.inflater = inflater
         self.fragments = 0
-        # To find wrong text early; what it decodes is thrown away.
-        self._decoder = _make_decoder() if is_text else None
+        # Text is decoded as it comes, so that what is wrong is found early. Either way there are
+        # not many objects, however small the pieces are.
+        self._decoder = _Decoder() if is_text else None
+        self._data = io.StringIO() if is_text else bytearray()
 
     def add(self, payload, is_last, limit):
         """Take unmasked payload."""
         if self.inflater is not None:
             try:
-                payload = self.inflater.feed(payload, limit - len(self.data), is_last)
+                payload = self.inflater.feed(payload, limit - self.size, is_last)
             except DeflateError as error:
                 raise WebSocketInputError(str(error), 1007)
-        if len(self.data) + len(payload) > limit:
+        self.size += len(payload)
+        if self.size > limit:
             raise _too_large(limit)
-        self.data += payload
-        if self._decoder is not None:
+        if self._decoder is None:
+            self._data += payload
+        else:
             try:
-                self._decoder.decode(payload)
+                self._data.write(self._decoder.decode(payload, is_last))
             except UnicodeDecodeError as error:
                 raise _not_utf8(error)
 
     def value(self):
         """The whole message."""
-        return bytes(self.data) if self._decoder is None else _decode(self.data)
+        return bytes(self._data) if self._decoder is None else self._data.getvalue()
 
 
 def _too_large(limit):
@@ -336,23 +339,36 @@ def _not_utf8(error):
     return WebSocketInputError("a text is not UTF-8: %s" % error.reason, 1007)
 
 
+def _decode(data):
+    """A whole text."""
+    try:
+        return _decode_utf8(data)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error)
+
+
 if six.PY2:  # version: py2
     _find_surrogate = re.compile(b"\xed[\xa0-\xbf]").search
 
-    def _decode(data):
-        # This decoder lets through what RFC 3629 3 forbids.
+    def _refuse_surrogates(data):
+        # These decoders let through what RFC 3629 3 forbids.
         if b"\xed" in data and _find_surrogate(data):
-            raise WebSocketInputError("a text is not UTF-8: it has surrogates", 1007)
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise _not_utf8(error)
+            raise UnicodeDecodeError("utf-8", bytes(data), 0, 1, "it has surrogates")
+
+    def _decode_utf8(data):
+        _refuse_surrogates(data)
+        return data.decode("utf-8")
+
+    class _Decoder(codecs.getincrementaldecoder("utf-8")):
+        def decode(self, data, final=False):
+            # Together with the beginning of a character that came before.
+            _refuse_surrogates(self.getstate()[0] + data)
+            return super(_Decoder, self).decode(data, final)
 else:
-    def _decode(data):
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise _not_utf8(error)
+    _Decoder = codecs.getincrementaldecoder("utf-8")
+
+    def _decode_utf8(data):
+        return data.decode("utf-8")
 
 
 def _read_close(payload):
