@@ -31,6 +31,7 @@ TEST_REQUIRES = [
     'hypothesis; python_version >= "3.6"',
     'selenium; python_version >= "3.9"',
     "hiredis",
+    'websockets; python_version >= "3.6"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")

@@ -40,9 +40,9 @@ CLOSE_TIMEOUT = 5
 #: the 128 kB from where on a memory allocator makes it slow.
 READ_SIZE = 98304
 
-# The allocator of glibc hands blocks above 128 kB, and what is free above that, back to the kernel at
-# once, and large messages would have to get them anew each time, page by page. Who frees one
-# block of some size teaches it to keep as much (mallopt(3), M_MMAP_THRESHOLD).
+# The allocator of glibc hands blocks above 128 kB, and what is free beyond that, back to the
+# kernel at once, and a large message would have to get them anew, page by page. Who frees one block
+# of some size teaches it to keep as much (mallopt(3), M_MMAP_THRESHOLD).
 bytearray(4 * 1024 * 1024)
 
 #: So many frames, and of this size, are gathered before they are sent.

@@ -60,10 +60,11 @@ PURE = frozenset((
     "datetime", "email", "functools", "hashlib", "hmac", "itertools", "math", "numbers",
     "operator", "re", "six", "string", "struct", "unicodedata", "zlib",
     PACKAGE + ".util", PACKAGE + ".escape"))
-#: Exceptions to PURE: signed cookies carry a time, which callers may give and tests do; and a C
-#: function that computes.
+#: Exceptions to PURE: signed cookies carry a time, which callers may give and tests do; a C
+#: function that computes; and StringIO, which is no file.
 PURE_HERE = {"protocol.cookies": frozenset(("time",)),
-             "protocol.masking": frozenset(("websockets",))}
+             "protocol.masking": frozenset(("websockets",)),
+             "protocol.websocket": frozenset(("io",))}
 
 #: Packages from elsewhere beyond six, each needed by one optional module only.
 OPTIONAL = {
