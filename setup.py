@@ -35,6 +35,7 @@ TEST_REQUIRES = [
     'PyMySQL<1; python_version < "3"',
     'PyMySQL; python_version >= "3"',
     "psycopg2-binary",
+    'websockets; python_version >= "3.6"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -58,7 +59,10 @@ setup(
         "curl": ["pycurl"],
         "mysql": ["PyMySQL"],
         "postgresql": ["psycopg2-binary"],
+        "progress": ["tqdm"],
         "redis": ["hiredis"],
+        # Masks of WebSocket frames in C.
+        "speedups": ['websockets; python_version >= "3.6"'],
         "test": TEST_REQUIRES,
     },
     classifiers=[

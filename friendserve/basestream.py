@@ -283,6 +283,10 @@ class BaseIOStream(object):
         """Whether bytes wait to be sent."""
         return self._out is not None
 
+    def unsent(self):
+        """How many bytes wait to be sent."""
+        return 0 if self._out is None else len(self._out)
+
     def write_progress(self):
         """None when nothing waits to be sent; else what compares unequal once more was."""
         return None if self._out is None else (self._out, self._out.progress)

@@ -39,8 +39,9 @@ class HTTP1ClientConnection(Read):
     `owner` is told what becomes of it: `connection_idle(connection)` when it can be used
     again, `connection_closed(connection)` once, in the end. `key` is for the owner.
 
-    An exchange gives `method`, `max_header_size`, `max_body_size`, `decompress` and `is_sent`
-    (whether its request is whole). It is told, in this order: `on_continue()` for each 100;
+    An exchange gives `method`, `max_header_size`, `max_body_size`, `decompress`, `is_sent`
+    (whether its request is whole) and `upgrades` (whether 101 is a response to it, for which it
+    calls `detach` then). It is told, in this order: `on_continue()` for each 100;
     `on_head(status, reason, headers, raw)`, which returns whether it wants the body in pieces;
     `on_data(chunk)` for each of them; then, once, `on_end(body)`, with what it has not had yet
     of the body, or at any time `on_failure(error, again)`, with an HTTPTransferError, and
@@ -183,7 +184,7 @@ class HTTP1ClientConnection(Read):
         except HTTPInputError as error:
             self._fail(error)
             return
-        if status < 200:
+        if status < 200 and not (status == 101 and exchange.upgrades):
             self._on_interim(status, rest)
             return
         self._state = MOVES[HEAD, BODY]

@@ -50,6 +50,8 @@ class Fetch(object):
                  "_follow", "_nonce", "_challenged", "_pieces", "_retried", "_body_left",
                  "_redirect_time")
 
+    upgrades = False
+
     def __init__(self, client, request, callback, now):
         self.client = client
         self.request = request

@@ -18,12 +18,19 @@ From a shell, ``python -m friendserve.httpclient URL`` fetches.
 """
 from __future__ import absolute_import, division, print_function
 
+import argparse
 import functools
 import io
+import sys
 import time
 
+try:
+    import tqdm
+except ImportError:
+    tqdm = None
+
 from friendserve.escape import utf8
-from friendserve.httputil import HTTPHeaders, format_timestamp
+from friendserve.httputil import HTTPHeaders, encode_multipart_formdata, format_timestamp
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.grammar import is_token
 from friendserve.protocol.headers import check_field
@@ -34,7 +41,8 @@ from friendserve.util import Configurable, import_object
 
 __all__ = ["AsyncHTTPClient", "HTTPClient", "HTTPClientClosedError", "HTTPClientError",
            "HTTPConnectError", "HTTPError", "HTTPProtocolError", "HTTPRequest", "HTTPResponse",
-           "HTTPStreamClosedError", "HTTPTLSError", "HTTPTimeoutError", "HTTPTransferError"]
+           "HTTPStreamClosedError", "HTTPTLSError", "HTTPTimeoutError", "HTTPTransferError",
+           "encode_multipart_formdata", "main"]
 
 #: Each method, and whether a request with it must have a body, must not, or may (None).
 METHODS = {"GET": False, "HEAD": False, "POST": True, "PUT": True, "PATCH": True,
@@ -500,3 +508,89 @@ class HTTPClient(object):
         if response.error and (raise_error or isinstance(response.error, HTTPTransferError)):
             raise response.error
         return response
+
+
+# From a shell
+
+def _is_true(text):
+    if text.lower() in ("", "1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise argparse.ArgumentTypeError("true or false, not %r" % text)
+
+
+def _parse_arguments(arguments):
+    parser = argparse.ArgumentParser(prog="python -m friendserve.httpclient",
+                                     description="Fetch URLs and print what comes.")
+    for name, default, text in (
+            ("print_headers", False, "print the head of each response"),
+            ("print_body", True, "print the body"),
+            ("follow_redirects", True, "go where a redirect leads"),
+            ("validate_cert", True, "refuse servers whose certificate does not hold"),
+            ("progress", True, "draw a bar for a long download, if the package tqdm is there and "
+                               "the output is no terminal")):
+        parser.add_argument("--" + name, type=_is_true, nargs="?", const=True, default=default,
+                            metavar="BOOL", help="%s (default: %s)" % (text, default))
+    parser.add_argument("--proxy_host", help="an HTTP proxy")
+    parser.add_argument("--proxy_port", type=int)
+    parser.add_argument("urls", metavar="URL", nargs="+")
+    return parser.parse_args(arguments)
+
+
+class _Output(object):
+    """Writes a response as it comes, and draws its progress."""
+    def __init__(self, options):
+        self._options = options
+        self._out = getattr(sys.stdout, "buffer", sys.stdout)
+        self._size = None
+        self._bar = None
+
+    def on_line(self, line):
+        if self._options.print_headers:
+            self._out.write(line.encode("latin-1") if not isinstance(line, bytes) else line)
+        name, _, value = line.partition(":")
+        if name.lower() == "content-length" and value.strip().isdigit():
+            self._size = int(value)
+
+    def on_data(self, data):
+        if self._bar is None and tqdm is not None and self._options.progress \
+                and not sys.stdout.isatty():
+            self._bar = tqdm.tqdm(total=self._size, unit="B", unit_scale=True, disable=None)
+        if self._bar is not None:
+            self._bar.update(len(data))
+        if self._options.print_body:
+            self._out.write(data)
+
+    def close(self):
+        if self._bar is not None:
+            self._bar.close()
+        self._out.flush()
+
+
+def main(arguments=None):
+    """Fetch the URLs on the command line one by one; returns the status to exit with: 1 when one
+    of them failed. ``--help`` tells the options."""
+    options = _parse_arguments(arguments)
+    status = 0
+    # A download is bounded by its reader, not by us.
+    with HTTPClient(max_body_size=sys.maxsize) as client:
+        for url in options.urls:
+            output = _Output(options)
+            try:
+                client.fetch(url, header_callback=output.on_line,
+                             streaming_callback=output.on_data, request_timeout=0,
+                             follow_redirects=options.follow_redirects,
+                             validate_cert=options.validate_cert,
+                             proxy_host=options.proxy_host, proxy_port=options.proxy_port)
+            except (HTTPError, ValueError) as error:
+                status = 1
+                sys.stderr.write("%s: %s\n" % (url, error))
+            finally:
+                output.close()
+    return status
+
+
+if __name__ == "__main__":
+    # Not the main of this module, which then would be there twice.
+    sys.exit(import_object("friendserve.httpclient").main())

@@ -7,7 +7,9 @@
 from __future__ import absolute_import, division, print_function
 
 import base64
+import binascii
 import collections
+import os
 import re
 import time
 import unicodedata
@@ -19,7 +21,7 @@ from friendserve.platform.interface import monotonic_time
 from friendserve.protocol.cookies import parse_cookie
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.forms import (
-    HTTPFile, parse_header_value, parse_multipart, parse_urlencoded)
+    HTTPFile, encode_multipart, parse_header_value, parse_multipart, parse_urlencoded)
 from friendserve.protocol.grammar import match_request_line, match_status_line
 from friendserve.protocol.headers import HTTPHeaders
 from friendserve.util import format_timestamp
@@ -27,9 +29,10 @@ from friendserve.util import format_timestamp
 __all__ = ["HTTPConnection", "HTTPFile", "HTTPHeaders", "HTTPInputError", "HTTPMessageDelegate",
            "HTTPOutputError", "HTTPServerConnectionDelegate", "HTTPServerRequest",
            "RequestStartLine", "ResponseStartLine", "basic_credentials",
-           "encode_username_password", "format_timestamp", "parse_body_arguments", "parse_cookie",
-           "parse_multipart_form_data", "parse_request_start_line",
-           "parse_response_start_line", "qs_to_qsl", "split_host_and_port", "url_concat"]
+           "encode_multipart_formdata", "encode_username_password", "format_timestamp",
+           "parse_body_arguments", "parse_cookie", "parse_multipart_form_data",
+           "parse_request_start_line", "parse_response_start_line", "qs_to_qsl",
+           "split_host_and_port", "url_concat"]
 
 
 # Start lines
@@ -162,6 +165,21 @@ def basic_credentials(username, password):
 
 
 # Forms
+
+def encode_multipart_formdata(fields=(), files=()):
+    """(content type, body) of a form to be uploaded, of which `fields` and `files` are as in
+    `friendserve.protocol.forms.encode_multipart`, which also says what is refused::
+
+        content_type, body = encode_multipart_formdata(
+            {"title": "A photo"},
+            {"photo": HTTPFile(filename="a.png", body=data, content_type="image/png")})
+        client.fetch(url, callback, method="POST", body=body,
+                     headers={"Content-Type": content_type})
+    """
+    boundary = binascii.hexlify(os.urandom(16))
+    return ("multipart/form-data; boundary=" + str(boundary.decode("ascii")),
+            encode_multipart(boundary, fields, files))
+
 
 def parse_body_arguments(content_type, body, arguments, files, headers=None):
     """Add the fields of a form's body to `arguments`, its files to `files`.

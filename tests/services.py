@@ -3,6 +3,9 @@
 A test class skips where the program is absent (`needs`); `.ci/run` installs all of them. `shared`
 gives one server of a kind to the whole run, which ends it; a test that stops or kills its server
 makes one of its own.
+
+Servers in Python are for newer ones than the tests run on, and need packages of their own: the
+environment variable FRIENDSERVE_PEERS names an interpreter that has them.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -55,7 +58,7 @@ class Service(object):
     name = None
 
     def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="friendserve-%s-" % self.name)
+        self.folder = tempfile.mkdtemp(prefix="friendserve-%s-" % type(self).__name__.lower())
         self.port = free_port()
         self.process = None
         self._log_start = 0
@@ -258,3 +261,109 @@ class PostgreSQL(Service):
 
     def url(self):
         return "postgresql://friend:p%%40ss%%2Fword@127.0.0.1:%d/postgres" % self.port
+
+
+CERTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "certs")
+PEERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "interop", "servers")
+
+
+class Nginx(Service):
+    """An nginx with files, compression, basic authentication and a proxy to nowhere; over TLS, too,
+    on a port for each certificate (`tls_ports`, by its name)."""
+    name = "nginx"
+
+    CERTIFICATES = ("server", "expired", "wronghost", "selfsigned", "wildcards")
+
+    _CONFIGURATION = """
+        daemon off; master_process off; pid %(folder)s/pid; error_log stderr;
+        events { worker_connections 512; }
+        http {
+            access_log off; default_type text/plain; gzip on; gzip_min_length 100;
+            gzip_types text/plain; keepalive_requests 1000000;
+            client_body_temp_path %(folder)s/body; proxy_temp_path %(folder)s/proxy;
+            fastcgi_temp_path %(folder)s/fastcgi; uwsgi_temp_path %(folder)s/uwsgi;
+            scgi_temp_path %(folder)s/scgi;
+            ssl_certificate_key %(certs)s/server.key; ssl_client_certificate %(certs)s/ca.crt;
+            %(servers)s
+        }"""
+    _SERVER = """
+        server {
+            listen 127.0.0.1:%(listen)s; root %(folder)s/files;
+            location /hello { return 200 "Hello, world!"; }
+            location /old { return 301 /hello; }
+            location /secret { auth_basic "secret"; auth_basic_user_file %(folder)s/users; }
+            location /nowhere { proxy_pass http://127.0.0.1:1; }
+            location /close { keepalive_timeout 0; return 200 "bye"; }
+            location /large { client_max_body_size 10; proxy_pass http://127.0.0.1:1; }
+            %(more)s
+        }"""
+
+    def prepare(self):
+        self.tls_ports = {}
+        servers = [self._server(str(self.port))]
+        for name in self.CERTIFICATES:
+            self.tls_ports[name] = free_port()
+            servers.append(self._server("%d ssl" % self.tls_ports[name],
+                                        "ssl_certificate %s/%s.crt;" % (CERTS, name)))
+        self.tls_ports["client"] = free_port()
+        servers.append(self._server(
+            "%d ssl" % self.tls_ports["client"],
+            "ssl_certificate %s/server.crt; ssl_verify_client on;" % CERTS))
+        os.mkdir(os.path.join(self.folder, "files"))
+        self.write("files/short", b"short\n")
+        self.write("files/long", b"0123456789" * 100000)
+        self.write("files/secret", b"told\n")
+        self.write("users", b"me:{PLAIN}secret\n")
+        self.write("conf", (self._CONFIGURATION % {
+            "folder": self.folder, "certs": CERTS, "servers": "".join(servers)}).encode("utf-8"))
+        # Its workers may be another user.
+        os.chmod(self.folder, 0o755)
+
+    def _server(self, listen, more=""):
+        return self._SERVER % {"listen": listen, "folder": self.folder, "more": more}
+
+    def write(self, name, data):
+        with open(os.path.join(self.folder, name), "wb") as file:
+            file.write(data)
+
+    def command(self):
+        return [self.program(), "-p", self.folder, "-c", os.path.join(self.folder, "conf"), "-e",
+                "stderr"]
+
+
+class Tinyproxy(Service):
+    """An HTTP proxy for who knows the user "me" and the password "secret"."""
+    name = "tinyproxy"
+
+    def prepare(self):
+        with open(os.path.join(self.folder, "conf"), "w") as file:
+            file.write("Port %d\nListen 127.0.0.1\nTimeout 60\nBasicAuth me secret\n"
+                       "MaxClients 100\n" % self.port)
+
+    def command(self):
+        return [self.program(), "-d", "-c", os.path.join(self.folder, "conf")]
+
+
+class PythonServer(Service):
+    """A server in Python, with the interpreter that FRIENDSERVE_PEERS names."""
+
+    @classmethod
+    def program(cls):
+        return os.environ.get("FRIENDSERVE_PEERS") or None
+
+
+class GunicornFlask(PythonServer):
+    """A Flask application under gunicorn."""
+    name = "Flask under gunicorn (FRIENDSERVE_PEERS)"
+
+    def command(self):
+        return [self.program(), "-m", "gunicorn", "--chdir", PEERS, "--threads", "4", "--bind",
+                "127.0.0.1:%d" % self.port, "--keep-alive", "5", "flask_app:app"]
+
+
+class Aiohttp(PythonServer):
+    """An aiohttp server."""
+    name = "aiohttp (FRIENDSERVE_PEERS)"
+
+    def command(self):
+        return [self.program(), os.path.join(PEERS, "aiohttp_app.py"), str(self.port)]

@@ -22,7 +22,8 @@ FLOORS = (
     ("protocol", (
         "protocol", "protocol.errors", "protocol.grammar", "protocol.headers",
         "protocol.http1", "protocol.urls", "protocol.httpauth", "protocol.forms",
-        "protocol.cookies", "protocol.websocket", "protocol.oauth1")),
+        "protocol.cookies", "protocol.masking", "protocol.deflate", "protocol.wshandshake",
+        "protocol.websocket", "protocol.eventstream", "protocol.oauth1")),
     ("platform", (
         "platform", "platform.interface", "platform.common", "platform.select", "platform.poll",
         "platform.epoll", "platform.kqueue", "platform.posix", "platform.windows",
@@ -41,11 +42,12 @@ FLOORS = (
         "simple_httpclient", "curl_httpclient")),
     ("web", (
         "web.routing", "web.errors", "web.debugpage", "web.etags", "web.uimodule", "web.page",
-        "web.transforms", "web.xsrf", "web.handler", "web.decorators", "web.static", "web.rules",
-        "web.application", "web", "routing")),
-    ("beside the web", ("websocket", "wsgi", "feed.base", "feed.local", "feed.resp", "feed.redis",
-                        "feed", "database.errors", "database.engines", "database.connection",
-                        "database.pool", "database")),
+        "web.transforms", "web.xsrf", "web.handler", "web.decorators", "web.eventstream",
+        "web.static", "web.rules", "web.application", "web", "routing")),
+    ("beside the web", (
+        "wsconnection", "wsclient", "websocket", "wsgi", "feed.base", "feed.local", "feed.resp",
+        "feed.redis", "feed", "database.errors", "database.engines", "database.connection",
+        "database.pool", "database")),
     ("auth", (
         "auth.openid", "auth.oauth", "auth.oauth2", "auth.facebook", "auth.google", "auth.twitter",
         "auth.friendfeed", "auth.openidconnect", "auth")),
@@ -59,8 +61,11 @@ PURE = frozenset((
     "datetime", "email", "functools", "hashlib", "hmac", "itertools", "math", "numbers",
     "operator", "re", "six", "string", "struct", "unicodedata", "zlib",
     PACKAGE + ".util", PACKAGE + ".escape"))
-#: Exceptions to PURE: signed cookies carry a time, which callers may give and tests do.
-PURE_HERE = {"protocol.cookies": frozenset(("time",))}
+#: Exceptions to PURE: signed cookies carry a time, which callers may give and tests do; a C
+#: function that computes; and StringIO, which is no file.
+PURE_HERE = {"protocol.cookies": frozenset(("time",)),
+             "protocol.masking": frozenset(("websockets",)),
+             "protocol.websocket": frozenset(("io",))}
 
 #: Packages from elsewhere beyond six, each needed by one optional module only.
 OPTIONAL = {
@@ -68,6 +73,8 @@ OPTIONAL = {
     "curl_httpclient": frozenset(("pycurl",)),
     "database.engines": frozenset(("MySQLdb", "psycopg", "psycopg2", "pymysql")),
     "feed.resp": frozenset(("hiredis",)),
+    "httpclient": frozenset(("tqdm",)),
+    "protocol.masking": frozenset(("websockets",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),
 }

@@ -184,10 +184,15 @@ class PeersTest(unittest.TestCase):
         return [peer.name for peer in peers.choose(*arguments)]
 
     def test_every_peer_has_a_program(self):
-        self.assertEqual(self.names("hello"), [peer.name for peer in peers.PEERS])
+        self.assertEqual(set(self.names("hello") + self.names("websocket")),
+                         set(peer.name for peer in peers.PEERS))
 
     def test_only_some_have_a_long_poll(self):
         self.assertEqual(self.names("longpoll"), ["friendserve", "aiohttp", "tornado"])
+
+    def test_some_have_a_web_socket(self):
+        self.assertEqual(self.names("websocket"), [
+            "friendserve", "aiohttp", "tornado", "pure", "websockets", "picows"])
 
     def test_only(self):
         self.assertEqual(self.names("hello", ["bare", "aiohttp"]), ["aiohttp", "bare"])

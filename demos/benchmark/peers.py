@@ -31,6 +31,9 @@ PEERS = [
     Peer("tornado", "Tornado", ["tornado", "tornado.web"]),
     Peer("flask", "Flask, gunicorn", ["flask", "gunicorn"]),
     Peer("django", "Django, gunicorn", ["django", "gunicorn"]),
+    Peer("pure", "friendserve, pure", ["friendserve", "friendserve.websocket"]),
+    Peer("websockets", "websockets, uvloop", ["websockets", "uvloop"]),
+    Peer("picows", "picows, uvloop", ["picows", "uvloop"]),
     Peer("bare", "bare epoll loop", []),
 ]
 
@@ -42,7 +45,7 @@ print(getattr(first, "__version__", None) or getattr(first, "version", ""))
 
 
 def choose(kind, only=None):
-    """Returns the peers that have a server of `kind` ("hello" or "longpoll").
+    """Returns the peers that have a server of `kind` ("hello", "longpoll" or "websocket").
 
     `only`: a list of names, or None for all. Raises BenchmarkError for a name that is not there.
     """

@@ -23,3 +23,13 @@ class HTTPInputError(ProtocolError):
 
 class HTTPOutputError(ProtocolError):
     """This side tried to send what the protocol forbids, such as a body longer than announced."""
+
+
+class WebSocketInputError(ProtocolError):
+    """The peer of a WebSocket sent what RFC 6455 forbids or a limit refuses.
+
+    `code` is the one to close with (RFC 6455 7.4.1); nothing is read after it.
+    """
+    def __init__(self, message, code=1002):
+        super(WebSocketInputError, self).__init__(message)
+        self.code = code

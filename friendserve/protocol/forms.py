@@ -2,6 +2,7 @@
 
     parse_urlencoded(b"a=1&a=2")                # {"a": [b"1", b"2"]}
     arguments, files = parse_multipart(b"xyz", body)
+    body = encode_multipart(b"xyz", {"a": "1"}, {"photo": HTTPFile(...)})
 
 Every fault of the sender raises HTTPInputError, once for a whole body. What is counted or
 measured is refused before anything is made of it, and the time taken is linear.
@@ -19,7 +20,7 @@ from friendserve.protocol.headers import parse_field_line
 from friendserve.util import ObjectDict
 
 __all__ = ["HTTPFile", "MAX_FIELDS", "MAX_FIELD_BYTES", "MAX_PARTS", "MAX_PART_HEADER",
-           "parse_header_value", "parse_multipart", "parse_urlencoded"]
+           "encode_multipart", "parse_header_value", "parse_multipart", "parse_urlencoded"]
 
 #: Fields of a query or of an urlencoded body.
 MAX_FIELDS = 1000
@@ -208,3 +209,54 @@ def _parse_extended(value):
     if find_control(text):
         raise HTTPInputError("control character in a file name")
     return text
+
+
+_breaks_out = re.compile(u'[\x00-\x1f\x7f"]').search
+
+
+def encode_multipart(boundary, fields=(), files=()):
+    """The bytes of a multipart/form-data body (RFC 7578), with the bytes `boundary`.
+
+    `fields` is a dict or pairs of name and value, `files` of name and HTTPFile, which may lack
+    its content_type; a list of values in their place is one part each. Text becomes UTF-8.
+
+    Raises ValueError for a name, file name or type that holds a control character or a quote,
+    for it could end its header early, and when the boundary stands in a value.
+    """
+    parts = []
+    for name, value in _each(fields):
+        parts.append((_disposition(name), utf8(value)))
+    for name, file in _each(files):
+        content_type = file.get("content_type") or "application/octet-stream"
+        if _breaks_out(_to_text(content_type).replace(u'"', u"")):
+            raise ValueError("%r cannot be the content type of a file" % (content_type,))
+        parts.append((_disposition(name) + b'; filename="' + _in_quotes(file["filename"])
+                      + b'"\r\nContent-Type: ' + utf8(content_type), utf8(file["body"])))
+    pieces = []
+    for header, value in parts:
+        if b"--" + boundary in value:
+            raise ValueError("the boundary stands in a value: take another one")
+        pieces.append(b"--" + boundary + b"\r\nContent-Disposition: form-data; name=" + header
+                      + b"\r\n\r\n" + value + b"\r\n")
+    return b"".join(pieces) + b"--" + boundary + b"--\r\n"
+
+
+def _each(values):
+    for name, value in values.items() if hasattr(values, "items") else values:
+        for one in value if isinstance(value, list) else [value]:
+            yield name, one
+
+
+def _to_text(value):
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+def _in_quotes(name):
+    if _breaks_out(_to_text(name)):
+        raise ValueError("there is a control character or a quote in %r, which is to be the name "
+                         "of a field or file" % (name,))
+    return utf8(name)
+
+
+def _disposition(name):
+    return b'"' + _in_quotes(name) + b'"'

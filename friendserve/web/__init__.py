@@ -21,6 +21,7 @@ from friendserve.web.application import (
 from friendserve.web.decorators import (
     addslash, asynchronous, authenticated, removeslash, stream_request_body)
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
+from friendserve.web.eventstream import EventStreamHandler
 from friendserve.web.handler import RequestHandler
 from friendserve.web.page import is_absolute
 from friendserve.web.routing import is_safe_next
@@ -34,8 +35,8 @@ url = URLSpec
 
 __all__ = [
     "Application", "ChunkedTransferEncoding", "DEFAULT_SIGNED_VALUE_MIN_VERSION",
-    "DEFAULT_SIGNED_VALUE_VERSION", "ErrorHandler", "FallbackHandler", "Finish",
-    "GZipContentEncoding", "HTTPError", "MAX_SUPPORTED_SIGNED_VALUE_VERSION",
+    "DEFAULT_SIGNED_VALUE_VERSION", "ErrorHandler", "EventStreamHandler", "FallbackHandler",
+    "Finish", "GZipContentEncoding", "HTTPError", "MAX_SUPPORTED_SIGNED_VALUE_VERSION",
     "MIN_SUPPORTED_SIGNED_VALUE_VERSION", "MissingArgumentError", "OutputTransform",
     "RedirectHandler", "RequestHandler", "StaticFileHandler", "TemplateModule", "UIModule",
     "URLSpec", "addslash", "asynchronous", "authenticated", "create_signed_value",

@@ -1,0 +1,19 @@
+"""friendserve: an echo. Where the package `websockets` is installed, its mask in C is used."""
+from __future__ import absolute_import, division, print_function
+
+import sys
+
+import friendserve.ioloop
+import friendserve.web
+import friendserve.websocket
+
+
+class EchoHandler(friendserve.websocket.WebSocketHandler):
+    def on_message(self, message):
+        self.write_message(message, binary=isinstance(message, bytes))
+
+
+if __name__ == "__main__":
+    application = friendserve.web.Application([(r"/", EchoHandler)])
+    application.listen(int(sys.argv[1]), address="127.0.0.1")
+    friendserve.ioloop.IOLoop.instance().start()

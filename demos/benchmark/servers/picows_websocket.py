@@ -1,0 +1,25 @@
+"""picows on uvloop: an echo. It hands out bytes as they are, and looks at no text."""
+from __future__ import absolute_import, division, print_function
+
+import sys
+
+import uvloop
+from picows import WSListener, WSMsgType, ws_create_server
+
+
+class Echo(WSListener):
+    def on_ws_frame(self, transport, frame):
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            transport.disconnect()
+        else:
+            transport.send(frame.msg_type, frame.get_payload_as_bytes())
+
+
+async def main():
+    server = await ws_create_server(lambda request: Echo(), "127.0.0.1", int(sys.argv[1]))
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

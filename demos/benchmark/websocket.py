@@ -1,0 +1,181 @@
+"""CPU time of a WebSocket echo: messages of three sizes, over 64 connections.
+
+The load sends a message on each connection, takes all echoes, and begins again: so the server
+always has several connections that are ready, as a busy one has, and waits little. Frames are
+masked before the measurement begins, and each echo is compared with what was sent.
+"""
+from __future__ import absolute_import, division, print_function
+
+import argparse
+import os
+import socket
+import struct
+import sys
+from timeit import default_timer as clock
+
+import loadgen
+import machine
+import peers
+import report
+
+SIZES = (64, 4096, 65536)
+
+HANDSHAKE = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+
+def parse_options(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", metavar="NAME[,NAME]", type=peers.comma_list)
+    parser.add_argument("--connections", type=int, default=64, help="that wait for an echo")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each figure")
+    parser.add_argument("--rounds", type=int, default=3, help="the median of which is printed")
+    parser.add_argument("--kind", choices=("text", "binary"), default="text")
+    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
+    return parser.parse_args(arguments)
+
+
+def frame(first, payload, mask=b""):
+    """One frame, with the payload masked when there is a mask."""
+    bit = 0x80 if mask else 0
+    size = len(payload)
+    if size < 126:
+        head = struct.pack(">BB", first, bit | size)
+    elif size < 65536:
+        head = struct.pack(">BBH", first, bit | 126, size)
+    else:
+        head = struct.pack(">BBQ", first, bit | 127, size)
+    if mask:
+        masks = bytearray(mask)
+        payload = bytes(bytearray(byte ^ masks[index & 3]
+                                  for index, byte in enumerate(bytearray(payload))))
+    return head + mask + payload
+
+
+def connect(port):
+    """A socket over which WebSocket frames may go."""
+    sock = socket.create_connection((loadgen.HOST, port), loadgen.PATIENCE_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(loadgen.request("/", HANDSHAKE))
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        piece = sock.recv(4096)
+        if not piece:
+            raise machine.BenchmarkError("the server closed in the handshake")
+        head += piece
+    if not head.startswith(b"HTTP/1.1 101 ") or ACCEPT not in head:
+        raise machine.BenchmarkError("not a WebSocket: %r" % head[:200])
+    return sock
+
+
+class Load(object):
+    """Connections to one server, each with one message of `size` under way."""
+
+    def __init__(self, port, count, kind, size):
+        first = 0x81 if kind == "text" else 0x82
+        # Texts are mostly ASCII, and a little more.
+        payload = (u"friendserve \u2192 ".encode("utf-8") * (size // 8))[:size - 3] + b"..." \
+            if kind == "text" else os.urandom(size)
+        if kind == "text":
+            payload = payload.decode("utf-8", "ignore").encode("utf-8").ljust(size, b".")
+        self.echo = frame(first, payload)
+        self.sent = frame(first, payload, os.urandom(4))
+        self.sockets = []
+        for _ in range(count):
+            self.sockets.append(connect(port))
+
+    def close(self):
+        for sock in self.sockets:
+            sock.close()
+
+    def run(self, seconds):
+        """Echo for so long; returns how many messages came back, all of them right."""
+        end = clock() + seconds
+        done = 0
+        while clock() < end:
+            for sock in self.sockets:
+                sock.sendall(self.sent)
+            for sock in self.sockets:
+                self._receive(sock)
+            done += len(self.sockets)
+        return done
+
+    def _receive(self, sock):
+        echo = self.echo
+        data = sock.recv(262144)
+        while data != echo:
+            more = sock.recv(262144) if len(data) < len(echo) else b""
+            if not more:
+                raise machine.BenchmarkError("a wrong echo, or none")
+            data += more
+
+
+def measure(server, size, options):
+    """Returns microseconds of the server's CPU time a message."""
+    load = Load(server.port, options.connections, options.kind, size)
+    try:
+        load.run(0.2)
+        spent = server.cpu_seconds()
+        done = load.run(options.seconds)
+        return (server.cpu_seconds() - spent) * 1e6 / done
+    finally:
+        load.close()
+
+
+def measure_all(servers, options):
+    """Returns [(label, version, [median for each size])] and the servers that failed."""
+    figures = dict((server.label, [[] for _ in SIZES]) for server in servers)
+    failed = []
+    for _ in range(options.rounds):
+        for server in list(servers):
+            try:
+                for column, size in enumerate(SIZES):
+                    figures[server.label][column].append(measure(server, size, options))
+            except (machine.BenchmarkError, EnvironmentError) as error:
+                failed.append((server.label, str(error)))
+                servers.remove(server)
+            else:
+                report.progress("%s: %s us a message" % (server.label, ", ".join(
+                    report.figure(column[-1]) for column in figures[server.label])))
+    return [(server.label, server.version, [report.median(column)
+                                            for column in figures[server.label]])
+            for server in servers], failed
+
+
+def print_table(results):
+    base = dict((label, values) for label, _, values in results).get(report.BASE)
+    rows = []
+    for label, version, values in results:
+        row = [label, version]
+        for column, value in enumerate(values):
+            row += [report.figure(value), report.ratio(value, base and base[column])]
+        rows.append(row)
+    print(report.table(["echo, us a message", "version", "64 B", "ratio", "4 kB", "ratio",
+                        "64 kB", "ratio"], rows))
+
+
+def run(options):
+    server_core, load_core = machine.two_cores()
+    machine.pin_self(load_core)
+    with peers.running(peers.choose("websocket", options.only), "websocket",
+                       server_core) as (servers, absent):
+        results, failed = measure_all(servers[:], options)
+    results.sort(key=lambda result: result[2][0])
+    print("%s; %d connections, %s messages" % (
+        machine.description(), options.connections, options.kind))
+    print_table(results)
+    report.print_absent(absent + failed)
+    if options.svg and results:
+        report.write_chart(options.svg, u"The echo of a WebSocket message",
+                           u"Microseconds of the server's CPU time; less is better",
+                           [u"64 B", u"4 kB", u"64 kB"],
+                           [(label, values) for label, _, values in results], report.BASE,
+                           report.figure)
+
+
+if __name__ == "__main__":
+    try:
+        run(parse_options(sys.argv[1:]))
+    except machine.BenchmarkError as error:
+        sys.exit("websocket.py: %s" % error)

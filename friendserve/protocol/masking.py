@@ -1,0 +1,55 @@
+"""The mask of WebSocket frames (RFC 6455 5.3): each byte XOR one of four, in turn.
+
+    apply_mask(b"Hello", b"\\x37\\xfa\\x21\\x3d")      # b"\\x7f\\x9fMQX", and back again
+
+What comes in is masked, so a server does this for every byte it gets. Python has no loop that is
+fast enough, but two of its built-in operations are: XOR of two long integers, best for short data,
+and `translate` of every fourth byte, best for long. Where the package ``websockets`` is installed
+(``python -m pip install 'friendserve[speedups]'``) its C function takes the place of both.
+"""
+from __future__ import absolute_import, division, print_function
+
+import binascii
+
+import six
+
+#: From this size on `translate` is faster than the XOR of integers.
+_LONG = 1024
+
+_TABLES = [bytes(bytearray(_byte ^ _mask for _byte in range(256))) for _mask in range(256)]
+
+
+if six.PY2:  # version: py2
+    def _xor(data, mask, size):
+        number = int(binascii.hexlify(data), 16) ^ int(binascii.hexlify(mask[:size]), 16)
+        return binascii.unhexlify(("%x" % number).rjust(2 * size, "0"))
+else:
+    def _xor(data, mask, size):
+        number = int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")
+        return number.to_bytes(size + 3, "little")[:size]
+
+
+def apply_mask_in_python(data, mask):
+    """`data` (bytes or a bytearray) XOR the 4 bytes of `mask`, over and over, as bytes.
+
+    Raises ValueError for a mask of another length.
+    """
+    size = len(data)
+    if len(mask) != 4:
+        raise ValueError("a mask has 4 bytes, not %d" % len(mask))
+    if size >= _LONG:
+        masked = bytearray(size)
+        first, second, third, fourth = bytearray(mask)
+        masked[::4] = data[::4].translate(_TABLES[first])
+        masked[1::4] = data[1::4].translate(_TABLES[second])
+        masked[2::4] = data[2::4].translate(_TABLES[third])
+        masked[3::4] = data[3::4].translate(_TABLES[fourth])
+        return bytes(masked)
+    return _xor(data, mask * (size + 3 >> 2), size) if size else b""
+
+
+try:
+    # It keeps the same contract.
+    from websockets.speedups import apply_mask
+except ImportError:
+    apply_mask = apply_mask_in_python

@@ -1,0 +1,382 @@
+"""The frames of a WebSocket (RFC 6455), both roles: bytes in, messages out, and back.
+
+    reader = FrameReader(is_server=False)
+    reader.receive(encode_frame(FIN | TEXT, b"Hello"))      # [u"Hello"]
+
+A reader takes bytes as they come and returns what has become whole: text messages as unicode,
+binary ones as bytes, and a `Ping`, `Pong` or `Close`. When the peer breaks the protocol or a limit
+the list ends with a WebSocketInputError, and everything after it is ignored; so it is after a
+`Close`.
+
+Payload is unmasked, decompressed and checked as it comes, so an endless text is refused at its
+first wrong byte, and a frame costs no more memory than what has come of it.
+"""
+from __future__ import absolute_import, division, print_function
+
+import codecs
+import io
+import re
+import struct
+
+import six
+
+from friendserve.protocol.deflate import DeflateError
+from friendserve.protocol.errors import WebSocketInputError
+from friendserve.protocol.masking import apply_mask
+
+FIN, RSV1, RSV2, RSV3 = 0x80, 0x40, 0x20, 0x10
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+
+#: The first byte of a frame that is a whole message, not compressed.
+WHOLE_TEXT, WHOLE_BINARY = FIN | TEXT, FIN | BINARY
+
+#: The payload of a control frame (RFC 6455 5.5).
+MAX_CONTROL = 125
+
+#: The reason of a close frame, whose code takes two bytes.
+MAX_REASON = 123
+
+DEFAULT_MAX_MESSAGE_SIZE = 10 * 1024 * 1024
+
+#: A message may come in so many frames: more would be a way to be busy without a message.
+DEFAULT_MAX_FRAGMENTS = 1 << 17
+
+#: RFC 6455 7.4: codes that never stand in a frame, or that nobody has defined.
+NO_CODE, ABNORMAL = 1005, 1006
+_UNSENT = frozenset([1004, NO_CODE, ABNORMAL, 1015])
+
+_unpack_16 = struct.Struct(">H").unpack_from
+_unpack_64 = struct.Struct(">Q").unpack_from
+_pack_8 = struct.Struct(">BB").pack
+_pack_16 = struct.Struct(">BBH").pack
+_pack_64 = struct.Struct(">BBQ").pack
+
+
+class Ping(object):
+    """A ping with its payload, `data`; a pong with the same answers it."""
+    __slots__ = ("data",)
+
+    def __init__(self, data):
+        self.data = data
+
+
+class Pong(Ping):
+    """A pong, asked for or not."""
+    __slots__ = ()
+
+
+class Close(object):
+    """The peer closes: `code` (NO_CODE when it gives none) and `reason`, a text."""
+    __slots__ = ("code", "reason")
+
+    def __init__(self, code, reason):
+        self.code = code
+        self.reason = reason
+
+
+def is_close_code(code):
+    """Whether a close frame may hold this code (RFC 6455 7.4.2, and the registry of IANA)."""
+    return 1000 <= code <= 1014 and code not in _UNSENT or 3000 <= code <= 4999
+
+
+# Out
+
+def encode_frame(first, payload, mask=b""):
+    """One frame: `first` is FIN, the reserved bits and the opcode; a client gives a `mask`, four
+    random bytes, and then the payload goes out masked."""
+    size = len(payload)
+    bit = 0
+    if mask:
+        bit = 0x80
+        payload = mask + apply_mask(payload, mask)
+    if size < 126:
+        return _pack_8(first, size | bit) + payload
+    if size < 65536:
+        return _pack_16(first, 126 | bit, size) + payload
+    return _pack_64(first, 127 | bit, size) + payload
+
+
+def encode_close(code, reason=u""):
+    """The payload of a close frame; `code` None is for none. A reason that is too long is cut.
+
+    Raises ValueError for a code that must not be sent.
+    """
+    if code is None:
+        if reason:
+            raise ValueError("a reason to close needs a code")
+        return b""
+    if not is_close_code(code):
+        raise ValueError("a WebSocket is not closed with %r: codes are 1000 to 1014 without 1004, "
+                         "1005 and 1006, and 3000 to 4999" % (code,))
+    if isinstance(reason, bytes):
+        reason = reason.decode("utf-8")
+    data = (reason or u"").encode("utf-8")
+    if len(data) > MAX_REASON:
+        data = data[:MAX_REASON].decode("utf-8", "ignore").encode("utf-8")
+    return struct.pack(">H", code) + data
+
+
+# In
+
+class FrameReader(object):
+    """Reads the frames of one peer.
+
+    `is_server` says who reads: a server wants masked frames, a client wants them plain.
+    `max_message_size` bounds a message in bytes, also after decompression with `inflater`, and
+    `max_fragments` the frames it is made of. Raises nothing; see the module.
+    """
+    __slots__ = ("max_message_size", "max_fragments", "_inflater", "_mask_bit", "_rest", "_frame",
+                 "_message", "_ended")
+
+    def __init__(self, is_server, max_message_size=DEFAULT_MAX_MESSAGE_SIZE, inflater=None,
+                 max_fragments=DEFAULT_MAX_FRAGMENTS):
+        self.max_message_size = max_message_size
+        self.max_fragments = max_fragments
+        self._inflater = inflater
+        self._mask_bit = 0x80 if is_server else 0
+        self._rest = b""            # of a head or a control frame, less than 140 bytes
+        self._frame = None          # a _Frame, while more of its payload has to come
+        self._message = None        # a _Message, while more of its frames have to come
+        self._ended = False
+
+    def receive(self, data):
+        """What the next bytes bring: a list."""
+        events = []
+        if not self._ended:
+            try:
+                self._read(data, events)
+            except WebSocketInputError as error:
+                self._end()
+                events.append(error)
+        return events
+
+    def _end(self):
+        self._ended = True
+        self._rest = b""
+        self._frame = self._message = None
+
+    def _read(self, data, events):
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        if six.PY2:  # version: py2
+            data = bytearray(data)
+        size, position = len(data), 0
+        if self._frame is not None:
+            position = self._read_payload(data, 0, events)
+        mask_bit = self._mask_bit
+        overhead = 6 if mask_bit else 2
+        while size - position >= 2:
+            first = data[position]
+            length = data[position + 1] ^ mask_bit
+            start = position + overhead
+            is_whole = (first == WHOLE_TEXT or first == WHOLE_BINARY) and self._message is None
+            if not is_whole:
+                self._check_first(first)
+            if length > 125:
+                if length > 127:
+                    raise WebSocketInputError(
+                        "a frame of a client must be masked" if mask_bit else
+                        "a frame of a server must not be masked")
+                if first & 8:
+                    raise WebSocketInputError("a control frame has at most 125 bytes")
+                start += 2 if length == 126 else 8
+                if start > size:
+                    break
+                length = self._read_length(data, position + 2, length)
+            end = start + length
+            if end > size:
+                if start > size or first & 8:
+                    # Of these all has to be there.
+                    break
+            elif is_whole and length <= self.max_message_size:
+                # A message in one piece: nearly all there are.
+                payload = data[start:end]
+                if mask_bit:
+                    payload = apply_mask(payload, data[start - 4:start])
+                events.append(_decode(payload) if first == WHOLE_TEXT else bytes(payload))
+                position = end
+                continue
+            mask = bytes(data[start - 4:start]) if mask_bit else b""
+            if first & 8:
+                payload = bytes(data[start:end])
+                self._read_control(first & 15, apply_mask(payload, mask) if mask else payload,
+                                   events)
+                if self._ended:
+                    return
+                position = end
+            else:
+                self._begin_frame(first, length, mask)
+                position = self._read_payload(data, start, events)
+        if position < size:
+            self._rest = bytes(data[position:])
+
+    def _check_first(self, first):
+        """The first byte of a frame: is it possible here?"""
+        opcode = first & 15
+        if first & (RSV2 | RSV3) or first & RSV1 and (
+                self._inflater is None or opcode not in (TEXT, BINARY)):
+            raise WebSocketInputError("a reserved bit is set in a frame")
+        if opcode & 8:
+            if opcode > PONG:
+                raise WebSocketInputError("there is no opcode %d" % opcode)
+            if not first & FIN:
+                raise WebSocketInputError("a control frame must not be fragmented")
+        elif opcode > BINARY:
+            raise WebSocketInputError("there is no opcode %d" % opcode)
+        elif opcode == CONTINUATION and self._message is None:
+            raise WebSocketInputError("there is no message to continue")
+        elif opcode != CONTINUATION and self._message is not None:
+            raise WebSocketInputError("a new message began before the last one ended")
+
+    def _read_length(self, data, position, kind):
+        length, = (_unpack_16 if kind == 126 else _unpack_64)(data, position)
+        if length < (126 if kind == 126 else 65536):
+            raise WebSocketInputError("the length of a frame is not written in its shortest form")
+        if length > self.max_message_size + (self.max_message_size >> 8) + 64:
+            # More than the worst that compression makes of the largest message.
+            raise _too_large(self.max_message_size)
+        return length
+
+    # Control frames
+
+    def _read_control(self, opcode, payload, events):
+        if opcode == CLOSE:
+            self._end()
+            events.append(_read_close(payload))
+        else:
+            events.append((Ping if opcode == PING else Pong)(payload))
+
+    # Messages that do not come in one piece
+
+    def _begin_frame(self, first, length, mask):
+        message = self._message
+        if message is None:
+            message = self._message = _Message(
+                first & 15 == TEXT, self._inflater if first & RSV1 else None)
+        message.fragments += 1
+        if message.fragments > self.max_fragments:
+            raise WebSocketInputError("a message is in more than %d frames" % self.max_fragments,
+                                      1009)
+        if message.inflater is None and message.size + length > self.max_message_size:
+            raise _too_large(self.max_message_size)
+        self._frame = _Frame(first & FIN, length, mask)
+
+    def _read_payload(self, data, start, events):
+        """Take what there is of the frame; returns where it ends."""
+        frame, message = self._frame, self._message
+        payload = bytes(data[start:start + frame.left])
+        frame.left -= len(payload)
+        is_last = frame.is_last and not frame.left
+        if payload or is_last:
+            message.add(frame.unmask(payload), is_last, self.max_message_size)
+        if not frame.left:
+            self._frame = None
+        if is_last:
+            self._message = None
+            events.append(message.value())
+        return start + len(payload)
+
+
+class _Frame(object):
+    """A data frame of which more has to come."""
+    __slots__ = ("is_last", "left", "_mask")
+
+    def __init__(self, is_last, left, mask):
+        self.is_last = is_last
+        self.left = left
+        self._mask = mask
+
+    def unmask(self, payload):
+        mask = self._mask
+        if not mask:
+            return payload
+        turn = len(payload) & 3
+        self._mask = mask[turn:] + mask[:turn]
+        return apply_mask(payload, mask)
+
+
+class _Message(object):
+    """A message of which more has to come."""
+    __slots__ = ("size", "inflater", "fragments", "_data", "_decoder")
+
+    def __init__(self, is_text, inflater):
+        self.size = 0               # in bytes, so far
+        self.inflater = inflater
+        self.fragments = 0
+        # Text is decoded as it comes, so that what is wrong is found early. Either way there are
+        # not many objects, however small the pieces are.
+        self._decoder = _Decoder() if is_text else None
+        self._data = io.StringIO() if is_text else bytearray()
+
+    def add(self, payload, is_last, limit):
+        """Take unmasked payload."""
+        if self.inflater is not None:
+            try:
+                payload = self.inflater.feed(payload, limit - self.size, is_last)
+            except DeflateError as error:
+                raise WebSocketInputError(str(error), 1007)
+        self.size += len(payload)
+        if self.size > limit:
+            raise _too_large(limit)
+        if self._decoder is None:
+            self._data += payload
+        else:
+            try:
+                self._data.write(self._decoder.decode(payload, is_last))
+            except UnicodeDecodeError as error:
+                raise _not_utf8(error)
+
+    def value(self):
+        """The whole message."""
+        return bytes(self._data) if self._decoder is None else self._data.getvalue()
+
+
+def _too_large(limit):
+    return WebSocketInputError("a message is larger than %d bytes" % limit, 1009)
+
+
+def _not_utf8(error):
+    return WebSocketInputError("a text is not UTF-8: %s" % error.reason, 1007)
+
+
+def _decode(data):
+    """A whole text."""
+    try:
+        return _decode_utf8(data)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error)
+
+
+if six.PY2:  # version: py2
+    _find_surrogate = re.compile(b"\xed[\xa0-\xbf]").search
+
+    def _refuse_surrogates(data):
+        # These decoders let through what RFC 3629 3 forbids.
+        if b"\xed" in data and _find_surrogate(data):
+            raise UnicodeDecodeError("utf-8", bytes(data), 0, 1, "it has surrogates")
+
+    def _decode_utf8(data):
+        _refuse_surrogates(data)
+        return data.decode("utf-8")
+
+    class _Decoder(codecs.getincrementaldecoder("utf-8")):
+        def decode(self, data, final=False):
+            # Together with the beginning of a character that came before.
+            _refuse_surrogates(self.getstate()[0] + data)
+            return super(_Decoder, self).decode(data, final)
+else:
+    _Decoder = codecs.getincrementaldecoder("utf-8")
+
+    def _decode_utf8(data):
+        return data.decode("utf-8")
+
+
+def _read_close(payload):
+    if not payload:
+        return Close(NO_CODE, u"")
+    if len(payload) == 1:
+        raise WebSocketInputError("a close code has two bytes")
+    code, = _unpack_16(payload)
+    if not is_close_code(code):
+        raise WebSocketInputError("a close frame must not hold the code %d" % code)
+    return Close(code, _decode(payload[2:]))

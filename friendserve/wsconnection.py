@@ -1,0 +1,451 @@
+"""One open WebSocket over a stream, for both roles; `friendserve.websocket` is what to use.
+
+The stream brings bytes, `friendserve.protocol.websocket` makes messages of them, and one callback
+of the loop hands all of these to their owner. What the owner writes meanwhile goes out together,
+in one piece.
+
+A peer that sends and does not read what it gets is not read from either, as soon as more
+than `HIGH_WATER` bytes wait for it; so echo and pong are bounded. What an application writes of
+its own accord is bounded by `max_queue_size`, and its owner decides what happens then.
+"""
+from __future__ import absolute_import, division, print_function
+
+import functools
+import os
+import sys
+
+import six
+
+from friendserve.buffers import PAUSE, Read
+from friendserve.escape import json_encode
+from friendserve.iostream import StreamBufferFullError, StreamClosedError
+from friendserve.log import gen_log
+from friendserve.protocol.errors import WebSocketInputError
+from friendserve.protocol.websocket import (
+    BINARY, CLOSE, FIN, MAX_CONTROL, NO_CODE, PING, PONG, RSV1, TEXT, Close, Ping, Pong,
+    encode_close, encode_frame)
+from friendserve.protocol.wshandshake import accept_value
+from friendserve.stack_context import NullContext
+
+#: While more bytes than this wait to be sent, the peer is not read from.
+HIGH_WATER = 65536
+
+#: What may wait to be sent at most, in bytes.
+DEFAULT_MAX_QUEUE_SIZE = 16 * 1024 * 1024
+
+#: Seconds that the peer has to answer a close frame, and to close after it.
+CLOSE_TIMEOUT = 5
+
+#: What one call to the system reads, at least: a message of 64 kB with its head, and less than
+#: the 128 kB from where on a memory allocator makes it slow.
+READ_SIZE = 98304
+
+# The allocator of glibc hands blocks above 128 kB, and what is free beyond that, back to the
+# kernel at once, and a large message would have to get them anew, page by page. Who frees one block
+# of some size teaches it to keep as much (mallopt(3), M_MMAP_THRESHOLD).
+bytearray(4 * 1024 * 1024)
+
+#: So many frames, and of this size, are gathered before they are sent.
+_BATCH, _SMALL = 64, 16384
+
+#: The life of a connection. CLOSING: our close frame is out, that of the peer is not here. ENDING:
+#: nothing is read or written any more; the peer has to close the stream.
+OPEN, CLOSING, ENDING, CLOSED = "open", "closing", "ending", "closed"
+
+#: (from, to) -> to, for every legal move.
+MOVES = dict(((old, new), new) for old, news in {
+    OPEN: (CLOSING, ENDING, CLOSED),
+    CLOSING: (ENDING, CLOSED),
+    ENDING: (CLOSED,),
+}.items() for new in news)
+
+
+class WebSocketError(Exception):
+    """Base of what goes wrong with a WebSocket."""
+
+
+class WebSocketClosedError(WebSocketError):
+    """The WebSocket is closed, or closing, and nothing can be sent."""
+    def __init__(self, message="the WebSocket is closed"):
+        super(WebSocketClosedError, self).__init__(message)
+
+
+class WebSocketProtocol13(Read):
+    """An open WebSocket; version 13 is the only one there is (RFC 6455).
+
+    `owner` has `on_message(message)`, `on_ping(data)`, `on_pong(data)`,
+    `on_queue_full(message)`, `log_exception(typ, value, tb)`, and `ws_closed(code, reason)`,
+    which is called once, in the end, after everything that came before it: `code` is that of the
+    peer, else the one that this side failed with, or None when the connection was lost. All are
+    called from the loop. What they raise is logged, and closes with 1011.
+
+    `mask_outgoing` says that we are the client. It is the one pending read of its `stream`.
+    """
+    __slots__ = ("stream", "owner", "mask_outgoing", "max_queue_size", "_reader", "_deflater",
+                 "_state", "_out", "_paused", "_held", "_code", "_reason", "_pinger", "_timer")
+
+    def __init__(self, stream, owner, reader, deflater=None, mask_outgoing=False,
+                 max_queue_size=DEFAULT_MAX_QUEUE_SIZE):
+        self.stream = stream
+        self.owner = owner
+        self.mask_outgoing = mask_outgoing
+        self.max_queue_size = max_queue_size
+        self._reader = reader
+        self._deflater = deflater
+        self._state = OPEN
+        self._out = None            # a list of frames, while they are gathered
+        self._paused = False        # because the peer does not take what we send
+        self._held = False          # because the owner wants no more for now
+        self._code = self._reason = None
+        self._pinger = None
+        self._timer = None          # for the end
+        stream.read_chunk_size = max(stream.read_chunk_size, min(READ_SIZE,
+                                                                 stream.max_buffer_size // 2))
+
+    @staticmethod
+    def compute_accept_value(key):
+        """The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key."""
+        return accept_value(key)
+
+    def start(self, function, *args):
+        """Call `function` of the owner, which may write already, and begin to read."""
+        self._call(function, *args)
+        try:
+            self.stream.start_read(self)
+        except StreamClosedError:
+            # The peer has gone already, and left nothing.
+            self.stream.io_loop.add_callback(self._on_close)
+
+    def _move(self, state):
+        self._state = MOVES[self._state, state]
+
+    # The read: what the stream asks
+
+    def take(self, schedule, data):
+        if self._paused or self._held:
+            return False
+        if self._pinger is not None:
+            self._pinger.heard = True
+        schedule(self._on_data, data)
+        return True
+
+    def find(self, buffer):
+        if self._paused or self._held:
+            return PAUSE
+        return len(buffer) or None
+
+    def deliver(self, schedule, data):
+        if self._pinger is not None:
+            self._pinger.heard = True
+        schedule(self._on_data, data)
+        return self
+
+    def deliver_rest(self, schedule, buffer):
+        if len(buffer):
+            schedule(self._on_data, buffer.consume(len(buffer)))
+        schedule(self._on_close)
+        return True
+
+    def hold(self):
+        """Read no more until `release`: the kernel holds the peer back."""
+        self._held = True
+
+    def release(self):
+        """Go on after `hold`."""
+        if self._held:
+            self._held = False
+            self.stream.resume_read()
+
+    def _on_drained(self):
+        self._paused = False
+        self.stream.resume_read()
+
+    # What has come
+
+    def _on_data(self, data):
+        if self._state is not OPEN and self._state is not CLOSING:
+            # What comes now is only waited out.
+            return
+        owner = self.owner
+        self._out = []
+        for event in self._reader.receive(data):
+            kind = type(event)
+            try:
+                if kind is six.text_type or kind is bytes:
+                    owner.on_message(event)
+                else:
+                    self._on_control(kind, event)
+            except Exception:
+                self._crash()
+            if self._state is ENDING or self._state is CLOSED:
+                break
+        self._send_batch()
+        stream = self.stream
+        if stream.writing() and stream.unsent() > HIGH_WATER and not self._paused:
+            self._paused = True
+            stream.write(b"", self._on_drained)
+
+    def _on_control(self, kind, event):
+        if kind is Ping:
+            if self._state is OPEN:
+                self._send(encode_frame(FIN | PONG, event.data, self._make_mask()))
+            self.owner.on_ping(event.data)
+        elif kind is Pong:
+            self.owner.on_pong(event.data)
+        elif kind is Close:
+            self._code, self._reason = event.code, event.reason
+            if self._state is OPEN:
+                code = None if event.code == NO_CODE else event.code
+                self._send(encode_frame(FIN | CLOSE, encode_close(code), self._make_mask()))
+            self._end()
+        elif isinstance(event, WebSocketInputError):
+            gen_log.info("WebSocket closed with %d (%s): %s", event.code, self.owner, event)
+            self.fail(event.code, str(event))
+
+    def _call(self, function, *args):
+        """Call into the application."""
+        try:
+            function(*args)
+        except Exception:
+            self._crash()
+
+    def _crash(self):
+        """The application has raised."""
+        error = sys.exc_info()
+        if isinstance(error[1], WebSocketClosedError) and (
+                self._state is not OPEN or self.stream.closed()):
+            # It could not know, and there is nobody to tell.
+            return
+        try:
+            self.owner.log_exception(*error)
+        finally:
+            del error
+            self.fail(1011)
+
+    # Sending
+
+    def _make_mask(self):
+        return os.urandom(4) if self.mask_outgoing else b""
+
+    def write_message(self, message, binary=False, callback=None):
+        """Send text (or a dict, as JSON; or bytes that are UTF-8), or bytes as they are if
+        `binary`. `callback()` is called when the system has taken it, and never when the
+        connection is lost before.
+
+        Raises WebSocketClosedError when the WebSocket is closed or closing, TypeError and
+        ValueError for what cannot be sent.
+        """
+        stream = self.stream
+        if self._state is not OPEN or stream.closed():
+            raise WebSocketClosedError()
+        data = message.encode("utf-8") if type(message) is six.text_type \
+            else _encode(message, binary)
+        if stream.writing() and stream.unsent() > self.max_queue_size:
+            self.owner.on_queue_full(message)
+            return
+        first = FIN | BINARY if binary else FIN | TEXT
+        if self._deflater is not None:
+            first |= RSV1
+            data = self._deflater.compress(data)
+        data = encode_frame(first, data, os.urandom(4) if self.mask_outgoing else b"")
+        if callback is not None:
+            callback = functools.partial(self._call, callback)
+        self._send(data, callback)
+
+    def write_ping(self, data):
+        """Send a ping with at most 125 bytes (or text, as UTF-8)."""
+        if isinstance(data, six.text_type):
+            data = data.encode("utf-8")
+        if len(data) > MAX_CONTROL:
+            raise ValueError("a ping has at most %d bytes, not %d" % (MAX_CONTROL, len(data)))
+        if self._state is not OPEN or self.stream.closed():
+            raise WebSocketClosedError()
+        self._send(encode_frame(FIN | PING, data, self._make_mask()))
+
+    def _send(self, data, callback=None):
+        out = self._out
+        if out is None:
+            self._write(data, callback)
+            return
+        out.append(data)
+        if callback is not None or len(out) >= _BATCH or len(data) >= _SMALL:
+            self._write(b"".join(out), callback)
+            del out[:]
+
+    def _send_batch(self):
+        out, self._out = self._out, None
+        if out:
+            self._write(out[0] if len(out) == 1 else b"".join(out), None)
+
+    def _write(self, data, callback):
+        try:
+            self.stream.write(data, callback)
+        except StreamClosedError:
+            # `ws_closed` is what tells.
+            pass
+        except StreamBufferFullError as error:
+            gen_log.info("WebSocket of %s closed: %s", self.owner, error)
+            self.stream.close()
+
+    # The end
+
+    def close(self, code=None, reason=None):
+        """Begin the closing handshake; the peer has `CLOSE_TIMEOUT` seconds to answer.
+
+        Messages that it sent before it heard of this may still come. Raises ValueError for a
+        code that must not be sent; does nothing when the WebSocket is closing already.
+        """
+        if code is None and reason is not None:
+            code = 1000
+        payload = encode_close(code, reason)
+        if self._state is OPEN:
+            self._send(encode_frame(FIN | CLOSE, payload, self._make_mask()))
+            self._move(CLOSING)
+            self._set_deadline()
+
+    def fail(self, code, reason=None):
+        """Tell the peer that it is over, and have nothing to do with it any more."""
+        if self._state is ENDING or self._state is CLOSED:
+            return
+        if self._code is None:
+            self._code, self._reason = code, reason
+        if self._state is OPEN:
+            self._send(encode_frame(FIN | CLOSE, encode_close(code, reason), self._make_mask()))
+        self._end(is_failure=True)
+
+    def abort(self):
+        """Close the stream at once."""
+        self.stream.close()
+
+    def _end(self, is_failure=False):
+        """Nothing is read or written any more. The server is the first to end its side, and the
+        client the first to close (RFC 6455 7.1.1): closing with bytes unread would reset the
+        connection, and the peer might lose our last frame."""
+        if self._out is not None:
+            self._send_batch()
+            self._out = []
+        self._move(ENDING)
+        self._set_deadline()
+        self._paused = self._held = False
+        if not self.mask_outgoing or is_failure:
+            self.stream.shutdown_write()
+        if not self.stream.closed():
+            self.stream.resume_read()
+
+    def _set_deadline(self):
+        if self._timer is None:
+            with NullContext():
+                self._timer = self.stream.io_loop.call_later(CLOSE_TIMEOUT, self.abort)
+
+    def _on_close(self):
+        self._move(CLOSED)
+        io_loop = self.stream.io_loop
+        if self._timer is not None:
+            io_loop.remove_timeout(self._timer)
+            self._timer = None
+        if self._pinger is not None:
+            self._pinger.stop()
+            self._pinger = None
+        owner, self.owner = self.owner, None
+        try:
+            owner.ws_closed(self._code, self._reason)
+        except Exception:
+            owner.log_exception(*sys.exc_info())
+
+    # Pings
+
+    def start_pinging(self, interval, timeout):
+        """Send a ping every `interval` seconds, and close the stream when nothing at all has
+        come for `timeout` seconds after one."""
+        if self._state is OPEN and not self.stream.closed():
+            self._pinger = _Pinger(self, interval, timeout)
+
+    def send_keep_alive(self):
+        """A ping of the pinger."""
+        if self._state is OPEN and not self.stream.closed() and not self._paused:
+            self._send(encode_frame(FIN | PING, b"", self._make_mask()))
+
+
+class _Pinger(object):
+    """Sends pings; anything that comes proves that the peer is alive, as does its taking what
+    was queued for it. `heard` is for the connection to set."""
+    __slots__ = ("heard", "_connection", "_interval", "_timeout", "_next_ping", "_unanswered",
+                 "_progress", "_timer")
+
+    def __init__(self, connection, interval, timeout):
+        self.heard = False
+        self._connection = connection
+        self._interval = interval
+        self._timeout = timeout
+        self._unanswered = None     # when the first ping that nothing followed was sent
+        self._progress = None
+        self._next_ping = self._now() + interval
+        self._wait_until(self._next_ping)
+
+    def _now(self):
+        return self._connection.stream.io_loop.time()
+
+    def _wait_until(self, when):
+        with NullContext():
+            self._timer = self._connection.stream.io_loop.call_at(when, self._on_time)
+
+    def stop(self):
+        self._connection.stream.io_loop.remove_timeout(self._timer)
+
+    def _note_life(self):
+        progress = self._connection.stream.write_progress()
+        if self.heard or progress != self._progress:
+            self._unanswered = None
+        self.heard = False
+        self._progress = progress
+
+    def _on_time(self):
+        self._note_life()
+        if self._unanswered is not None and self._now() >= self._unanswered + self._timeout:
+            # If we were busy for long, the answer is there and was not read yet.
+            self._connection.stream.io_loop.add_callback(self._give_up)
+            return
+        self._go_on()
+
+    def _go_on(self):
+        now = self._now()
+        if now >= self._next_ping:
+            self._connection.send_keep_alive()
+            self._next_ping = now + self._interval
+            if self._unanswered is None:
+                self._unanswered = now
+        when = self._next_ping
+        if self._unanswered is not None:
+            when = min(when, self._unanswered + self._timeout)
+        self._wait_until(when)
+
+    def _give_up(self):
+        connection = self._connection
+        if connection.stream.closed():
+            return
+        self._note_life()
+        if self._unanswered is None:
+            self._go_on()
+        else:
+            gen_log.info("WebSocket of %s closed: no answer to a ping for %s seconds",
+                         connection.owner, self._timeout)
+            connection.abort()
+
+
+def _encode(message, binary):
+    """The bytes of a message that is no unicode."""
+    if isinstance(message, dict):
+        return json_encode(message).encode("utf-8")
+    if isinstance(message, six.text_type):
+        return message.encode("utf-8")
+    if not isinstance(message, (bytes, bytearray, memoryview)):
+        raise TypeError("a message is text, bytes or a dict, not %s" % type(message).__name__)
+    data = message if isinstance(message, bytes) else \
+        bytes(message) if isinstance(message, bytearray) else message.tobytes()
+    if not binary:
+        # The peer would close for it.
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError("a text message is UTF-8 (%s): did you mean binary=True?" % error)
+    return data

@@ -1,0 +1,293 @@
+"""What all HTTP clients share: requests, responses, errors, the blocking client, the program."""
+from __future__ import absolute_import, division, print_function
+
+import datetime
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import unittest
+
+from friendserve import httpclient
+from friendserve.httpclient import (
+    AsyncHTTPClient, HTTPClient, HTTPClientError, HTTPError, HTTPRequest, HTTPResponse,
+    HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError, encode_multipart_formdata)
+from friendserve.httputil import HTTPFile, HTTPHeaders, parse_body_arguments
+from friendserve.ioloop import IOLoop
+from friendserve.protocol.forms import encode_multipart
+from friendserve.simple_httpclient import SimpleAsyncHTTPClient
+from tests import services
+from tests.clientcase import ClientCase, answer
+from tests.httpcase import HTTPCase
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class ErrorTest(unittest.TestCase):
+    def test_names(self):
+        self.assertIs(HTTPError, HTTPClientError)
+        error = HTTPError(404)
+        self.assertEqual((error.code, error.message, error.response), (404, "Not Found", None))
+        self.assertEqual(str(error), "HTTP 404: Not Found")
+        self.assertEqual(repr(HTTPError(799)), "HTTP 799: Unknown")
+        self.assertEqual(str(HTTPError(500, "Broken")), "HTTP 500: Broken")
+
+    def test_errors_of_the_way(self):
+        error = HTTPTimeoutError("Timeout while connecting", "connect", IOError("x"))
+        self.assertIsInstance(error, HTTPTransferError)
+        self.assertEqual((error.code, error.phase), (599, "connect"))
+        self.assertEqual(str(error), "HTTP 599: Timeout while connecting")
+        self.assertEqual(str(HTTPTimeoutError("")), "HTTP 599: Timeout")
+        self.assertEqual(str(HTTPStreamClosedError()), "HTTP 599: Stream closed")
+
+    def test_pickle(self):
+        for error in (HTTPError(404, "x"), HTTPTimeoutError("y", "body")):
+            again = pickle.loads(pickle.dumps(error))
+            self.assertEqual((str(again), again.code), (str(error), error.code))
+
+
+class RequestTest(unittest.TestCase):
+    def test_defaults_come_later(self):
+        request = HTTPRequest("http://h/")
+        for name in ("connect_timeout", "request_timeout", "follow_redirects", "validate_cert",
+                     "decompress_response", "max_redirects", "use_gzip"):
+            self.assertIsNone(getattr(request, name), name)
+        self.assertEqual((request.method, request.body), ("GET", None))
+
+    def test_body_and_headers(self):
+        request = HTTPRequest("http://h/", body=u"\u20ac")
+        self.assertEqual(request.body, u"\u20ac".encode("utf-8"))
+        request.body = u"x"
+        self.assertEqual(request.body, b"x")
+        request.headers["a"] = "b"
+        self.assertIsInstance(request.headers, HTTPHeaders)
+        request.headers = {"c": "d"}
+        self.assertEqual(request.headers, {"c": "d"})
+
+    def test_use_gzip(self):
+        self.assertIs(HTTPRequest("http://h/", use_gzip=False).decompress_response, False)
+        request = HTTPRequest("http://h/", decompress_response=True, use_gzip=False)
+        self.assertIs(request.use_gzip, True)
+        request.use_gzip = False
+        self.assertIs(request.decompress_response, False)
+
+    def test_if_modified_since(self):
+        when = datetime.datetime(1994, 11, 6, 8, 49, 37)
+        self.assertEqual(HTTPRequest("http://h/", if_modified_since=when).headers,
+                         HTTPHeaders({"If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}))
+
+    def test_a504_no_secret_in_its_repr(self):
+        request = HTTPRequest("http://me:secret@h/x", auth_password="secret",
+                              headers={"Cookie": "secret"})
+        self.assertEqual(repr(request), "HTTPRequest(GET http://h/x)")
+        self.assertNotIn("secret", repr(HTTPRequest("nonsense secret")))
+
+
+class ResponseTest(unittest.TestCase):
+    def test_body_and_buffer(self):
+        request = HTTPRequest("http://h/")
+        response = HTTPResponse(request, 200, buffer=httpclient.io.BytesIO(b"abc"))
+        self.assertEqual(response.body, b"abc")
+        response = HTTPResponse(request, 200, body=b"abc")
+        self.assertEqual((response.buffer.read(), response.body), (b"abc", b"abc"))
+        response = HTTPResponse(request, 200)
+        self.assertEqual((response.body, response.buffer), (None, None))
+        self.assertEqual((response.reason, response.effective_url, response.time_info,
+                          response.headers), ("OK", "http://h/", {}, HTTPHeaders()))
+        self.assertIsNone(response.error)
+        self.assertIn("code=200", repr(response))
+
+    def test_error(self):
+        response = HTTPResponse(HTTPRequest("http://h/"), 503)
+        self.assertEqual(response.error.code, 503)
+        self.assertRaises(HTTPError, response.rethrow)
+        error = KeyError()
+        response = HTTPResponse(HTTPRequest("http://h/"), 599, error=error)
+        self.assertIs(response.error, error)
+        self.assertRaises(KeyError, response.rethrow)
+
+
+class MultipartTest(unittest.TestCase):
+    def test_round_trip(self):
+        content_type, body = encode_multipart_formdata(
+            {u"na\u00efve": u"\u20ac", "many": ["1", b"2"], "empty": ""},
+            [("photo", HTTPFile(filename=u"caf\u00e9 1.png", body=b"\x00\r\n--\xff",
+                                content_type="image/png")),
+             ("photo", {"filename": "plain", "body": u"x"})])
+        arguments, files = {}, {}
+        parse_body_arguments(content_type, body, arguments, files)
+        self.assertEqual(arguments["many"], [b"1", b"2"])
+        self.assertEqual(arguments["empty"], [b""])
+        self.assertIn([u"\u20ac".encode("utf-8")], list(arguments.values()))
+        first, second = files["photo"]
+        self.assertEqual((first.filename, first.body, first.content_type),
+                         (u"caf\u00e9 1.png", b"\x00\r\n--\xff", "image/png"))
+        self.assertEqual((second.body, second.content_type), (b"x", "application/octet-stream"))
+        self.assertEqual(encode_multipart(b"x"), b"--x--\r\n")
+
+    def test_a307_nothing_breaks_out(self):
+        for bad in ('a"b', "a\r\nX: y", "a\nb", "a\rb", "a\0b", u"a\nb", b"a\nb"):
+            file = HTTPFile(filename="f", body=b"")
+            self.assertRaises(ValueError, encode_multipart, b"x", {bad: "1"})
+            self.assertRaises(ValueError, encode_multipart, b"x", {}, {bad: file})
+            self.assertRaises(ValueError, encode_multipart, b"x", {},
+                              {"a": HTTPFile(filename=bad, body=b"")})
+        for bad in ("a\r\nX: y", "a\nb", "a\0b", b"a\rb"):
+            self.assertRaises(ValueError, encode_multipart, b"x", {},
+                              {"a": HTTPFile(filename="f", body=b"", content_type=bad)})
+        self.assertRaises(ValueError, encode_multipart, b"x", {"a": "y\r\n--x\r\n"})
+
+
+class InThread(HTTPCase):
+    """Runs what blocks in a thread, while the server runs here."""
+    def run_blocking(self, function):
+        results = []
+
+        def run():
+            try:
+                results.append(function())
+            except Exception as error:
+                results.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        self.run_until(lambda: results)
+        thread.join(20)
+        if isinstance(results[0], Exception):
+            raise results[0]
+        return results[0]
+
+    def url(self, path="/"):
+        return "http://127.0.0.1:%d%s" % (self.server.address[1], path)
+
+
+class HTTPClientTest(InThread):
+    def test_b194_fetch(self):
+        self.serve(lambda request: answer(request, request.body, int(request.path[1:]), "So"))
+
+        def fetch():
+            with HTTPClient() as client:
+                first = client.fetch(self.url("/200"), method="POST", body=b"x")
+                second = client.fetch(HTTPRequest(self.url("/404")), raise_error=False)
+                for url, error in ((self.url("/404"), HTTPError),
+                                   ("http://127.0.0.1:%d/" % services.free_port(),
+                                    HTTPTransferError)):
+                    with self.assertRaises(error):
+                        client.fetch(url)
+                with self.assertRaises(HTTPTransferError):
+                    client.fetch("http://127.0.0.1:%d/" % services.free_port(),
+                                 raise_error=False)
+                with self.assertRaises(ValueError):
+                    client.fetch("ftp://x/")
+            with self.assertRaises(RuntimeError):
+                client.fetch(self.url("/200"))
+            return first.body, second.code
+
+        self.assertEqual(self.run_blocking(fetch), (b"x", 404))
+
+    def test_b194_while_another_loop_runs_in_this_thread(self):
+        seen = []
+
+        def fetch():
+            client = HTTPClient(SimpleAsyncHTTPClient, max_clients=3)
+            try:
+                client.fetch("http://127.0.0.1:%d/" % services.free_port())
+            except HTTPError as error:
+                seen.append((error.code, IOLoop.current()))
+            client.close()
+            self.loop.stop()
+
+        self.loop.add_callback(fetch)
+        self.loop.start()
+        self.assertEqual(seen, [(599, self.loop)])
+
+    def test_settings_that_do_not_fit(self):
+        self.assertRaises(TypeError, HTTPClient, unknown=1)
+
+
+class MainTest(InThread):
+    def run_main(self, *arguments):
+        """(status, what it printed, what it complained of)."""
+        def run():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "friendserve.httpclient"] + list(arguments), cwd=ROOT,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            out, err = process.communicate()
+            return process.returncode, out, err.decode("utf-8", "replace")
+        return self.run_blocking(run)
+
+    def test_main(self):
+        self.serve(lambda request: answer(
+            request, b"body\xff\n", *((302, "Found") if request.path == "/go" else (200, "OK")),
+            Location="/there"))
+        self.assertEqual(self.run_main(self.url())[:2], (0, b"body\xff\n"))
+        status, out, _ = self.run_main("--print_headers", "--print_body=false", self.url("/go"))
+        self.assertEqual(status, 0)
+        self.assertEqual(out.split(b"\r\n")[0], b"HTTP/1.1 200 OK")
+        self.assertIn(b"Content-Length: 6\r\n", out)
+        self.assertEqual(out[-4:], b"\r\n\r\n")
+        status, out, err = self.run_main("--follow_redirects=false", self.url("/go"))
+        self.assertEqual((status, out), (1, b"body\xff\n"))
+        self.assertIn("302", err)
+        status, out, err = self.run_main("ftp://x/", self.url())
+        self.assertEqual((status, out), (1, b"body\xff\n"))
+        self.assertIn("ftp://x/: only absolute", err)
+        host, port = self.server.address
+        self.assertEqual(self.run_main("--proxy_host=" + host, "--proxy_port=%d" % port,
+                                       "http://example.test/")[:2], (0, b"body\xff\n"))
+        self.assertEqual(self.run_main("--print_body=perhaps", self.url())[0], 2)
+
+
+class ProgressTest(unittest.TestCase):
+    def test_a_bar_for_a_long_download(self):
+        drawn = []
+
+        class Bar(object):
+            def __init__(self, total, **options):
+                drawn.append(total)
+
+            def update(self, size):
+                drawn.append(size)
+
+            def close(self):
+                drawn.append("closed")
+
+        class FakeTqdm(object):
+            tqdm = Bar
+
+        original, httpclient.tqdm = httpclient.tqdm, FakeTqdm
+        self.addCleanup(setattr, httpclient, "tqdm", original)
+        output = httpclient._Output(httpclient._parse_arguments(
+            ["--print_body=no", "http://h/"]))
+        for line in ("HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", "\r\n"):
+            output.on_line(line)
+        output.on_data(b"abc")
+        output.on_data(b"de")
+        output.close()
+        self.assertEqual(drawn, [5, 3, 2, "closed"])
+
+
+class ImplementerTest(ClientCase):
+    def test_fetch_impl_gets_a_request_of_its_own(self):
+        class Client(AsyncHTTPClient):
+            def fetch_impl(self, request, callback):
+                seen.append(request)
+                callback(HTTPResponse(request.original_request or request, 204))
+
+        seen = []
+        client = Client(force_instance=True, defaults={"request_timeout": 7})
+        self.addCleanup(client.close)
+        request = HTTPRequest("http://h/", connect_timeout=3)
+        response = self.fetch(request, client=client)
+        self.assertIs(response.request, request)
+        own, = seen
+        self.assertIsNot(own, request)
+        self.assertEqual((own.request_timeout, own.connect_timeout, own.max_redirects), (7, 3, 5))
+        self.fetch("http://h/", client=client)
+        self.assertRaises(TypeError, client.fetch, "http://h/", "no callable")
+        self.assertRaises(NotImplementedError, AsyncHTTPClient.fetch_impl, client, own, None)
+
+
+if __name__ == "__main__":
+    unittest.main()
