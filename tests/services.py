@@ -13,6 +13,7 @@ import atexit
 import errno
 import glob
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -82,6 +83,9 @@ class Service(object):
         """The words of the command that starts it, in the foreground."""
         raise NotImplementedError()
 
+    def become_user(self):
+        """Called in the process of the server before it is one, to give up root's rights."""
+
     def answers(self):
         """Whether it serves; called until it does. EnvironmentError means no."""
         socket.create_connection(("127.0.0.1", self.port), 5).close()
@@ -93,7 +97,8 @@ class Service(object):
         self._log_start = len(self.log())
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen(self.command(), cwd=self.folder, close_fds=True,
-                                            stdout=log, stderr=subprocess.STDOUT)
+                                            stdout=log, stderr=subprocess.STDOUT,
+                                            preexec_fn=self.become_user)
         deadline = time.time() + PATIENCE
         while not self._try_answer():
             if self.process.poll() is not None or time.time() > deadline:
@@ -217,42 +222,42 @@ class PostgreSQL(Service):
         password = os.path.join(self.folder, "password")
         with open(password, "w") as target:
             target.write("p@ss/word")
-        # It does not run as root.
-        self._as = []
         if not os.getuid():
-            self._as = ["runuser", "-u", "postgres", "--"]
-            subprocess.check_call(["chown", "-R", "postgres", self.folder])
-        subprocess.check_output(self._as + [
-            os.path.join(folder, "initdb"), "-D", os.path.join(self.folder, "data"), "-U", "friend",
-            "--pwfile=" + password, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C"],
-            cwd=self.folder, stderr=subprocess.STDOUT)
+            account = pwd.getpwnam("postgres")
+            os.chown(self.folder, account.pw_uid, account.pw_gid)
+            os.chown(password, account.pw_uid, account.pw_gid)
+        process = subprocess.Popen(
+            [os.path.join(folder, "initdb"), "-D", os.path.join(self.folder, "data"), "-U",
+             "friend", "--pwfile=" + password, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C"],
+            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=self.become_user)
+        output = process.communicate()[0]
+        if process.returncode:
+            raise RuntimeError("initdb: %s" % output[-2000:])
+
+    def become_user(self):
+        # It does not run as root.
+        if not os.getuid():
+            account = pwd.getpwnam("postgres")
+            os.setgroups([])
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
 
     def command(self):
-        # runuser goes on to wait for it, and hands no signal on; exec makes it the server itself.
-        return self._as[:3] + (["--"] if self._as else []) + [
-            self.program(), "-D", os.path.join(self.folder, "data"), "-p", str(self.port),
-            "-h", "127.0.0.1", "-k", self.folder, "-c", "shared_buffers=16MB"]
+        return [self.program(), "-D", os.path.join(self.folder, "data"), "-p", str(self.port),
+                "-h", "127.0.0.1", "-k", self.folder, "-c", "shared_buffers=16MB"]
 
-    def stop(self, number=signal.SIGTERM):
+    def stop(self, number=signal.SIGINT):
+        children = []
         if self.process is not None and number == signal.SIGKILL:
-            # All of it: what is left of it would keep the next one from starting.
-            self._signal_group(number)
-        elif self.process is not None:
-            self._signal_group(signal.SIGINT)
+            pid = self.process.pid
+            with open("/proc/%d/task/%d/children" % (pid, pid)) as source:
+                children = [int(child) for child in source.read().split()]
         super(PostgreSQL, self).stop(number)
-
-    def _signal_group(self, number):
-        try:
-            with open(os.path.join(self.folder, "data", "postmaster.pid")) as source:
-                pid = int(source.readline())
-        except (EnvironmentError, ValueError):
-            return
-        children = subprocess.Popen(["ps", "--ppid", str(pid), "-o", "pid="],
-                                    stdout=subprocess.PIPE).communicate()[0].split()
-        for one in [pid] + ([int(child) for child in children]
-                            if number == signal.SIGKILL else []):
+        # What is left of it would keep the next one from starting.
+        for child in children:
             try:
-                os.kill(one, number)
+                os.kill(child, number)
             except OSError:
                 pass
 

@@ -210,6 +210,13 @@ class MySQL(_Server):
         connection.autocommit(True)
 
 
+def _libpq_version():
+    """That of PostgreSQL's own library, as 120000 for 12.0."""
+    if hasattr(postgresql_driver, "pq"):
+        return postgresql_driver.pq.version()
+    return postgresql_driver.extensions.libpq_version()
+
+
 class PostgreSQL(_Server):
     """PostgreSQL."""
     name = "postgresql"
@@ -225,7 +232,8 @@ class PostgreSQL(_Server):
             # In milliseconds: of a statement, and of a server that does not even acknowledge.
             milliseconds = int(timeout * 1000) or 1
             arguments.setdefault("options", "-c statement_timeout=%d" % milliseconds)
-            arguments.setdefault("tcp_user_timeout", milliseconds)
+            if _libpq_version() >= 120000:
+                arguments.setdefault("tcp_user_timeout", milliseconds)
         connection = self.driver.connect(**dict(
             (name, value) for name, value in arguments.items() if value is not None))
         connection.autocommit = True
