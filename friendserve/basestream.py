@@ -11,7 +11,7 @@ import sys
 import six
 
 from friendserve.buffers import (
-    PAUSE, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex, StreamBufferFullError,
+    PAUSE, FilePiece, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex, StreamBufferFullError,
     StreamBytes, UnsatisfiableReadError, WriteBuffer)
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
@@ -89,6 +89,10 @@ class BaseIOStream(object):
     def write_to_fd(self, data):
         """Send some of a bytes-like object; returns how many bytes went, 0 for none now."""
         raise NotImplementedError()
+
+    def send_piece(self, piece):
+        """Send some of a `friendserve.buffers.FilePiece`, as `write_to_fd` does of bytes."""
+        return self.write_to_fd(self._read_piece(piece))
 
     def get_fd_error(self):
         """The error that the system holds for this fd, or None."""
@@ -264,10 +268,41 @@ class BaseIOStream(object):
             data = memoryview(data)[sent:] if sent else data
         self._queue(data, callback)
 
+    def write_file(self, file, start, size, callback=None):
+        """Send `size` bytes, at least one, of a file opened for reading in binary, from its
+        position `start` on, and close it; `callback()` is called when all was sent.
+
+        They are read when the other side takes them and never are in memory as a whole. The file
+        is closed too when the stream closes first. When it turns out to be shorter, the stream
+        closes with an IOError as its `error`: the other side must not take it for the whole.
+        Raises StreamClosedError when the stream is closed.
+        """
+        piece = FilePiece(file, start, size)
+        if self._state is CLOSED:
+            file.close()
+            raise StreamClosedError(self.error)
+        idle = self._out is None
+        if idle:
+            self._out = WriteBuffer()
+        self._out.append_file(piece)
+        if callback is not None:
+            self._out.call_when_sent(self._guard(callback))
+        if self._state is not CONNECTING:
+            if idle:
+                self._flush()
+            self._update_events()
+
+    @staticmethod
+    def _read_piece(piece):
+        data = piece.read(DEFAULT_CHUNK_SIZE)
+        if not data:
+            raise IOError("the file that is sent became shorter, by %d bytes" % piece.size)
+        return data
+
     def _queue(self, data, callback):
         out = self._out
         if self.max_write_buffer_size is not None and \
-                (len(out) if out is not None else 0) + len(data) > self.max_write_buffer_size:
+                (out.held if out is not None else 0) + len(data) > self.max_write_buffer_size:
             raise StreamBufferFullError("more than max_write_buffer_size (%d bytes) waits to "
                                         "be sent" % self.max_write_buffer_size)
         if out is None:
@@ -300,14 +335,15 @@ class BaseIOStream(object):
                 return
             sends += 1
             data = out.first()
+            size = len(data)
             try:
-                sent = self.write_to_fd(data)
+                sent = (self.send_piece if type(data) is FilePiece else self.write_to_fd)(data)
             except (OSError, IOError) as error:
                 self._lost(error)
                 return
             for callback in out.advance(sent):
                 self.io_loop.add_callback(callback)
-            if sent < len(data):
+            if sent < size:
                 return
         # Those that wait for no bytes at all.
         for callback in out.advance(0):
@@ -468,7 +504,9 @@ class BaseIOStream(object):
             return
         ended, self._state = self._state is ENDED, CLOSED
         self.error = error
-        self._out = None
+        if self._out is not None:
+            self._out.close()
+            self._out = None
         read, self._pending = self._pending, None
         if read is not None:
             if error is not None and not ended:

@@ -98,9 +98,27 @@ def _window(data, start):
     return memoryview(data)[start:]
 
 
+class FilePiece(object):
+    """`size` bytes of an open file from the position `start` on: they wait where they are."""
+    __slots__ = ("file", "start", "size")
+
+    def __init__(self, file, start, size):
+        self.file = file
+        self.start = start
+        self.size = size
+
+    def __len__(self):
+        return self.size
+
+    def read(self, size):
+        """The first bytes of it, as many as `size`; fewer when the file has become shorter."""
+        self.file.seek(self.start)
+        return self.file.read(min(size, self.size))
+
+
 class WriteBuffer(object):
     """Bytes that wait to be sent, and the callbacks that wait for them."""
-    __slots__ = ("_pieces", "_sent", "_size", "_written", "_callbacks")
+    __slots__ = ("_pieces", "_sent", "_size", "_written", "_callbacks", "_of_files")
 
     # Pieces below this size are joined to one before they are sent.
     _SMALL = 16384
@@ -113,9 +131,15 @@ class WriteBuffer(object):
         self._size = 0              # bytes that are not
         self._written = 0           # bytes ever sent from here
         self._callbacks = collections.deque()
+        self._of_files = 0          # how many of _size are in files
 
     def __len__(self):
         return self._size
+
+    @property
+    def held(self):
+        """How many bytes wait here in memory."""
+        return self._size - self._of_files
 
     @property
     def progress(self):
@@ -134,23 +158,46 @@ class WriteBuffer(object):
         else:
             pieces.append(data)
 
+    def append_file(self, piece):
+        """Add a FilePiece at the end; its file is closed when it was sent, or by `close`."""
+        self._size += piece.size
+        self._of_files += piece.size
+        self._pieces.append(piece)
+
+    def close(self):
+        """Close the files that wait here."""
+        for piece in self._pieces:
+            if type(piece) is FilePiece:
+                piece.file.close()
+
     def call_when_sent(self, callback):
         """Give back `callback` from `advance` once all that is in here now was sent."""
         self._callbacks.append((self._written + self._size, callback))
 
     def first(self):
         """What to send next: a memoryview, of which the first bytes do not change until they
-        are out, as a TLS library wants it."""
-        return memoryview(self._pieces[0])[self._sent:self._sent + self._MOST]
+        are out, as a TLS library wants it; or a FilePiece."""
+        piece = self._pieces[0]
+        if type(piece) is FilePiece:
+            return piece
+        return memoryview(piece)[self._sent:self._sent + self._MOST]
 
     def advance(self, size):
         """Note that `size` bytes of `first` were sent; returns the callbacks now due."""
         self._size -= size
         self._written += size
-        self._sent += size
-        if self._pieces and self._sent == len(self._pieces[0]):
-            self._pieces.popleft()
-            self._sent = 0
+        piece = self._pieces[0] if self._pieces else b""
+        if type(piece) is FilePiece:
+            self._of_files -= size
+            piece.start += size
+            piece.size -= size
+            if not piece.size:
+                self._pieces.popleft().file.close()
+        else:
+            self._sent += size
+            if self._sent == len(piece) and self._pieces:
+                self._pieces.popleft()
+                self._sent = 0
         due = []
         while self._callbacks and self._callbacks[0][0] <= self._written:
             due.append(self._callbacks.popleft()[1])

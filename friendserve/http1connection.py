@@ -2,9 +2,9 @@
 
 The life of a request: the stream collects bytes until `find` sees the end of a head, and
 `deliver` puts `_on_head` into the queue of the loop. That parses the head, and either hands
-the request to the server at once or collects (or passes on) a body first. Whoever answers
-calls `write_headers`, `write` and `finish`, or `respond` for all three. Then the connection
-is idle again, and if the next request waits in the buffer it begins anew.
+the request to the server at once or collects (or passes on) a body first. The answer goes the way
+of `friendserve.http1response`. Then the connection is idle again, and if the next request waits in
+the buffer it begins anew.
 
 Only one request is in progress at a time: bytes that follow it stay in the buffer of the
 stream, and after one buffer with the kernel, until its response is finished. So responses are
@@ -12,34 +12,27 @@ in order, and nobody can make the server hold more than that.
 """
 from __future__ import absolute_import, division, print_function
 
-from friendserve.buffers import PAUSE, Read, StreamBufferFullError
+from friendserve.buffers import PAUSE, StreamBufferFullError
 from friendserve.http1body import MessageBody, take_coding
 from friendserve.http1limits import HTTP1ConnectionParameters
+from friendserve.http1response import HTTP1ResponseWriter
 from friendserve.httputil import HTTPServerRequest, http_date
 from friendserve.iostream import StreamClosedError
 from friendserve.log import access_log, app_log, gen_log
-from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
-from friendserve.protocol.grammar import is_content_length
+from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.http1 import (
-    BODY, CHUNKED, CLOSING, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS,
-    RESPONDING, UNTIL_CLOSE, UPGRADED, check_partial_head, count_empty_lines, encode_answer,
-    encode_chunk, encode_head, read_request_head, wants_keep_alive)
+    BODY, CLOSING, HEAD, IDLE, MAX_EMPTY_LINES, MOVES, RESPONDING, UPGRADED, check_partial_head,
+    count_empty_lines, encode_answer, read_request_head)
 from friendserve.stack_context import wrap
 
 __all__ = ["HTTP1ConnectionParameters", "HTTP1ServerConnection"]
 
-#: What `_sending` holds for a response written without `write_headers`.
-RAW = "raw"
-
 _HEAD_TO_RESPONDING = MOVES[HEAD, RESPONDING]
-_RESPONDING_TO_IDLE = MOVES[RESPONDING, IDLE]
 _EMPTY_LINE = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_START_LINES = dict((_status, "HTTP/1.1 %d %s" % (_status, _reason))
-                    for _status, _reason in REASONS.items())
 
 
-class HTTP1ServerConnection(Read):
+class HTTP1ServerConnection(HTTP1ResponseWriter):
     """One connection of a server: reads requests from its stream, writes the responses.
 
     `server` gives `params` (HTTP1ConnectionParameters), `xheaders` and `apply_xheaders(request)`,
@@ -334,186 +327,7 @@ class HTTP1ServerConnection(Read):
         else:
             self._close_gently(unread=True)
 
-    # Responses
-
-    def respond(self, status, reason, headers, body):
-        """Send a whole response, and be done with the request."""
-        self._start_response(status, reason, headers, body, True, None)
-        stream = self.stream
-        if self._state is RESPONDING and self._keep_alive and not stream.writing():
-            # As _end_response does, without a call.
-            self.request = self._close_callback = self._stop_callback = self._sending = None
-            self._state = _RESPONDING_TO_IDLE
-            self.since = self.server.now
-            stream.resume_read()
-        else:
-            self._end_response()
-
-    def write_headers(self, start_line, headers, chunk=None, callback=None):
-        """Send the head of the response, and `chunk`, the beginning of its body, with it.
-
-        `start_line` is a ResponseStartLine; its version is ignored. `headers` (HTTPHeaders)
-        is completed with what frames the body: without a Content-Length it is chunked, or
-        ends with the connection for HTTP/1.0. `callback()` is called when all was sent.
-        """
-        self._start_response(start_line.code, start_line.reason, headers, chunk or b"", False,
-                             callback)
-
-    def _start_response(self, status, reason, headers, chunk, last, callback):
-        if self._sending is not None:
-            raise HTTPOutputError("the head of this response was sent already")
-        request = self.request
-        if request is None:
-            raise StreamClosedError(self.stream.error)
-        values = headers._values
-        if status < 200 or status == 204 or status == 304:
-            # RFC 9110 8.6, RFC 9112 6.1: no body, and nothing that promises one.
-            chunk, sending = b"", 0
-            values.pop("Transfer-Encoding", None)
-            if status != 304:
-                values.pop("Content-Length", None)
-        else:
-            if last and "Content-Length" not in values:
-                values["Content-Length"] = str(len(chunk))
-                values.pop("Transfer-Encoding", None)
-                sending = len(chunk)
-            else:
-                sending = self._frame(request, values, chunk, last)
-            if request.method == "HEAD":
-                chunk, sending = b"", 0
-        if not self._keep_alive or "Connection" in values or request.version == "HTTP/1.0" \
-                or self._state is BODY:
-            self._frame_connection(request, headers)
-        data = encode_head(_START_LINES[status] if reason == REASONS.get(status) else
-                           "HTTP/1.1 %d %s" % (status, reason), headers)
-        if chunk:
-            if sending is CHUNKED:
-                chunk = encode_chunk(chunk)
-            elif sending is not UNTIL_CLOSE:
-                sending -= len(chunk)
-            data += chunk
-        self.stream.write(data, callback)
-        self._sending = sending
-
-    def _frame(self, request, values, chunk, last):
-        """How the body ends: its number of bytes, CHUNKED or UNTIL_CLOSE."""
-        length = values.get("Content-Length")
-        if length is not None:
-            if isinstance(length, list) or not is_content_length(length):
-                raise HTTPOutputError("malformed Content-Length %r" % (length,))
-            length = int(length)
-            if request.method != "HEAD" and (
-                    len(chunk) > length or last and len(chunk) != length):
-                raise HTTPOutputError("Content-Length is %d, but the body has %d bytes%s" % (
-                    length, len(chunk), "" if last else " already"))
-            values.pop("Transfer-Encoding", None)
-            return length
-        if request.version == "HTTP/1.0":
-            values.pop("Transfer-Encoding", None)
-            self._keep_alive = False
-            return UNTIL_CLOSE
-        values["Transfer-Encoding"] = "chunked"
-        return CHUNKED
-
-    def _frame_connection(self, request, headers):
-        if self._state is BODY and self._body is not None:
-            # Answered before the body was read: what follows cannot be told apart from it.
-            self._keep_alive = False
-        if self._keep_alive and not wants_keep_alive(headers, "HTTP/1.1"):
-            self._keep_alive = False
-        if not self._keep_alive:
-            headers["Connection"] = "close"
-        elif request.version == "HTTP/1.0":
-            headers["Connection"] = "keep-alive"
-
-    def write(self, chunk, callback=None):
-        """Send more of the body; `callback()` is called when all of it was sent.
-
-        Before `write_headers` it is the response itself, head and all, and goes out as it is.
-        """
-        sending = self._sending
-        if self.request is None:
-            raise StreamClosedError(self.stream.error)
-        if sending is None:
-            self._sending = RAW
-        elif sending is CHUNKED:
-            if not chunk:
-                # An empty chunk would end the body.
-                self.stream.write(b"", callback)
-                return
-            chunk = encode_chunk(chunk)
-        elif sending is not UNTIL_CLOSE and sending is not RAW:
-            if self.request.method == "HEAD":
-                chunk = b""
-            elif len(chunk) > sending:
-                raise HTTPOutputError("the body is longer than its Content-Length says, by %d "
-                                      "bytes" % (len(chunk) - sending))
-            self._sending = sending - len(chunk)
-        if self._state is RESPONDING:
-            self.since = self.server.now
-        self.stream.write(chunk, callback)
-
-    def finish(self):
-        """The response is whole. When its body is shorter than announced, the connection
-        closes, so that the client notices."""
-        if self.request is None:
-            return
-        if self.stream.closed():
-            self._forget_request()
-            return
-        sending = self._sending
-        if sending is CHUNKED:
-            self.stream.write(LAST_CHUNK)
-        elif sending is UNTIL_CLOSE or sending is RAW:
-            pass
-        elif sending is None:
-            raise HTTPOutputError("no response was written")
-        elif sending:
-            self.close()
-            raise HTTPOutputError("the body is shorter than its Content-Length says, by %d bytes"
-                                  % sending)
-        self._end_response()
-
-    def _end_response(self):
-        stream = self.stream
-        if stream.closed():
-            self._forget_request()
-            return
-        if self._keep_alive and self._state is RESPONDING:
-            self._forget_request()
-            if stream.writing():
-                # Who does not read its responses shall not cause more of them.
-                stream.write(b"", self._end_response)
-                return
-            self._move(IDLE)
-            stream.resume_read()
-        else:
-            self._close_gently(unread=self._state is BODY)
-
-    def _forget_request(self):
-        # The request knows this connection, so keeping it would be a cycle.
-        self.request = None
-        self._sending = None
-        self._close_callback = None
-        self._stop_callback = None
-
     # The end
-
-    def _close_gently(self, unread):
-        """Close when all was sent. If the client may still be sending, read that for a while:
-        closing with bytes unread resets the connection, and the client would lose
-        the response (RFC 9112 9.6)."""
-        stream = self.stream
-        self._forget_request()
-        self._body = None
-        self._move(CLOSING)
-        if unread or stream.has_unread():
-            stream.write(b"", stream.shutdown_write)
-            stream.resume_read()
-        elif stream.writing():
-            stream.write(b"", stream.close)
-        else:
-            stream.close()
 
     def close(self):
         """Close the connection now, whatever it is doing."""

@@ -45,6 +45,13 @@ __all__ = ["BaseIOStream", "IOStream", "SSLIOStream", "PipeIOStream", "StreamClo
 #: socket says that it has no room for us.)
 _UNDER_WAY = frozenset([errno.EINPROGRESS, errno.EINTR, getattr(errno, "WSAEWOULDBLOCK", -1)])
 
+#: The most that the system is asked to send of a file at a time.
+_FILE_PIECE = 1 << 20
+
+#: How a system says that this file is none that it can send by itself.
+_NO_SENDFILE = frozenset([errno.EINVAL, errno.ENOSYS, getattr(errno, "ENOTSUP", errno.EINVAL),
+                          getattr(errno, "EOPNOTSUPP", errno.EINVAL), errno.ENOTSOCK])
+
 #: The most that the TLS library gets at once: it counts with an int.
 _TLS_PIECE = 1 << 20
 
@@ -80,6 +87,20 @@ class IOStream(BaseIOStream):
             if errno_from_exception(error) not in RETRY:
                 raise
             return 0
+
+    if hasattr(os, "sendfile"):
+        def send_piece(self, piece):
+            try:
+                sent = os.sendfile(self.socket.fileno(), piece.file.fileno(), piece.start,
+                                   min(piece.size, _FILE_PIECE))
+            except (OSError, IOError) as error:
+                code = errno_from_exception(error)
+                if code in RETRY:
+                    return 0
+                if code not in _NO_SENDFILE:
+                    raise
+                return super(IOStream, self).send_piece(piece)
+            return sent or self.write_to_fd(self._read_piece(piece))
 
     def close_fd(self):
         self.socket.close()
@@ -404,6 +425,10 @@ class SSLIOStream(IOStream):
             if errno_from_exception(error) not in RETRY:
                 raise
             return 0
+
+    def send_piece(self, piece):
+        # Not what IOStream does: the system would send it without TLS.
+        return BaseIOStream.send_piece(self, piece)
 
     def _end_output(self):
         # The ssl module looks for an answer at once, and breaks when it finds something else. So

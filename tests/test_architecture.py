@@ -37,7 +37,7 @@ FLOORS = (
     ("connections", ("autoreload", "process", "tcpserver", "tcpclient")),
     ("futures", ("concurrent", "gen")),
     ("http", (
-        "http1limits", "http1body", "http1connection", "httpserver", "httpclient",
+        "http1limits", "http1body", "http1response", "http1connection", "httpserver", "httpclient",
         "cookiejar", "connectionpool", "http1client", "http1tunnel", "http1fetch",
         "simple_httpclient", "curl_httpclient")),
     ("web", (

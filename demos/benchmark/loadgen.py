@@ -108,22 +108,22 @@ class Client(object):
         self._socket.close()
 
 
-def warm_up(port, body, headers=(), requests=200):
+def warm_up(port, body, headers=(), requests=200, path="/"):
     """Sends requests one after another, checks every answer and returns the length of one."""
     with contextlib.closing(Client(port)) as client:
         for _ in range(requests):
-            answer = client.get("/", headers)
+            answer = client.get(path, headers)
             check(answer, body)
     return answer.length
 
 
-def drive(port, body, headers, seconds):
+def drive(port, body, headers, seconds, path="/"):
     """Loads `port` from this process; returns requests a second.
 
     Python is slower than wrk: a fast server then waits for us, and ratios come out too small.
     """
     poller = select.epoll()
-    payload = request("/", headers)
+    payload = request(path, headers)
     clients = {}
     served = 0
     right = None  # bytes that were found right; they change once a second, with the Date
@@ -177,18 +177,18 @@ def wrk_rate(output, length):
     return totals["requests"] * 1e6 / totals["microseconds"]
 
 
-def measure(port, body, headers, seconds, length, core):
-    """Loads `port` over 64 keep-alive connections; returns requests a second.
+def measure(port, body, headers, seconds, length, core, path="/"):
+    """Loads `path` at `port` over 64 keep-alive connections; returns requests a second.
 
     `length`: of one right answer, as `warm_up` found it. wrk wants whole seconds: rounded up.
     """
     if not machine.has_program("wrk"):
-        return drive(port, body, headers, seconds)
+        return drive(port, body, headers, seconds, path)
     command = ["wrk", "-t1", "-c%d" % CONNECTIONS, "-d%ds" % max(1, -int(-seconds // 1)),
                "-s", WRK_SCRIPT]
     for header in headers:
         command += ["-H", header]
-    command.append("http://%s:%d/" % (HOST, port))
+    command.append("http://%s:%d%s" % (HOST, port, path))
     process = subprocess.Popen(machine.on_core(core, command), close_fds=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                universal_newlines=True)

@@ -34,6 +34,7 @@ PEERS = [
     Peer("pure", "friendserve, pure", ["friendserve", "friendserve.websocket"]),
     Peer("websockets", "websockets, uvloop", ["websockets", "uvloop"]),
     Peer("picows", "picows, uvloop", ["picows", "uvloop"]),
+    Peer("nginx", "nginx", []),
     Peer("bare", "bare epoll loop", []),
 ]
 
@@ -45,7 +46,7 @@ print(getattr(first, "__version__", None) or getattr(first, "version", ""))
 
 
 def choose(kind, only=None):
-    """Returns the peers that have a server of `kind` ("hello", "longpoll" or "websocket").
+    """Returns the peers that have a server of `kind` ("hello", "longpoll", "static", "websocket").
 
     `only`: a list of names, or None for all. Raises BenchmarkError for a name that is not there.
     """
@@ -100,16 +101,20 @@ def free_port():
 
 
 class Server(object):
-    """A server that runs in a process group of its own, on one core, and answers on `port`."""
+    """A server that runs in a process group of its own, on one core, and answers on `port`.
 
-    def __init__(self, peer, kind, core, version=""):
+    `arguments`: strings that its program gets after the port.
+    """
+
+    def __init__(self, peer, kind, core, version="", arguments=()):
         self.peer = peer
         self.label = peer.label
         self.version = version
         self.port = free_port()
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            machine.on_core(core, [sys.executable, _program(peer, kind), str(self.port)]),
+            machine.on_core(core, [sys.executable, _program(peer, kind), str(self.port)]
+                            + list(arguments)),
             cwd=os.path.join(HERE, "servers"), env=_environment(), preexec_fn=os.setsid,
             close_fds=True, stdout=self._errors, stderr=self._errors)
         self._wait_until_it_listens()
@@ -153,16 +158,16 @@ class Server(object):
         self._errors.close()
 
 
-def start(peer, kind, core):
+def start(peer, kind, core, arguments=()):
     """Returns a Server that listens. Raises BenchmarkError with the reason when it cannot."""
     version, reason = probe(peer)
     if reason is not None:
         raise machine.BenchmarkError(reason)
-    return Server(peer, kind, core, version)
+    return Server(peer, kind, core, version, arguments)
 
 
 @contextlib.contextmanager
-def running(chosen, kind, core):
+def running(chosen, kind, core, arguments=()):
     """Starts every peer of `chosen` that can be; gives (servers, absent), and closes them after.
 
     `absent` is a list of (label, reason). Raises BenchmarkError when no server is left.
@@ -171,7 +176,7 @@ def running(chosen, kind, core):
     try:
         for peer in chosen:
             try:
-                servers.append(start(peer, kind, core))
+                servers.append(start(peer, kind, core, arguments))
             except machine.BenchmarkError as error:
                 absent.append((peer.label, str(error)))
         if not servers:
