@@ -11,8 +11,8 @@ import sys
 import six
 
 from friendserve.buffers import (
-    PAUSE, FilePiece, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex, StreamBufferFullError,
-    StreamBytes, UnsatisfiableReadError, WriteBuffer)
+    PAUSE, FilePiece, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex,
+    StreamBufferFullError, StreamBytes, UnsatisfiableReadError, WriteBuffer)
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
 from friendserve.platform.interface import ERROR, READ, WRITE
@@ -89,6 +89,10 @@ class BaseIOStream(object):
     def write_to_fd(self, data):
         """Send some of a bytes-like object; returns how many bytes went, 0 for none now."""
         raise NotImplementedError()
+
+    def write_ahead_to_fd(self, data):
+        """As `write_to_fd`, for bytes that more will follow at once."""
+        return self.write_to_fd(data)
 
     def send_piece(self, piece):
         """Send some of a `friendserve.buffers.FilePiece`, as `write_to_fd` does of bytes."""
@@ -268,23 +272,32 @@ class BaseIOStream(object):
             data = memoryview(data)[sent:] if sent else data
         self._queue(data, callback)
 
-    def write_file(self, file, start, size, callback=None):
-        """Send `size` bytes, at least one, of a file opened for reading in binary, from its
-        position `start` on, and close it; `callback()` is called when all was sent.
+    def write_file(self, file, start, size, callback=None, head=b""):
+        """Send the bytes `head`, and after them `size` bytes, at least one, of a file opened for
+        reading in binary, from its position `start` on, and close it; `callback()` is called
+        when all was sent.
 
         They are read when the other side takes them and never are in memory as a whole. The file
         is closed too when the stream closes first. When it turns out to be shorter, the stream
         closes with an IOError as its `error`: the other side must not take it for the whole.
         Raises StreamClosedError when the stream is closed.
         """
-        piece = FilePiece(file, start, size)
         if self._state is CLOSED:
             file.close()
             raise StreamClosedError(self.error)
         idle = self._out is None
+        if idle and head and self._state is OPEN:
+            try:
+                head = memoryview(head)[self.write_ahead_to_fd(head):]
+            except (OSError, IOError) as error:
+                file.close()
+                self._lost(error)
+                return
         if idle:
             self._out = WriteBuffer()
-        self._out.append_file(piece)
+        if head:
+            self._out.append(head)
+        self._out.append_file(FilePiece(file, start, size))
         if callback is not None:
             self._out.call_when_sent(self._guard(callback))
         if self._state is not CONNECTING:
@@ -296,7 +309,9 @@ class BaseIOStream(object):
     def _read_piece(piece):
         data = piece.read(DEFAULT_CHUNK_SIZE)
         if not data:
-            raise IOError("the file that is sent became shorter, by %d bytes" % piece.size)
+            gen_log.warning("%s became shorter while it was sent, closing connection",
+                            getattr(piece.file, "name", "a file"))
+            raise IOError("the file that was sent became shorter, by %d bytes" % piece.size)
         return data
 
     def _queue(self, data, callback):

@@ -5,7 +5,7 @@ Whoever answers a request calls `write_headers`, then `write` any number of time
 """
 from __future__ import absolute_import, division, print_function
 
-from friendserve.buffers import Read
+from friendserve.buffers import FilePiece, Read
 from friendserve.iostream import StreamClosedError
 from friendserve.protocol.errors import HTTPOutputError
 from friendserve.protocol.grammar import is_content_length
@@ -26,7 +26,8 @@ class HTTP1ResponseWriter(Read):
     __slots__ = ()
 
     def respond(self, status, reason, headers, body):
-        """Send a whole response, and be done with the request."""
+        """Send a whole response, and be done with the request. `body` is bytes, or a
+        `friendserve.buffers.FilePiece`, which the stream closes."""
         self._start_response(status, reason, headers, body, True, None)
         stream = self.stream
         if self._state is RESPONDING and self._keep_alive and not stream.writing():
@@ -80,6 +81,10 @@ class HTTP1ResponseWriter(Read):
                 chunk = encode_chunk(chunk)
             elif sending is not UNTIL_CLOSE:
                 sending -= len(chunk)
+            if type(chunk) is FilePiece:
+                self.stream.write_file(chunk.file, chunk.start, chunk.size, callback, data)
+                self._sending = sending
+                return
             data += chunk
         self.stream.write(data, callback)
         self._sending = sending
@@ -141,19 +146,6 @@ class HTTP1ResponseWriter(Read):
         if self._state is RESPONDING:
             self.since = self.server.now
         self.stream.write(chunk, callback)
-
-    def write_file(self, file, start, size, callback=None):
-        """As `write`, with `size` bytes of a file from its position `start` on; only after a
-        head with a Content-Length. It is otherwise as in `IOStream.write_file`, which closes the
-        file."""
-        sending = self._sending
-        if type(sending) is not int or size > sending:
-            file.close()
-            raise HTTPOutputError("a file of %d bytes does not fit into what the head announced "
-                                  "(%s)" % (size, sending))
-        self._sending = sending - size
-        self.since = self.server.now
-        self.stream.write_file(file, start, size, callback)
 
     def finish(self):
         """The response is whole. When its body is shorter than announced, the connection

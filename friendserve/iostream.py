@@ -45,6 +45,9 @@ __all__ = ["BaseIOStream", "IOStream", "SSLIOStream", "PipeIOStream", "StreamClo
 #: socket says that it has no room for us.)
 _UNDER_WAY = frozenset([errno.EINPROGRESS, errno.EINTR, getattr(errno, "WSAEWOULDBLOCK", -1)])
 
+#: Has the system wait for more before it sends a packet that is not full.
+_MORE = getattr(socket, "MSG_MORE", 0)
+
 #: The most that the system is asked to send of a file at a time.
 _FILE_PIECE = 1 << 20
 
@@ -80,13 +83,16 @@ class IOStream(BaseIOStream):
             if errno_from_exception(error) not in RETRY:
                 raise
 
-    def write_to_fd(self, data):
+    def write_to_fd(self, data, flags=0):
         try:
-            return self.socket.send(data)
+            return self.socket.send(data, flags)
         except (OSError, IOError) as error:
             if errno_from_exception(error) not in RETRY:
                 raise
             return 0
+
+    def write_ahead_to_fd(self, data):
+        return self.write_to_fd(data, _MORE)
 
     if hasattr(os, "sendfile"):
         def send_piece(self, piece):
@@ -426,9 +432,13 @@ class SSLIOStream(IOStream):
                 raise
             return 0
 
+    # Not what IOStream does: the system would send a file without TLS.
+
     def send_piece(self, piece):
-        # Not what IOStream does: the system would send it without TLS.
         return BaseIOStream.send_piece(self, piece)
+
+    def write_ahead_to_fd(self, data):
+        return self.write_to_fd(data)
 
     def _end_output(self):
         # The ssl module looks for an answer at once, and breaks when it finds something else. So

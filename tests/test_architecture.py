@@ -43,7 +43,7 @@ FLOORS = (
     ("web", (
         "web.routing", "web.errors", "web.debugpage", "web.etags", "web.uimodule", "web.page",
         "web.transforms", "web.xsrf", "web.handler", "web.decorators", "web.eventstream",
-        "web.static", "web.rules", "web.application", "web", "routing")),
+        "web.files", "web.static", "web.rules", "web.application", "web", "routing")),
     ("beside the web", (
         "wsconnection", "wsclient", "websocket", "wsgi", "feed.base", "feed.local", "feed.resp",
         "feed.redis", "feed", "database.errors", "database.engines", "database.connection",

@@ -20,7 +20,7 @@ from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets
 from friendserve.protocol.headers import HTTPHeaders
 from friendserve.web import Application, HTTPError, RequestHandler, StaticFileHandler
-from friendserve.web import static
+from friendserve.web import files, static
 
 TIMEOUT = 10
 
@@ -366,9 +366,9 @@ class PathTest(ServerTestCase):
     def test_a403_names_of_windows(self):
         for path in ("NUL", "con.txt", "a/AUX .x", "file::$DATA", "x.", "x ", "C:/x", "a\\b",
                      "com1", "a/lpt9.tar.gz", "a:b", "conin$"):
-            self.assertFalse(static._is_plain_windows_path(path), path)
+            self.assertFalse(files.is_plain_windows_path(path), path)
         for path in ("console.txt", "a/auxiliary", "x.y.z", "nul1", "com", ".hidden", "a b.txt"):
-            self.assertTrue(static._is_plain_windows_path(path), path)
+            self.assertTrue(files.is_plain_windows_path(path), path)
 
     def test_a404_roots(self):
         hello = os.path.join(self.root, "hello.txt")
@@ -741,6 +741,7 @@ class VersionTest(ServerTestCase):
                 reads.append(abspath)
                 return "1"
 
+        self.write("hello.txt", b"hello world\n", 1000000000)
         settings = {"static_path": self.root}
         for _ in range(3):
             self.assertEqual(Counting.get_version(settings, "hello.txt"), "1")
@@ -760,16 +761,16 @@ class VersionTest(ServerTestCase):
             url = StaticFileHandler.make_static_url({"static_path": self.root}, "missing")
         self.assertEqual(url, "/static/missing")
 
-    def test_a410_memory_is_bounded(self):
-        original = static.MAX_VERSIONS
-        static.MAX_VERSIONS = 3
-        try:
-            for number in range(10):
-                self.write(str(number), b"x")
-                self.version(str(number))
-                self.assertLessEqual(len(StaticFileHandler._versions), 3)
-        finally:
-            static.MAX_VERSIONS = original
+    def test_a410_what_was_changed_just_now_is_not_remembered(self):
+        # Another change may come within the same tick of the file system's clock.
+        path = self.write("a", b"one")
+        times = os.stat(path).st_mtime, os.stat(path).st_mtime
+        self.assertNotEqual(self.version("a"), "")
+        self.assertIsNone(StaticFileHandler._memory.get((StaticFileHandler, path)))
+        first = self.version("a")
+        self.write("a", b"two")
+        os.utime(path, times)
+        self.assertNotEqual(self.version("a"), first)
 
     def test_large_files_by_time_and_size(self):
         path = self.write("large", b"x" * (static.MAX_HASHED_SIZE + 1), 1000000000)
@@ -791,3 +792,313 @@ class VersionTest(ServerTestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class MemoryTest(ServerTestCase):
+    """Files in memory."""
+    OLD = 1000000000
+
+    def setUp(self):
+        super(MemoryTest, self).setUp()
+        self.write("hello.txt", b"hello world\n", self.OLD)
+        self.settle()
+
+    def settle(self):
+        """Let the folder look as if nothing had changed in it for long."""
+        os.utime(self.root, (self.OLD, self.OLD))
+
+    def serve_counting(self):
+        """Serve, with a list of what is read from disk."""
+        original = static.open_file
+        self.addCleanup(setattr, static, "open_file", original)
+        self.opened = []
+        static.open_file = lambda path: (self.opened.append(os.path.basename(path)),
+                                         original(path))[1]
+        self.serve()
+
+    def fetch_twice(self, path, **headers):
+        first, second = self.fetch(path, **headers), self.fetch(path, **headers)
+        first.headers.pop("Date"), second.headers.pop("Date")
+        self.assertEqual((first.code, sorted(first.headers.get_all()), first.body),
+                         (second.code, sorted(second.headers.get_all()), second.body))
+        return second
+
+    def test_read_once(self):
+        self.serve_counting()
+        self.assertEqual(self.fetch_twice("/static/hello.txt").body, b"hello world\n")
+        opened = len(self.opened)
+        for headers in ({}, {"Range": "bytes=0-4"}, {"If_None_Match": '"x"'}):
+            self.fetch("/static/hello.txt", **headers)
+        self.assertEqual(len(self.opened), opened)
+
+    def test_same_answers_as_from_the_disk(self):
+        since = "Sun, 09 Sep 2001 01:46:40 GMT"
+        etag = self.fetch_twice("/static/hello.txt").headers["Etag"]
+        self.assertEqual(self.fetch_twice("/static/hello.txt?v=1").headers["Cache-Control"],
+                         "max-age=%d" % StaticFileHandler.CACHE_MAX_AGE)
+        self.assertNotIn("Cache-Control", self.fetch_twice("/static/hello.txt").headers)
+        for headers, code, body in [
+                ({"If_None_Match": etag}, 304, b""), ({"If_Modified_Since": since}, 304, b""),
+                ({"Range": "bytes=6-"}, 206, b"world\n"), ({"Range": "bytes=99-"}, 416, b"")]:
+            response = self.fetch_twice("/static/hello.txt", **headers)
+            self.assertEqual((response.code, response.body), (code, body))
+        response = self.fetch("/static/hello.txt", "HEAD")
+        self.assertEqual((response.headers["Content-Length"], response.body), ("12", b""))
+
+    def test_changes_are_noticed(self):
+        self.fetch_twice("/static/hello.txt")
+        self.write("hello.txt", b"HELLO WORLD\n", self.OLD + 1)
+        self.assertEqual(self.fetch_twice("/static/hello.txt").body, b"HELLO WORLD\n")
+        # The same size and modification time: the time of the change tells.
+        self.write("hello.txt", b"hello again\n", self.OLD + 1)
+        self.assertEqual(self.fetch_twice("/static/hello.txt").body, b"hello again\n")
+        os.unlink(os.path.join(self.root, "hello.txt"))
+        self.assert_refused("/static/hello.txt", 404)
+
+    def test_a402_a_link_put_in_its_place_is_noticed(self):
+        self.fetch_twice("/static/hello.txt")
+        secret = os.path.join(self.folder, "secret")
+        with open(secret, "wb") as target:
+            target.write(b"secret data\n")
+        os.utime(secret, (self.OLD, self.OLD))
+        os.unlink(os.path.join(self.root, "hello.txt"))
+        os.symlink(secret, os.path.join(self.root, "hello.txt"))
+        self.settle()
+        self.assert_refused("/static/hello.txt", 403)
+
+    def test_forgotten_on_reset_and_without_the_setting(self):
+        self.serve_counting()
+        self.fetch_twice("/static/hello.txt")
+        opened = len(self.opened)
+        StaticFileHandler.reset()
+        self.fetch("/static/hello.txt")
+        self.assertGreater(len(self.opened), opened)
+        self.serve(static_hash_cache=False)
+        opened = len(self.opened)
+        self.fetch("/static/hello.txt")
+        self.assertGreater(len(self.opened), opened)
+
+    def test_what_a_subclass_adds_is_done_each_time(self):
+        class Counted(StaticFileHandler):
+            count = 0
+
+            def get_cache_time(self, path, modified, mime_type):
+                assert (path, mime_type) == ("hello.txt", "text/plain")
+                Counted.count += 1
+                return Counted.count
+
+            def set_extra_headers(self, path):
+                self.set_header("Content-Type", "x/%d" % Counted.count)
+
+        self.serve([(r"/(.*)", Counted, {"path": self.root})])
+        for number in range(1, 4):
+            response = self.fetch("/hello.txt")
+            self.assertEqual((response.headers["Cache-Control"], response.headers["Content-Type"]),
+                             ("max-age=%d" % number, "x/%d" % number))
+
+    def test_a_subclass_that_knows_better_is_asked_each_time(self):
+        class Numbered(StaticFileHandler):
+            count = 0
+
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                Numbered.count += 1
+                return utf8(str(Numbered.count))
+
+            def get_content_size(self):
+                return 1
+
+            def compute_etag(self):
+                return None
+
+        self.serve([(r"/(.*)", Numbered, {"path": self.root})])
+        self.assertEqual([self.fetch("/hello.txt").body for _ in range(3)], [b"1", b"2", b"3"])
+
+    def test_two_folders_do_not_mix(self):
+        other = os.path.join(self.folder, "other")
+        os.mkdir(other)
+        path = os.path.join(other, "hello.txt")
+        with open(path, "wb") as target:
+            target.write(b"from there\n")
+        for name in (path, other):
+            os.utime(name, (self.OLD, self.OLD))
+        self.serve([(r"/a/(.*)", StaticFileHandler, {"path": self.root}),
+                    (r"/b/(.*)", StaticFileHandler, {"path": other})])
+        for _ in range(2):
+            self.assertEqual(self.fetch("/a/hello.txt").body, b"hello world\n")
+            self.assertEqual(self.fetch("/b/hello.txt").body, b"from there\n")
+
+    def test_default_filename_in_memory(self):
+        self.write("sub/index.html", b"<p>", self.OLD)
+        os.utime(os.path.join(self.root, "sub"), (self.OLD, self.OLD))
+        self.serve([(r"/(.*)", StaticFileHandler,
+                     {"path": self.root, "default_filename": "index.html"})])
+        for _ in range(2):
+            self.assertEqual(self.fetch("/sub/").body, b"<p>")
+            self.assertEqual(self.fetch("/sub").code, 301)
+
+
+class FileCacheTest(unittest.TestCase):
+    def setUp(self):
+        descriptor, self.path = tempfile.mkstemp()
+        os.close(descriptor)
+        self.addCleanup(os.remove, self.path)
+        os.utime(self.path, (1000000000, 1000000000))
+        self.watched = [(self.path, files.file_key(self.path))]
+
+    def test_bounded(self):
+        cache = files.FileCache(1000000)
+        for number in range(100):
+            cache.put(number, "value %d" % number, self.watched, 100000)
+            cache.get(0)
+        kept = [number for number in range(100) if cache.get(number)]
+        self.assertLessEqual(len(kept), 10)
+        self.assertEqual("value 99", cache.get(99))
+        self.assertEqual("value 0", cache.get(0), "it was asked for all the time")
+
+    def test_many_small_ones(self):
+        cache = files.FileCache(1000000)
+        for number in range(10000):
+            cache.put(number, number, self.watched)
+        self.assertLessEqual(len(cache._young) + len(cache._old), 500)
+
+    def test_what_changed_while_it_was_read_is_not_kept(self):
+        cache = files.FileCache(1000000)
+        with open(self.path, "wb") as target:
+            target.write(b"new")
+        os.utime(self.path, (1000000000, 1000000000))
+        cache.put("a", "value", self.watched)
+        self.assertIsNone(cache.get("a"))
+        cache.put("b", "value", [(self.path + ".missing", None)])
+        self.assertIsNone(cache.get("b"))
+
+
+class CompressedBeforehandTest(ServerTestCase):
+    OLD = 1000000000
+    PLAIN = b"var a = 1;\n" * 1000
+
+    def setUp(self):
+        super(CompressedBeforehandTest, self).setUp()
+        self.write("app.js", self.PLAIN, self.OLD)
+        self.write("app.js.gz", b"gzip'd", self.OLD)
+        self.write("app.js.br", b"brotli'd", self.OLD)
+        os.utime(self.root, (self.OLD, self.OLD))
+
+    def ask(self, accept, **headers):
+        """The answer, the same from the disk and from memory."""
+        headers["Accept_Encoding"] = accept
+        bodies = []
+        for _ in range(2):
+            response = self.fetch("/static/app.js", **headers)
+            bodies.append(response.body)
+        self.assertEqual(bodies[0], bodies[1])
+        return response
+
+    def test_what_the_client_accepts(self):
+        for accept, body, coding in [
+                ("gzip, deflate, br", b"brotli'd", "br"), ("gzip", b"gzip'd", "gzip"),
+                ("br;q=0, *", b"gzip'd", "gzip"), ("x-gzip", b"gzip'd", "gzip"),
+                ("deflate", self.PLAIN, None), ("", self.PLAIN, None),
+                ("gzip;q=0", self.PLAIN, None)]:
+            response = self.ask(accept)
+            self.assertEqual((response.body, response.headers.get("Content-Encoding")),
+                             (body, coding), accept)
+            self.assertEqual(response.headers["Content-Length"], str(len(body)))
+            self.assertEqual(response.headers["Vary"], "Accept-Encoding")
+            self.assertIn("javascript", response.headers["Content-Type"])
+
+    def test_each_has_an_etag_of_its_own(self):
+        etags = [self.ask(accept).headers["Etag"] for accept in ("", "gzip", "br")]
+        self.assertEqual(len(set(etags)), 3)
+        for etag, accept in zip(etags, ("", "gzip", "br")):
+            response = self.ask(accept, If_None_Match=etag)
+            self.assertEqual((response.code, response.headers["Vary"]), (304, "Accept-Encoding"))
+        self.assertEqual(self.ask("gzip", If_None_Match=etags[0]).code, 200)
+
+    def test_ranges_are_of_what_is_sent(self):
+        response = self.ask("gzip", Range="bytes=0-3")
+        self.assertEqual((response.code, response.body, response.headers["Content-Range"]),
+                         (206, b"gzip", "bytes 0-3/6"))
+
+    def test_without_one_nothing_varies(self):
+        response = self.fetch("/static/hello.txt", Accept_Encoding="gzip")
+        self.assertNotIn("Vary", response.headers)
+
+    def test_an_older_one_is_not_what_the_file_is_now(self):
+        self.write("app.js", self.PLAIN + b"more", self.OLD + 1)
+        response = self.ask("gzip, br")
+        self.assertEqual(response.body, self.PLAIN + b"more")
+        self.assertNotIn("Content-Encoding", response.headers)
+
+    def test_one_that_comes_or_goes_is_noticed(self):
+        self.ask("gzip, br")
+        os.unlink(os.path.join(self.root, "app.js.br"))
+        self.assertEqual(self.ask("gzip, br").body, b"gzip'd")
+        os.utime(self.root, (self.OLD, self.OLD))
+        self.ask("gzip, br")
+        self.write("app.js.br", b"again", self.OLD)
+        self.assertEqual(self.ask("gzip, br").body, b"again")
+
+    def test_a402_links_and_folders_are_left_alone(self):
+        secret = os.path.join(self.folder, "secret")
+        with open(secret, "wb") as target:
+            target.write(b"secret")
+        for name in ("app.js.br", "app.js.gz"):
+            os.unlink(os.path.join(self.root, name))
+        os.symlink(secret, os.path.join(self.root, "app.js.br"))
+        os.mkdir(os.path.join(self.root, "app.js.gz"))
+        self.assertEqual(self.ask("gzip, br").body, self.PLAIN)
+
+    def test_asked_for_by_name_they_are_files_as_others(self):
+        response = self.fetch("/static/app.js.gz", Accept_Encoding="gzip")
+        self.assertEqual((response.body, response.headers["Content-Type"]),
+                         (b"gzip'd", "application/gzip"))
+        self.assertNotIn("Content-Encoding", response.headers)
+
+    def test_not_compressed_once_more(self):
+        self.write("app.js.gz", b"gzip'd" * 1000, self.OLD)
+        self.serve(compress_response=True)
+        response = self.ask("gzip")
+        self.assertEqual(response.body, b"gzip'd" * 1000)
+        self.assertEqual(response.headers.get_list("Content-Encoding"), ["gzip"])
+        self.assertEqual(response.headers.get_list("Vary"), ["Accept-Encoding"])
+
+
+class LargeFileTest(ServerTestCase):
+    SIZE = 3 * 1024 * 1024
+
+    def setUp(self):
+        super(LargeFileTest, self).setUp()
+        self.content = os.urandom(self.SIZE)
+        self.write("large", self.content)
+
+    def test_whole_and_in_part(self):
+        self.assertEqual(self.fetch("/static/large").body, self.content)
+        response = self.fetch("/static/large", Range="bytes=1000000-2999999")
+        self.assertEqual((response.code, response.body),
+                         (206, self.content[1000000:3000000]))
+
+    def test_two_in_a_row_on_one_connection(self):
+        self.serve()
+        client = self.connect()
+        for _ in range(2):
+            client.sendall(b"GET /static/large HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.send(client, "/static/hello.txt")
+        data = self.read_all(client)
+        self.assertEqual(data.count(self.content), 2)
+        self.assertTrue(data.endswith(b"hello world\n"))
+
+    def test_http_1_0(self):
+        self.serve()
+        client = self.connect()
+        client.sendall(b"GET /static/large HTTP/1.0\r\n\r\n")
+        self.assertTrue(self.read_all(client).endswith(self.content))
+
+    def test_no_file_stays_open_for_a_client_that_went_away(self):
+        self.serve()
+        before = len(os.listdir("/proc/self/fd"))
+        client = self.connect(receive_buffer=4096)
+        self.send(client, "/static/large")
+        self.turn_until(lambda: len(os.listdir("/proc/self/fd")) > before + 2)
+        client.close()
+        self.turn_until(lambda: len(os.listdir("/proc/self/fd")) <= before)

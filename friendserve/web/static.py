@@ -4,16 +4,19 @@
         (r"/static/(.*)", StaticFileHandler, {"path": "/srv/app/static"}),
     ])
 
-A file goes out in pieces, each read when the client has taken the one before it, so that a slow
-client costs one piece of memory and no more. Methods with names like `get_content` are there to
-be overridden, for files that lie elsewhere than in a folder.
+A small file that is asked for often is kept in memory, and looked at on disk each time to see
+whether it is still the same. A large one is sent by the system, or goes out in pieces, each read
+when the client has taken the one before it, so that a slow client costs no memory. Where
+``app.js.br`` or ``app.js.gz`` lies beside ``app.js``, that is what goes to clients that accept it.
+
+Methods with names like `get_content` are there to be overridden, for files that lie elsewhere than
+in a folder.
 """
 from __future__ import absolute_import, division, print_function
 
 import calendar
 import datetime
 import email.utils
-import errno
 import hashlib
 import mimetypes
 import os
@@ -21,31 +24,49 @@ import re
 import stat
 import time
 
+from friendserve.buffers import FilePiece
 from friendserve.escape import native_str
+from friendserve.httputil import format_timestamp
 from friendserve.log import gen_log
 from friendserve.web.decorators import asynchronous
 from friendserve.web.errors import HTTPError
+from friendserve.web.files import (
+    FileCache, file_key, http_error, is_inside, is_plain_windows_path, open_file, status_key)
 from friendserve.web.handler import RequestHandler
+from friendserve.web.transforms import accepts_coding, add_vary
 
 #: Bytes read, and held for one client, at a time.
 PIECE_SIZE = 64 * 1024
 #: Files above this size get a version from their time and size: reading them would keep the
 #: loop from its other work.
 MAX_HASHED_SIZE = 1024 * 1024
-#: Files whose version is remembered.
-MAX_VERSIONS = 10000
+#: Files up to this size are kept in memory.
+MAX_KEPT_SIZE = 128 * 1024
+#: Bytes of memory for all of them, and for the versions of others.
+MAX_MEMORY = 32 * 1024 * 1024
+
+#: Codings that are looked for beside a file (RFC 9110 8.4.1, RFC 7932), the smallest first: the
+#: name in headers, the ending of the file.
+PRECOMPRESSED = (("br", ".br"), ("gzip", ".gz"))
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _LAST_SECOND = 253402300799  # of the year 9999, where datetime ends
 
-_NOT_FOUND = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
-                        errno.EINVAL])
-_FORBIDDEN = frozenset([errno.EACCES, errno.EPERM, errno.EISDIR])
+#: A class that overrides one of these knows what we do not, so its files are not kept in memory.
+_HOOKS = ("parse_url_path", "get_absolute_path", "validate_absolute_path", "get_content",
+          "get_content_version", "get_content_size", "get_modified_time", "get_content_type",
+          "set_headers", "compute_etag")
 
-#: What Windows takes for a device or another name of a file, in one segment of a path.
-_WINDOWS_SPECIAL = re.compile(
-    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9]) *(?:\.|\Z)|.*:|.*[. ]\Z",
-    re.IGNORECASE | re.DOTALL)
+
+#: The headers that tell of the file alone.
+_FIELDS = ("Accept-Ranges", "Etag", "Content-Type", "Last-Modified", "Content-Encoding")
+
+
+class _File(object):
+    """What is known of a file that was found fit to be sent: all of an answer that is not due to
+    the request. `content` is None for a large one."""
+    __slots__ = ("path", "absolute_path", "content_path", "status", "modified", "fields",
+                 "varies", "content")
 
 
 class StaticFileHandler(RequestHandler):
@@ -56,15 +77,21 @@ class StaticFileHandler(RequestHandler):
     readable regular file, and what lies outside of the folder, also by way of a symbolic
     link; the folder itself may be one.
 
-    Answers conditional requests (RFC 9110 13) and requests for one range (RFC 9110 14).
+    Answers conditional requests (RFC 9110 13) and requests for one range (RFC 9110 14). A file
+    beside it that holds the same compressed (`PRECOMPRESSED`) must not be older than it.
+
+    A subclass that overrides no more than `get_cache_time`, `set_extra_headers` and what every
+    handler has is as fast as this one.
     """
 
     #: How long a URL with a version may be kept by clients, in seconds: ten years.
     CACHE_MAX_AGE = 10 * 365 * 24 * 3600
 
-    # Real path -> ((modification time, size, inode), version).
-    _versions = {}
+    # Files by what answers depend on, and versions by class and path.
+    _memory = FileCache(MAX_MEMORY)
 
+    absolute_path = None
+    _file = None
     _status = None
     _pieces = None
     _left = 0
@@ -75,45 +102,66 @@ class StaticFileHandler(RequestHandler):
 
     @classmethod
     def reset(cls):
-        """Forget the versions of all files."""
-        cls._versions.clear()
+        """Forget all files and their versions."""
+        cls._memory.clear()
 
     def head(self, path):
         """Answer with the headers alone; the content is not read."""
         return self.get(path, include_body=False)
 
-    @asynchronous
     def get(self, path, include_body=True):
         """Answer with the file at `path`, a path as it stands in the URL."""
-        self.path = self.parse_url_path(path)
-        absolute_path = self.get_absolute_path(self.root, self.path)
-        self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
-        if self._finished or self.absolute_path is None:
-            return
+        key = self._memory_key(path)
+        self._file = key and self._memory.get(key)
         try:
-            self.modified = self.get_modified_time()
-            self.set_headers()
+            if self._file is not None:
+                self._recall()
+            elif not self._look(path, key):
+                return
             size = self.get_content_size()
         except EnvironmentError as error:
-            raise _http_error(error, self.absolute_path)
+            raise http_error(error, self.absolute_path or path)
         if self.should_return_304():
             self.set_status(304)
             self.finish()
             return
-        wanted = (0, size)
-        if "Range" in self.request.headers and self._range_applies():
+        start, end = 0, size
+        if "Range" in self.request.headers._values and self._range_applies():
             wanted = _parse_range(self.request.headers["Range"], size)
-        if wanted is None:
-            self._refuse_range(size)
-            return
-        start, end = wanted
-        if wanted != (0, size):
-            self.set_status(206)
-            self.set_header("Content-Range", "bytes %d-%d/%d" % (start, end - 1, size))
-        self.set_header("Content-Length", end - start)
+            if wanted is None:
+                self._refuse_range(size)
+                return
+            start, end = wanted
+            if wanted != (0, size):
+                self.set_status(206)
+                self.set_header("Content-Range", "bytes %d-%d/%d" % (start, end - 1, size))
+        self._headers._values["Content-Length"] = str(end - start)
         if not include_body:
             self.finish()
-            return
+        elif self._file is not None and self._file.content is not None:
+            content = self._file.content
+            self.finish(content if end - start == size else content[start:end])
+        elif self._transforms or end == start or not self._has_plain("get_content"):
+            self._send_pieces(start, end)
+        else:
+            self._send_file(start, end)
+
+    def _send_file(self, start, end):
+        """Have the system send it: the content is nobody's business."""
+        try:
+            source = open_file(self.content_path)
+        except EnvironmentError as error:
+            raise http_error(error, self.content_path)
+        try:
+            # It goes by `write`, which is for bytes.
+            self._write_buffer = [FilePiece(source, start, end - start)]
+            self.finish()
+        except Exception:
+            source.close()
+            raise
+
+    @asynchronous
+    def _send_pieces(self, start, end):
         self._pieces = self._read_pieces(start, end)
         self._left = end - start
         self._send_next()
@@ -131,11 +179,11 @@ class StaticFileHandler(RequestHandler):
             self.flush(callback=self._send_next)
         else:
             # Too late for a word about it: only closing tells the client that bytes are missing.
-            gen_log.warning("%s became shorter while it was sent", self.absolute_path)
+            gen_log.warning("%s became shorter while it was sent", self.content_path)
             self.send_error(500)
 
     def _read_pieces(self, start, end):
-        content = self.get_content(self.absolute_path, start, end)
+        content = self.get_content(self.content_path, start, end)
         for piece in [content] if isinstance(content, bytes) else content:
             yield piece
 
@@ -149,8 +197,99 @@ class StaticFileHandler(RequestHandler):
                 if piece:
                     return piece
         except EnvironmentError as error:
-            raise _http_error(error, self.absolute_path)
+            raise http_error(error, self.content_path)
         return b""
+
+    # Finding the file
+
+    def _memory_key(self, path):
+        """What the answer depends on, as the key of `_memory`; None for what is not kept."""
+        if not self._has_plain(*_HOOKS) or not os.path.isabs(self.root) \
+                or not self.settings.get("static_hash_cache", True):
+            return None
+        return (self.root, self.default_filename, path, self.request.path[-1:] == "/",
+                _accepted_codings(self.request.headers.get("Accept-Encoding", "")))
+
+    @classmethod
+    def _has_plain(cls, *names):
+        """Whether methods are those of StaticFileHandler, and not overridden."""
+        known = vars(cls).get("_known_plain")
+        if known is None:
+            known = cls._known_plain = {}
+        if names not in known:
+            known[names] = all(_definition(cls, name) is vars(StaticFileHandler)[name]
+                               for name in names)
+        return known[names]
+
+    def _recall(self):
+        """Take up what is remembered of the file."""
+        file = self._file
+        self.path = file.path
+        self.absolute_path = file.absolute_path
+        self.content_path = file.content_path
+        self._status = file.status
+        self.modified = file.modified
+        self.set_headers()
+
+    def _look(self, path, key):
+        """Find out about the file, and remember it under `key` unless that is None. False when
+        the response was finished meanwhile."""
+        self.path = self.parse_url_path(path)
+        absolute_path = self.get_absolute_path(self.root, self.path)
+        self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
+        if self._finished or self.absolute_path is None:
+            return False
+        self.content_path = self.absolute_path
+        folder = os.path.dirname(self.absolute_path)
+        watched = [(folder, file_key(folder)), (self.absolute_path, status_key(self._status))]
+        self._coding = self._varies = None
+        if self._status is not None and self._has_plain("get_content", "get_content_size"):
+            self._find_compressed()
+        self.modified = self.get_modified_time()
+        self.set_headers()
+        if key is not None:
+            if self._coding is not None:
+                watched.append((self.content_path, status_key(self._status)))
+            self._keep(key, watched)
+        return True
+
+    def _find_compressed(self):
+        """Take what lies beside the file in a coding that the client accepts."""
+        accepted = _accepted_codings(self.request.headers.get("Accept-Encoding", ""))
+        for coding, ending in PRECOMPRESSED:
+            path = self.absolute_path + ending
+            try:
+                status = self._look_at(self.root, path)
+            except (EnvironmentError, HTTPError):
+                continue
+            if not stat.S_ISREG(status.st_mode) or status.st_mtime < self._status.st_mtime \
+                    or not os.access(path, os.R_OK):
+                continue
+            self._varies = True
+            if coding in accepted:
+                self._coding = coding
+                self.content_path = path
+                self._status = status
+                return
+
+    def _keep(self, key, watched):
+        file = self._file = _File()
+        file.path = self.path
+        file.absolute_path = self.absolute_path
+        file.content_path = self.content_path
+        file.status = self._status
+        file.modified = self.modified
+        file.fields = self._fields
+        file.varies = self._varies
+        file.content = None
+        size = self._status.st_size
+        if size <= MAX_KEPT_SIZE:
+            content = b"".join(self.get_content(self.content_path))
+            if len(content) != size:
+                # It changes just now.
+                return
+            file.content = content
+        self._memory.put(key, file, watched, len(file.content or b""))
 
     # From the URL to the file
 
@@ -163,7 +302,7 @@ class StaticFileHandler(RequestHandler):
         segments = path.split("/")
         if path.startswith("/") or ".." in segments or "." in segments:
             raise HTTPError(403, "%r does not lead down from the static files", path)
-        if "\0" in path or os.sep == "\\" and not _is_plain_windows_path(path):
+        if "\0" in path or os.sep == "\\" and not is_plain_windows_path(path):
             raise HTTPError(404, "%r is no file name", path)
         return path.replace("/", os.sep)
 
@@ -179,7 +318,7 @@ class StaticFileHandler(RequestHandler):
         Nothing outside of `root` is looked at.
         """
         path = absolute_path
-        if not _is_inside(os.path.abspath(root), path):
+        if not is_inside(os.path.abspath(root), path):
             raise HTTPError(403, "%s is outside of the static files", path)
         try:
             status = self._look_at(root, path)
@@ -193,7 +332,7 @@ class StaticFileHandler(RequestHandler):
                 path = os.path.join(path, self.default_filename)
                 status = self._look_at(root, path)
         except EnvironmentError as error:
-            raise _http_error(error, path)
+            raise http_error(error, path)
         except ValueError:
             # A character that no file name of this system can have.
             raise HTTPError(404, "%r is no file name", path)
@@ -205,7 +344,7 @@ class StaticFileHandler(RequestHandler):
     @staticmethod
     def _look_at(root, path):
         real = os.path.realpath(path)
-        if real != path and not _is_inside(os.path.realpath(root), real):
+        if real != path and not is_inside(os.path.realpath(root), real):
             raise HTTPError(403, "%s is a link that leads outside of the static files", path)
         return os.stat(real)
 
@@ -217,7 +356,7 @@ class StaticFileHandler(RequestHandler):
 
         May return bytes instead. Without `end`, all that there is.
         """
-        with _open_file(abspath) as source:
+        with open_file(abspath) as source:
             position = start or 0
             source.seek(position)
             while end is None or position < end:
@@ -235,7 +374,7 @@ class StaticFileHandler(RequestHandler):
         For a file above MAX_HASHED_SIZE it is made of the modification time and size.
         """
         digest = hashlib.sha256()
-        key = _file_key(abspath)
+        key = file_key(abspath)
         if key is not None and key[1] > MAX_HASHED_SIZE:
             digest.update(repr(key[:2]).encode("ascii"))
         else:
@@ -246,21 +385,18 @@ class StaticFileHandler(RequestHandler):
 
     @classmethod
     def _find_version(cls, abspath, use_memory=True):
-        """`get_content_version`, remembered as long as time and size of the file stay."""
-        key = _file_key(abspath)
-        known = cls._versions.get(abspath)
-        if use_memory and known is not None and known[0] == key:
-            return known[1]
-        version = cls.get_content_version(abspath)
-        if key is not None and use_memory:
-            if len(cls._versions) >= MAX_VERSIONS:
-                cls._versions.clear()
-            cls._versions[abspath] = (key, version)
+        """`get_content_version`, remembered as long as the file stays as it is."""
+        version = cls._memory.get((cls, abspath)) if use_memory else None
+        if version is None:
+            watched = [(abspath, file_key(abspath))]
+            version = cls.get_content_version(abspath)
+            if use_memory:
+                cls._memory.put((cls, abspath), version, watched)
         return version
 
     def _get_status(self):
         if self._status is None:
-            self._status = os.stat(self.absolute_path)
+            self._status = os.stat(self.content_path)
         return self._status
 
     def get_content_size(self):
@@ -286,6 +422,22 @@ class StaticFileHandler(RequestHandler):
 
     def set_headers(self):
         """Set the headers that do not depend on the range, `set_extra_headers` last."""
+        values = self._headers._values
+        if self._file is not None:
+            values.update(self._file.fields)
+            self._varies = self._file.varies
+        else:
+            self._fields = self._make_fields()
+        if self._varies:
+            add_vary(self._headers)
+        seconds = self.get_cache_time(self.path, self.modified, values.get("Content-Type"))
+        if seconds > 0:
+            self.set_header("Cache-Control", "max-age=%d" % seconds)
+            self.set_header("Expires", format_timestamp(int(time.time()) + seconds))
+        self.set_extra_headers(self.path)
+
+    def _make_fields(self):
+        """Set the headers that tell of the file alone; returns them, name and value."""
         self.set_header("Accept-Ranges", "bytes")
         self.set_etag_header()
         content_type = self.get_content_type()
@@ -293,12 +445,10 @@ class StaticFileHandler(RequestHandler):
             self.set_header("Content-Type", content_type)
         if self.modified is not None:
             self.set_header("Last-Modified", self.modified)
-        seconds = self.get_cache_time(self.path, self.modified, content_type)
-        if seconds > 0:
-            self.set_header("Cache-Control", "max-age=%d" % seconds)
-            self.set_header("Expires", _EPOCH + datetime.timedelta(
-                seconds=int(time.time()) + seconds))
-        self.set_extra_headers(self.path)
+        if self._coding is not None:
+            self.set_header("Content-Encoding", self._coding)
+        values = self._headers._values
+        return dict((name, values[name]) for name in _FIELDS if name in values)
 
     def set_extra_headers(self, path):
         """Override this to set further headers."""
@@ -308,12 +458,13 @@ class StaticFileHandler(RequestHandler):
 
         Only a URL with a version (``?v=``) never changes what it means.
         """
-        return self.CACHE_MAX_AGE if "v" in self.request.arguments else 0
+        request = self.request
+        return self.CACHE_MAX_AGE if request.query and "v" in request.arguments else 0
 
     def compute_etag(self):
         """The version of the content as an ETag; None when it has none."""
         version = self._find_version(
-            self.absolute_path, self.settings.get("static_hash_cache", True))
+            self.content_path, self.settings.get("static_hash_cache", True))
         return '"%s"' % version if version else None
 
     # Conditions and ranges
@@ -365,44 +516,26 @@ class StaticFileHandler(RequestHandler):
             return None
 
 
-def _http_error(error, path):
-    """The HTTPError for what the system said about a file; other than that, `error` itself."""
-    if error.errno in _NOT_FOUND:
-        return HTTPError(404)
-    if error.errno in _FORBIDDEN:
-        return HTTPError(403, "%s: %s", path, error.strerror)
-    return error
+def _definition(cls, name):
+    """What stands for `name` in the class that defines it."""
+    for one in cls.__mro__:
+        if name in vars(one):
+            return vars(one)[name]
 
 
-def _is_inside(root, path):
-    """Whether an absolute path is that of a folder or of something in it, letter by letter."""
-    root, path = os.path.normcase(root), os.path.normcase(path)
-    return path == root or path.startswith(root if root.endswith(os.sep) else root + os.sep)
+_accepted = {}
 
 
-def _is_plain_windows_path(path):
-    """Whether a path means there what it says: no drive, device, stream or other name."""
-    return "\\" not in path and not any(
-        _WINDOWS_SPECIAL.match(segment) for segment in path.split("/"))
-
-
-def _open_file(path):
-    # Not blocking, should somebody have put a pipe in the place of the file meanwhile.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
-                         | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise IOError(errno.EACCES, "not a regular file", path)
-    return os.fdopen(descriptor, "rb", 0)
-
-
-def _file_key(path):
-    """What changes when a file does; None for what is not there."""
-    try:
-        status = os.stat(path)
-    except (EnvironmentError, ValueError, TypeError):
-        return None
-    return status.st_mtime, status.st_size, status.st_ino
+def _accepted_codings(header):
+    """Which of PRECOMPRESSED a client with this Accept-Encoding takes."""
+    codings = _accepted.get(header)
+    if codings is None:
+        codings = tuple(coding for coding, _ in PRECOMPRESSED if accepts_coding(header, coding))
+        if len(header) < 200:
+            if len(_accepted) >= 1000:
+                _accepted.clear()
+            _accepted[header] = codings
+    return codings
 
 
 def _parse_date(text):

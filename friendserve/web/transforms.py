@@ -34,21 +34,21 @@ class OutputTransform(object):
 _WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\Z", re.IGNORECASE)
 
 
-def _accepts_gzip(accept_encoding):
-    """Whether a client that sent this Accept-Encoding takes gzip (RFC 9110 12.5.3).
+def accepts_coding(accept_encoding, coding):
+    """Whether a client that sent this Accept-Encoding takes a content coding (RFC 9110 12.5.3).
 
-    What names gzip counts before what names any coding. An entry whose weight is malformed
+    What names the coding counts before what names any. An entry whose weight is malformed
     is as good as refused: the plain form can always be read.
     """
     named = wildcard = None
     for entry in accept_encoding.lower().split(","):
-        coding, semicolon, weight = entry.partition(";")
-        coding = coding.strip(" \t")
+        name, semicolon, weight = entry.partition(";")
+        name = name.strip(" \t")
         match = _WEIGHT.match(weight.strip(" \t")) if semicolon else None
         accepted = not semicolon or match is not None and float(match.group(1)) > 0
-        if coding in ("gzip", "x-gzip"):
+        if name == coding or name == "x-" + coding:
             named = accepted
-        elif coding == "*":
+        elif name == "*":
             wildcard = accepted
     return bool(wildcard if named is None else named)
 
@@ -82,11 +82,12 @@ class GZipContentEncoding(OutputTransform):
         content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if not content_type.startswith("text/") and content_type not in self.CONTENT_TYPES:
             return status_code, headers, chunk
-        _add_vary(headers)
+        add_vary(headers)
         if (status_code in (204, 206, 304) or status_code < 200
                 or "Content-Encoding" in headers or "Content-Range" in headers
                 or self._length(headers, chunk, finishing) < self.MIN_LENGTH
-                or not _accepts_gzip(self.request.headers.get("Accept-Encoding", ""))):
+                or not accepts_coding(
+                    self.request.headers.get("Accept-Encoding", ""), "gzip")):
             return status_code, headers, chunk
         # 16 over the largest window asks for the gzip format (RFC 1952) instead of zlib's.
         self._compressor = zlib.compressobj(self.GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
@@ -117,7 +118,7 @@ class GZipContentEncoding(OutputTransform):
         return int(length) if re.match(r"[0-9]+\Z", length) else float("inf")
 
 
-def _add_vary(headers):
+def add_vary(headers):
     """Say that the response depends on Accept-Encoding, unless it says so already."""
     varies = [name.strip().lower() for name in headers.get("Vary", "").split(",")]
     if "*" not in varies and "accept-encoding" not in varies:

@@ -25,8 +25,7 @@ class FileContract(StreamCase):
 
     def test_a_file_between_bytes(self):
         source = self.open()
-        self.a.write(b"<")
-        self.a.write_file(source, 0, len(CONTENT), self.note("sent"))
+        self.a.write_file(source, 0, len(CONTENT), self.note("sent"), b"<")
         self.assertEqual([], self.log)
         self.a.write(b">", self.note("all sent"))
         self.b.read_bytes(len(CONTENT) + 2, lambda data: self.log.append(data[1:-1] == CONTENT))
@@ -44,9 +43,9 @@ class FileContract(StreamCase):
     def test_two_files(self):
         first, second = self.open(), self.open()
         self.a.write_file(first, 0, 300000)
-        self.a.write_file(second, 5, 300000, self.note("sent"))
-        self.b.read_bytes(600000, lambda data: self.log.append(
-            data == CONTENT[:300000] + CONTENT[5:300005]))
+        self.a.write_file(second, 5, 300000, self.note("sent"), b"between")
+        self.b.read_bytes(600007, lambda data: self.log.append(
+            data == CONTENT[:300000] + b"between" + CONTENT[5:300005]))
         self.drive(lambda: len(self.log) == 2)
         self.assertEqual({"sent", True}, set(self.log))
         self.assertTrue(first.closed and second.closed)
