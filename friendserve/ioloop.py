@@ -248,6 +248,8 @@ class PollIOLoop(IOLoop):
         # look at the queue, and others append *before* they look at it, so neither can miss
         # the other; no lock.
         self._wake_needed = True
+        #: Another object in each turn: what was asked before it has not been asked in this one.
+        self.turn = object()
         self._running = threading.Lock()
         self._stopping = False
         self._closed = False
@@ -401,6 +403,7 @@ class PollIOLoop(IOLoop):
         self._running.release()
 
     def _turn(self, limit):
+        self.turn = object()
         self._run_callbacks()
         self._fire_timers()
         if self._callbacks or self._stopping:

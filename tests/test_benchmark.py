@@ -184,11 +184,14 @@ class PeersTest(unittest.TestCase):
         return [peer.name for peer in peers.choose(*arguments)]
 
     def test_every_peer_has_a_program(self):
-        self.assertEqual(set(self.names("hello") + self.names("websocket")),
+        self.assertEqual(set(self.names("hello") + self.names("websocket") + self.names("static")),
                          set(peer.name for peer in peers.PEERS))
 
     def test_only_some_have_a_long_poll(self):
         self.assertEqual(self.names("longpoll"), ["friendserve", "aiohttp", "tornado"])
+
+    def test_some_have_static_files(self):
+        self.assertEqual(self.names("static"), ["friendserve", "aiohttp", "tornado", "nginx"])
 
     def test_some_have_a_web_socket(self):
         self.assertEqual(self.names("websocket"), [

@@ -962,6 +962,22 @@ class FileCacheTest(unittest.TestCase):
             cache.put(number, number, self.watched)
         self.assertLessEqual(len(cache._young) + len(cache._old), 500)
 
+    def test_looked_at_once_in_a_turn(self):
+        cache = files.FileCache(1000000)
+        cache.put("a", "value", self.watched)
+        turn = object()
+        self.assertEqual("value", cache.get("a", turn))
+        os.utime(self.path, (1000000001, 1000000001))
+        self.assertEqual("value", cache.get("a", turn))
+        self.assertIsNone(cache.get("a", object()))
+
+    def test_looked_at_each_time_without_a_turn(self):
+        cache = files.FileCache(1000000)
+        cache.put("a", "value", self.watched)
+        self.assertEqual("value", cache.get("a"))
+        os.utime(self.path, (1000000001, 1000000001))
+        self.assertIsNone(cache.get("a"))
+
     def test_what_changed_while_it_was_read_is_not_kept(self):
         cache = files.FileCache(1000000)
         with open(self.path, "wb") as target:

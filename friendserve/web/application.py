@@ -87,6 +87,8 @@ def _fill_in(arg):
 
 #: How many paths an application remembers the handler of.
 _MAX_TARGETS = 1000
+#: Characters of a path beyond which it is not remembered.
+_MAX_TARGET_PATH = 200
 
 
 class _XsrfFormModule(UIModule):
@@ -244,7 +246,9 @@ class Application(object):
                 found = spec.match(path)
                 if found is not None:
                     target = _to_target(spec, *found)
-                    if not spec.regex.groups and len(self._targets) < _MAX_TARGETS:
+                    if len(path) <= _MAX_TARGET_PATH:
+                        if len(self._targets) >= _MAX_TARGETS:
+                            self._targets.clear()
                         self._targets[path] = target
                     return target
         else:

@@ -30,6 +30,18 @@ _WINDOWS_SPECIAL = re.compile(
 _stat = os.stat
 
 
+class _Entry(object):
+    """A value, the pairs of path and `file_key` it depends on, its size, and the turn in which
+    they were looked at last."""
+    __slots__ = ("value", "watched", "size", "turn")
+
+    def __init__(self, value, watched, size):
+        self.value = value
+        self.watched = watched
+        self.size = size
+        self.turn = None
+
+
 class FileCache(object):
     """Values made from files, remembered as long as the files are what they were.
 
@@ -55,20 +67,36 @@ class FileCache(object):
         self._old = {}
         self._bytes = 0
 
-    def get(self, key):
+    def get(self, key, turn=None):
         """The value that was put in under `key`; None when there is none, or when one of its
-        files has changed."""
+        files has changed.
+
+        With `turn`, the attribute of a loop, they are looked at once in it: who asks then on
+        behalf of what had come before the turn, cannot have seen a change that came in it.
+        """
         entry = self._young.get(key)
         if entry is None:
             entry = self._old.get(key)
             if entry is None:
                 return None
             self._put(key, entry)
-        for path, before in entry[1]:
-            if file_key(path) != before:
-                del self._young[key]
-                return None
-        return entry[0]
+        if entry.turn is turn is not None or self._is_same(entry):
+            entry.turn = turn
+            return entry.value
+        self._young.pop(key, None)
+        return None
+
+    @staticmethod
+    def _is_same(entry):
+        try:
+            for path, before in entry.watched:
+                # As `status_key`, without a call: this is the way of most files.
+                now = _stat(path)
+                if (now.st_mtime, now.st_size, now.st_ino, now.st_ctime) != before:
+                    return False
+            return True
+        except (OSError, ValueError):
+            return False
 
     def put(self, key, value, watched, size=0):
         """Remember `value`, which takes `size` bytes, as long as each of `watched`, pairs of a
@@ -77,14 +105,14 @@ class FileCache(object):
         for path, before in watched:
             if before is None or 0 <= now - before[0] < self.SETTLED or file_key(path) != before:
                 return
-        self._put(key, (value, watched, size + self._OVERHEAD))
+        self._put(key, _Entry(value, watched, size + self._OVERHEAD))
 
     def _put(self, key, entry):
-        if self._bytes + entry[2] > self._max_bytes // 2:
+        if self._bytes + entry.size > self._max_bytes // 2:
             self._old = self._young
             self._young = {}
             self._bytes = 0
-        self._bytes += entry[2]
+        self._bytes += entry.size
         self._young[key] = entry
 
 

@@ -71,7 +71,10 @@ class PathPattern(object):
 
 def _unquote(value):
     # An optional group that took no part stays None.
-    return None if value is None else url_unescape(to_octets(value), encoding=None, plus=False)
+    if value is None:
+        return None
+    octets = to_octets(value)
+    return url_unescape(octets, encoding=None, plus=False) if b"%" in octets else octets
 
 
 _is_local_path = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z").match

@@ -53,9 +53,9 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 _LAST_SECOND = 253402300799  # of the year 9999, where datetime ends
 
 #: A class that overrides one of these knows what we do not, so its files are not kept in memory.
-_HOOKS = ("parse_url_path", "get_absolute_path", "validate_absolute_path", "get_content",
-          "get_content_version", "get_content_size", "get_modified_time", "get_content_type",
-          "set_headers", "compute_etag")
+_HOOKS = ("get_content", "get_content_size", "parse_url_path", "get_absolute_path",
+          "validate_absolute_path", "get_content_version", "get_modified_time",
+          "get_content_type", "set_headers", "compute_etag")
 
 
 #: The headers that tell of the file alone.
@@ -112,13 +112,14 @@ class StaticFileHandler(RequestHandler):
     def get(self, path, include_body=True):
         """Answer with the file at `path`, a path as it stands in the URL."""
         key = self._memory_key(path)
-        self._file = key and self._memory.get(key)
+        self._file = key and self._memory.get(key, self.request.connection.stream.io_loop.turn)
         try:
             if self._file is not None:
                 self._recall()
             elif not self._look(path, key):
                 return
-            size = self.get_content_size()
+            file = self._file
+            size = self.get_content_size() if file is None else file.status.st_size
         except EnvironmentError as error:
             raise http_error(error, self.absolute_path or path)
         if self.should_return_304():
@@ -135,13 +136,13 @@ class StaticFileHandler(RequestHandler):
             if wanted != (0, size):
                 self.set_status(206)
                 self.set_header("Content-Range", "bytes %d-%d/%d" % (start, end - 1, size))
+        if include_body and file is not None and file.content is not None:
+            self.finish(file.content if end - start == size else file.content[start:end])
+            return
         self._headers._values["Content-Length"] = str(end - start)
         if not include_body:
             self.finish()
-        elif self._file is not None and self._file.content is not None:
-            content = self._file.content
-            self.finish(content if end - start == size else content[start:end])
-        elif self._transforms or end == start or not self._has_plain("get_content"):
+        elif self._transforms or end == start or not self._has_plain(_HOOKS[:1]):
             self._send_pieces(start, end)
         else:
             self._send_file(start, end)
@@ -204,22 +205,26 @@ class StaticFileHandler(RequestHandler):
 
     def _memory_key(self, path):
         """What the answer depends on, as the key of `_memory`; None for what is not kept."""
-        if not self._has_plain(*_HOOKS) or not os.path.isabs(self.root) \
-                or not self.settings.get("static_hash_cache", True):
+        root = self.root
+        if not self._has_plain(_HOOKS) or not os.path.isabs(root) \
+                or not self.application.settings.get("static_hash_cache", True):
             return None
-        return (self.root, self.default_filename, path, self.request.path[-1:] == "/",
-                _accepted_codings(self.request.headers.get("Accept-Encoding", "")))
+        values = self.request.headers._values
+        return (root, self.default_filename, path, self.request.path[-1:] == "/",
+                _accepted_codings(values["Accept-Encoding"]) if "Accept-Encoding" in values else ())
 
     @classmethod
-    def _has_plain(cls, *names):
-        """Whether methods are those of StaticFileHandler, and not overridden."""
-        known = vars(cls).get("_known_plain")
-        if known is None:
-            known = cls._known_plain = {}
-        if names not in known:
-            known[names] = all(_definition(cls, name) is vars(StaticFileHandler)[name]
-                               for name in names)
-        return known[names]
+    def _has_plain(cls, names):
+        """Whether methods are those of StaticFileHandler, and not overridden; `names` is a
+        tuple."""
+        try:
+            return cls.__dict__["_known_plain"][names]
+        except KeyError:
+            known = dict(cls.__dict__.get("_known_plain", ()))
+            known[names] = all(
+                _definition(cls, name) is vars(StaticFileHandler)[name] for name in names)
+            cls._known_plain = known
+            return known[names]
 
     def _recall(self):
         """Take up what is remembered of the file."""
@@ -243,7 +248,7 @@ class StaticFileHandler(RequestHandler):
         folder = os.path.dirname(self.absolute_path)
         watched = [(folder, file_key(folder)), (self.absolute_path, status_key(self._status))]
         self._coding = self._varies = None
-        if self._status is not None and self._has_plain("get_content", "get_content_size"):
+        if self._status is not None and self._has_plain(_HOOKS[:2]):
             self._find_compressed()
         self.modified = self.get_modified_time()
         self.set_headers()
@@ -472,9 +477,11 @@ class StaticFileHandler(RequestHandler):
     def should_return_304(self):
         """Whether the client has what would be sent (RFC 9110 13.2.2: an ETag counts first)."""
         headers = self.request.headers
-        if "If-None-Match" in headers:
+        if "If-None-Match" in headers._values:
             return self.check_etag_header()
-        since = _parse_date(headers.get("If-Modified-Since"))
+        if "If-Modified-Since" not in headers._values:
+            return False
+        since = _parse_date(headers["If-Modified-Since"])
         return (since is not None and self.modified is not None
                 and calendar.timegm(self.modified.utctimetuple()) <= since)
 
@@ -528,6 +535,8 @@ _accepted = {}
 
 def _accepted_codings(header):
     """Which of PRECOMPRESSED a client with this Accept-Encoding takes."""
+    if isinstance(header, list):
+        header = ",".join(header)
     codings = _accepted.get(header)
     if codings is None:
         codings = tuple(coding for coding, _ in PRECOMPRESSED if accepts_coding(header, coding))

@@ -47,6 +47,15 @@ class LoopContract(Loops):
             self.loop.run_once(0.01)
         self.assertEqual([[], [], []], self.poller.polls)
 
+    def test_each_turn_is_another(self):
+        turns = []
+        for _ in range(3):
+            self.loop.add_callback(lambda: turns.append(self.loop.turn))
+            self.loop.add_callback(lambda: turns.append(self.loop.turn))
+            self.loop.run_once(0)
+        self.assertIs(turns[0], turns[1])
+        self.assertEqual(3, len(set(turns)))
+
     def test_b001_idle_loop_does_not_wake_up(self):
         a, _ = self.socket_pair()
         self.loop.add_handler(a.fileno(), None, READ)
