@@ -83,16 +83,21 @@ class IOStream(BaseIOStream):
             if errno_from_exception(error) not in RETRY:
                 raise
 
-    def write_to_fd(self, data, flags=0):
+    def write_to_fd(self, data):
         try:
-            return self.socket.send(data, flags)
+            return self.socket.send(data)
         except (OSError, IOError) as error:
             if errno_from_exception(error) not in RETRY:
                 raise
             return 0
 
     def write_ahead_to_fd(self, data):
-        return self.write_to_fd(data, _MORE)
+        try:
+            return self.socket.send(data, _MORE)
+        except (OSError, IOError) as error:
+            if errno_from_exception(error) not in RETRY:
+                raise
+            return 0
 
     if hasattr(os, "sendfile"):
         def send_piece(self, piece):
