@@ -20,10 +20,10 @@ from friendserve.escape import utf8
 from friendserve.platform.interface import monotonic_time
 from friendserve.protocol.cookies import parse_cookie
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
-from friendserve.protocol.forms import (
-    HTTPFile, encode_multipart, parse_header_value, parse_multipart, parse_urlencoded)
+from friendserve.protocol.forms import parse_header_value, parse_urlencoded
 from friendserve.protocol.grammar import match_request_line, match_status_line
 from friendserve.protocol.headers import HTTPHeaders
+from friendserve.protocol.multipart import HTTPFile, encode_multipart, parse_multipart
 from friendserve.util import format_timestamp
 
 __all__ = ["HTTPConnection", "HTTPFile", "HTTPHeaders", "HTTPInputError", "HTTPMessageDelegate",
@@ -168,7 +168,7 @@ def basic_credentials(username, password):
 
 def encode_multipart_formdata(fields=(), files=()):
     """(content type, body) of a form to be uploaded, of which `fields` and `files` are as in
-    `friendserve.protocol.forms.encode_multipart`, which also says what is refused::
+    `friendserve.protocol.multipart.encode_multipart`, which also says what is refused::
 
         content_type, body = encode_multipart_formdata(
             {"title": "A photo"},
@@ -186,8 +186,8 @@ def parse_body_arguments(content_type, body, arguments, files, headers=None):
 
     `arguments` is {name: [bytes, ...]}, `files` {name: [HTTPFile, ...]}. A body of another type
     is left alone. Raises HTTPInputError for a malformed one, for more fields or parts than
-    `friendserve.protocol.forms` allows, and for a form that is still compressed according to
-    `headers`; then nothing was added.
+    `friendserve.protocol` allows, and for a form that is still compressed according to `headers`;
+    then nothing was added.
     """
     main = content_type.partition(";")[0].strip(" \t").lower()
     is_multipart = main.startswith("multipart/form-data")

@@ -22,6 +22,7 @@ FLOORS = (
     ("protocol", (
         "protocol", "protocol.errors", "protocol.grammar", "protocol.headers",
         "protocol.http1", "protocol.urls", "protocol.httpauth", "protocol.forms",
+        "protocol.multipart",
         "protocol.cookies", "protocol.masking", "protocol.deflate", "protocol.wshandshake",
         "protocol.websocket", "protocol.eventstream", "protocol.oauth1")),
     ("platform", (
@@ -43,7 +44,7 @@ FLOORS = (
     ("web", (
         "web.routing", "web.errors", "web.debugpage", "web.etags", "web.uimodule", "web.page",
         "web.transforms", "web.xsrf", "web.handler", "web.decorators", "web.eventstream",
-        "web.files", "web.static", "web.rules", "web.application", "web", "routing")),
+        "web.upload", "web.files", "web.static", "web.rules", "web.application", "web", "routing")),
     ("beside the web", (
         "wsconnection", "wsclient", "websocket", "wsgi", "feed.base", "feed.local", "feed.resp",
         "feed.redis", "feed", "database.errors", "database.engines", "database.connection",

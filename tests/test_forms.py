@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import io
 import json
 import os
+import random
 import re
 import time
 import unittest
@@ -11,10 +12,11 @@ import unittest
 from six.moves.urllib.parse import quote_plus
 
 from friendserve.httputil import parse_body_arguments
-from friendserve.protocol import forms
+from friendserve.protocol import forms, multipart
 from friendserve.protocol.errors import HTTPInputError
-from friendserve.protocol.forms import (
-    HTTPFile, parse_header_value, parse_multipart, parse_urlencoded)
+from friendserve.protocol.forms import parse_header_value, parse_urlencoded
+from friendserve.protocol.multipart import (
+    PART_END, HTTPFile, MultipartParser, Part, parse_multipart)
 from friendserve.util import ObjectDict
 
 try:
@@ -95,6 +97,108 @@ class CorpusTest(unittest.TestCase):
         self.assertIs(str, type(one.content_type))
         return {"filename": one["filename"], "body": one["body"].decode("latin-1"),
                 "content_type": as_text(one["content_type"])}
+
+
+def parse_in_pieces(boundary, pieces, **limits):
+    """What `parse_multipart` returns, from a body that comes in pieces."""
+    parser = MultipartParser(boundary, **limits)
+    parts = []
+    for piece in pieces:
+        for event in parser.feed(piece):
+            if isinstance(event, Part):
+                parts.append([event, []])
+                ended = False
+            elif event is PART_END:
+                ended = True
+            else:
+                assert event and not ended
+                parts[-1][1].append(event)
+    parser.finish()
+    arguments, files = {}, {}
+    for (name, filename, content_type), content in parts:
+        if filename:
+            files.setdefault(name, []).append(HTTPFile(
+                filename=filename, body=b"".join(content), content_type=content_type))
+        else:
+            arguments.setdefault(name, []).append(b"".join(content))
+    return arguments, files
+
+
+def cuts(data):
+    """The body whole, byte by byte, by line, and cut at places that are random but the same in each
+    run."""
+    yield [data]
+    yield [data[i:i + 1] for i in range(len(data))]
+    yield data.splitlines(True)
+    places = random.Random(len(data))
+    for _ in range(20):
+        at = sorted(places.randrange(len(data) + 1) for _ in range(places.randrange(1, 6)))
+        yield [data[i:j] for i, j in zip([0] + at, at + [len(data)])]
+
+
+class PiecesTest(unittest.TestCase):
+    """A body that comes in pieces gives what it gives as a whole."""
+
+    def outcome(self, function, *args):
+        try:
+            return function(*args)
+        except HTTPInputError as error:
+            return str(error)
+
+    def test_corpus_in_pieces(self):
+        count = 0
+        for name in sorted(os.listdir(CORPUS)):
+            with io.open(os.path.join(CORPUS, name), encoding="utf-8") as source:
+                case = json.load(source)
+            boundary = parse_header_value(str(case["content_type"]))[1].get("boundary") \
+                if "multipart" in name and ";" in case["content_type"] else None
+            body = u"\r\n".join(case["lines"]).encode("latin-1")
+            if not boundary or len(body) > 100000:
+                continue
+            count += 1
+            whole = self.outcome(parse_multipart, boundary, body)
+            for pieces in cuts(body):
+                self.assertEqual(whole, self.outcome(parse_in_pieces, boundary, pieces), name)
+        self.assertGreater(count, 40)
+
+    def test_little_is_held_back(self):
+        parser = MultipartParser(b"1234")
+        parser.feed(part(b'form-data; name="f"; filename="x"')[:-2])
+        for piece in (b"x" * 65536, b"y" * 1000):
+            self.assertEqual([piece], parser.feed(piece))
+        self.assertEqual([b"z"], parser.feed(b"z\r\n--123"))
+        self.assertEqual([b"\r\n--123\r"], parser.feed(b"\r\r"))
+        self.assertEqual([b"\rz"], parser.feed(b"z"))
+        self.assertEqual([b"\r\r\n--1235"], parser.feed(b"\r\r\n--1235"))
+
+    def test_a041_a_header_that_never_ends(self):
+        parser = MultipartParser(b"1234")
+        with self.assertRaises(HTTPInputError) as caught:
+            parser.feed(b"--1234\r\n")
+            for _ in range(20000):
+                parser.feed(b"x")
+        self.assertIn("within 10240 bytes", str(caught.exception))
+        parser = MultipartParser(b"1234")
+        with self.assertRaises(HTTPInputError):
+            parser.feed(b"--1234")
+            for _ in range(20000):
+                parser.feed(b" ")
+
+    def test_a202_fields_are_bounded_as_they_come(self):
+        parser = MultipartParser(b"1234", max_field_bytes=10)
+        parser.feed(part(b"form-data; name=a")[:-2])
+        parser.feed(b"x" * 9)
+        self.assertRaises(HTTPInputError, parser.feed, b"x")
+
+    def test_a201_preamble_and_epilogue_are_dropped(self):
+        parser = MultipartParser(b"1234")
+        for _ in range(100):
+            self.assertEqual([], parser.feed(b"\r\n--123" * 1000))
+        self.assertLess(len(parser._data), 20)
+        self.assertEqual([], parser.feed(b"\r\n--1234--"))
+        for _ in range(100):
+            self.assertEqual([], parser.feed(b"\r\n--1234" * 1000))
+        self.assertEqual(b"", parser._data)
 
 
 class UrlencodedTest(unittest.TestCase):
@@ -201,21 +305,20 @@ class MultipartTest(unittest.TestCase):
 
     def test_a035_first_error_ends_it(self):
         seen = []
-        parser = forms.parse_field_line
+        parser = multipart.parse_field_line
 
         def record(line):
             seen.append(line)
             return parser(line)
-        forms.parse_field_line = record
+        multipart.parse_field_line = record
         try:
             for parts in (100, 100000):
                 self.assertRaises(HTTPInputError, parse, b"--1234\r\nbad\r\n\r\n\r\n" * parts + END)
         finally:
-            forms.parse_field_line = parser
-        # The second had too many parts for any of them to be looked at.
-        self.assertEqual(["bad"], seen)
+            multipart.parse_field_line = parser
+        self.assertEqual(["bad", "bad"], seen)
 
-    def test_a041_parts_are_counted_before_they_are_taken_apart(self):
+    def test_a041_parts_are_counted(self):
         one = part(b"form-data; name=a")
         self.assertEqual(100, len(parse(one * 100 + END)[0]["a"]))
         for count in (101, 20000):
@@ -337,6 +440,8 @@ if given is not None:
                 data += b"\r\n\r\n" + body + b"\r\n"
             data += b"--" + boundary + b"--\r\n"
             self.assertEqual((arguments, files), parse_multipart(boundary, data))
+            for pieces in cuts(data):
+                self.assertEqual((arguments, files), parse_in_pieces(boundary, pieces))
 
         pieces = st.lists(st.sampled_from(
             [b"--1234", b"\r\n", b"--", b"Content-Disposition: form-data; name=a", b"; filename=",

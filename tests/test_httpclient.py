@@ -15,7 +15,7 @@ from friendserve.httpclient import (
     HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError, encode_multipart_formdata)
 from friendserve.httputil import HTTPFile, HTTPHeaders, parse_body_arguments
 from friendserve.ioloop import IOLoop
-from friendserve.protocol.forms import encode_multipart
+from friendserve.protocol.multipart import encode_multipart
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from tests import services
 from tests.clientcase import ClientCase, answer

@@ -13,7 +13,7 @@ from friendserve.httputil import (
     encode_username_password, format_timestamp, parse_body_arguments, parse_cookie,
     parse_multipart_form_data, parse_request_start_line, parse_response_start_line, qs_to_qsl,
     split_host_and_port, url_concat)
-from friendserve.protocol import errors, forms, headers
+from friendserve.protocol import errors, headers, multipart
 
 try:
     from hypothesis import given, settings, strategies as st
@@ -36,7 +36,7 @@ class NamesTest(unittest.TestCase):
         self.assertIs(HTTPHeaders, headers.HTTPHeaders)
         self.assertIs(HTTPInputError, errors.HTTPInputError)
         self.assertIs(friendserve.httputil.HTTPOutputError, errors.HTTPOutputError)
-        self.assertIs(HTTPFile, forms.HTTPFile)
+        self.assertIs(HTTPFile, multipart.HTTPFile)
         self.assertEqual({"a": "b"}, parse_cookie("a=b"))
 
 

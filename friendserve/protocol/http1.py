@@ -442,6 +442,7 @@ for _status, _reason in {
         103: "Early Hints", 308: "Permanent Redirect", 421: "Misdirected Request",
         422: "Unprocessable Content", 425: "Too Early", 428: "Precondition Required",
         429: "Too Many Requests", 431: "Request Header Fields Too Large",
-        451: "Unavailable For Legal Reasons", 511: "Network Authentication Required"}.items():
+        451: "Unavailable For Legal Reasons", 507: "Insufficient Storage",
+        511: "Network Authentication Required"}.items():
     REASONS.setdefault(_status, _reason)
 REASONS = dict((int(_status), _reason) for _status, _reason in REASONS.items())

@@ -30,6 +30,7 @@ from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import (
     ChunkedTransferEncoding, GZipContentEncoding, OutputTransform)
 from friendserve.web.uimodule import TemplateModule, UIModule
+from friendserve.web.upload import Upload, UploadHandler
 
 url = URLSpec
 
@@ -39,6 +40,7 @@ __all__ = [
     "Finish", "GZipContentEncoding", "HTTPError", "MAX_SUPPORTED_SIGNED_VALUE_VERSION",
     "MIN_SUPPORTED_SIGNED_VALUE_VERSION", "MissingArgumentError", "OutputTransform",
     "RedirectHandler", "RequestHandler", "StaticFileHandler", "TemplateModule", "UIModule",
-    "URLSpec", "addslash", "asynchronous", "authenticated", "create_signed_value",
+    "URLSpec", "Upload", "UploadHandler",
+    "addslash", "asynchronous", "authenticated", "create_signed_value",
     "decode_signed_value", "get_signature_key_version", "is_absolute", "is_safe_next",
     "removeslash", "stream_request_body", "url"]

@@ -399,7 +399,7 @@ class _StreamedBody(object):
     def __init__(self, handler):
         self.data_received = handler._receive
         self.finish = handler._end_stream
-        self.on_connection_close = handler.on_connection_close
+        self.on_connection_close = handler._lose_stream
 
 
 class _LinkifyModule(UIModule):

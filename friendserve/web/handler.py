@@ -761,6 +761,9 @@ class RequestHandler(Page):
             except Exception:
                 self._handle_exception(*sys.exc_info())
 
+    def _lose_stream(self):
+        self.on_connection_close()
+
     def _wait(self):
         """The response comes later: have the connection tell what happens until then."""
         cls, connection = type(self), self.request.connection

@@ -1,0 +1,343 @@
+# coding: utf-8
+"""UploadHandler, and the demo that stands on it."""
+from __future__ import absolute_import, division, print_function
+
+import os
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from six.moves.urllib.parse import quote
+from six.moves.urllib.request import urlopen
+
+from friendserve.escape import utf8
+from friendserve.locale import load_translations
+from friendserve.httputil import HTTPFile, encode_multipart_formdata
+from friendserve.web import UploadHandler, asynchronous
+from tests.demo_server import ROOT, TIMEOUT, load_demo
+from tests.httpcase import LogCatcher
+from tests.services import free_port
+from tests.test_locale import LocaleCase
+from tests.webcase import WebCase, request
+
+FOLDER = os.path.join(ROOT, "demos", "upload")
+FORM = "multipart/form-data; boundary=1234"
+
+
+def form(fields=(), files=()):
+    """(headers, body) of a form; `files` are (field, file name, content)."""
+    content_type, body = encode_multipart_formdata(fields, [
+        (name, HTTPFile(filename=filename, body=content)) for name, filename, content in files])
+    return [("Content-Type", content_type)], body
+
+
+class UploadTest(WebCase):
+    def setUp(self):
+        super(UploadTest, self).setUp()
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.seen = []
+
+    def serve_upload(self, post=None, options=None, settings=None, **members):
+        test = self
+
+        class Handler(UploadHandler):
+            upload_folder = test.folder
+
+            def get(self):
+                self.write("got")
+
+            def post(self):
+                test.seen.append(sorted(
+                    (name, upload.filename, upload.content_type, upload.size,
+                     open_and_read(upload.path))
+                    for name, uploads in self.uploads.items() for upload in uploads))
+                self.write(self.get_argument("title", "none"))
+
+        if post is not None:
+            members["post"] = post
+        self.handler = type("Handler", (Handler,), members)
+        self.serve_app([("/", self.handler)], options, **(settings or {}))
+
+    def post(self, headers, body, path="/"):
+        return self.ask(path, "POST", headers, body)
+
+    def left(self):
+        return os.listdir(self.folder)
+
+    def test_fields_and_files(self):
+        self.serve_upload()
+        big = os.urandom(300000)
+        response = self.post(*form({"title": u"Sch\xf6n", "other": ["1", "2"]}, [
+            ("a", u"b\xe4r.txt", b"one"), ("a", "empty", b""), ("b", "../../x", big)]))
+        self.assertEqual((200, utf8(u"Sch\xf6n")), (response.status, response.body))
+        plain = "application/octet-stream"
+        self.assertEqual([[("a", u"b\xe4r.txt", plain, 3, b"one"), ("a", u"empty", plain, 0, b""),
+                           ("b", u"../../x", plain, 300000, big)]], self.seen)
+        self.assertEqual([], self.left())
+
+    def test_arguments_of_query_and_body(self):
+        self.serve_upload(lambda handler: handler.finish(u",".join(
+            handler.get_arguments("a") + handler.get_body_arguments("a"))))
+        self.assertEqual(b"1,2,2", self.post(*form({"a": "2"}), path="/?a=1").body)
+
+    def test_an_urlencoded_form_is_a_form_too(self):
+        self.serve_upload()
+        self.assertEqual(b"x y", self.ask("/", "POST", body={"title": "x y"}).body)
+        self.assertEqual([[]], self.seen)
+
+    def test_other_methods(self):
+        self.serve_upload()
+        self.assertEqual(b"got", self.ask("/").body)
+
+    def test_moved_files_stay(self):
+        target = os.path.join(self.folder, "kept")
+
+        def post(handler):
+            handler.uploads["f"][0].move_to(target)
+            handler.write("ok")
+        self.serve_upload(post)
+        self.post(*form((), [("f", "a", b"new"), ("f", "b", b"dropped")]))
+        self.assertEqual(["kept"], self.left())
+        self.post(*form((), [("f", "a", b"newer")]))
+        self.assertEqual(b"newer", open_and_read(target))
+        self.assertEqual(0o600, os.stat(target).st_mode & 0o777)
+
+    def test_files_live_until_the_response_is_finished(self):
+        @asynchronous
+        def post(handler):
+            handler.request.connection.stream.io_loop.add_callback(later, handler)
+
+        def later(handler):
+            handler.finish(open_and_read(handler.uploads["f"][0].path))
+        self.serve_upload(post)
+        self.assertEqual(b"still here", self.post(*form((), [("f", "a", b"still here")])).body)
+        self.assertEqual([], self.left())
+
+    def test_an_exception_leaves_nothing(self):
+        self.serve_upload(lambda handler: 1 // 0)
+        self.assertEqual(500, self.post(*form((), [("f", "a", b"x")])).status)
+        self.assertEqual([], self.left())
+
+    def test_a_client_that_goes_away_leaves_nothing(self):
+        self.serve_upload()
+        headers, body = form((), [("f", "a", b"x" * 100000)])
+        data = request("/", "POST", headers, body)
+        for end in ("close", "abort", "end"):
+            client = self.connect(data=data[:len(data) // 2])
+            self.run_until(self.left)
+            getattr(client, end)()
+            self.run_until(lambda: not self.left())
+        self.assertEqual([], self.seen)
+
+    def test_a_subclass_that_forgets_the_method_here_leaves_nothing(self):
+        class Forgetful(UploadHandler):
+            upload_folder = self.folder
+
+            def finish(self, chunk=None):
+                super(UploadHandler, self).finish(chunk)
+
+            def post(self):
+                pass
+        self.serve_app([("/", Forgetful)])
+        self.post(*form((), [("f", "a", b"x")]))
+        self.run_until(lambda: not self.left())
+
+    def test_what_is_no_form(self):
+        self.serve_upload()
+        for headers, status, text in [
+                ([("Content-Type", "text/plain")], 415, b"Unsupported"), ([], 415, b""),
+                ([("Content-Type", "multipart/form-data")], 400, b""),
+                ([("Content-Type", "multipart/form-data; boundary=x; boundary=y")], 400, b"")]:
+            response = self.post(headers, b"hello")
+            self.assertEqual(status, response.status, headers)
+            self.assertIn(text, response.body)
+
+    def test_damaged_forms(self):
+        self.serve_upload()
+        good = (b'--1234\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n'
+                b"content\r\n--1234--\r\n")
+        self.assertEqual(200, self.post([("Content-Type", FORM)], good).status)
+        for bad in (good[:-10], good.replace(b"form-data", b"attachment"),
+                    good.replace(b"1234--", b"1234-"), good.replace(b"name=", b"nome="),
+                    b"", b"x" * 1000):
+            self.assertEqual(400, self.post([("Content-Type", FORM)], bad).status, bad)
+            self.assertEqual([], self.left())
+        self.assertEqual(1, len(self.seen))
+
+    def test_a041_too_many_parts(self):
+        self.serve_upload()
+        part = b'--1234\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nx\r\n'
+        response = self.post([("Content-Type", FORM)], part * 101 + b"--1234--")
+        self.assertEqual(400, response.status)
+        self.assertEqual([], self.left())
+
+    def test_a_body_that_is_too_large(self):
+        self.serve_upload(max_upload_size=1000)
+        self.assertEqual(413, self.post(*form((), [("f", "a", b"x" * 2000)])).status)
+        # One that does not say how large it is.
+        headers, body = form((), [("f", "a", b"x" * 2000)])
+        head = request("/", "POST", headers + [("Transfer-Encoding", "chunked")])
+        with LogCatcher():
+            response = self.fetch(
+                head + utf8("%x\r\n" % len(body)) + body + b"\r\n0\r\n\r\n")
+        self.assertEqual(413, response.status)
+        self.assertEqual([], self.left())
+
+    def test_more_than_the_server_takes_otherwise(self):
+        self.serve_upload(options={"max_body_size": 1000}, max_upload_size=100000)
+        self.assertEqual(200, self.post(*form((), [("f", "a", b"x" * 50000)])).status)
+
+    def test_a_full_disk(self):
+        self.serve_upload()
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100000, before[1]))
+        response = self.post(*form((), [("f", "a", b"x" * 300000)]))
+        self.assertEqual((507, "Insufficient Storage"), (response.status, response.reason))
+        self.assertEqual([], self.left())
+
+    def test_xsrf_token_in_the_query_or_a_header(self):
+        self.serve_upload(settings={"xsrf_cookies": True})
+        token = "0123456789abcdef0123456789abcdef"
+        headers, body = form({"title": "t", "_xsrf": token}, [("f", "a", b"x")])
+        headers.append(("Cookie", "_xsrf=" + token))
+        self.assertEqual(403, self.post(headers, body).status)
+        self.assertEqual([], self.seen)
+        self.assertEqual(b"t", self.post(headers, body, "/?_xsrf=" + token).body)
+        self.assertEqual(b"t", self.post(headers + [("X-XSRFToken", token)], body).body)
+
+
+def open_and_read(path):
+    with open(path, "rb") as source:
+        return source.read()
+
+
+class DemoTest(LocaleCase, WebCase):
+    def setUp(self):
+        WebCase.setUp(self)
+        LocaleCase.setUp(self)
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.demo = load_demo(os.path.join(FOLDER, "upload.py"))
+        self.serve(self.demo.make_application(self.folder, 1000000))
+        self.token = "0123456789abcdef0123456789abcdef"
+        self.cookie = [("Cookie", "_xsrf=" + self.token)]
+
+    def store(self, *files):
+        headers, body = form((), [("file", name, content) for name, content in files])
+        return self.ask("/store?_xsrf=" + self.token, "POST", headers + self.cookie, body)
+
+    def page(self, language="en"):
+        return self.ask("/", headers=[("Accept-Language", language)]).body.decode("utf-8")
+
+    def test_stored_listed_taken_deleted(self):
+        self.assertIn(u"Nothing here yet", self.page())
+        names = [u"notes.txt", u"../../etc/passwd", u"C:\\dir\\<b>&\"'.html", u"\u05e9.zip", u"..",
+                 u"x" * 300 + u".txt", u"\u65e5" * 100]
+        self.assertEqual(302, self.store(*[
+            (name.replace(u'"', u""), utf8(name)) for name in names]).status)
+        self.assertEqual(len(names), len(os.listdir(self.folder)))
+        page = self.page()
+        self.assertIn(u"7 files", page)
+        self.assertNotIn(u"<b>", page)
+        self.assertIn(u">passwd</bdi>", page)
+        for path in re.findall(r'href="(/files/[^"]+)"', page):
+            response = self.ask(str(path))
+            self.assertEqual((200, "attachment", "nosniff"), (
+                response.status, response.headers["Content-Disposition"],
+                response.headers["X-Content-Type-Options"]), path)
+            self.assertIn("sandbox", response.headers["Content-Security-Policy"])
+            path = str(path).replace("/files/", "/delete/")
+            self.assertEqual(403, self.ask(path, "POST", body=b"").status)
+            self.assertEqual(302, self.ask(path, "POST", self.cookie,
+                                           {"_xsrf": self.token}).status)
+        self.assertEqual([], os.listdir(self.folder))
+
+    def test_nothing_chosen_and_too_much(self):
+        self.assertEqual(400, self.store().status)
+        self.assertEqual(413, self.store(("a", b"x" * 1100000)).status)
+        self.assertEqual([], os.listdir(self.folder))
+
+    def test_names_that_lead_elsewhere(self):
+        with open(os.path.join(self.folder, "stranger"), "wb"):
+            pass
+        for path in ("/files/stranger", "/files/..%2f..%2fetc%2fpasswd",
+                     "/files/0123456789ab-..%2f..%2fstranger", "/files/0123456789ab-x"):
+            self.assertIn(self.ask(path).status, (403, 404), path)
+        self.assertNotIn(u"stranger", self.page())
+        self.assertEqual(404, self.ask("/delete/stranger", "POST", self.cookie,
+                                       {"_xsrf": self.token}).status)
+        self.assertEqual(["stranger"], os.listdir(self.folder))
+
+    def test_languages(self):
+        self.store(("a", b"x"))
+        for language, direction, text in [("en", "ltr", u"1 file<"), ("de", "ltr", u"1 Datei"),
+                                          ("he", "rtl", u"קובץ אחד"), ("ja", "ltr", u"1個")]:
+            page = self.page(language)
+            self.assertIn(u'dir="%s"' % direction, page)
+            self.assertIn(text, page)
+
+    def test_every_text_is_translated(self):
+        with open(os.path.join(FOLDER, "templates", "page.html"), "rb") as source:
+            texts = re.findall(u"_\\([\"']([^\"']+)[\"']", source.read().decode("utf-8"))
+        self.assertGreater(len(texts), 8)
+        load_translations(os.path.join(FOLDER, "translations"))
+        for code in ("de", "he", "ja"):
+            known = open_and_read(os.path.join(FOLDER, "translations", code + ".csv"))
+            for text in texts:
+                self.assertIn(u'"%s",' % text, known.decode("utf-8"), code)
+
+
+class LargeTest(unittest.TestCase):
+    """The demo in a process of its own."""
+    SIZE = 1000000000
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [sys.executable, os.path.join(FOLDER, "upload.py"), "--port=%d" % self.port,
+             "--folder=" + self.folder, "--logging=none"],
+            env=dict(os.environ, PYTHONPATH=ROOT), stdout=subprocess.PIPE)
+        self.addCleanup(self.stop)
+        # It says where it is once it listens.
+        self.assertIn(utf8("http://127.0.0.1:%d/" % self.port), self.process.stdout.readline())
+
+    def stop(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def memory(self):
+        """The most that the process ever had in memory, in bytes."""
+        with open("/proc/%d/status" % self.process.pid) as source:
+            return int(re.search(r"VmHWM:\s+([0-9]+) kB", source.read()).group(1)) * 1024
+
+    def test_a_gigabyte_in_less_than_30_megabytes(self):
+        page = urlopen("http://127.0.0.1:%d/" % self.port, timeout=TIMEOUT)
+        self.addCleanup(page.close)
+        token = re.search(br'action="(/store[^"]+)"', page.read()).group(1).decode("ascii")
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+        before = self.memory()
+        client = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+        self.addCleanup(client.close)
+        begin = (b'--1234\r\nContent-Disposition: form-data; name="file"; filename="big"\r\n\r\n')
+        end = b"\r\n--1234--\r\n"
+        client.sendall(request(
+            quote(token, safe="/?=&"), "POST", [
+                ("Cookie", cookie), ("Content-Type", FORM),
+                ("Content-Length", str(len(begin) + self.SIZE + len(end)))]) + begin)
+        piece = os.urandom(1000000)
+        for _ in range(self.SIZE // len(piece)):
+            client.sendall(piece)
+        client.sendall(end)
+        self.assertIn(b" 302 ", client.recv(1000))
+        name, = os.listdir(self.folder)
+        self.assertEqual(self.SIZE, os.path.getsize(os.path.join(self.folder, name)))
+        self.assertLess(self.memory() - before, 30000000)
