@@ -95,6 +95,10 @@ class HTTP1ClientConnection(Read):
         except EnvironmentError as error:
             return errno_from_exception(error) in RETRY
 
+    def closed(self):
+        """Whether it is of no use any more."""
+        return self.stream.closed()
+
     def abandon(self):
         """Close the connection and forget the exchange, which is told nothing any more."""
         self._exchange = None

@@ -11,18 +11,15 @@ TLS settings, proxy and local address; never after an error.
 """
 from __future__ import absolute_import, division, print_function
 
-import collections
 import socket
 import ssl
 
-import friendserve
 from friendserve.connectionpool import ConnectionPool
+from friendserve.fetchqueue import QueuedHTTPClient
 from friendserve.http1client import HTTP1ClientConnection
 from friendserve.http1fetch import Fetch
 from friendserve.http1tunnel import Proxy, TunnelConnecting
-from friendserve.httpclient import (
-    AsyncHTTPClient, HTTPClientClosedError, HTTPStreamClosedError, HTTPTimeoutError,
-    HTTPTransferError)
+from friendserve.httpclient import HTTPStreamClosedError, HTTPTimeoutError
 from friendserve.iostream import StreamClosedError
 from friendserve.netutil import (
     OverrideResolver, Resolver, is_valid_ip, ssl_options_to_context)
@@ -31,17 +28,12 @@ from friendserve.tcpclient import TCPClient
 
 __all__ = ["HTTPStreamClosedError", "HTTPTimeoutError", "SimpleAsyncHTTPClient"]
 
-NEVER = float("inf")
-
 #: TLS settings of requests, and digest challenges of servers, that are kept at most.
 MAX_CONTEXTS = 100
 MAX_CHALLENGES = 1000
 
-#: Seconds between two looks for fetches whose time is over, at the least.
-SWEEP_INTERVAL = 0.005
 
-
-class SimpleAsyncHTTPClient(AsyncHTTPClient):
+class SimpleAsyncHTTPClient(QueuedHTTPClient):
     """The settings, besides `io_loop` and `defaults`:
 
     `max_clients` fetches at a time, and as many connections in all, idle ones included;
@@ -51,21 +43,15 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
     decompression. `hostname_mapping` has other addresses for some hosts, as an
     `OverrideResolver`; `resolver` finds the others, and belongs to the caller.
     """
+    fetch_class = Fetch
+
     def initialize(self, io_loop=None, max_clients=10, hostname_mapping=None,
                    max_buffer_size=104857600, resolver=None, defaults=None, max_header_size=None,
                    max_body_size=None, max_clients_per_host=None, idle_connection_timeout=60):
-        super(SimpleAsyncHTTPClient, self).initialize(io_loop, defaults)
-        if max_clients < 1 or (max_clients_per_host is not None and max_clients_per_host < 1):
-            raise ValueError("at least one fetch at a time is needed")
-        self.max_clients = max_clients
-        self.max_clients_per_host = max_clients_per_host
+        super(SimpleAsyncHTTPClient, self).initialize(
+            io_loop, max_clients, defaults, max_header_size,
+            max_buffer_size if max_body_size is None else max_body_size, max_clients_per_host)
         self.max_buffer_size = max_buffer_size
-        self.max_header_size = max_header_size or 65536
-        self.max_body_size = max_buffer_size if max_body_size is None else max_body_size
-        self.user_agent = "friendserve/" + friendserve.version
-        self.queue = collections.deque()    # of fetches that wait for their turn
-        self.waiting = {}                   # the same, each with itself, to find one quickly
-        self.active = {}                    # those whose turn it is
         self.own_resolver = resolver is None
         self.resolver = resolver or Resolver(io_loop=self.io_loop)
         if hostname_mapping is not None:
@@ -73,26 +59,14 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         self.tcp_client = TCPClient(resolver=self.resolver, io_loop=self.io_loop)
         self._pool = ConnectionPool(idle_connection_timeout, self.io_loop.time)
         self._contexts = {}                 # (TLS settings) -> SSLContext
-        self._of_host = {}                  # key -> how many are active, where that is limited
-        self._parked = {}                   # key -> deque of those who wait for that
         self.challenges = {}                # (origin, user) -> DigestChallenge
-        self._counts = {"fetches": 0, "connects": 0, "retries": 0}
-        self._sweep_at = NEVER
-        self._sweep_timer = None
+        self._counts.update(connects=0, retries=0)
 
     def close(self):
         if self._closed:
             return
         super(SimpleAsyncHTTPClient, self).close()
-        for fetch in list(self.waiting) + list(self.active):
-            if fetch.connecting is not None:
-                fetch.connecting.cancel()
-            if fetch.connection is not None:
-                fetch.connection.abandon()
-            fetch.fail(HTTPClientClosedError(phase=fetch.phase))
         self._pool.close()
-        if self._sweep_timer is not None:
-            self.io_loop.remove_timeout(self._sweep_timer)
         if self.own_resolver:
             self.resolver.close()
 
@@ -100,79 +74,8 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         """What goes on, as a dict of numbers: "active" fetches, "queued" ones, "open" connections
         and "idle" ones among them; and since the beginning "fetches", "connects" and
         "retries" (on a new connection, as an old one had been closed)."""
-        return dict(self._counts, active=len(self.active), queued=len(self.waiting),
-                    open=len(self._pool), idle=self._pool.idle)
-
-    # The queue. Who would exceed the limit of a host is parked beside it, so as not to hold up
-    # those for other hosts.
-
-    def fetch_impl(self, request, callback):
-        if request.auth_mode not in (None, "basic", "digest"):
-            raise ValueError("the auth_mode %r is not known here, only basic and digest"
-                             % (request.auth_mode,))
-        fetch = Fetch(self, request, callback, self.io_loop.time())
-        self._counts["fetches"] += 1
-        if len(self.active) < self.max_clients and not self.queue and not self._is_full(fetch.key):
-            self._start(fetch, fetch.created)
-        else:
-            self.queue.append(fetch)
-            self.waiting[fetch] = fetch
-            self._set_deadline(fetch, fetch.created, request.connect_timeout,
-                               request.request_timeout)
-            self._start_waiting()
-
-    def _is_full(self, key):
-        return self.max_clients_per_host is not None and \
-            self._of_host.get(key, 0) >= self.max_clients_per_host
-
-    def _start(self, fetch, now):
-        # The key of the fetch itself changes with redirects.
-        self.active[fetch] = fetch.key
-        if self.max_clients_per_host is not None:
-            self._of_host[fetch.key] = self._of_host.get(fetch.key, 0) + 1
-        fetch.started = now
-        try:
-            self.begin(fetch)
-        except Exception as error:
-            # Nothing of this kind is known; but the slot must not be lost.
-            fetch.fail(HTTPTransferError(str(error), "connect", error))
-
-    def _start_waiting(self):
-        now = None
-        while self.queue and len(self.active) < self.max_clients and not self._closed:
-            fetch = self.queue.popleft()
-            if fetch not in self.waiting:
-                continue
-            if self._is_full(fetch.key):
-                self._parked.setdefault(fetch.key, collections.deque()).append(fetch)
-                continue
-            del self.waiting[fetch]
-            now = now or self.io_loop.time()
-            self._start(fetch, now)
-
-    def _leave(self, fetch):
-        """Give its slot back."""
-        self.waiting.pop(fetch, None)
-        key = self.active.pop(fetch, None)
-        if key is None or self.max_clients_per_host is None:
-            return
-        self._of_host[key] -= 1
-        if not self._of_host[key]:
-            del self._of_host[key]
-        parked = self._parked.get(key)
-        if parked:
-            # It has waited for longest.
-            self.queue.appendleft(parked.popleft())
-            if not parked:
-                del self._parked[key]
-
-    def done(self, fetch, response):
-        """A fetch is over: for the fetch itself to call, once."""
-        callback, fetch.callback = fetch.callback, None
-        self._leave(fetch)
-        callback(response)
-        if self.queue:
-            self._start_waiting()
+        return dict(super(SimpleAsyncHTTPClient, self).statistics(), open=len(self._pool),
+                    idle=self._pool.idle)
 
     # Connections
 
@@ -214,10 +117,10 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
                 connection.abandon()
                 connection = self._pool.take(fetch.key)
             if connection is not None:
-                self._set_deadline(fetch, fetch.started, request.request_timeout)
+                self.set_deadline(fetch, fetch.started, request.request_timeout)
                 fetch.use(connection)
                 return
-        self._set_deadline(fetch, fetch.started, request.connect_timeout, request.request_timeout)
+        self.set_deadline(fetch, fetch.started, request.connect_timeout, request.request_timeout)
         while len(self._pool) >= self.max_clients and self._pool.evict():
             pass
         self._connect(fetch)
@@ -236,7 +139,7 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
                                  self.io_loop.time())
             connection = HTTP1ClientConnection(stream, self._pool, fetch.key)
             self._pool.add(connection)
-            self._set_deadline(fetch, fetch.started, request.request_timeout)
+            self.set_deadline(fetch, fetch.started, request.request_timeout)
             fetch.use(connection)
 
         options = {
@@ -276,32 +179,5 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
             self._contexts[key] = ssl_options_to_context(options, server_side=False)
         return self._contexts[key]
 
-    # Time. A fetch has a deadline, and one timer looks for those that are over: most fetches
-    # end long before theirs, and cost the loop no timer.
-
-    def _set_deadline(self, fetch, start, *timeouts):
-        seconds = min([timeout for timeout in timeouts if timeout] or [NEVER])
-        fetch.deadline = start + seconds
-        if fetch.deadline < self._sweep_at:
-            self._sweep_by(fetch.deadline)
-
-    def _sweep_by(self, when):
-        if self._sweep_timer is not None:
-            self.io_loop.remove_timeout(self._sweep_timer)
-        self._sweep_at = when
-        with NullContext():
-            self._sweep_timer = self.io_loop.call_at(when, self._sweep)
-
-    def _sweep(self):
-        self._sweep_timer = None
-        self._sweep_at = NEVER
-        now = self.io_loop.time()
-        for fetches in (self.active, self.waiting):
-            for fetch in [fetch for fetch in fetches if fetch.deadline <= now]:
-                fetch.time_out()
-        deadlines = [fetch.deadline for fetches in (self.active, self.waiting)
-                     for fetch in fetches]
-        deadlines.append(self._pool.expire(now))
-        earliest = min(deadlines)
-        if earliest < self._sweep_at:
-            self._sweep_by(max(earliest, now + SWEEP_INTERVAL))
+    def _expire(self, now):
+        return self._pool.expire(now)

@@ -39,7 +39,8 @@ FLOORS = (
     ("futures", ("concurrent", "gen")),
     ("http", (
         "http1limits", "http1body", "http1response", "http1connection", "httpserver", "httpclient",
-        "cookiejar", "connectionpool", "http1client", "http1tunnel", "http1fetch",
+        "cookiejar", "httpfetch", "fetchqueue", "connectionpool", "http1client", "http1tunnel",
+        "http1fetch",
         "simple_httpclient", "curl_httpclient")),
     ("web", (
         "web.routing", "web.errors", "web.debugpage", "web.etags", "web.uimodule", "web.page",
