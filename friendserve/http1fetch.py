@@ -165,9 +165,6 @@ class Fetch(BaseFetch):
                 self._note_next_nonce(headers)
         return step
 
-    def _ask_again(self, status, headers):
-        self.client.begin(self)
-
     def on_failure(self, error, again):
         self._waits_for_continue = False
         if again and not self._retried and self.may_be_repeated():

@@ -164,7 +164,14 @@ class BaseFetch(object):
         if status in _REDIRECTS and request.follow_redirects and "Location" in headers \
                 and self._redirects < request.max_redirects:
             return self._redirect
+        if status == 417 and request.expect_100_continue and request.body is not None:
+            # Once more, without that (RFC 9110 10.1.1).
+            request.expect_100_continue = False
+            return self._ask_again
         return None
+
+    def _ask_again(self, status, headers):
+        self.client.begin(self)
 
     def on_data(self, chunk):
         if self._pieces is not None:

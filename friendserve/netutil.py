@@ -354,7 +354,7 @@ def ssl_options_to_context(ssl_options, server_side=True):
     """
     if isinstance(ssl_options, ssl.SSLContext):
         return ssl_options
-    options = _checked_ssl_options(ssl_options, server_side)
+    options = checked_ssl_options(ssl_options, server_side)
     context = _new_ssl_context(options.get("ssl_version"), server_side)
     requirement = options.get("cert_reqs")
     if requirement is None:
@@ -377,7 +377,7 @@ def ssl_options_to_context(ssl_options, server_side=True):
     return context
 
 
-def _checked_ssl_options(ssl_options, server_side):
+def checked_ssl_options(ssl_options, server_side):
     if not isinstance(ssl_options, dict):
         raise ValueError("ssl_options must be a dict or an ssl.SSLContext, not %r"
                          % (ssl_options,))

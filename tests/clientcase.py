@@ -3,7 +3,12 @@ from __future__ import absolute_import, division, print_function
 
 import socket
 import struct
+import unittest
 
+try:
+    from friendserve.curl_httpclient import CurlAsyncHTTPClient
+except ImportError:
+    CurlAsyncHTTPClient = None
 from friendserve.httpclient import HTTPRequest
 from friendserve.netutil import bind_sockets
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
@@ -67,15 +72,16 @@ def response(body=b"ok", status="200 OK", headers=""):
 
 
 #: The clients that are there, by the name of their tests.
-CLIENTS = {"Simple": SimpleAsyncHTTPClient}
+CLIENTS = {"Simple": SimpleAsyncHTTPClient, "Curl": CurlAsyncHTTPClient}
 
 
 def for_each_client(namespace, contract):
     """Define, in the namespace of a module, the tests of a contract for each client."""
     for name, client_class in CLIENTS.items():
         title = str("%s%sTest" % (name, contract.__name__))
-        namespace[title] = type(title, (contract, ClientCase), {
+        test = type(title, (contract, ClientCase), {
             "client_class": client_class, "__module__": namespace["__name__"]})
+        namespace[title] = unittest.skipIf(client_class is None, "pycurl is not installed")(test)
 
 
 class ClientCase(HTTPCase):

@@ -206,10 +206,21 @@ class BodyContract(object):
         self.assertEqual(seen, [("100-continue", b"data")])
 
     def test_expect_100_continue_and_the_server_says_no(self):
-        self.script(response(b"no", "417 Expectation Failed"))
+        self.script(response(b"no", "413 Content Too Large"))
         response_ = self.fetch(method="POST", body=b"data", expect_100_continue=True)
-        self.assertEqual((response_.code, response_.body), (417, b"no"))
+        self.assertEqual((response_.code, response_.body), (413, b"no"))
         self.assertFalse(self.server.streams[0].has_unread())
+
+    def test_expect_100_continue_and_the_server_does_not_know_that(self):
+        def on_head(stream, head):
+            stream.write(response(b"what?", "417 Expectation Failed") if b"Expect" in head
+                         else response(b"ok"))
+
+        self.script(on_head, on_head)
+        self.assertEqual(self.fetch_ok(method="POST", body=b"data",
+                                       expect_100_continue=True).body, b"ok")
+        self.assertIn(b"Expect: 100-continue\r\n", self.server.heads[0])
+        self.assertNotIn(b"Expect", self.server.heads[-1])
 
     def test_a_streaming_callback_that_raises(self):
         self.script(response(b"abc"))

@@ -1,0 +1,258 @@
+"""The HTTP client over libcurl, by the package pycurl (``pip install friendserve[curl]``).
+
+    from friendserve.httpclient import AsyncHTTPClient
+
+    AsyncHTTPClient.configure("friendserve.curl_httpclient.CurlAsyncHTTPClient", max_clients=100)
+
+It has what the simple client has, under the same names, and beyond that what libcurl can: HTTP/2,
+proxies of every kind (a `proxy_host` such as "socks5h://127.0.0.1"), `network_interface` by
+name, and all of its options by `prepare_curl_callback(curl)`. Redirects, cookies, limits and
+decompression are ours, the same as in the simple client.
+
+Three things differ, for libcurl decides them: it keeps connections and resolves names by
+itself; it sends a request once more, whatever its method, when a connection that was used before
+closes without a byte of an answer; and `ssl_options` may be a dict, but no SSLContext.
+"""
+from __future__ import absolute_import, division, print_function
+
+import logging
+
+try:
+    import pycurl
+except ImportError as error:
+    raise ImportError("CurlAsyncHTTPClient needs the package pycurl, and that libcurl: pip install "
+                      "friendserve[curl] (%s)" % error)
+
+from friendserve.curloptions import check_request, set_options
+from friendserve.curlsockets import make_sockets
+from friendserve.curltransfer import CurlError, CurlTimeoutError, CurlTransfer
+from friendserve.fetchqueue import QueuedHTTPClient
+from friendserve.httpclient import HTTPTransferError
+from friendserve.httpfetch import BaseFetch
+from friendserve.platform.interface import ERROR, NONE, READ, WRITE
+from friendserve.stack_context import NullContext
+
+__all__ = ["CurlAsyncHTTPClient", "CurlError", "curl_log"]
+
+curl_log = logging.getLogger("friendserve.curl_httpclient")
+
+#: Seconds between two looks at all transfers, in case an event was lost on the way.
+SCAN_INTERVAL = 1.0
+
+_PHASES_OF_CONNECTING = frozenset(["resolve", "connect", "proxy", "tls"])
+
+
+class CurlFetch(BaseFetch):
+    """A fetch; its connections are of `CurlTransfer`."""
+    __slots__ = ("_times", "_hop")
+
+    def __init__(self, client, request, callback, now):
+        super(CurlFetch, self).__init__(client, request, callback, now)
+        self._times = 0, 0, 0
+
+    @property
+    def phase(self):
+        return self._phase if self.connection is None else self.connection.phase()
+
+    def use(self, transfer):
+        """Send the request by a transfer."""
+        self.connection = transfer
+        self._phase = "headers"
+        self._hop = self.client.io_loop.time()
+        self.is_sent = self.request.body_producer is None
+        try:
+            transfer.request(self)
+        except Exception as error:
+            # A value that libcurl does not take, or whatever prepare_curl_callback raises.
+            transfer.abandon()
+            self.fail(HTTPTransferError("the request cannot be made: %s" % error, "request",
+                                        error))
+
+    def configure(self, curl):
+        set_options(curl, self)
+
+    def _frame(self, headers):
+        super(CurlFetch, self)._frame(headers)
+        # libcurl says how long a body is.
+        for name in ("Content-Length", "Transfer-Encoding"):
+            if name in headers:
+                del headers[name]
+
+    @property
+    def body_size(self):
+        """The bytes that a body_producer has promised, or None."""
+        return self._body_left
+
+    def on_continue(self):
+        if self.connection is not None:
+            self._produce(self.connection)
+
+    def _send_piece(self, data, callback):
+        self.connection.write(data, callback)
+
+    def _send_end(self):
+        self.connection.end_body()
+
+    def note_times(self, transfer):
+        """Keep the times of a transfer for time_info."""
+        times = transfer.times()
+        if times[0]:
+            before = self._hop - self.started
+            times = tuple([before + seconds if seconds else 0 for seconds in times])
+        self._times = times
+
+    def _time_info(self, first, now):
+        started = self.started
+        resolved, connected, secured = self._times
+        return {"queue": started - self.created, "namelookup": resolved, "connect": connected,
+                "appconnect": secured, "pretransfer": secured,
+                "starttransfer": first - started, "total": now - started,
+                "redirect": self._redirect_time}
+
+    def cancel(self):
+        if self.connection is not None:
+            self.note_times(self.connection)
+        super(CurlFetch, self).cancel()
+
+    def time_out(self):
+        timeout = self.request.request_timeout
+        if self.phase not in _PHASES_OF_CONNECTING and self.phase != "queue" and not (
+                timeout and self.started + timeout <= self.client.io_loop.time()):
+            # It has been connected in time.
+            self.client.set_deadline(self, self.started, timeout)
+            return
+        super(CurlFetch, self).time_out()
+
+    def _timeout(self, message, phase):
+        return CurlTimeoutError(pycurl.E_OPERATION_TIMEDOUT, message, phase)
+
+
+class CurlAsyncHTTPClient(QueuedHTTPClient):
+    """The settings, besides `io_loop` and `defaults`:
+
+    `max_clients` fetches at a time, and as many connections that are kept; `max_clients_per_host`
+    of them to one host (None: no limit of its own). `max_header_size` (64 KiB) and
+    `max_body_size` (100 MiB) bound a response, the latter also after decompression.
+    `hostname_mapping` has other places for some hosts, as an `OverrideResolver`.
+    """
+    fetch_class = CurlFetch
+
+    def initialize(self, io_loop=None, max_clients=10, defaults=None, max_header_size=None,
+                   max_body_size=None, max_clients_per_host=None, hostname_mapping=None):
+        super(CurlAsyncHTTPClient, self).initialize(
+            io_loop, max_clients, defaults, max_header_size, max_body_size, max_clients_per_host)
+        if not pycurl.version_info()[4] & pycurl.VERSION_ASYNCHDNS:
+            curl_log.warning("this libcurl looks up names by waiting, and the loop with it: take "
+                             "one that was built with c-ares or the threaded resolver")
+        self.hostname_mapping = hostname_mapping or {}
+        self._free = []                 # transfers for the next fetches
+        self._busy = set()
+        self._is_due = False            # libcurl wants to be called in the next turn
+        self._timer = None              # or then
+        self._scan_timer = None
+        self._multi = pycurl.CurlMulti()
+        self._sockets = make_sockets(self.io_loop, self._on_ready)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.change)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer_wanted)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, max_clients)
+
+    def close(self):
+        if self._closed:
+            return
+        super(CurlAsyncHTTPClient, self).close()
+        for timer in (self._timer, self._scan_timer):
+            if timer is not None:
+                self.io_loop.remove_timeout(timer)
+        # It closes connections, and says so.
+        self._multi.close()
+        self._sockets.close()
+        for transfer in self._free:
+            transfer.close()
+        self._free = []
+
+    def key_of(self, url, request):
+        check_request(url, request)
+        return url.origin
+
+    def begin(self, fetch):
+        """Have libcurl make a fetch, or its next step after a redirect."""
+        request = fetch.request
+        self.set_deadline(fetch, fetch.started, request.connect_timeout, request.request_timeout)
+        fetch.use(self._free.pop() if self._free else CurlTransfer(self))
+
+    def add(self, transfer):
+        """For a transfer that begins."""
+        self._busy.add(transfer)
+        self._multi.add_handle(transfer.curl)
+        if self._scan_timer is None:
+            self._scan_later()
+
+    def release(self, transfer):
+        """For a transfer that is over: nothing of it is left on its handle for the next one."""
+        if transfer in self._busy:
+            self._busy.remove(transfer)
+            self._multi.remove_handle(transfer.curl)
+        transfer.curl.reset()
+        self._free.append(transfer)
+
+    def watch_all(self):
+        """Wait for all sockets to become ready for anything."""
+        for fd in self._sockets.wanted():
+            self._sockets.change(pycurl.POLL_INOUT, fd, None, None)
+
+    # What libcurl waits for
+
+    def _on_timer_wanted(self, milliseconds):
+        if self._timer is not None:
+            self.io_loop.remove_timeout(self._timer)
+            self._timer = None
+        if milliseconds == 0:
+            # Not here: libcurl is in the midst of something, and forbids it.
+            if not self._is_due:
+                self._is_due = True
+                self.io_loop.spawn_callback(self._on_due)
+        elif milliseconds > 0:
+            with NullContext():
+                self._timer = self.io_loop.call_later(milliseconds / 1000.0, self._on_timer)
+
+    def _on_due(self):
+        self._is_due = False
+        if not self._closed:
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            self._take_finished()
+
+    def _on_timer(self):
+        self._timer = None
+        self._on_due()
+        if self._timer is None and not self._is_due and not self._closed:
+            # By libcurl's clock it was too early, perhaps; it does not say so again.
+            self._on_timer_wanted(self._multi.timeout())
+
+    def _on_ready(self, pairs):
+        action = self._multi.socket_action
+        for fd, events in pairs:
+            action(fd, (pycurl.CSELECT_IN if events & READ else 0)
+                   | (pycurl.CSELECT_OUT if events & WRITE else 0)
+                   | (pycurl.CSELECT_ERR if events & ERROR else 0))
+        self._take_finished()
+
+    def _scan_later(self):
+        with NullContext():
+            self._scan_timer = self.io_loop.call_later(SCAN_INTERVAL, self._scan)
+
+    def _scan(self):
+        self._scan_timer = None
+        if self._busy:
+            # With no events libcurl looks for itself.
+            self._on_ready([(fd, NONE) for fd in self._sockets.wanted()])
+            if self._busy and self._scan_timer is None:
+                self._scan_later()
+
+    def _take_finished(self):
+        more = True
+        while more and not self._closed:
+            more, succeeded, failed = self._multi.info_read()
+            for curl in succeeded:
+                curl.transfer.finished(0, None)
+            for curl, errno, message in failed:
+                curl.transfer.finished(errno, message)

@@ -1,0 +1,176 @@
+"""What an HTTPRequest says, in the options of libcurl (curl_easy_setopt(3))."""
+from __future__ import absolute_import, division, print_function
+
+import ssl
+
+import pycurl
+
+from friendserve.escape import utf8
+from friendserve.httpfetch import WITH_BODY
+from friendserve.httputil import HTTPHeaders
+from friendserve.netutil import checked_ssl_options
+
+#: Kinds of proxies, by the scheme of proxy_host.
+PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
+_HTTP_ONLY = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
+
+_HAS_HTTP2 = bool(pycurl.version_info()[4] & pycurl.VERSION_HTTP2)
+
+#: Milliseconds that stand for "no time-out", where libcurl has one by default (300 seconds).
+_NO_TIMEOUT = 2 ** 31 - 1
+
+_AUTH_MODES = {None: pycurl.HTTPAUTH_BASIC, "basic": pycurl.HTTPAUTH_BASIC,
+               "digest": pycurl.HTTPAUTH_DIGEST}
+
+#: What the system trusts, which a libcurl that came with pycurl need not know.
+_TRUSTED = ssl.get_default_verify_paths()
+
+
+def check_request(url, request):
+    """Raises ValueError for what libcurl cannot do, before anything is begun."""
+    if request.proxy_host is not None:
+        _split_proxy(request)
+    if request.proxy_auth_mode not in _AUTH_MODES:
+        raise ValueError("the proxy_auth_mode %r is not known here, only basic and digest"
+                         % (request.proxy_auth_mode,))
+    if url.scheme == "https":
+        _tls_options(request)
+    if request.method == "HEAD" and (request.body is not None or request.body_producer):
+        raise ValueError("libcurl sends no body with HEAD")
+
+
+def _split_proxy(request):
+    """(kind, host) of the proxy."""
+    kind, separator, host = request.proxy_host.rpartition("://")
+    kind = kind.lower() if separator else "http"
+    if kind not in PROXY_KINDS:
+        raise ValueError("a proxy of the kind %r is not known here, only %s"
+                         % (kind, ", ".join(PROXY_KINDS)))
+    if not host or not request.proxy_port:
+        raise ValueError("a proxy needs both proxy_host and proxy_port")
+    return kind, host
+
+
+def _tls_options(request):
+    options = request.ssl_options
+    if options is None:
+        options = {"ca_certs": request.ca_certs, "certfile": request.client_cert,
+                   "keyfile": request.client_key}
+        if not request.validate_cert:
+            options["cert_reqs"] = ssl.CERT_NONE
+    elif not isinstance(options, dict):
+        raise ValueError("libcurl cannot use an SSLContext: ssl_options have to be a dict here, "
+                         "or leave it to the simple client")
+    options = checked_ssl_options(options, False)
+    if options.get("ssl_version") not in (None, ssl.PROTOCOL_SSLv23):
+        raise ValueError("the ssl_version of the curl client is what libcurl thinks best")
+    return options
+
+
+def set_options(curl, fetch):
+    """Set all that a fetch wants on a handle that was reset. Raises pycurl.error and ValueError,
+    and whatever prepare_curl_callback raises."""
+    request, url = fetch.request, fetch.url
+    setopt = curl.setopt
+    setopt(pycurl.NOSIGNAL, 1)
+    setopt(pycurl.PROTOCOLS, _HTTP_ONLY)
+    setopt(pycurl.URL, url.text)
+    if "/." in url.target:
+        setopt(pycurl.PATH_AS_IS, 1)
+    headers = fetch._build_headers(HTTPHeaders())
+    setopt(pycurl.HTTPHEADER, _header_lines(headers))
+    _set_method(setopt, fetch)
+    if request.auth_mode == "digest" and "Authorization" not in headers:
+        _set_user(setopt, fetch)
+    _set_way(setopt, request, fetch.client.hostname_mapping, url)
+    if url.scheme == "https":
+        _set_tls(setopt, _tls_options(request))
+    if request.prepare_curl_callback is not None:
+        # Should it turn on redirects of libcurl's own.
+        setopt(pycurl.REDIR_PROTOCOLS, _HTTP_ONLY)
+        request.prepare_curl_callback(curl)
+
+
+def _header_lines(headers):
+    # libcurl sends these unasked; a name with nothing behind the colon prevents that.
+    lines = [name + ":" for name in ("Accept", "Expect", "Content-Type") if name not in headers]
+    for name, value in headers.get_all():
+        # And this is how it wants to be told of an empty value.
+        line = "%s: %s" % (name, value) if value else name + ";"
+        lines.append(line)
+    # Text of a header is latin-1; pycurl would take ASCII only.
+    return lines if str is bytes else [line.encode("latin-1") for line in lines]  # version: py2
+
+
+def _set_method(setopt, fetch):
+    method, request = fetch.method, fetch.request
+    if method == "HEAD":
+        setopt(pycurl.NOBODY, 1)
+    elif request.body_producer is not None:
+        setopt(pycurl.UPLOAD, 1)
+        setopt(pycurl.INFILESIZE_LARGE, -1 if fetch.body_size is None else fetch.body_size)
+        setopt(pycurl.CUSTOMREQUEST, method)
+    elif request.body is not None or method in WITH_BODY:
+        setopt(pycurl.POSTFIELDS, request.body or b"")
+        if method != "POST":
+            setopt(pycurl.CUSTOMREQUEST, method)
+    elif method != "GET":
+        setopt(pycurl.CUSTOMREQUEST, method)
+
+
+def _set_user(setopt, fetch):
+    user = fetch._user()
+    if user is not None:
+        setopt(pycurl.HTTPAUTH, pycurl.HTTPAUTH_DIGEST)
+        setopt(pycurl.USERNAME, utf8(user[0]))
+        setopt(pycurl.PASSWORD, utf8(user[1] or ""))
+
+
+def _set_way(setopt, request, mapping, url):
+    """How to get there."""
+    if request.proxy_host is None:
+        # Not one of the environment either.
+        setopt(pycurl.PROXY, "")
+    else:
+        kind, host = _split_proxy(request)
+        setopt(pycurl.PROXY, "%s://%s" % (kind, host))
+        setopt(pycurl.PROXYPORT, int(request.proxy_port))
+        setopt(pycurl.NOPROXY, "")
+        if request.proxy_username is not None:
+            setopt(pycurl.PROXYAUTH, _AUTH_MODES[request.proxy_auth_mode])
+            setopt(pycurl.PROXYUSERNAME, utf8(request.proxy_username))
+            setopt(pycurl.PROXYPASSWORD, utf8(request.proxy_password or ""))
+    if not request.connect_timeout or request.connect_timeout > 200:
+        setopt(pycurl.CONNECTTIMEOUT_MS, _NO_TIMEOUT)
+    if not request.allow_ipv6:
+        setopt(pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4)
+    if request.network_interface is not None:
+        setopt(pycurl.INTERFACE, request.network_interface)
+    if request.unix_socket is not None:
+        setopt(pycurl.UNIX_SOCKET_PATH, request.unix_socket)
+    place = mapping.get((url.host, url.port), mapping.get(url.host)) if mapping else None
+    if place is not None:
+        host, port = place if isinstance(place, tuple) else (place, url.port)
+        setopt(pycurl.CONNECT_TO, ["::%s:%d" % ("[%s]" % host if ":" in host else host, port)])
+
+
+def _set_tls(setopt, options):
+    setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+    if _HAS_HTTP2:
+        setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+    if options.get("cert_reqs") == ssl.CERT_NONE:
+        setopt(pycurl.SSL_VERIFYPEER, 0)
+        setopt(pycurl.SSL_VERIFYHOST, 0)
+    elif options.get("ca_certs"):
+        setopt(pycurl.CAINFO, options["ca_certs"])
+    else:
+        if _TRUSTED.cafile:
+            setopt(pycurl.CAINFO, _TRUSTED.cafile)
+        if _TRUSTED.capath:
+            setopt(pycurl.CAPATH, _TRUSTED.capath)
+    if options.get("certfile"):
+        setopt(pycurl.SSLCERT, options["certfile"])
+        setopt(pycurl.SSLKEY, options.get("keyfile") or options["certfile"])
+    if options.get("ciphers"):
+        setopt(pycurl.SSL_CIPHER_LIST, options["ciphers"])

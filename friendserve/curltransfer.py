@@ -1,0 +1,318 @@
+"""One transfer of libcurl at a time, on one handle that is used again and again.
+
+`CurlTransfer` is to libcurl what `HTTP1ClientConnection` is to a stream: it tells the same
+exchange the same things in the same order. libcurl does the framing, and we all that has to be the
+same for both clients: limits, decompression, and what counts as a head.
+"""
+from __future__ import absolute_import, division, print_function
+
+import collections
+
+import pycurl
+import six
+
+from friendserve.http1body import MessageBody
+from friendserve.http1client import MAX_INTERIM_RESPONSES, take_coding
+from friendserve.httpclient import (
+    HTTPConnectError, HTTPProtocolError, HTTPStreamClosedError, HTTPTimeoutError,
+    HTTPTLSError, HTTPTransferError)
+from friendserve.protocol.errors import HTTPInputError
+from friendserve.protocol.http1 import UNTIL_CLOSE, read_response_head
+from friendserve.stack_context import wrap
+
+
+# Errors: each is one of libcurl with its number, and of the kind that the other client has.
+
+class CurlError(HTTPTransferError):
+    """What libcurl failed with: `errno` is its number (``pycurl.E_...``)."""
+
+    def __init__(self, errno, message=None, phase=None):
+        super(CurlError, self).__init__(message, phase)
+        self.args = (errno, message, phase)
+        self.errno = errno
+
+
+class CurlTimeoutError(CurlError, HTTPTimeoutError):
+    pass
+
+
+class CurlStreamClosedError(CurlError, HTTPStreamClosedError):
+    pass
+
+
+class CurlConnectError(CurlError, HTTPConnectError):
+    pass
+
+
+class CurlTLSError(CurlError, HTTPTLSError):
+    pass
+
+
+class CurlProtocolError(CurlError, HTTPProtocolError):
+    pass
+
+
+def _errors(*names):
+    # Not every pycurl knows every name.
+    return frozenset(getattr(pycurl, name) for name in names if hasattr(pycurl, name))
+
+
+_TLS_ERRORS = _errors(
+    "E_SSL_CONNECT_ERROR", "E_PEER_FAILED_VERIFICATION", "E_SSL_CACERT", "E_SSL_CERTPROBLEM",
+    "E_SSL_CIPHER", "E_SSL_CACERT_BADFILE", "E_SSL_CRL_BADFILE", "E_SSL_ISSUER_ERROR",
+    "E_SSL_ENGINE_INITFAILED", "E_SSL_PINNEDPUBKEYNOTMATCH", "E_SSL_INVALIDCERTSTATUS",
+    "E_SSL_CLIENTCERT", "E_SSL_SHUTDOWN_FAILED")
+_CLOSED_ERRORS = _errors("E_GOT_NOTHING", "E_RECV_ERROR", "E_SEND_ERROR", "E_PARTIAL_FILE")
+_PROTOCOL_ERRORS = _errors(
+    "E_UNSUPPORTED_PROTOCOL", "E_FTP_WEIRD_SERVER_REPLY", "E_WEIRD_SERVER_REPLY", "E_HTTP2",
+    "E_HTTP2_STREAM", "E_HTTP3", "E_BAD_CONTENT_ENCODING", "E_TOO_LARGE", "E_URL_MALFORMAT")
+
+
+def make_error(errno, message, phase):
+    """The CurlError of the kind that fits."""
+    if errno == pycurl.E_OPERATION_TIMEDOUT:
+        kind = CurlTimeoutError
+    elif errno in (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY):
+        kind, phase = CurlConnectError, "resolve"
+    elif errno in _TLS_ERRORS or phase == "tls":
+        kind, phase = CurlTLSError, "tls"
+    elif errno == pycurl.E_COULDNT_CONNECT or phase in ("resolve", "connect", "proxy"):
+        kind, phase = CurlConnectError, "proxy" if phase == "proxy" else "connect"
+    elif errno in _CLOSED_ERRORS:
+        kind = CurlStreamClosedError
+    elif errno in _PROTOCOL_ERRORS:
+        kind = CurlProtocolError
+    else:
+        kind = CurlError
+    return kind(errno, "%s: %s" % (kind.default_message, message) if message else None, phase)
+
+
+class CurlTransfer(object):
+    """`owner` is the client: it adds `curl` to its CurlMulti when `request` is called, calls
+    `finished` when libcurl says so, and takes it away in `release(transfer)`.
+
+    What libcurl calls (`on_line`, `on_data`, `on_read`) calls neither libcurl nor an application.
+    """
+    __slots__ = ("owner", "curl", "_exchange", "_lines", "_size", "_is_whole", "_interim",
+                 "_is_refused", "_body", "_error", "_outgoing", "_is_paused", "_is_ended", "_callbacks")
+
+    def __init__(self, owner):
+        self.owner = owner
+        self.curl = pycurl.Curl()
+        self.curl.transfer = self
+        # Made once: a bound method is an object each time it is asked for.
+        self._callbacks = self.on_line, self.on_data
+        self._outgoing = collections.deque()    # (piece, callback) of the body to be sent
+        self._clear()
+
+    def _clear(self):
+        self._exchange = None
+        self._lines = []
+        self._size = 0              # bytes of the head so far
+        self._is_whole = False      # the head
+        self._interim = 0
+        self._body = None           # a MessageBody, once it has begun
+        self._error = None          # why we told libcurl to stop
+        self._outgoing.clear()
+        self._is_refused = False    # by 417
+        self._is_paused = None      # whether libcurl waits for more to send; None: not begun
+        self._is_ended = False
+
+    def request(self, exchange):
+        """Begin; `exchange.configure(curl)` sets all options but the callbacks."""
+        self._exchange = exchange
+        curl = self.curl
+        on_line, on_data = self._callbacks
+        curl.setopt(pycurl.HEADERFUNCTION, on_line)
+        curl.setopt(pycurl.WRITEFUNCTION, on_data)
+        exchange.configure(curl)
+        if not exchange.is_sent:
+            curl.setopt(pycurl.READFUNCTION, self.on_read)
+        self.owner.add(self)
+
+    def closed(self):
+        """Whether it is over."""
+        return self._exchange is None
+
+    def abandon(self):
+        """End it and forget the exchange, which is told nothing any more."""
+        if self._exchange is not None:
+            self._clear()
+            self.owner.release(self)
+
+    def close(self):
+        """Give back the handle, of a transfer that is over."""
+        self.curl.transfer = self._callbacks = None
+        self.curl.close()
+
+    # The body of the request
+
+    def write(self, data, callback=None):
+        """Send bytes of the body; `callback()` when libcurl has taken them."""
+        self._outgoing.append((bytes(data), wrap(callback)))
+        self._go_on()
+
+    def end_body(self):
+        self._is_ended = True
+        self._go_on()
+
+    def _go_on(self):
+        if self._is_paused:
+            self._is_paused = False
+            self.curl.pause(pycurl.PAUSE_CONT)
+            if six.PY2:  # version: py2
+                # There pycurl does not pass on which events libcurl asks for in that call.
+                self.owner.watch_all()
+
+    def on_read(self, size):
+        if self._is_paused is None:
+            self.owner.io_loop.spawn_callback(self._exchange.on_continue)
+        while self._outgoing:
+            piece, callback = self._outgoing.popleft()
+            if len(piece) > size:
+                self._outgoing.appendleft((piece[size:], callback))
+                return piece[:size]
+            if callback is not None:
+                self.owner.io_loop.spawn_callback(callback)
+            if piece:
+                # Nothing would mean the end.
+                return piece
+        self._is_paused = not self._is_ended
+        return b"" if self._is_ended else pycurl.READFUNC_PAUSE
+
+    # The response
+
+    def on_line(self, line):
+        if self._is_whole:
+            if self._body is not None or not line.startswith(b"HTTP/"):
+                # Trailers (RFC 9110 6.5).
+                return None
+            # That was an interim response, or one of a proxy, or a question who we are.
+            self._lines = []
+            self._size = 0
+            self._is_whole = False
+        self._size += len(line)
+        if self._size > self._exchange.max_header_size:
+            return self._stop("the head of the response is longer than %d bytes"
+                              % self._exchange.max_header_size, "headers")
+        self._lines.append(line)
+        if line == b"\r\n" or line == b"\n":
+            self._is_whole = True
+            return self._on_head()
+        return None
+
+    def _on_head(self):
+        status = self._status()
+        if status[:1] == b"1":
+            self._interim += 1
+            if self._interim > MAX_INTERIM_RESPONSES:
+                return self._stop("more than %d responses 1xx" % MAX_INTERIM_RESPONSES, "headers")
+        elif status == b"417" and self._exchange.request.expect_100_continue:
+            # libcurl would ask again, with the same expectation.
+            self._is_refused = True
+            return -1
+        return None
+
+    def _status(self):
+        return self._lines[0].partition(b" ")[2][:3]
+
+    def on_data(self, data):
+        try:
+            body = self._body
+            if body is None:
+                body = self._begin_body()
+            piece = body.feed(data)
+        except HTTPInputError as error:
+            return self._stop(error, "headers" if self._body is None else "body")
+        if piece and body.receiver is not None:
+            body.receiver.on_data(piece)
+        return None
+
+    def _stop(self, reason, phase):
+        self._error = CurlProtocolError(pycurl.E_WRITE_ERROR, str(reason), phase)
+        return -1
+
+    def _begin_body(self):
+        """The last head is there: tell the exchange."""
+        exchange = self._exchange
+        head = b"".join(self._lines)
+        text = head
+        if head.startswith((b"HTTP/2", b"HTTP/3")):
+            # Their lines are those of libcurl.
+            text = b"HTTP/1.1" + head[head.index(b" "):]
+        _, status, reason, headers, length, _ = read_response_head(text, exchange.method)
+        inflater = None
+        if exchange.decompress and length != 0 and "Content-Encoding" in headers._values:
+            inflater = take_coding(headers)
+        # Its end is for libcurl to find. A length is for `check_size`.
+        MessageBody(length, exchange.max_body_size).check_size()
+        body = self._body = MessageBody(UNTIL_CLOSE, exchange.max_body_size, None, inflater)
+        if exchange.on_head(status, reason, headers, head):
+            body.receiver = exchange
+        return body
+
+    def finished(self, errno, message):
+        """libcurl is done with it, `errno` 0 when it was a success."""
+        exchange, error = self._exchange, self._error
+        exchange.note_times(self)
+        body = None
+        if error is None and (errno == 0 or self._is_refused):
+            try:
+                body = self._body or self._begin_body()
+                body.closed()
+            except HTTPInputError as reason:
+                self._stop(reason, "body")
+                error = self._error
+        elif error is None:
+            error = make_error(errno, message, self.phase())
+        self._clear()
+        self.owner.release(self)
+        if error is not None:
+            exchange.on_failure(error, False)
+        else:
+            exchange.on_end(body.whole() if body.receiver is None else b"")
+
+    # How far it is
+
+    def phase(self):
+        """In the sense of HTTPTransferError."""
+        exchange, getinfo = self._exchange, self.curl.getinfo
+        if self._body is not None:
+            return "body"
+        is_secure = exchange.url.scheme == "https"
+        if is_secure and exchange.request.proxy_host is not None \
+                and getinfo(pycurl.NUM_CONNECTS) and (
+                    getinfo(pycurl.CONNECT_TIME) or getinfo(pycurl.REQUEST_SIZE)):
+            # Connected to the proxy: older versions of libcurl count what they send to it.
+            if getinfo(pycurl.HTTP_CONNECTCODE) // 100 != 2:
+                return "proxy"
+            if not getinfo(pycurl.APPCONNECT_TIME):
+                return "tls"
+        if getinfo(pycurl.PRETRANSFER_TIME):
+            return self._phase_of_exchange()
+        if not getinfo(pycurl.NAMELOOKUP_TIME):
+            return "resolve"
+        if not getinfo(pycurl.CONNECT_TIME):
+            return "connect"
+        return "tls" if is_secure else "request"
+
+    def _phase_of_exchange(self):
+        exchange = self._exchange
+        if self._is_whole and self._status()[:1] != b"1":
+            return "body"
+        body = exchange.request.body
+        is_sent = exchange.is_sent and not (
+            body and self.curl.getinfo(pycurl.SIZE_UPLOAD) < len(body))
+        return "headers" if is_sent else "request"
+
+    def times(self):
+        """Seconds from its begin until the name was found, the connection was there, and its TLS;
+        zeros on a connection used before."""
+        getinfo = self.curl.getinfo
+        if not getinfo(pycurl.NUM_CONNECTS):
+            return 0, 0, 0
+        connected = getinfo(pycurl.CONNECT_TIME)
+        return (getinfo(pycurl.NAMELOOKUP_TIME), connected,
+                getinfo(pycurl.APPCONNECT_TIME) or connected)
+
+
