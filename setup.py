@@ -32,6 +32,9 @@ TEST_REQUIRES = [
     'selenium; python_version >= "3.9"',
     "hiredis",
     "inotify_simple",
+    "pycurl",
+    'pycares<4; python_version < "3"',
+    'pycares; python_version >= "3"',
     'PyMySQL<1; python_version < "3"',
     'PyMySQL; python_version >= "3"',
     "psycopg2-binary",
@@ -56,6 +59,7 @@ setup(
     install_requires=["six"],
     extras_require={
         "autoreload": ["inotify_simple"],
+        "cares": ["pycares"],
         "curl": ["pycurl"],
         "mysql": ["PyMySQL"],
         "postgresql": ["psycopg2-binary"],

@@ -62,6 +62,9 @@ class CurlFetch(BaseFetch):
         self.is_sent = self.request.body_producer is None
         try:
             transfer.request(self)
+        except HTTPTransferError as error:
+            transfer.abandon()
+            self.fail(error)
         except Exception as error:
             # A value that libcurl does not take, or whatever prepare_curl_callback raises.
             transfer.abandon()
@@ -97,9 +100,10 @@ class CurlFetch(BaseFetch):
         """Keep the times of a transfer for time_info."""
         times = transfer.times()
         if times[0]:
+            self.client.count_connects(times[0])
             before = self._hop - self.started
-            times = tuple([before + seconds if seconds else 0 for seconds in times])
-        self._times = times
+            times = [before + seconds if seconds else 0 for seconds in times]
+        self._times = times[1:]
 
     def _time_info(self, first, now):
         started = self.started
@@ -169,6 +173,10 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         for transfer in self._free:
             transfer.close()
         self._free = []
+
+    def count_connects(self, count):
+        """libcurl has made so many connections more."""
+        self._counts["connects"] += count
 
     def key_of(self, url, request):
         check_request(url, request)

@@ -6,6 +6,7 @@ import ssl
 import pycurl
 
 from friendserve.escape import utf8
+from friendserve.httpclient import HTTPConnectError
 from friendserve.httpfetch import WITH_BODY
 from friendserve.httputil import HTTPHeaders
 from friendserve.netutil import checked_ssl_options
@@ -144,6 +145,9 @@ def _set_way(setopt, request, mapping, url):
     if not request.connect_timeout or request.connect_timeout > 200:
         setopt(pycurl.CONNECTTIMEOUT_MS, _NO_TIMEOUT)
     if not request.allow_ipv6:
+        if ":" in url.host and request.proxy_host is None:
+            # libcurl would not mind.
+            raise HTTPConnectError("Connection failed: the address is of IPv6", "resolve")
         setopt(pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4)
     if request.network_interface is not None:
         setopt(pycurl.INTERFACE, request.network_interface)

@@ -67,6 +67,8 @@ _PROTOCOL_ERRORS = _errors(
     "E_UNSUPPORTED_PROTOCOL", "E_FTP_WEIRD_SERVER_REPLY", "E_WEIRD_SERVER_REPLY", "E_HTTP2",
     "E_HTTP2_STREAM", "E_HTTP3", "E_BAD_CONTENT_ENCODING", "E_TOO_LARGE", "E_URL_MALFORMAT")
 
+SIZE_UPLOAD = getattr(pycurl, "SIZE_UPLOAD_T", pycurl.SIZE_UPLOAD)
+
 
 def make_error(errno, message, phase):
     """The CurlError of the kind that fits."""
@@ -76,7 +78,8 @@ def make_error(errno, message, phase):
         kind, phase = CurlConnectError, "resolve"
     elif errno in _TLS_ERRORS or phase == "tls":
         kind, phase = CurlTLSError, "tls"
-    elif errno == pycurl.E_COULDNT_CONNECT or phase in ("resolve", "connect", "proxy"):
+    elif errno in (pycurl.E_COULDNT_CONNECT, pycurl.E_INTERFACE_FAILED) or phase in (
+            "resolve", "connect", "proxy"):
         kind, phase = CurlConnectError, "proxy" if phase == "proxy" else "connect"
     elif errno in _CLOSED_ERRORS:
         kind = CurlStreamClosedError
@@ -93,8 +96,9 @@ class CurlTransfer(object):
 
     What libcurl calls (`on_line`, `on_data`, `on_read`) calls neither libcurl nor an application.
     """
-    __slots__ = ("owner", "curl", "_exchange", "_lines", "_size", "_is_whole", "_interim",
-                 "_is_refused", "_body", "_error", "_outgoing", "_is_paused", "_is_ended", "_callbacks")
+    __slots__ = ("owner", "curl", "_exchange", "_lines", "_size", "_is_whole", "_head", "_interim",
+                 "_is_refused", "_body", "_error", "_outgoing", "_is_paused", "_is_ended",
+                 "_callbacks")
 
     def __init__(self, owner):
         self.owner = owner
@@ -110,6 +114,7 @@ class CurlTransfer(object):
         self._lines = []
         self._size = 0              # bytes of the head so far
         self._is_whole = False      # the head
+        self._head = None           # what it says, the last one that is whole
         self._interim = 0
         self._body = None           # a MessageBody, once it has begun
         self._error = None          # why we told libcurl to stop
@@ -202,12 +207,26 @@ class CurlTransfer(object):
         return None
 
     def _on_head(self):
-        status = self._status()
+        exchange, status = self._exchange, self._status()
         if status[:1] == b"1":
             self._interim += 1
             if self._interim > MAX_INTERIM_RESPONSES:
                 return self._stop("more than %d responses 1xx" % MAX_INTERIM_RESPONSES, "headers")
-        elif status == b"417" and self._exchange.request.expect_100_continue:
+            if status == b"101":
+                return self._stop("the server switched to another protocol, unasked", "headers")
+            return None
+        head = text = b"".join(self._lines)
+        if head.startswith((b"HTTP/2 ", b"HTTP/3 ")):
+            # Their lines are those of libcurl.
+            text = b"HTTP/1.1" + head[6:]
+        try:
+            _, status, reason, headers, length, _ = read_response_head(text, exchange.method)
+            # Beyond that the end of a body is for libcurl to find.
+            MessageBody(length, exchange.max_body_size).check_size()
+        except HTTPInputError as error:
+            return self._stop(error, "headers")
+        self._head = status, reason, headers, head, length
+        if status == 417 and exchange.request.expect_100_continue:
             # libcurl would ask again, with the same expectation.
             self._is_refused = True
             return -1
@@ -233,19 +252,14 @@ class CurlTransfer(object):
         return -1
 
     def _begin_body(self):
-        """The last head is there: tell the exchange."""
+        """The head was the last one: tell the exchange. Raises HTTPInputError without a head."""
         exchange = self._exchange
-        head = b"".join(self._lines)
-        text = head
-        if head.startswith((b"HTTP/2", b"HTTP/3")):
-            # Their lines are those of libcurl.
-            text = b"HTTP/1.1" + head[head.index(b" "):]
-        _, status, reason, headers, length, _ = read_response_head(text, exchange.method)
+        if self._head is None:
+            raise HTTPInputError("the response has no head")
+        status, reason, headers, head, length = self._head
         inflater = None
         if exchange.decompress and length != 0 and "Content-Encoding" in headers._values:
             inflater = take_coding(headers)
-        # Its end is for libcurl to find. A length is for `check_size`.
-        MessageBody(length, exchange.max_body_size).check_size()
         body = self._body = MessageBody(UNTIL_CLOSE, exchange.max_body_size, None, inflater)
         if exchange.on_head(status, reason, headers, head):
             body.receiver = exchange
@@ -265,6 +279,8 @@ class CurlTransfer(object):
                 error = self._error
         elif error is None:
             error = make_error(errno, message, self.phase())
+        elif self.phase() == "proxy":
+            error = make_error(pycurl.E_COULDNT_CONNECT, error.message, "proxy")
         self._clear()
         self.owner.release(self)
         if error is not None:
@@ -280,21 +296,17 @@ class CurlTransfer(object):
         if self._body is not None:
             return "body"
         is_secure = exchange.url.scheme == "https"
-        if is_secure and exchange.request.proxy_host is not None \
-                and getinfo(pycurl.NUM_CONNECTS) and (
-                    getinfo(pycurl.CONNECT_TIME) or getinfo(pycurl.REQUEST_SIZE)):
-            # Connected to the proxy: older versions of libcurl count what they send to it.
-            if getinfo(pycurl.HTTP_CONNECTCODE) // 100 != 2:
-                return "proxy"
-            if not getinfo(pycurl.APPCONNECT_TIME):
-                return "tls"
+        is_new = getinfo(pycurl.NUM_CONNECTS)
+        if is_secure and is_new and not getinfo(pycurl.APPCONNECT_TIME):
+            # When it sets its other times depends on the version of libcurl.
+            is_tunnelled = exchange.request.proxy_host is None or \
+                getinfo(pycurl.HTTP_CONNECTCODE) // 100 == 2
+            return "tls" if is_tunnelled else "proxy"
         if getinfo(pycurl.PRETRANSFER_TIME):
             return self._phase_of_exchange()
         if not getinfo(pycurl.NAMELOOKUP_TIME):
             return "resolve"
-        if not getinfo(pycurl.CONNECT_TIME):
-            return "connect"
-        return "tls" if is_secure else "request"
+        return "request" if is_new else "connect"
 
     def _phase_of_exchange(self):
         exchange = self._exchange
@@ -302,17 +314,16 @@ class CurlTransfer(object):
             return "body"
         body = exchange.request.body
         is_sent = exchange.is_sent and not (
-            body and self.curl.getinfo(pycurl.SIZE_UPLOAD) < len(body))
+            body and self.curl.getinfo(SIZE_UPLOAD) < len(body))
         return "headers" if is_sent else "request"
 
     def times(self):
-        """Seconds from its begin until the name was found, the connection was there, and its TLS;
-        zeros on a connection used before."""
+        """(connections that were made, seconds until the name was found, until there was a
+        connection, until its TLS was ready): these are 0 on a connection used before."""
         getinfo = self.curl.getinfo
-        if not getinfo(pycurl.NUM_CONNECTS):
-            return 0, 0, 0
+        count = getinfo(pycurl.NUM_CONNECTS)
+        if not count:
+            return 0, 0, 0, 0
         connected = getinfo(pycurl.CONNECT_TIME)
-        return (getinfo(pycurl.NAMELOOKUP_TIME), connected,
+        return (count, getinfo(pycurl.NAMELOOKUP_TIME), connected,
                 getinfo(pycurl.APPCONNECT_TIME) or connected)
-
-

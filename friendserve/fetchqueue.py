@@ -41,7 +41,7 @@ class QueuedHTTPClient(AsyncHTTPClient):
         self.active = {}                    # those whose turn it is
         self._of_host = {}                  # key -> how many are active, where that is limited
         self._parked = {}                   # key -> deque of those who wait for that
-        self._counts = {"fetches": 0}
+        self._counts = {"fetches": 0, "connects": 0}
         self._sweep_at = NEVER
         self._sweep_timer = None
 
@@ -57,8 +57,8 @@ class QueuedHTTPClient(AsyncHTTPClient):
             self.io_loop.remove_timeout(self._sweep_timer)
 
     def statistics(self):
-        """What goes on, as a dict of numbers: "active" fetches and "queued" ones; and "fetches"
-        since the beginning."""
+        """What goes on, as a dict of numbers: "active" fetches and "queued" ones; and
+        "fetches" and "connects" since the beginning."""
         return dict(self._counts, active=len(self.active), queued=len(self.waiting))
 
     # The queue. Who would exceed the limit of a host is parked beside it, so as not to hold up

@@ -60,7 +60,7 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
         self._pool = ConnectionPool(idle_connection_timeout, self.io_loop.time)
         self._contexts = {}                 # (TLS settings) -> SSLContext
         self.challenges = {}                # (origin, user) -> DigestChallenge
-        self._counts.update(connects=0, retries=0)
+        self._counts["retries"] = 0
 
     def close(self):
         if self._closed:

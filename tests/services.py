@@ -298,6 +298,7 @@ class Nginx(Service):
             location /old { return 301 /hello; }
             location /secret { auth_basic "secret"; auth_basic_user_file %(folder)s/users; }
             location /nowhere { proxy_pass http://127.0.0.1:1; }
+            location /protocol { return 200 $server_protocol; }
             location /close { keepalive_timeout 0; return 200 "bye"; }
             location /large { client_max_body_size 10; proxy_pass http://127.0.0.1:1; }
             %(more)s
@@ -314,6 +315,9 @@ class Nginx(Service):
         servers.append(self._server(
             "%d ssl" % self.tls_ports["client"],
             "ssl_certificate %s/server.crt; ssl_verify_client on;" % CERTS))
+        self.tls_ports["http2"] = free_port()
+        servers.append(self._server("%d ssl http2" % self.tls_ports["http2"],
+                                    "ssl_certificate %s/server.crt;" % CERTS))
         os.mkdir(os.path.join(self.folder, "files"))
         self.write("files/short", b"short\n")
         self.write("files/long", b"0123456789" * 100000)
