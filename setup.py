@@ -33,7 +33,7 @@ TEST_REQUIRES = [
     "hiredis",
     "inotify_simple",
     "pycurl",
-    'pycares<4; python_version < "3"',
+    'pycares<3; python_version < "3"',
     'pycares; python_version >= "3"',
     'PyMySQL<1; python_version < "3"',
     'PyMySQL; python_version >= "3"',
@@ -59,7 +59,7 @@ setup(
     install_requires=["six"],
     extras_require={
         "autoreload": ["inotify_simple"],
-        "cares": ["pycares"],
+        "cares": ['pycares<3; python_version < "3"', 'pycares; python_version >= "3"'],
         "curl": ["pycurl"],
         "mysql": ["PyMySQL"],
         "postgresql": ["psycopg2-binary"],

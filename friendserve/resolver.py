@@ -124,16 +124,9 @@ def _outcome(host, port, family, flags=0):
         return None, error
 
 
-class ExecutorResolver(Resolver):
-    """Looks up names on an executor of concurrent.futures, which `close` shuts down if
-    `close_executor`; without an `executor`, here and now.
-
-    An IP address needs no look-up, whatever the executor does.
-    """
-    def initialize(self, io_loop=None, executor=None, close_executor=True):
-        super(ExecutorResolver, self).initialize(io_loop)
-        self.executor = executor
-        self.close_executor = close_executor and executor is not None
+class LookUpResolver(Resolver):
+    """What looks up names, by ``_look_up(host, port, family, deliver)`` of its subclasses. An IP
+    address needs no look-up, however slow that is."""
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
         host = _host_name(host)
@@ -142,6 +135,16 @@ class ExecutorResolver(Resolver):
             deliver(*_outcome(host, port, family, socket.AI_NUMERICHOST))
         else:
             self._look_up(host, port, family, deliver)
+
+
+class ExecutorResolver(LookUpResolver):
+    """Looks up names on an executor of concurrent.futures, which `close` shuts down if
+    `close_executor`; without an `executor`, here and now."""
+
+    def initialize(self, io_loop=None, executor=None, close_executor=True):
+        super(ExecutorResolver, self).initialize(io_loop)
+        self.executor = executor
+        self.close_executor = close_executor and executor is not None
 
     def _look_up(self, host, port, family, deliver):
         if self.executor is None:
