@@ -30,6 +30,7 @@ TEST_REQUIRES = [
     'futures; python_version < "3"',
     'hypothesis; python_version >= "3.6"',
     'selenium; python_version >= "3.9"',
+    "Markdown>=3.1",
     "hiredis",
     "inotify_simple",
     "pycurl",
@@ -61,6 +62,8 @@ setup(
         "autoreload": ["inotify_simple"],
         "cares": ['pycares<3; python_version < "3"', 'pycares; python_version >= "3"'],
         "curl": ["pycurl"],
+        # What demos/blog needs.
+        "demos": ["Markdown>=3.1"],
         "mysql": ["PyMySQL"],
         "postgresql": ["psycopg2-binary"],
         "progress": ["tqdm"],

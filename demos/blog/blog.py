@@ -1,0 +1,444 @@
+"""A blog on a real database: entries in Markdown, comments, accounts, an archive, an Atom feed, and
+four languages.
+
+    python -m pip install -r demos/blog/requirements.txt
+    python demos/blog/blog.py --port=8888
+    python demos/blog/blog.py --database=postgresql://me:secret@localhost/blog
+
+Statements and password hashes are the work of the database's threads; the loop only waits for their
+callbacks. Everybody who signs up can write.
+"""
+from __future__ import absolute_import, division, print_function
+
+import binascii
+import os
+import re
+import sys
+import time
+
+from friendserve import database, locale
+from friendserve.escape import json_decode, json_encode, to_unicode, url_escape, xhtml_escape
+from friendserve.ioloop import IOLoop
+from friendserve.log import define_logging_options, gen_log
+from friendserve.options import Error, OptionParser
+from friendserve.web import (
+    Application, ErrorHandler, HTTPError, RequestHandler, UIModule, asynchronous, authenticated,
+    is_safe_next)
+
+try:
+    import store
+except ImportError as missing:
+    sys.exit("%s: python -m pip install -r demos/blog/requirements.txt" % missing)
+from accounts import MAX_PASSWORD, MIN_PASSWORD, Guard
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LANGUAGES = ("en_US", "de", "he", "ja")
+
+HEADERS = {
+    "Content-Security-Policy":
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' https:; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+    "Vary": "Accept-Language, Cookie",
+}
+
+#: What a name cannot hold: controls, and marks that are not seen or turn the direction of text.
+UNSEEN = re.compile(u"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+class BlogHandler(RequestHandler):
+    """What all pages have in common."""
+
+    def set_default_headers(self):
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
+    @property
+    def pool(self):
+        return self.application.pool
+
+    def get_current_user(self):
+        """The signed cookie has {"id", "name"}: nobody has to ask the database who it is."""
+        cookie = self.get_secure_cookie("user", max_age_days=30)
+        return database.Row(json_decode(cookie)) if cookie else None
+
+    def sign_in(self, account):
+        self.set_secure_cookie("user", json_encode({"id": account.id, "name": account.name}),
+                               httponly=True, samesite="Lax",
+                               secure=self.request.protocol == "https")
+
+    def get_user_locale(self):
+        code = self.get_cookie("language")
+        return locale.get(code) if code in LANGUAGES else None
+
+    def get_template_namespace(self):
+        namespace = super(BlogHandler, self).get_template_namespace()
+        namespace.update(languages=[locale.get(code) for code in LANGUAGES], entry_url=entry_url,
+                         problem=None)
+        return namespace
+
+    def get_next(self):
+        back = self.get_argument("next", "/")
+        return back if is_safe_next(back) else "/"
+
+    def get_text(self, name, most, least=1):
+        """An argument of so many characters; raises Problem."""
+        text = self.get_body_argument(name, "").replace("\r\n", "\n")
+        if not least <= len(text) <= most:
+            raise Problem(self.locale.translate(
+                "Between %(least)d and %(most)d characters, please; these are %(count)d.")
+                % {"least": least, "most": most, "count": len(text)})
+        return text
+
+    # Errors
+
+    def log_exception(self, typ, value, tb):
+        if isinstance(value, (database.Unavailable, database.OutcomeUnknown)):
+            # It says itself what is wrong; where it was found out is of no use.
+            gen_log.error("%s: %s", self.request.path, value)
+        else:
+            super(BlogHandler, self).log_exception(typ, value, tb)
+
+    def write_error(self, status_code, **kwargs):
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        text = TEXTS.get(status_code, TEXTS[500])
+        if isinstance(error, (database.Unavailable, database.OutcomeUnknown)):
+            status_code = 503
+            text = TEXTS["unknown" if isinstance(error, database.OutcomeUnknown) else 503]
+            self.set_status(503)
+            self.set_header("Retry-After", "10")
+        self.render("error.html", status=status_code, text=self.locale.translate(text))
+
+
+#: The words of error pages; they are in the translations, too.
+TEXTS = {
+    403: "This is not yours to do. If you came from a form that was open for long, load it again.",
+    404: "There is nothing here, or no longer.",
+    429: "Too many wrong passwords. Wait a while.",
+    500: "Something went wrong here. It was written down, and somebody will look at it.",
+    503: "The database is away at the moment. Nothing was lost; try again in a while.",
+    "unknown":
+        "The database went away in the middle of it. Look whether it was done, then try again.",
+}
+
+
+class Problem(Exception):
+    """Something in a form that its sender can mend."""
+
+
+class NotFoundHandler(BlogHandler, ErrorHandler):
+    pass
+
+
+# Reading
+
+class HomeHandler(BlogHandler):
+    @asynchronous
+    def get(self):
+        before = self.get_argument("before", None)
+        if before is not None and not re.match(r"[0-9]{1,9}\Z", before):
+            raise HTTPError(404)
+        store.latest(self.pool, before and int(before), store.PAGE, callback=self.on_entries)
+
+    def on_entries(self, entries):
+        older = entries[store.PAGE - 1].id if len(entries) > store.PAGE else None
+        self.render("home.html", entries=entries[:store.PAGE], older=older,
+                    is_first="before" not in self.request.arguments)
+
+
+class ArchiveHandler(BlogHandler):
+    @asynchronous
+    def get(self):
+        store.titles(self.pool, callback=self.on_titles)
+
+    def on_titles(self, entries):
+        years = []
+        for entry in entries:
+            year = time.gmtime(entry.published).tm_year
+            if not years or years[-1][0] != year:
+                years.append((year, []))
+            years[-1][1].append(entry)
+        self.render("archive.html", years=years)
+
+
+class EntryHandler(BlogHandler):
+    """An entry with its comments; a POST adds one."""
+
+    @asynchronous
+    def get(self, slug):
+        self.find(slug, lambda: self.show())
+
+    @asynchronous
+    @authenticated
+    def post(self, slug):
+        self.find(slug, self.add)
+
+    def find(self, slug, callback):
+        def on_entry(entry):
+            if entry is None:
+                raise HTTPError(404)
+            self.entry = entry
+            callback()
+        store.find_entry(self.pool, slug, callback=on_entry)
+
+    def show(self, problem=None, text=""):
+        store.find_comments(self.pool, self.entry, callback=lambda comments: self.render(
+            "entry.html", entry=self.entry, comments=comments, problem=problem, text=text))
+
+    def add(self):
+        try:
+            text = self.get_text("text", store.MAX_COMMENT)
+            if self.entry.comments >= store.MAX_COMMENTS:
+                raise Problem(self.locale.translate("This entry takes no more comments."))
+        except Problem as problem:
+            self.set_status(400)
+            self.show(str_of(problem), self.get_body_argument("text", "")[:store.MAX_COMMENT])
+            return
+        store.add_comment(self.pool, self.entry, self.current_user.id, text, callback=self.on_added)
+
+    def on_added(self, result):
+        self.redirect(entry_url(self.entry.slug) + "#comments")
+
+
+class FeedHandler(BlogHandler):
+    """The newest entries as Atom (RFC 4287)."""
+
+    @asynchronous
+    def get(self):
+        store.latest(self.pool, None, store.FEED, callback=self.on_entries)
+
+    def on_entries(self, entries):
+        base = self.request.protocol + "://" + self.request.host
+        self.set_header("Content-Type", "application/atom+xml; charset=UTF-8")
+        self.render("feed.xml", entries=entries[:store.FEED], base=base, timestamp=timestamp,
+                    clean=clean_xml)
+
+
+# Writing
+
+class ComposeHandler(BlogHandler):
+    """A form for a new entry, or with the argument slug for one that is there."""
+
+    @asynchronous
+    @authenticated
+    def get(self):
+        slug = self.get_argument("slug", None)
+        if slug is None:
+            self.show(None, "", "")
+        else:
+            store.find_entry(self.pool, slug, callback=self.on_entry)
+
+    def on_entry(self, entry):
+        if entry is None:
+            raise HTTPError(404)
+        if entry.author != self.current_user.id:
+            raise HTTPError(403)
+        self.show(entry.slug, entry.title, entry.text)
+
+    def show(self, slug, title, text, problem=None):
+        self.render("compose.html", slug=slug, title=title, text=text, problem=problem)
+
+    @asynchronous
+    @authenticated
+    def post(self):
+        self.slug = self.get_body_argument("slug", None)
+        author = self.current_user.id
+        try:
+            title = u" ".join(self.get_text("title", store.MAX_TITLE).split())
+            text = self.get_text("text", store.MAX_TEXT)
+        except Problem as problem:
+            self.set_status(400)
+            self.show(self.slug, self.get_body_argument("title", "")[:store.MAX_TITLE],
+                      self.get_body_argument("text", "")[:2 * store.MAX_TEXT], str_of(problem))
+            return
+        if self.slug is None:
+            self.pool.transaction(lambda db: store.add_entry(db, author, title, text),
+                                  callback=self.on_kept)
+        else:
+            self.pool.transaction(
+                lambda db: store.change_entry(db, author, self.slug, title, text),
+                callback=self.on_changed)
+
+    def on_kept(self, slug):
+        self.redirect(entry_url(slug))
+
+    def on_changed(self, was_there):
+        if not was_there:
+            raise HTTPError(403)
+        self.redirect(entry_url(self.slug))
+
+
+# Accounts
+
+class AccountHandler(BlogHandler):
+    """Sign in, or with the template join.html make an account."""
+    template = None
+
+    def get(self):
+        self.show()
+
+    def show(self, problem=None):
+        self.render(self.template, next=self.get_next(), problem=problem,
+                    name=self.get_argument("name", "")[:store.MAX_NAME])
+
+    def refuse(self, problem, status=400):
+        self.set_status(status)
+        self.show(problem)
+
+    @asynchronous
+    def post(self):
+        try:
+            name = u" ".join(self.get_text("name", store.MAX_NAME).split())
+            # Spaces are part of a password.
+            password = self.get_body_argument("password", "", strip=False)
+            if UNSEEN.search(name):
+                raise Problem(self.locale.translate("The name holds signs that are not seen."))
+            if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+                raise Problem(self.locale.translate(
+                    "A password has between %(least)d and %(most)d characters.")
+                    % {"least": MIN_PASSWORD, "most": MAX_PASSWORD})
+        except Problem as problem:
+            self.refuse(str_of(problem))
+            return
+        self.carry_out(name, password)
+
+    def on_account(self, account):
+        self.sign_in(account)
+        self.redirect(self.get_next())
+
+
+class JoinHandler(AccountHandler):
+    template = "join.html"
+
+    def carry_out(self, name, password):
+        self.pool.run(lambda db: store.make_account(db, name, password),
+                      callback=self.on_account, on_error=self.on_error)
+
+    def on_error(self, error):
+        if not isinstance(error, store.NameTaken):
+            raise error
+        self.refuse(self.locale.translate("Somebody has this name already."), 409)
+
+
+class LoginHandler(AccountHandler):
+    template = "login.html"
+
+    def carry_out(self, name, password):
+        self.key = store.name_key(name)
+        seconds = self.application.guard.wait(self.key)
+        if seconds:
+            self.set_header("Retry-After", "%d" % (seconds + 1))
+            self.refuse(self.locale.translate(TEXTS[429]), 429)
+            return
+        # Counted before it is known, or many guesses at a time would all be free.
+        self.application.guard.failed(self.key)
+        self.pool.run(lambda db: store.check_account(db, name, password), callback=self.on_checked)
+
+    def on_checked(self, account):
+        if account is None:
+            self.refuse(self.locale.translate("There is no such name, or another password."), 403)
+        else:
+            self.application.guard.succeeded(self.key)
+            self.on_account(account)
+
+
+class LogoutHandler(BlogHandler):
+    def post(self):
+        self.clear_cookie("user")
+        self.redirect("/")
+
+
+class LanguageHandler(BlogHandler):
+    def post(self):
+        code = self.get_argument("language")
+        if code not in LANGUAGES:
+            raise HTTPError(400, "language must be one of %s", ", ".join(LANGUAGES))
+        self.set_cookie("language", code, expires_days=365, samesite="Lax")
+        self.redirect(self.get_next())
+
+
+# Parts of pages
+
+class Entry(UIModule):
+    def render(self, entry, is_alone=False):
+        return self.render_string("modules/entry.html", entry=entry, is_alone=is_alone,
+                                  entry_url=entry_url)
+
+    def css_files(self):
+        return "entry.css"
+
+
+class Comment(UIModule):
+    def render(self, comment):
+        return self.render_string("modules/comment.html", comment=comment)
+
+    def css_files(self):
+        return "entry.css"
+
+
+def entry_url(slug):
+    return "/entry/" + url_escape(slug, plus=False)
+
+
+def str_of(problem):
+    return to_unicode(problem.args[0])
+
+
+def timestamp(seconds):
+    """A time as Atom wants it (RFC 3339)."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def clean_xml(text):
+    """The text without what XML cannot hold at all, escaped."""
+    return xhtml_escape(re.sub(u"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", u"", text)
+                        if sys.maxunicode > 0xffff else text.replace(u"\ufffe", u""))
+
+
+class BlogApplication(Application):
+    def __init__(self, url, secret, threads=4):
+        self.pool = database.Pool(url, threads=threads)
+        self.guard = Guard()
+        super(BlogApplication, self).__init__([
+            (r"/", HomeHandler), (r"/archive", ArchiveHandler), (r"/feed", FeedHandler),
+            (r"/entry/([^/]+)", EntryHandler), (r"/compose", ComposeHandler),
+            (r"/join", JoinHandler), (r"/login", LoginHandler), (r"/logout", LogoutHandler),
+            (r"/language", LanguageHandler),
+        ], template_path=os.path.join(HERE, "templates"), static_path=os.path.join(HERE, "static"),
+            ui_modules={"Entry": Entry, "Comment": Comment}, cookie_secret=secret,
+            login_url="/login", xsrf_cookies=True,
+            xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax"},
+            default_handler_class=NotFoundHandler, default_handler_args={"status_code": 404})
+
+
+def main():
+    options = OptionParser()
+    options.define("port", default=8888, help="where to listen")
+    options.define("address", default="127.0.0.1", help="0.0.0.0 lets your network in")
+    options.define("database", default="sqlite:///blog.db", help="where everything is kept: "
+                   "sqlite:///PATH, mysql://USER:PASSWORD@HOST/NAME or postgresql://...")
+    options.define("threads", default=4, help="connections to the database")
+    options.define("cookie_secret", default="", help="signs cookies; without one it is made anew "
+                   "at each start, and all have to sign in again")
+    define_logging_options(options)
+    try:
+        options.parse_command_line()
+        locale.load_translations(os.path.join(HERE, "translations"))
+        store.make_tables(options.database)
+        secret = options.cookie_secret or binascii.hexlify(os.urandom(32)).decode("ascii")
+        application = BlogApplication(options.database, secret, options.threads)
+    except (Error, ValueError, KeyError, ImportError, database.Error) as error:
+        sys.exit("blog.py: %s" % error)
+    application.listen(options.port, address=options.address, xheaders=False)
+    print("The blog is at http://%s:%d/ (Ctrl-C ends it)" % (options.address, options.port))
+    sys.stdout.flush()
+    try:
+        IOLoop.instance().start()
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

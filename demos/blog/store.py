@@ -1,0 +1,155 @@
+"""What the blog keeps in its database: accounts, entries and comments.
+
+The functions that take a connection (`db`) run in a thread of the pool, which gives them one. Times
+are whole seconds since 1970.
+"""
+from __future__ import absolute_import, division, print_function
+
+import re
+import time
+import unicodedata
+
+from friendserve import database
+
+import markup
+from accounts import hash_password, is_password
+
+PAGE = 5
+FEED = 20
+MAX_NAME, MAX_TITLE, MAX_TEXT, MAX_COMMENT = 40, 150, 20000, 2000
+MAX_COMMENTS = 500
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS users (
+    id {id}, name VARCHAR(40) NOT NULL, name_key VARCHAR(120) NOT NULL UNIQUE,
+    password VARCHAR(200) NOT NULL){options};
+CREATE TABLE IF NOT EXISTS entries (
+    id {id}, author INTEGER NOT NULL REFERENCES users (id), slug VARCHAR(120) NOT NULL UNIQUE,
+    title VARCHAR(150) NOT NULL, text {text} NOT NULL, html {text} NOT NULL,
+    published BIGINT NOT NULL, updated BIGINT NOT NULL){options};
+CREATE TABLE IF NOT EXISTS comments (
+    id {id}, entry INTEGER NOT NULL REFERENCES entries (id),
+    author INTEGER NOT NULL REFERENCES users (id), text {text} NOT NULL,
+    published BIGINT NOT NULL){options}
+"""
+
+_DIALECTS = {
+    "sqlite": {"id": "INTEGER PRIMARY KEY", "text": "TEXT", "options": ""},
+    "postgresql": {"id": "SERIAL PRIMARY KEY", "text": "TEXT", "options": ""},
+    "mysql": {"id": "INTEGER PRIMARY KEY AUTO_INCREMENT", "text": "MEDIUMTEXT",
+              "options": " DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"},
+}
+
+_ENTRIES = ("SELECT entries.*, users.name AS author_name, "
+            "(SELECT COUNT(*) FROM comments WHERE comments.entry = entries.id) AS comments "
+            "FROM entries JOIN users ON users.id = entries.author ")
+
+
+def make_tables(url):
+    """Make what is not there yet. Blocks; for the start of the program."""
+    dialect = _DIALECTS[url.partition(":")[0]]
+    db = database.connect(url)
+    try:
+        for statement in _TABLES.format(**dialect).split(";"):
+            db.execute(statement)
+    finally:
+        db.close()
+
+
+class NameTaken(Exception):
+    """Somebody has that name already."""
+
+
+# Accounts
+
+def name_key(name):
+    """The same for names that look the same."""
+    return unicodedata.normalize("NFKC", name).casefold() if hasattr(name, "casefold") \
+        else unicodedata.normalize("NFKC", name).lower()
+
+
+def make_account(db, name, password):
+    """Returns the account. Raises NameTaken."""
+    try:
+        db.execute("INSERT INTO users (name, name_key, password) VALUES (%s, %s, %s)",
+                   name, name_key(name), hash_password(password))
+    except database.IntegrityError:
+        raise NameTaken(name)
+    return _account(db, name)
+
+
+def check_account(db, name, password):
+    """The account of a name, if that is its password; or None."""
+    account = _account(db, name)
+    right = is_password(password, account.password if account is not None else None)
+    return account if right else None
+
+
+def _account(db, name):
+    return db.get("SELECT * FROM users WHERE name_key = %s", name_key(name))
+
+
+# Entries
+
+def latest(pool, before, count, **options):
+    """The newest entries, those before the id `before` where it is not None; one more than `count`
+    when there are more."""
+    if before is None:
+        pool.query(_ENTRIES + "ORDER BY entries.id DESC LIMIT %s", count + 1, **options)
+    else:
+        pool.query(_ENTRIES + "WHERE entries.id < %s ORDER BY entries.id DESC LIMIT %s",
+                   before, count + 1, **options)
+
+
+def titles(pool, **options):
+    """Slug, title, author and date of every entry, the newest first."""
+    pool.query("SELECT slug, title, published, users.name AS author_name FROM entries "
+               "JOIN users ON users.id = entries.author ORDER BY entries.id DESC LIMIT 2000",
+               **options)
+
+
+def find_entry(pool, slug, **options):
+    """The entry with this slug, or None."""
+    pool.get(_ENTRIES + "WHERE slug = %s", slug, **options)
+
+
+def find_comments(pool, entry, **options):
+    """Its comments, the oldest first."""
+    pool.query("SELECT comments.*, users.name AS author_name FROM comments "
+               "JOIN users ON users.id = comments.author WHERE entry = %s "
+               "ORDER BY comments.id LIMIT %s", entry.id, MAX_COMMENTS, **options)
+
+
+def add_entry(db, author, title, text):
+    """Keep a new entry; returns its slug. In a transaction."""
+    now = int(time.time())
+    html = markup.to_html(text)
+    base = slug = make_slug(title)
+    number = 1
+    while db.get("SELECT id FROM entries WHERE slug = %s", slug) is not None:
+        number += 1
+        slug = u"%s-%d" % (base, number)
+    db.execute("INSERT INTO entries (author, slug, title, text, html, published, updated) "
+               "VALUES (%s, %s, %s, %s, %s, %s, %s)", author, slug, title, text, html, now, now)
+    return slug
+
+
+def change_entry(db, author, slug, title, text):
+    """Change an entry of this author; its slug stays, for others link to it. Returns whether there
+    was one."""
+    return db.execute_rowcount(
+        "UPDATE entries SET title = %s, text = %s, html = %s, updated = %s "
+        "WHERE slug = %s AND author = %s",
+        title, text, markup.to_html(text), int(time.time()), slug, author) > 0
+
+
+def add_comment(pool, entry, author, text, **options):
+    pool.execute("INSERT INTO comments (entry, author, text, published) VALUES (%s, %s, %s, %s)",
+                 entry.id, author, text, int(time.time()), **options)
+
+
+def make_slug(title):
+    """A title as a part of a path: letters and digits of any script, and hyphens."""
+    plain = unicodedata.normalize("NFKC", title).lower()
+    slug = re.sub(r"[\W_]+", "-", plain, flags=re.UNICODE).strip("-")
+    return slug[:80].rstrip("-") or u"entry"
