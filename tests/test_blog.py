@@ -42,14 +42,16 @@ class MarkupTest(unittest.TestCase):
         html = markup.to_html(u"# Head\n\n**bold** [a](https://example.com/?a=1&b=2)\n\n"
                               u"- x\n- y\n\n```\n<b>\n```\n\n|a|b|\n|-|-|\n|1|2|")
         for text in (u"<h1>Head</h1>", u"<strong>bold</strong>", u"<li>x</li>", u"&lt;b&gt;",
-                     u"<td>1", u'href="https://example.com/?a=1&amp;b=2"', u'rel="nofollow ugc noopener"'):
+                     u"<td>1", u'href="https://example.com/?a=1&amp;b=2"',
+                     u'rel="nofollow ugc noopener"'):
             self.assertIn(text, html)
 
     def test_no_html_of_strangers(self):
         for text in (u"<script>alert(1)</script>", u"a <b onclick=x>b</b> <img src=x onerror=y>",
                      u"<div>\n\n<svg/onload=alert(1)>\n\n</div>",
                      u"<!-- x --><style>*{}</style>", u"<a href='javascript:x'>", u"`<i>`",
-                     u"    <i>", u"<?php x ?>", u"<![CDATA[<i>]]>", u"[a]: <b>\n\n[a]", u"\x02wzxhzdk:0\x03", u"&lt;i&gt;", u"<scr<script>ipt>"):
+                     u"    <i>", u"<?php x ?>", u"<![CDATA[<i>]]>", u"[a]: <b>\n\n[a]",
+                     u"\x02wzxhzdk:0\x03", u"&lt;i&gt;", u"<scr<script>ipt>"):
             html = markup.to_html(text)
             self.assertEqual(set(), set(re.findall(r"<([A-Za-z!?]+)", html)) - set(
                 ["p", "code", "pre", "a"]), html)
@@ -60,7 +62,8 @@ class MarkupTest(unittest.TestCase):
                        u"java&#115;cript:alert(1)",
                        u"javascript&colon;alert(1)", u"javascript&#58;alert(1)",
                        u"&#106;avascript:alert(1)", u"<java\tscript:alert(1)>",
-                       u"data:text/html,x", u"vbscript:x", u"//evil.example", u"javascript\\:alert(1)",
+                       u"data:text/html,x", u"vbscript:x", u"//evil.example",
+                       u"javascript\\:alert(1)",
                        u"\\javascript:alert(1)", u"x:y", u"<javascript:alert(1)>",
                        u"ja\x01vascript:x"):
             for form in (u"[a](%s)", u"![a](%s)", u"[a][1]\n\n[1]: %s", u"%s", u"<%s>"):
