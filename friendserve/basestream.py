@@ -96,7 +96,7 @@ class BaseIOStream(object):
 
     def send_piece(self, piece):
         """Send some of a `friendserve.buffers.FilePiece`, as `write_to_fd` does of bytes."""
-        return self.write_to_fd(self._read_piece(piece))
+        return self.write_to_fd(piece.read(DEFAULT_CHUNK_SIZE))
 
     def get_fd_error(self):
         """The error that the system holds for this fd, or None."""
@@ -177,6 +177,15 @@ class BaseIOStream(object):
             self._pending = None
             if self.error is not None or not read.deliver_rest(self._schedule, self._buffer):
                 raise StreamClosedError(self.error)
+
+    def resume_if_sent(self):
+        """As `resume_read`, and True; or False, and nothing done, while bytes wait to be sent."""
+        if self._out is not None:
+            return False
+        # Mostly there is nothing to do: it listens already, and nothing has come.
+        if self._buffer.data or self._events != READ or self._state is not OPEN:
+            self.resume_read()
+        return True
 
     def resume_read(self):
         """Ask a pending read again that wanted no more bytes a while ago."""
@@ -305,15 +314,6 @@ class BaseIOStream(object):
                 self._flush()
             self._update_events()
 
-    @staticmethod
-    def _read_piece(piece):
-        data = piece.read(DEFAULT_CHUNK_SIZE)
-        if not data:
-            gen_log.warning("%s became shorter while it was sent, closing connection",
-                            getattr(piece.file, "name", "a file"))
-            raise IOError("the file that was sent became shorter, by %d bytes" % piece.size)
-        return data
-
     def _queue(self, data, callback):
         out = self._out
         if self.max_write_buffer_size is not None and \
@@ -372,6 +372,18 @@ class BaseIOStream(object):
 
     def _handle_events(self, fd, events):
         try:
+            if events == READ:
+                # Most events, and most of them bring what one read takes whole: without calls.
+                try:
+                    data = self.read_from_fd()
+                except (OSError, IOError) as error:
+                    self._lost(error)
+                    return
+                read = self._pending
+                if not data or self._buffer.data or read is None \
+                        or not read.take(self.io_loop.add_callback, data):
+                    self._handle_data(data, events)
+                return
             if events & _READ_OR_ERROR:
                 self._handle_read(events)
             if self._out is not None and events & WRITE:
@@ -390,11 +402,15 @@ class BaseIOStream(object):
         except (OSError, IOError) as error:
             self._lost(error)
             return
+        if not data or self._buffer.data or self._pending is None \
+                or not self._pending.take(self.io_loop.add_callback, data):
+            self._handle_data(data, events)
+
+    def _handle_data(self, data, events):
+        """What no read took whole; b"" for the end, None for nothing."""
         if data:
             read = self._pending
             if read is not None:
-                if not self._buffer.data and read.take(self.io_loop.add_callback, data):
-                    return
                 self._buffer.append(data)
                 self._try_read()
             else:

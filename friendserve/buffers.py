@@ -11,6 +11,8 @@ import collections
 import six
 from six.moves import builtins
 
+from friendserve.log import gen_log
+
 
 class UnsatisfiableReadError(Exception):
     """The end that a read looks for did not come within its max_bytes."""
@@ -111,9 +113,14 @@ class FilePiece(object):
         return self.size
 
     def read(self, size):
-        """The first bytes of it, as many as `size`; fewer when the file has become shorter."""
+        """The first bytes of it, `size` at most. Raises IOError when the file ends before them."""
         self.file.seek(self.start)
-        return self.file.read(min(size, self.size))
+        data = self.file.read(min(size, self.size))
+        if not data:
+            gen_log.warning("%s became shorter while it was sent, closing connection",
+                            getattr(self.file, "name", "a file"))
+            raise IOError("the file that was sent became shorter, by %d bytes" % self.size)
+        return data
 
 
 class WriteBuffer(object):

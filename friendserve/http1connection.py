@@ -101,7 +101,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         if self._state is IDLE and \
                 4 < data.find(_EMPTY_LINE) + 4 == len(data) <= self.server.params.max_header_size:
             self._state = HEAD
-            schedule(self._on_head, data)
+            schedule(self._on_whole_head, data)
             return True
         return False
 
@@ -182,18 +182,26 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     # Requests
 
     def _on_head(self, data):
+        params = self.server.params
+        if data.endswith(_EMPTY_LINE) and len(data) <= params.max_header_size + 4:
+            self._on_whole_head(data)
+        elif self._state is HEAD:
+            try:
+                if len(data) > params.max_header_size:
+                    raise HTTPInputError("request head longer than %d bytes"
+                                         % params.max_header_size, 431)
+                check_partial_head(data, data, params.max_request_line)
+                raise HTTPInputError("malformed head of a request")
+            except HTTPInputError as error:
+                self._refuse(error)
+
+    def _on_whole_head(self, data):
         if self._state is not HEAD:
             # The stream has closed meanwhile.
             return
         server = self.server
         params = server.params
         try:
-            if not data.endswith(_EMPTY_LINE) or len(data) > params.max_header_size + 4:
-                if len(data) > params.max_header_size:
-                    raise HTTPInputError("request head longer than %d bytes"
-                                         % params.max_header_size, 431)
-                check_partial_head(data, data, params.max_request_line)
-                raise HTTPInputError("malformed head of a request")
             method, target, version, headers, length, keep_alive = read_request_head(
                 data, params.max_request_line, params.max_headers)
         except HTTPInputError as error:

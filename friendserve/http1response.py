@@ -29,15 +29,15 @@ class HTTP1ResponseWriter(Read):
         """Send a whole response, and be done with the request. `body` is bytes, or a
         `friendserve.buffers.FilePiece`, which the stream closes."""
         self._start_response(status, reason, headers, body, True, None)
-        stream = self.stream
-        if self._state is RESPONDING and self._keep_alive and not stream.writing():
-            # As _end_response does, without a call.
+        if self._state is RESPONDING and self._keep_alive:
+            # As _end_response does, without its calls.
             self.request = self._close_callback = self._stop_callback = self._sending = None
             self._state = _RESPONDING_TO_IDLE
             self.since = self.server.now
-            stream.resume_read()
-        else:
-            self._end_response()
+            if self.stream.resume_if_sent():
+                return
+            self._state = RESPONDING
+        self._end_response()
 
     def write_headers(self, start_line, headers, chunk=None, callback=None):
         """Send the head of the response, and `chunk`, the beginning of its body, with it.
@@ -64,9 +64,10 @@ class HTTP1ResponseWriter(Read):
                 values.pop("Content-Length", None)
         else:
             if last and "Content-Length" not in values:
-                values["Content-Length"] = str(len(chunk))
-                values.pop("Transfer-Encoding", None)
                 sending = len(chunk)
+                values["Content-Length"] = str(sending)
+                if "Transfer-Encoding" in values:
+                    del values["Transfer-Encoding"]
             else:
                 sending = self._frame(request, values, chunk, last)
             if request.method == "HEAD":

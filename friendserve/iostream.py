@@ -111,7 +111,8 @@ class IOStream(BaseIOStream):
                 if code not in _NO_SENDFILE:
                     raise
                 return super(IOStream, self).send_piece(piece)
-            return sent or self.write_to_fd(self._read_piece(piece))
+            # It is 0 at the end of the file, for which `read` has the words.
+            return sent or self.write_to_fd(piece.read(_FILE_PIECE))
 
     def close_fd(self):
         self.socket.close()

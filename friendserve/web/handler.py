@@ -51,7 +51,7 @@ from friendserve.web.xsrf import (
 _SERVER = "friendserve/" + version
 _HTML = "text/html; charset=UTF-8"
 _REQUIRED = object()
-_headers_from = HTTPHeaders.from_values
+_new_headers = HTTPHeaders.__new__
 
 #: RFC 9112 4, reason-phrase, without the octets that nobody knows the encoding of.
 _is_reason = re.compile(r"[\x20-\x7e]*\Z").match
@@ -262,8 +262,9 @@ class RequestHandler(Page):
 
     def clear(self):
         """Forget all that was set and written so far."""
-        self._headers = _headers_from({
-            "Server": _SERVER, "Content-Type": _HTML, "Date": http_date()})
+        # As `HTTPHeaders.from_values`, without a call: every response begins with it.
+        headers = self._headers = _new_headers(HTTPHeaders)
+        headers._values = {"Server": _SERVER, "Content-Type": _HTML, "Date": http_date()}
         self._write_buffer = []
         self._status_code = 200
         self._reason = "OK"
@@ -390,7 +391,9 @@ class RequestHandler(Page):
         """
         if self._finished:
             raise RuntimeError("write() after finish(): is this handler @asynchronous?")
-        if type(chunk) is not bytes:
+        if type(chunk) is six.text_type:
+            chunk = chunk.encode("utf-8")
+        elif type(chunk) is not bytes:
             if isinstance(chunk, dict):
                 if not self._headers_written:
                     self.set_header("Content-Type", "application/json; charset=UTF-8")
@@ -700,7 +703,12 @@ class RequestHandler(Page):
     def _execute(self, transforms, args, kwargs):
         """Answer the request."""
         try:
-            self._begin(transforms, args, kwargs)
+            if transforms or args or kwargs or self.request.method != "GET" \
+                    or "GET" not in self.SUPPORTED_METHODS:
+                self._begin(transforms, args, kwargs)
+            else:
+                # Most requests: there is nothing to be done before.
+                self.prepare()
             if not self._finished:
                 self._run_method()
         except Exception:
