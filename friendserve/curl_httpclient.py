@@ -44,11 +44,7 @@ _PHASES_OF_CONNECTING = frozenset(["resolve", "connect", "proxy", "tls"])
 
 class CurlFetch(BaseFetch):
     """A fetch; its connections are of `CurlTransfer`."""
-    __slots__ = ("_times", "_hop")
-
-    def __init__(self, client, request, callback, now):
-        super(CurlFetch, self).__init__(client, request, callback, now)
-        self._times = 0, 0, 0
+    __slots__ = ("_hop",)
 
     @property
     def phase(self):
@@ -59,6 +55,7 @@ class CurlFetch(BaseFetch):
         self.connection = transfer
         self._phase = "headers"
         self._hop = self.client.io_loop.time()
+        self._times = None
         self.is_sent = self.request.body_producer is None
         try:
             transfer.request(self)
@@ -70,6 +67,20 @@ class CurlFetch(BaseFetch):
             transfer.abandon()
             self.fail(HTTPTransferError("the request cannot be made: %s" % error, "request",
                                         error))
+
+    @property
+    def plain(self):
+        """What there is to set of a request that is a GET of a URL and no more, else None."""
+        request, url = self.request, self.url
+        if self.method == "GET" and request._headers is None and url.scheme == "http" \
+                and request._body is None and request.body_producer is None \
+                and request.auth_username is None and url.username is None \
+                and request.cookie_jar is None and request.prepare_curl_callback is None \
+                and request.proxy_host is None and request.network_interface is None \
+                and request.unix_socket is None and request.allow_ipv6 \
+                and not self.client.hostname_mapping:
+            return request.user_agent, self.decompress, request.connect_timeout
+        return None
 
     def configure(self, curl):
         set_options(curl, self)
@@ -98,20 +109,13 @@ class CurlFetch(BaseFetch):
 
     def note_times(self, transfer):
         """Keep the times of a transfer for time_info."""
-        times = transfer.times()
-        if times[0]:
-            self.client.count_connects(times[0])
+        count, resolved, connected, secured = transfer.times()
+        if count:
+            # Else it used a connection that was there.
+            self.client.count_connects(count)
             before = self._hop - self.started
-            times = [before + seconds if seconds else 0 for seconds in times]
-        self._times = times[1:]
-
-    def _time_info(self, first, now):
-        started = self.started
-        resolved, connected, secured = self._times
-        return {"queue": started - self.created, "namelookup": resolved, "connect": connected,
-                "appconnect": secured, "pretransfer": secured,
-                "starttransfer": first - started, "total": now - started,
-                "redirect": self._redirect_time}
+            self._times = [before + seconds if seconds else 0
+                           for seconds in (resolved, connected, secured)]
 
     def cancel(self):
         if self.connection is not None:
@@ -150,7 +154,6 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
                              "one that was built with c-ares or the threaded resolver")
         self.hostname_mapping = hostname_mapping or {}
         self._free = []                 # transfers for the next fetches
-        self._busy = set()
         self._is_due = False            # libcurl wants to be called in the next turn
         self._timer = None              # or then
         self._scan_timer = None
@@ -190,17 +193,16 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
 
     def add(self, transfer):
         """For a transfer that begins."""
-        self._busy.add(transfer)
+        transfer.is_added = True
         self._multi.add_handle(transfer.curl)
         if self._scan_timer is None:
             self._scan_later()
 
     def release(self, transfer):
-        """For a transfer that is over: nothing of it is left on its handle for the next one."""
-        if transfer in self._busy:
-            self._busy.remove(transfer)
+        """For a transfer that is over."""
+        if transfer.is_added:
+            transfer.is_added = False
             self._multi.remove_handle(transfer.curl)
-        transfer.curl.reset()
         self._free.append(transfer)
 
     def watch_all(self):
@@ -250,10 +252,10 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
 
     def _scan(self):
         self._scan_timer = None
-        if self._busy:
+        if self.active:
             # With no events libcurl looks for itself.
             self._on_ready([(fd, NONE) for fd in self._sockets.wanted()])
-            if self._busy and self._scan_timer is None:
+            if self.active and self._scan_timer is None:
                 self._scan_later()
 
     def _take_finished(self):

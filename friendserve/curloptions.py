@@ -77,11 +77,9 @@ def set_options(curl, fetch):
     setopt(pycurl.NOSIGNAL, 1)
     setopt(pycurl.PROTOCOLS, _HTTP_ONLY)
     setopt(pycurl.URL, url.text)
-    if "/." in url.target:
-        setopt(pycurl.PATH_AS_IS, 1)
+    setopt(pycurl.PATH_AS_IS, 1)
     headers = fetch._build_headers(HTTPHeaders())
-    setopt(pycurl.HTTPHEADER, _header_lines(headers))
-    _set_method(setopt, fetch)
+    _set_headers(setopt, headers, _set_method(setopt, fetch))
     if request.auth_mode == "digest" and "Authorization" not in headers:
         _set_user(setopt, fetch)
     _set_way(setopt, request, fetch.client.hostname_mapping, url)
@@ -93,21 +91,37 @@ def set_options(curl, fetch):
         request.prepare_curl_callback(curl)
 
 
-def _header_lines(headers):
-    # libcurl sends these unasked; a name with nothing behind the colon prevents that.
-    lines = [name + ":" for name in ("Accept", "Expect", "Content-Type") if name not in headers]
-    for name, value in headers.get_all():
-        # And this is how it wants to be told of an empty value.
-        line = "%s: %s" % (name, value) if value else name + ";"
-        lines.append(line)
+def _set_headers(setopt, headers, has_body):
+    # Two have options of their own, which cost libcurl less than a list to look through.
+    for name, option in (("User-Agent", pycurl.USERAGENT), ("Accept-Encoding", pycurl.ENCODING)):
+        value = headers._values.get(name)
+        if value and not isinstance(value, list):
+            setopt(option, _to_wire(value))
+            del headers._values[name]
+    # What it asks for with the latter it would decompress, but that is for us.
+    setopt(pycurl.HTTP_CONTENT_DECODING, 0)
+    # And this is how it wants to be told of an empty value.
+    lines = ["%s: %s" % (name, value) if value else name + ";"
+             for name, value in headers.get_all()]
+    if has_body:
+        # It adds these unasked, unless somebody sees to it that nothing stands behind the colon.
+        lines += [name + ":" for name in ("Expect", "Content-Type") if name not in headers]
+    if lines:
+        setopt(pycurl.HTTPHEADER, [_to_wire(line) for line in lines])
+
+
+def _to_wire(text):
     # Text of a header is latin-1; pycurl would take ASCII only.
-    return lines if str is bytes else [line.encode("latin-1") for line in lines]  # version: py2
+    return text if isinstance(text, bytes) else text.encode("latin-1")
 
 
 def _set_method(setopt, fetch):
+    """Returns whether there is a body."""
     method, request = fetch.method, fetch.request
+    has_body = True
     if method == "HEAD":
         setopt(pycurl.NOBODY, 1)
+        has_body = False
     elif request.body_producer is not None:
         setopt(pycurl.UPLOAD, 1)
         setopt(pycurl.INFILESIZE_LARGE, -1 if fetch.body_size is None else fetch.body_size)
@@ -116,8 +130,11 @@ def _set_method(setopt, fetch):
         setopt(pycurl.POSTFIELDS, request.body or b"")
         if method != "POST":
             setopt(pycurl.CUSTOMREQUEST, method)
-    elif method != "GET":
-        setopt(pycurl.CUSTOMREQUEST, method)
+    else:
+        has_body = False
+        if method != "GET":
+            setopt(pycurl.CUSTOMREQUEST, method)
+    return has_body
 
 
 def _set_user(setopt, fetch):

@@ -17,7 +17,7 @@ from friendserve.httpclient import (
     HTTPConnectError, HTTPProtocolError, HTTPStreamClosedError, HTTPTimeoutError,
     HTTPTLSError, HTTPTransferError)
 from friendserve.protocol.errors import HTTPInputError
-from friendserve.protocol.http1 import UNTIL_CLOSE, read_response_head
+from friendserve.protocol.http1 import CHUNKED, UNTIL_CLOSE, read_response_head
 from friendserve.stack_context import wrap
 
 
@@ -96,43 +96,53 @@ class CurlTransfer(object):
 
     What libcurl calls (`on_line`, `on_data`, `on_read`) calls neither libcurl nor an application.
     """
-    __slots__ = ("owner", "curl", "_exchange", "_lines", "_size", "_is_whole", "_head", "_interim",
-                 "_is_refused", "_body", "_error", "_outgoing", "_is_paused", "_is_ended",
-                 "_callbacks")
+    __slots__ = ("owner", "curl", "is_added", "_callbacks", "_plain", "_exchange", "_lines",
+                 "_size", "_limit", "_head", "_interim", "_is_refused", "_body", "_error",
+                 "_outgoing", "_is_paused", "_is_ended")
 
     def __init__(self, owner):
         self.owner = owner
         self.curl = pycurl.Curl()
         self.curl.transfer = self
+        self.is_added = False                   # to the CurlMulti, for the owner
         # Made once: a bound method is an object each time it is asked for.
         self._callbacks = self.on_line, self.on_data
+        self._plain = None                      # what is set; None: nothing is
         self._outgoing = collections.deque()    # (piece, callback) of the body to be sent
         self._clear()
 
     def _clear(self):
         self._exchange = None
-        self._lines = []
-        self._size = 0              # bytes of the head so far
-        self._is_whole = False      # the head
+        self._lines = []            # of the head, and later of trailers
+        self._size = 0              # their bytes
         self._head = None           # what it says, the last one that is whole
         self._interim = 0
-        self._body = None           # a MessageBody, once it has begun
-        self._error = None          # why we told libcurl to stop
-        self._outgoing.clear()
         self._is_refused = False    # by 417
+        self._body = None           # a MessageBody once it has begun, or bytes that are all of it
+        self._error = None          # why we told libcurl to stop
         self._is_paused = None      # whether libcurl waits for more to send; None: not begun
         self._is_ended = False
 
     def request(self, exchange):
-        """Begin; `exchange.configure(curl)` sets all options but the callbacks."""
+        """Begin; `exchange.configure(curl)` sets all options but the callbacks.
+
+        Where `exchange.plain` is not None, it and the URL are all there is to set: then, as
+        nearly always, the last exchange has left what the next one needs.
+        """
         self._exchange = exchange
-        curl = self.curl
-        on_line, on_data = self._callbacks
-        curl.setopt(pycurl.HEADERFUNCTION, on_line)
-        curl.setopt(pycurl.WRITEFUNCTION, on_data)
-        exchange.configure(curl)
-        if not exchange.is_sent:
-            curl.setopt(pycurl.READFUNCTION, self.on_read)
+        self._limit = exchange.max_header_size
+        curl, plain = self.curl, exchange.plain
+        if plain is not None and plain == self._plain:
+            curl.setopt(pycurl.URL, exchange.url.text)
+        else:
+            curl.reset()
+            self._plain = plain
+            on_line, on_data = self._callbacks
+            curl.setopt(pycurl.HEADERFUNCTION, on_line)
+            curl.setopt(pycurl.WRITEFUNCTION, on_data)
+            exchange.configure(curl)
+            if not exchange.is_sent:
+                curl.setopt(pycurl.READFUNCTION, self.on_read)
         self.owner.add(self)
 
     def closed(self):
@@ -142,8 +152,15 @@ class CurlTransfer(object):
     def abandon(self):
         """End it and forget the exchange, which is told nothing any more."""
         if self._exchange is not None:
-            self._clear()
-            self.owner.release(self)
+            self._release()
+
+    def _release(self):
+        self._clear()
+        self.owner.release(self)
+        if self._plain is None:
+            # Neither secrets nor bodies are kept.
+            self._outgoing.clear()
+            self.curl.reset()
 
     def close(self):
         """Give back the handle, of a transfer that is over."""
@@ -188,41 +205,37 @@ class CurlTransfer(object):
     # The response
 
     def on_line(self, line):
-        if self._is_whole:
-            if self._body is not None or not line.startswith(b"HTTP/"):
-                # Trailers (RFC 9110 6.5).
-                return None
-            # That was an interim response, or one of a proxy, or a question who we are.
-            self._lines = []
-            self._size = 0
-            self._is_whole = False
-        self._size += len(line)
-        if self._size > self._exchange.max_header_size:
-            return self._stop("the head of the response is longer than %d bytes"
-                              % self._exchange.max_header_size, "headers")
+        size = self._size = self._size + len(line)
+        if size > self._limit:
+            return self._stop("the head of the response is longer than %d bytes" % self._limit,
+                              "headers")
         self._lines.append(line)
-        if line == b"\r\n" or line == b"\n":
-            self._is_whole = True
-            return self._on_head()
-        return None
+        return self._on_empty_line() if len(line) < 3 else None
 
-    def _on_head(self):
-        exchange, status = self._exchange, self._status()
-        if status[:1] == b"1":
+    def _on_empty_line(self):
+        head = b"".join(self._lines)
+        if not head.startswith(b"HTTP/") or self._body is not None:
+            # Trailers (RFC 9110 6.5). A second head, though, means that the first was an interim
+            # response, or one of a proxy, or a question who we are.
+            return None
+        self._lines = []
+        self._size = 0
+        exchange = self._exchange
+        # The status lines of HTTP/2 and 3 are those of libcurl.
+        text = head if head[6:7] != b" " else b"HTTP/1.1" + head[6:]
+        if text[9:10] == b"1":
             self._interim += 1
             if self._interim > MAX_INTERIM_RESPONSES:
                 return self._stop("more than %d responses 1xx" % MAX_INTERIM_RESPONSES, "headers")
-            if status == b"101":
+            if text[9:12] == b"101":
                 return self._stop("the server switched to another protocol, unasked", "headers")
             return None
-        head = text = b"".join(self._lines)
-        if head.startswith((b"HTTP/2 ", b"HTTP/3 ")):
-            # Their lines are those of libcurl.
-            text = b"HTTP/1.1" + head[6:]
         try:
             _, status, reason, headers, length, _ = read_response_head(text, exchange.method)
-            # Beyond that the end of a body is for libcurl to find.
-            MessageBody(length, exchange.max_body_size).check_size()
+            if length is not CHUNKED and length is not UNTIL_CLOSE \
+                    and length > exchange.max_body_size:
+                raise HTTPInputError("a body of %d bytes is more than %d"
+                                     % (length, exchange.max_body_size))
         except HTTPInputError as error:
             return self._stop(error, "headers")
         self._head = status, reason, headers, head, length
@@ -232,17 +245,17 @@ class CurlTransfer(object):
             return -1
         return None
 
-    def _status(self):
-        return self._lines[0].partition(b" ")[2][:3]
-
     def on_data(self, data):
         try:
             body = self._body
             if body is None:
-                body = self._begin_body()
+                if self._begin_body(len(data)):
+                    self._body = data
+                    return None
+                body = self._body
             piece = body.feed(data)
         except HTTPInputError as error:
-            return self._stop(error, "headers" if self._body is None else "body")
+            return self._stop(error, "body")
         if piece and body.receiver is not None:
             body.receiver.on_data(piece)
         return None
@@ -251,8 +264,9 @@ class CurlTransfer(object):
         self._error = CurlProtocolError(pycurl.E_WRITE_ERROR, str(reason), phase)
         return -1
 
-    def _begin_body(self):
-        """The head was the last one: tell the exchange. Raises HTTPInputError without a head."""
+    def _begin_body(self, size):
+        """The head was the last one: tell the exchange. Returns whether the first `size` bytes are
+        all of the body, as they are. Raises HTTPInputError without a head."""
         exchange = self._exchange
         if self._head is None:
             raise HTTPInputError("the response has no head")
@@ -260,20 +274,23 @@ class CurlTransfer(object):
         inflater = None
         if exchange.decompress and length != 0 and "Content-Encoding" in headers._values:
             inflater = take_coding(headers)
-        body = self._body = MessageBody(UNTIL_CLOSE, exchange.max_body_size, None, inflater)
-        if exchange.on_head(status, reason, headers, head):
-            body.receiver = exchange
-        return body
+        pieces = exchange.on_head(status, reason, headers, head)
+        if length == size and inflater is None and not pieces:
+            return True
+        # Where it ends is for libcurl to find.
+        self._body = MessageBody(UNTIL_CLOSE, exchange.max_body_size, None, inflater)
+        self._body.receiver = exchange if pieces else None
+        return False
 
     def finished(self, errno, message):
         """libcurl is done with it, `errno` 0 when it was a success."""
         exchange, error = self._exchange, self._error
-        exchange.note_times(self)
-        body = None
+        if self.curl.getinfo(pycurl.NUM_CONNECTS):
+            exchange.note_times(self)
+        rest = b""
         if error is None and (errno == 0 or self._is_refused):
             try:
-                body = self._body or self._begin_body()
-                body.closed()
+                rest = self._end_body()
             except HTTPInputError as reason:
                 self._stop(reason, "body")
                 error = self._error
@@ -281,12 +298,21 @@ class CurlTransfer(object):
             error = make_error(errno, message, self.phase())
         elif self.phase() == "proxy":
             error = make_error(pycurl.E_COULDNT_CONNECT, error.message, "proxy")
-        self._clear()
-        self.owner.release(self)
+        self._release()
         if error is not None:
             exchange.on_failure(error, False)
         else:
-            exchange.on_end(body.whole() if body.receiver is None else b"")
+            exchange.on_end(rest)
+
+    def _end_body(self):
+        """What the exchange has not had of the body."""
+        if self._body is None and self._begin_body(0):
+            return b""
+        body = self._body
+        if type(body) is bytes:
+            return body
+        body.closed()
+        return body.whole() if body.receiver is None else b""
 
     # How far it is
 
@@ -310,7 +336,7 @@ class CurlTransfer(object):
 
     def _phase_of_exchange(self):
         exchange = self._exchange
-        if self._is_whole and self._status()[:1] != b"1":
+        if self._head is not None:
             return "body"
         body = exchange.request.body
         is_sent = exchange.is_sent and not (
@@ -319,11 +345,8 @@ class CurlTransfer(object):
 
     def times(self):
         """(connections that were made, seconds until the name was found, until there was a
-        connection, until its TLS was ready): these are 0 on a connection used before."""
+        connection, until its TLS was ready)."""
         getinfo = self.curl.getinfo
-        count = getinfo(pycurl.NUM_CONNECTS)
-        if not count:
-            return 0, 0, 0, 0
         connected = getinfo(pycurl.CONNECT_TIME)
-        return (count, getinfo(pycurl.NAMELOOKUP_TIME), connected,
+        return (getinfo(pycurl.NUM_CONNECTS), getinfo(pycurl.NAMELOOKUP_TIME), connected,
                 getinfo(pycurl.APPCONNECT_TIME) or connected)

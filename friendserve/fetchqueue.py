@@ -138,7 +138,10 @@ class QueuedHTTPClient(AsyncHTTPClient):
     def set_deadline(self, fetch, start, *timeouts):
         """Have the fetch end after the shortest of so many seconds from `start`; 0 and None are
         no limit."""
-        seconds = min([timeout for timeout in timeouts if timeout] or [NEVER])
+        seconds = NEVER
+        for timeout in timeouts:
+            if timeout and timeout < seconds:
+                seconds = timeout
         fetch.deadline = start + seconds
         if fetch.deadline < self._sweep_at:
             self._sweep_by(fetch.deadline)

@@ -20,13 +20,12 @@ CONTINUE_TIMEOUT = 1.0
 
 class Fetch(BaseFetch):
     """A fetch; its connections are of `HTTP1ClientConnection`."""
-    __slots__ = ("connecting", "_waits_for_continue", "_times", "_nonce", "_challenged",
+    __slots__ = ("connecting", "_waits_for_continue", "_nonce", "_challenged",
                  "_retried")
 
     def __init__(self, client, request, callback, now):
         super(Fetch, self).__init__(client, request, callback, now)
         self.connecting = None
-        self._times = None
         self._waits_for_continue = False
 
     def _set_url(self, url):
@@ -192,11 +191,3 @@ class Fetch(BaseFetch):
     def note_connected(self, resolved, connected, now):
         """Keep the times of a new connection for time_info."""
         self._times = tuple((at or now) - self.started for at in (resolved, connected, now))
-
-    def _time_info(self, first, now):
-        started = self.started
-        resolved, connected, secured = self._times or (0, 0, 0)
-        return {"queue": started - self.created, "namelookup": resolved, "connect": connected,
-                "appconnect": secured, "pretransfer": secured,
-                "starttransfer": first - started, "total": now - started,
-                "redirect": self._redirect_time}

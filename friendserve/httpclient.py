@@ -49,6 +49,9 @@ METHODS = {"GET": False, "HEAD": False, "POST": True, "PUT": True, "PATCH": True
            "DELETE": None, "OPTIONS": None}
 
 
+_CALLBACKS = "streaming_callback", "header_callback", "prepare_curl_callback", "body_producer"
+
+
 # Errors
 
 class HTTPClientError(Exception):
@@ -252,9 +255,11 @@ class HTTPRequest(object):
         copy. Raises ValueError for what cannot be sent."""
         own = self.__dict__
         for name, value in defaults.items():
-            if own.get(name) is None:
-                # By setattr, for the names that are properties.
+            if name not in own:
+                # One that is a property.
                 setattr(self, name, value)
+            elif own[name] is None:
+                own[name] = value
         parse_url(self.url)
         self._check_method()
         if self._headers is not None:
@@ -264,8 +269,7 @@ class HTTPRequest(object):
             self._headers = headers
         if self.user_agent is not None:
             self.user_agent = check_field("User-Agent", self.user_agent)
-        for callback in ("streaming_callback", "header_callback", "prepare_curl_callback",
-                         "body_producer"):
+        for callback in _CALLBACKS:
             if own[callback] is not None:
                 own[callback] = wrap(own[callback])
 

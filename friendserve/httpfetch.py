@@ -35,13 +35,14 @@ DOING = {
 class BaseFetch(object):
     """A fetch. `request` is the client's own copy and changes with redirects.
 
-    Subclasses have `phase`, how far it is in the sense of HTTPTransferError; `_time_info`; and
-    `_send_piece` and `_send_end` for a body_producer. They send what `_build_headers` says, and
-    override `_frame` where they say themselves how long a body is.
+    Subclasses have `phase`, how far it is in the sense of HTTPTransferError, and `_send_piece` and
+    `_send_end` for a body_producer. They send what `_build_headers` says, and override `_frame`
+    where they say themselves how long a body is.
     """
     __slots__ = ("client", "request", "callback", "url", "key", "method", "decompress",
                  "is_sent", "deadline", "connection", "created", "started", "_phase",
-                 "_redirects", "_redirect_time", "_response", "_follow", "_pieces", "_body_left")
+                 "_redirects", "_redirect_time", "_response", "_follow", "_pieces", "_body_left",
+                 "_times")
 
     upgrades = False
 
@@ -58,6 +59,7 @@ class BaseFetch(object):
         self._redirect_time = 0
         self._body_left = None      # bytes that a body_producer owes; None where it did not say
         self._response = None
+        self._times = None          # when the three steps of a new connection were done, if any
         self._set_url(parse_url(request.url))
 
     def _set_url(self, url):
@@ -273,6 +275,14 @@ class BaseFetch(object):
         self.client.done(self, HTTPResponse(
             self.request.original_request or self.request, 599, None, None, self.url.text, error,
             now - self.started, times, None, self.request.start_time))
+
+    def _time_info(self, first, now):
+        started = self.started
+        resolved, connected, secured = self._times or (0, 0, 0)
+        return {"queue": started - self.created, "namelookup": resolved, "connect": connected,
+                "appconnect": secured, "pretransfer": secured,
+                "starttransfer": first - started, "total": now - started,
+                "redirect": self._redirect_time}
 
     def time_out(self):
         """Its time is over."""

@@ -42,12 +42,19 @@ def needs(service):
 
 def free_port():
     """A port that was free just now."""
-    sock = socket.socket()
+    return free_ports(1)[0]
+
+
+def free_ports(count):
+    """So many of them, each another one."""
+    socks = [socket.socket() for _ in range(count)]
     try:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+        for sock in socks:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in socks]
     finally:
-        sock.close()
+        for sock in socks:
+            sock.close()
 
 
 class Service(object):
@@ -305,19 +312,17 @@ class Nginx(Service):
         }"""
 
     def prepare(self):
-        self.tls_ports = {}
+        names = self.CERTIFICATES + ("client", "http2")
+        ports = free_ports(1 + len(names))
+        self.port = ports.pop()
+        self.tls_ports = dict(zip(names, ports))
         servers = [self._server(str(self.port))]
-        for name in self.CERTIFICATES:
-            self.tls_ports[name] = free_port()
-            servers.append(self._server("%d ssl" % self.tls_ports[name],
-                                        "ssl_certificate %s/%s.crt;" % (CERTS, name)))
-        self.tls_ports["client"] = free_port()
-        servers.append(self._server(
-            "%d ssl" % self.tls_ports["client"],
-            "ssl_certificate %s/server.crt; ssl_verify_client on;" % CERTS))
-        self.tls_ports["http2"] = free_port()
-        servers.append(self._server("%d ssl http2" % self.tls_ports["http2"],
-                                    "ssl_certificate %s/server.crt;" % CERTS))
+        for name, port in self.tls_ports.items():
+            servers.append(self._server(
+                "%d ssl%s" % (port, " http2" if name == "http2" else ""),
+                "ssl_certificate %s/%s.crt; ssl_verify_client %s;" % (
+                    CERTS, name if name in self.CERTIFICATES else "server",
+                    "on" if name == "client" else "off")))
         os.mkdir(os.path.join(self.folder, "files"))
         self.write("files/short", b"short\n")
         self.write("files/long", b"0123456789" * 100000)
