@@ -12,6 +12,7 @@ BENCHMARK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 sys.path.insert(0, BENCHMARK)
 try:
     import chart
+    import client
     import idle
     import loadgen
     import loop
@@ -20,6 +21,8 @@ try:
     import report
 finally:
     sys.path.remove(BENCHMARK)
+
+from tests import services  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -110,6 +113,26 @@ class ChartTest(unittest.TestCase):
             marks = chart.marks_up_to(highest)
             self.assertTrue(3 <= len(marks) <= 6, (highest, marks))
             self.assertLessEqual(marks[-1], highest * 1.001)
+
+
+@services.needs(services.Nginx)
+class ClientTest(unittest.TestCase):
+    def test_clients_are_chosen_by_name(self):
+        self.assertEqual([each.name for each in client.choose(["curl", "simple"])],
+                         ["simple", "curl"])
+        raises_with(self, "there is no client named 'wget'", client.choose, ["wget"])
+
+    def test_our_clients_fetch(self):
+        options = client.parse_options(["--fetches=50", "--in-flight=4", "--rounds=1"])
+        core, _ = machine.two_cores()
+        with client.nginx(core) as port:
+            chosen = [each for each in client.choose(["simple", "curl"])
+                      if peers.probe(each)[1] is None]
+            figures, failed = client.measure_all(list(chosen), port, options)
+        self.assertEqual(failed, [])
+        for each in chosen:
+            value, = figures[each.label]
+            self.assertGreater(value, 0)
 
 
 class AnswerTest(unittest.TestCase):

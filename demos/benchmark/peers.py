@@ -67,7 +67,7 @@ def _program(peer, kind):
     return os.path.join(HERE, "servers", "%s_%s.py" % (peer.name, kind))
 
 
-def _environment():
+def environment():
     """The environment of a server: the checkout's own friendserve goes before an installed one."""
     environment = dict(os.environ)
     paths = [CHECKOUT] + comma_list(environment.get("PYTHONPATH", "").replace(os.pathsep, ","))
@@ -80,15 +80,15 @@ def probe(peer):
     if not peer.modules:
         return "", None
     process = subprocess.Popen([sys.executable, "-c", PROBE] + peer.modules, cwd=HERE,
-                               env=_environment(), close_fds=True, stdout=subprocess.PIPE,
+                               env=environment(), close_fds=True, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, universal_newlines=True)
     output, errors = process.communicate()
     if process.returncode:
-        return None, _last_line(errors)
+        return None, last_line(errors)
     return output.strip(), None
 
 
-def _last_line(text):
+def last_line(text):
     lines = text.strip().splitlines()
     return lines[-1] if lines else "it said nothing"
 
@@ -115,7 +115,7 @@ class Server(object):
         self._process = subprocess.Popen(
             machine.on_core(core, [sys.executable, _program(peer, kind), str(self.port)]
                             + list(arguments)),
-            cwd=os.path.join(HERE, "servers"), env=_environment(), preexec_fn=os.setsid,
+            cwd=os.path.join(HERE, "servers"), env=environment(), preexec_fn=os.setsid,
             close_fds=True, stdout=self._errors, stderr=self._errors)
         self._wait_until_it_listens()
 
@@ -130,7 +130,7 @@ class Server(object):
         self._errors.seek(0)
         said = self._errors.read().decode("utf-8", "replace")
         self.close()
-        raise machine.BenchmarkError("it did not start: " + _last_line(said))
+        raise machine.BenchmarkError("it did not start: " + last_line(said))
 
     def cpu_seconds(self):
         return machine.cpu_seconds(self._process.pid)

@@ -1,0 +1,32 @@
+"""What the programs here share: `main` measures a client in this process."""
+from __future__ import absolute_import, division, print_function
+
+import resource
+import sys
+
+BODY = b"Hello, world!"
+
+
+def cpu_seconds():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def check(status, body):
+    """Ends the program when a response is not the right one."""
+    if status != 200 or body != BODY:
+        sys.exit("a wrong response: %r %r" % (status, body))
+
+
+def main(make_fetcher):
+    """Print the microseconds of CPU time a fetch.
+
+    `make_fetcher(url, in_flight)` returns a function of a count, which returns when so many fetches
+    are done, of which `in_flight` were under way at a time. It is called once to warm up.
+    """
+    url, count, in_flight = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    fetch_all = make_fetcher(url, in_flight)
+    fetch_all(max(in_flight * 10, count // 10))
+    before = cpu_seconds()
+    fetch_all(count)
+    print((cpu_seconds() - before) * 1e6 / count)

@@ -1,0 +1,144 @@
+"""Pages made of what another service says: each asks a JSON API and answers when that has answered.
+
+    python demos/proxyfetch/proxyfetch.py --port=8888
+
+While the other service takes its time, this process serves other readers. A little service of the
+kind stands in on the next port; --service names another one, whose ``/v2/feed/NAME`` gives
+``{"name": ..., "entries": [{"from": ..., "body": ...}, ...]}``.
+"""
+from __future__ import absolute_import, division, print_function
+
+import sys
+
+from friendserve.escape import json_decode
+from friendserve.httpclient import AsyncHTTPClient, HTTPTimeoutError
+from friendserve.ioloop import IOLoop
+from friendserve.log import define_logging_options, gen_log
+from friendserve.options import Error, OptionParser
+from friendserve.protocol.urls import parse_url
+from friendserve.template import Template
+from friendserve.web import Application, HTTPError, RequestHandler, asynchronous
+
+#: Seconds that the service may take.
+PATIENCE = 5
+
+PAGE = Template(u"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{{ title }}</title>
+<style>
+body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 36rem; margin: 2rem auto;
+       padding: 0 1rem }
+li { margin-bottom: .5rem }
+</style>
+<h1>{{ title }}</h1>
+{% if message %}<p>{{ message }}</p>{% end %}
+<ul>{% for name, text in lines %}
+<li><b>{{ name }}</b> {{ text }}</li>{% end %}
+</ul>
+<p>Feeds: {% for feed in feeds %}<a href="/feed/{{ feed }}">{{ feed }}</a> {% end %}</p>
+</html>
+""", autoescape="xhtml_escape")
+
+
+class PageHandler(RequestHandler):
+    def show(self, title, message="", lines=()):
+        self.finish(PAGE.generate(title=title, message=message, lines=lines, feeds=sorted(FEEDS)))
+
+    def write_error(self, status_code, **kwargs):
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        message = error.log_message if isinstance(error, HTTPError) else None
+        self.show("%d: %s" % (status_code, self._reason), message or "This page is not to be had.")
+
+
+class HomeHandler(PageHandler):
+    def get(self):
+        self.show("Feeds from elsewhere")
+
+
+class FeedHandler(PageHandler):
+    @asynchronous
+    def get(self, name):
+        url = "%s/v2/feed/%s" % (self.settings["service"], name)
+        AsyncHTTPClient().fetch(url, self.async_callback(self.on_response, name),
+                                request_timeout=PATIENCE)
+
+    def on_response(self, name, response):
+        if response.code == 404:
+            raise HTTPError(404, "There is no feed of that name.")
+        if response.error:
+            gen_log.warning("the service failed: %s", response.error)
+            if isinstance(response.error, HTTPTimeoutError):
+                raise HTTPError(504, "The service takes too long. Try again in a while.")
+            raise HTTPError(502, "The service is out of order. Try again in a while.")
+        try:
+            entries = json_decode(response.body)["entries"]
+            lines = [(entry["from"], entry["body"]) for entry in entries]
+        except (KeyError, TypeError, ValueError):
+            raise HTTPError(502, "The service said something that makes no sense.")
+        self.show("The feed of " + name, "%d entries" % len(lines), lines)
+
+
+# What stands in for the other service
+
+FEEDS = {
+    "ada": [{"from": "Ada", "body": "Notes on the engine are out."},
+            {"from": "Charles", "body": "I like it."}],
+    "grace": [{"from": "Grace", "body": "Found a moth in the relay."}],
+}
+
+
+class ServiceHandler(RequestHandler):
+    @asynchronous
+    def get(self, name):
+        if name not in FEEDS:
+            raise HTTPError(404)
+        # It takes its time, as services do.
+        IOLoop.current().call_later(self.settings["delay"], self.finish,
+                                    {"name": name, "entries": FEEDS[name]})
+
+
+def make_service(delay=0.3):
+    return Application([(r"/v2/feed/([a-z]+)", ServiceHandler)], delay=delay)
+
+
+def make_application(service):
+    return Application([(r"/", HomeHandler), (r"/feed/([a-z]+)", FeedHandler)],
+                       default_handler_class=NoPageHandler, service=service.rstrip("/"))
+
+
+class NoPageHandler(PageHandler):
+    def prepare(self):
+        raise HTTPError(404, "There is no such page.")
+
+
+def main():
+    options = OptionParser()
+    options.define("port", default=8888, help="where to listen")
+    options.define("service", type=str, metavar="URL",
+                   help="the JSON service; without it one stands in on the next port")
+    define_logging_options(options)
+    try:
+        options.parse_command_line()
+        service = options.service
+        if service:
+            parse_url(service)
+        else:
+            make_service().listen(options.port + 1, address="127.0.0.1")
+            service = "http://127.0.0.1:%d" % (options.port + 1)
+        make_application(service).listen(options.port, address="127.0.0.1")
+    except EnvironmentError as error:
+        sys.exit("cannot listen on port %d or the next one: %s" % (options.port, error))
+    except (Error, ValueError) as error:
+        sys.exit(str(error))
+    print("Feeds from %s at http://127.0.0.1:%d/ (Ctrl-C ends it)" % (service, options.port))
+    sys.stdout.flush()
+    try:
+        IOLoop.instance().start()
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()
