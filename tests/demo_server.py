@@ -78,7 +78,7 @@ class ChatServer(DemoServer):
         given_up = threading.Event()
 
         def look():
-            if len(self.application.room.waiters) == count:
+            if len(self.application.presence.watchers) == count:
                 arrived.set()
             elif not given_up.is_set():
                 self.loop.call_later(0.005, look)
@@ -87,4 +87,4 @@ class ChatServer(DemoServer):
         if not arrived.wait(TIMEOUT):
             given_up.set()
             raise AssertionError("%d requests wait in the room, not %d" % (
-                len(self.application.room.waiters), count))
+                len(self.application.presence.watchers), count))

@@ -2,15 +2,21 @@
 """The chat demo over real sockets, without a browser."""
 from __future__ import absolute_import, division, print_function
 
+import io
 import json
+import os
 import re
+import socket
+import struct
+import subprocess
+import sys
 import unittest
 
-import six
 from six.moves import http_client, http_cookies
 from six.moves.urllib.parse import urlencode
 
-from tests.demo_server import CHAT, TIMEOUT, ChatServer, load_demo
+from tests.demo_server import CHAT, ROOT, TIMEOUT, ChatServer
+from tests.services import Nginx, Redis, free_port
 
 
 class Answer(object):
@@ -77,11 +83,11 @@ class Visitor(object):
                          {"X-XSRFToken": self.xsrf()})
 
 
-class ChatTest(unittest.TestCase):
+class ChatCase(unittest.TestCase):
     def setUp(self):
         self.server = ChatServer()
         self.addCleanup(self.server.stop)
-        self.room = self.server.application.room
+        self.chat = self.server.application
 
     def visitor(self, name=None):
         visitor = Visitor(self.server.port)
@@ -89,9 +95,27 @@ class ChatTest(unittest.TestCase):
             self.assertEqual(302, visitor.login(name).status)
         return visitor
 
-    def poll_path(self):
-        return "/messages?after=%d" % self.room.last_id
+    def messages(self):
+        """What was said so far."""
+        answer = self.visitor(u"Watcher").get("/messages?wait=no&after=0")
+        return answer.json["messages"]
 
+    def enter(self, *names):
+        """Visitors who are online already, so that their coming is no news."""
+        visitors = [self.visitor(name) for name in names]
+        for visitor in visitors:
+            visitor.get("/messages?wait=no&after=0")
+        return visitors
+
+    def poll_path(self):
+        """The path of a long poll for what is said from now on."""
+        page = self.visitor(u"Watcher").get("/").body
+        return "/messages?after=%s&online=%s" % (
+            re.search('data-cursor="([^"]+)"', page).group(1),
+            self.server.call(lambda: self.chat.presence.version))
+
+
+class ChatTest(ChatCase):
     def test_stranger_is_sent_to_sign_in(self):
         answer = self.visitor().get("/")
         self.assertEqual(302, answer.status)
@@ -143,9 +167,10 @@ class ChatTest(unittest.TestCase):
 
     def test_messages_are_for_those_who_signed_in(self):
         stranger = self.visitor()
-        self.assertEqual(401, stranger.get("/messages?after=0").status)
+        for path in ("/messages", "/events", "/socket"):
+            self.assertEqual(401, stranger.get(path + "?after=0").status)
         self.assertEqual(401, stranger.say(u"hello").status)
-        self.assertEqual(0, len(self.room.messages))
+        self.assertEqual([], self.messages())
 
     def test_xsrf_token_is_needed(self):
         ada = self.visitor(u"Ada")
@@ -155,7 +180,7 @@ class ChatTest(unittest.TestCase):
         self.assertEqual(200, ada.say(u"x").status)
 
     def test_what_was_said_is_answered_at_once(self):
-        ada, grace = self.visitor(u"Ada"), self.visitor(u"Grace")
+        ada, grace = self.enter(u"Ada", u"Grace")
         path = self.poll_path()
         said = ada.say(u"Grüße <b>").json
         answer = grace.get(path)
@@ -167,31 +192,36 @@ class ChatTest(unittest.TestCase):
         self.assertFalse(answer.json["gap"])
 
     def test_messages_cross_by_long_poll(self):
-        visitors = [self.visitor(u"Ada"), self.visitor(u"Grace")]
+        visitors = self.enter(u"Ada", u"Grace")
         for speaker in visitors:
-            polls = [visitor.start("GET", self.poll_path()) for visitor in visitors]
+            path = self.poll_path()
+            polls = [visitor.start("GET", path) for visitor in visitors]
             self.server.wait_for_waiters(2)
             speaker.say(u"Hello", token="hello")
             answers = [visitor.finish(poll).json for visitor, poll in zip(visitors, polls)]
             self.assertEqual(answers[0], answers[1])
             self.assertEqual([u"Hello"], [message["text"] for message in answers[0]["messages"]])
-            self.assertEqual(0, self.server.call(lambda: len(self.room.waiters)))
-        self.assertEqual([u"Ada", u"Grace"], [message["name"] for message in self.room.messages])
+            self.assertEqual([u"Ada", u"Grace"], answers[0]["online"]["names"])
+            self.server.wait_for_waiters(0)
+        self.assertEqual([u"Ada", u"Grace"], [message["name"] for message in self.messages()])
 
     def test_waiting_ends_with_nothing_in_time(self):
         self.server.demo.PATIENCE = 0.01
-        ada = self.visitor(u"Ada")
-        answer = ada.get(self.poll_path())
+        ada, = self.enter(u"Ada")
+        path = self.poll_path()
+        answer = ada.get(path)
         self.assertEqual((200, []), (answer.status, answer.json["messages"]))
-        self.assertEqual([], self.room.waiters)
+        self.assertIn(answer.json["cursor"], path)
+        self.server.wait_for_waiters(0)
 
     def test_who_will_not_wait_is_answered_at_once(self):
         answer = self.visitor(u"Ada").get(self.poll_path() + "&wait=no")
         self.assertEqual([], answer.json["messages"])
 
     def test_b173_who_goes_away_is_forgotten(self):
-        ada = self.visitor(u"Ada")
-        polls = [ada.start("GET", self.poll_path()) for _ in range(3)]
+        ada, = self.enter(u"Ada")
+        path = self.poll_path()
+        polls = [ada.start("GET", path) for _ in range(3)]
         self.server.wait_for_waiters(3)
         for poll in polls[:2]:
             poll.close()
@@ -199,39 +229,35 @@ class ChatTest(unittest.TestCase):
         ada.say(u"still here")
         self.assertEqual(1, len(ada.finish(polls[2]).json["messages"]))
 
-    def test_who_goes_away_while_news_are_on_their_way_is_not_answered(self):
-        ada = self.visitor(u"Ada")
-        poll = ada.start("GET", self.poll_path())
-        self.addCleanup(poll.close)
-        self.server.wait_for_waiters(1)
-        finished = []
-
-        def leave_too_late():
-            handler = six.get_method_self(self.room.waiters[0])
-            handler.finish = finished.append
-            self.room.say(u"Grace", u"x", "t")
-            handler.on_connection_close()
-
-        self.server.call(leave_too_late)
-        self.server.call(lambda: None)
-        self.assertEqual([], finished)
+    def test_b173_who_goes_away_leaves_no_reader_in_the_feed(self):
+        ada, = self.enter(u"Ada")
+        path = self.poll_path()
+        polls = [ada.start("GET", path) for _ in range(2)]
+        self.server.wait_for_waiters(2)
+        for poll in polls:
+            poll.close()
+        self.server.wait_for_waiters(0)
+        self.assertEqual(0, self.server.call(
+            lambda: len(self.chat.feed._channels[u"room"].watches)))
 
     def test_same_token_is_same_message(self):
         ada, grace = self.visitor(u"Ada"), self.visitor(u"Grace")
         self.assertEqual(ada.say(u"once", "t").json, ada.say(u"once", "t").json)
-        self.assertEqual(1, len(self.room.messages))
+        self.assertEqual(1, len(self.messages()))
         grace.say(u"once", "t")
-        self.assertEqual(2, len(self.room.messages))
+        self.assertEqual(2, len(self.messages()))
 
     def test_unfit_arguments_are_refused(self):
         ada = self.visitor(u"Ada")
-        for after in ("", "x", "-1", "1e5", "%d9%a1", "1" * 17, "1%0a2"):
-            self.assertEqual(400, ada.get("/messages?after=" + after).status, after)
-        self.assertEqual(400, ada.get("/messages").status)
+        for after in ("", "x", "-1", "1e5", "%d9%a1", "1" * 17, "1%0a2", "1-", "-", "1-2-3"):
+            for path in ("/messages", "/events", "/socket"):
+                self.assertEqual(400, ada.get(path + "?after=" + after).status, path + after)
+        for path in ("/messages", "/events", "/socket"):
+            self.assertEqual(400, ada.get(path).status)
         for text, token in ((u"", "t"), (u" \n ", "t"), (u"x" * 2001, "t"), (u"x", ""),
                             (u"x", "a b"), (u"x", "t" * 65)):
             self.assertEqual(400, ada.say(text, token).status, (len(text), token))
-        self.assertEqual(0, len(self.room.messages))
+        self.assertEqual([], self.messages())
         self.assertEqual(200, ada.say(u"x" * 2000, "t").status)
 
     def test_page_shows_the_history_escaped(self):
@@ -241,9 +267,9 @@ class ChatTest(unittest.TestCase):
         self.assertIn("&lt;script&gt;", page.body)
         self.assertNotIn("<script>", page.body)
         self.assertNotIn("<i>", page.body)
-        self.assertIn('data-cursor="%d"' % self.room.last_id, page.body)
-        self.assertEqual(u"<script>alert('x')</script>\nand \"more\"",
-                         self.room.messages[0]["text"])
+        message, = self.messages()
+        self.assertIn('data-cursor="%s"' % message["id"], page.body)
+        self.assertEqual(u"<script>alert('x')</script>\nand \"more\"", message["text"])
 
     def test_pages_allow_no_inline_script(self):
         ada = self.visitor(u"Ada")
@@ -264,39 +290,238 @@ class ChatTest(unittest.TestCase):
             self.assertIn(kinds[kind], answer.header("Content-Type"))
 
 
-class RoomTest(unittest.TestCase):
+class Follower(object):
+    """A WebSocket or an event stream of somebody who signed in; `news` is what it has heard."""
+
+    def __init__(self, visitor, path):
+        self.socket = socket.create_connection(("127.0.0.1", visitor.port), TIMEOUT)
+        cookies = "; ".join("%s=%s" % pair for pair in visitor.cookies.items())
+        lines = ["GET %s HTTP/1.1" % path, "Host: 127.0.0.1:%d" % visitor.port,
+                 "Cookie: " + cookies]
+        self.is_socket = path.startswith("/socket")
+        if self.is_socket:
+            lines += ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+                      "Sec-WebSocket-Key: " + "A" * 22 + "==",
+                      "Origin: http://127.0.0.1:%d" % visitor.port]
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
+        self.data = b""
+        self.head = self.read_to(b"\r\n\r\n")
+
+    def read_to(self, end):
+        while end not in self.data:
+            piece = self.socket.recv(65536)
+            if not piece:
+                raise AssertionError("closed after %r" % self.data)
+            self.data += piece
+        found, _, self.data = self.data.partition(end)
+        return found
+
+    def hear(self):
+        """The next news."""
+        if not self.is_socket:
+            while True:
+                lines = self.read_to(b"\n\n").split(b"\n")
+                data = [line[6:] for line in lines if line.startswith(b"data: ")]
+                if data:
+                    return json.loads(data[0].decode("utf-8"))
+        self.need(2)
+        size, head = ord(self.data[1:2]), 2
+        if size == 126:
+            self.need(4)
+            size, head = struct.unpack(">H", self.data[2:4])[0], 4
+        self.need(head + size)
+        text, self.data = self.data[head:head + size], self.data[head + size:]
+        return json.loads(text.decode("utf-8"))
+
+    def need(self, size):
+        while len(self.data) < size:
+            piece = self.socket.recv(65536)
+            if not piece:
+                raise AssertionError("closed")
+            self.data += piece
+
+    def hear_texts(self, count):
+        """The texts of the next messages, and the cursor after them."""
+        texts = []
+        while len(texts) < count:
+            news = self.hear()
+            texts += [message["text"] for message in news["messages"]]
+        return texts, news["cursor"]
+
+    def hear_online(self, *names):
+        """Wait until these are online."""
+        while self.hear()["online"]["names"] != list(names):
+            pass
+
+    def close(self):
+        self.socket.close()
+
+
+class FollowTest(ChatCase):
+    """Event streams and WebSockets."""
+
+    def follow(self, visitor, path):
+        follower = Follower(visitor, path)
+        self.addCleanup(follower.close)
+        return follower
+
+    def test_each_delivers_and_resumes_by_its_cursor(self):
+        ada, grace = self.enter(u"Ada", u"Grace")
+        ada.say(u"before", "t0")
+        for path in ("/events", "/socket"):
+            follower = self.follow(grace, path + "?after=0")
+            texts, cursor = follower.hear_texts(len(self.messages()))
+            self.assertEqual(u"before", texts[0])
+            ada.say(u"now", "now" + path[1:])
+            texts, cursor = follower.hear_texts(1)
+            self.assertEqual([u"now"], texts)
+            follower.close()
+            self.server.wait_for_waiters(0)
+            ada.say(u"while away", "away" + path[1:])
+            follower = self.follow(grace, path + "?after=" + cursor)
+            self.assertEqual([u"while away"], follower.hear_texts(1)[0])
+            follower.close()
+            self.server.wait_for_waiters(0)
+        self.assertEqual(5, len(self.messages()))
+
+    def test_who_goes_away_is_forgotten(self):
+        ada, = self.enter(u"Ada")
+        for path in ("/events", "/socket"):
+            follower = self.follow(ada, path + "?after=0")
+            self.server.wait_for_waiters(1)
+            follower.close()
+            self.server.wait_for_waiters(0)
+        self.assertEqual(0, self.server.call(
+            lambda: len(self.chat.feed._channels[u"room"].watches)))
+
+    def test_who_is_online(self):
+        self.server.demo.GRACE = 0.01
+        ada, grace = self.visitor(u"Ada"), self.visitor(u"Grace")
+        follower = self.follow(ada, "/socket?after=0")
+        follower.hear_online(u"Ada")
+        for path in ("/events", "/socket"):
+            other = self.follow(grace, path + "?after=0")
+            other.hear_online(u"Ada", u"Grace")
+            follower.hear_online(u"Ada", u"Grace")
+            other.close()
+            follower.hear_online(u"Ada")
+        # One with two windows is there until the last is closed.
+        windows = [self.follow(grace, "/events?after=0") for _ in range(2)]
+        follower.hear_online(u"Ada", u"Grace")
+        windows.pop().close()
+        self.server.wait_for_waiters(2)
+        windows.pop().close()
+        follower.hear_online(u"Ada")
+
+    def test_b230_pages_of_others_may_not_listen(self):
+        ada = self.visitor(u"Ada")
+        answer = ada.finish(ada.start("GET", "/socket?after=0", headers={
+            "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "A" * 22 + "==", "Origin": "https://evil.example"}))
+        self.assertEqual(403, answer.status)
+
+
+class Node(object):
+    """The demo in a process of its own, on a Redis."""
+
+    def __init__(self, redis, port):
+        self.process = subprocess.Popen(
+            [sys.executable, CHAT, "--port=%d" % port, "--redis=" + redis,
+             "--cookie-secret=shared", "--xheaders", "--logging=none"],
+            env=dict(os.environ, PYTHONPATH=ROOT), stdout=subprocess.PIPE)
+        self.process.stdout.readline()
+
+    def kill(self):
+        if not self.process.stdout.closed:
+            self.process.kill()
+            self.process.communicate()
+
+
+class ProxiedChat(Nginx):
+    """An nginx with the configuration that the demo ships."""
+
+    def __init__(self, ports):
+        self.ports = ports
+        super(ProxiedChat, self).__init__()
+
+    def prepare(self):
+        with io.open(os.path.join(os.path.dirname(CHAT), "nginx.conf"), encoding="utf-8") as source:
+            text = source.read()
+        for old, new in zip(("127.0.0.1:8001", "127.0.0.1:8002", "listen 127.0.0.1:8888"), (
+                "127.0.0.1:%d" % self.ports[0], "127.0.0.1:%d" % self.ports[1],
+                "listen 127.0.0.1:%d" % self.port)):
+            assert old in text
+            text = text.replace(old, new)
+        temporary = "".join("%s_temp_path %s/%s;\n" % (kind, self.folder, kind) for kind in (
+            "client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        text = "daemon off;\n" + text.replace("access_log off;", "access_log off;\n" + temporary)
+        self.write("conf", text.encode("utf-8"))
+        os.chmod(self.folder, 0o755)
+
+
+@unittest.skipUnless(Redis.program() and Nginx.program(), "needs redis-server and nginx")
+class ManyProcessesTest(unittest.TestCase):
     def setUp(self):
-        self.demo = load_demo(CHAT)
-        self.room = self.demo.Room(keep=3)
+        self.redis = Redis()
+        self.addCleanup(self.redis.close)
+        self.ports = [free_port(), free_port()]
+        self.nodes = [self.start_node(port) for port in self.ports]
+        self.proxy = ProxiedChat(self.ports)
+        self.addCleanup(self.proxy.close)
 
-    def news(self, cursor):
-        return json.loads(self.room.news(cursor))
+    def start_node(self, port):
+        node = Node(self.redis.url(), port)
+        self.addCleanup(node.kill)
+        return node
 
-    def test_history_is_bounded_and_a_gap_is_told(self):
-        start = self.room.last_id
-        ids = [self.room.say(u"Ada", u"%d" % n, "t%d" % n) for n in range(5)]
-        self.assertEqual([start + n for n in range(1, 6)], ids)
-        self.assertEqual(ids[2:], [message["id"] for message in self.news(0)["messages"]])
-        self.assertTrue(self.news(ids[0])["gap"])
-        self.assertFalse(self.news(ids[1])["gap"])
-        self.assertEqual(ids[-1], self.news(ids[0])["cursor"])
+    def visitor(self, name, port):
+        visitor = Visitor(port)
+        self.assertEqual(302, visitor.login(name).status)
+        return visitor
 
-    def test_ids_grow_across_a_restart(self):
-        later = load_demo(CHAT)
-        later.time = type(str("time"), (), {"time": staticmethod(lambda: 1e10)})
-        self.assertGreater(later.Room().last_id, self.room.last_id)
+    def follow(self, visitor, path):
+        follower = Follower(visitor, path)
+        self.addCleanup(follower.close)
+        return follower
 
-    def test_page_of_an_earlier_server_gets_what_is_new(self):
-        self.assertFalse(self.room.has_news(self.room.last_id - 10000))
-        new = self.room.say(u"Ada", u"x", "t")
-        self.assertTrue(self.room.has_news(new - 10000))
-        self.assertFalse(self.room.has_news(new))
+    def test_one_room_behind_nginx(self):
+        ada = self.visitor(u"Ada", self.proxy.port)
+        grace = Visitor(self.ports[1])
+        # Whoever signed in at one is known to the other.
+        noa = self.visitor(u"Noa", self.ports[0])
+        grace.cookies = dict(self.visitor(u"Grace", self.ports[0]).cookies)
+        followers = [self.follow(ada, "/socket?after=0"), self.follow(grace, "/events?after=0"),
+                     self.follow(noa, "/socket?after=0")]
+        for follower in followers:
+            follower.hear_online(u"Ada", u"Grace", u"Noa")
+        for number, speaker in enumerate([ada, grace, noa]):
+            self.assertEqual(200, speaker.say(u"text %d" % number, "t%d" % number).status)
+            for follower in followers:
+                self.assertEqual([u"text %d" % number], follower.hear_texts(1)[0])
 
-    def test_forget_twice(self):
-        self.room.wait(len)
-        self.room.forget(len)
-        self.room.forget(len)
-        self.assertEqual([], self.room.waiters)
+        # A process is killed; who was with it goes on with the other, at its cursor.
+        texts, cursor = self.follow(ada, "/events?after=0").hear_texts(3)
+        self.nodes[0].kill()
+        self.assertEqual(200, ada.say(u"still here", "t9").status)
+        self.assertEqual([u"still here"], followers[1].hear_texts(1)[0])
+        again = self.follow(ada, "/socket?after=" + cursor)
+        self.assertEqual([u"still here"], again.hear_texts(1)[0])
+
+        # Redis is away for a while: nothing is lost, and what could not be kept is told.
+        self.redis.stop()
+        self.assertEqual(503, ada.say(u"lost?", "t10").status)
+        self.redis.start()
+        while ada.say(u"kept", "t11").status != 200:
+            pass
+        self.assertEqual([u"kept"], again.hear_texts(1)[0])
+
+    def test_a_secret_of_its_own_is_refused(self):
+        process = subprocess.Popen(
+            [sys.executable, CHAT, "--redis=" + self.redis.url()], stdout=subprocess.PIPE,
+            env=dict(os.environ, PYTHONPATH=ROOT, CHAT_COOKIE_SECRET=""), stderr=subprocess.STDOUT)
+        output = process.communicate()[0]
+        self.assertEqual(1, process.returncode)
+        self.assertIn(b"need the same --cookie-secret", output)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,19 @@
-"""A chat room over long polling, for as many people as care to open the page.
+"""A chat room: what is said crosses by WebSocket, event stream or long poll, as a browser can.
 
-    python demos/chat/chatdemo.py --port 8888
+    python demos/chat/chatdemo.py --port=8888
 
-Each page asks for the messages after the last one it has seen. When there are none yet, the request
-waits (that costs a callback in a list, and no thread) until somebody says something.
+The messages are in a `friendserve.feed`. By default that is this process. With a Redis any number
+of processes, on any number of machines, are one room; nginx.conf beside this file puts a proxy in
+front:
+
+    python demos/chat/chatdemo.py --port=8001 --redis=redis://localhost:6379/0 --cookie-secret=...
+    python demos/chat/chatdemo.py --port=8002 --redis=redis://localhost:6379/0 --cookie-secret=...
+
+Every page knows the cursor of the last message it has seen. However it lost its connection, it goes
+on from there, with whatever process answers.
 """
 from __future__ import absolute_import, division, print_function
 
-import argparse
 import binascii
 import collections
 import errno
@@ -18,22 +24,41 @@ import sys
 import time
 import zlib
 
-from friendserve.escape import json_encode, utf8
+from friendserve import locale
+from friendserve.escape import json_decode, json_encode, utf8
+from friendserve.feed import FeedError, open_feed
+from friendserve.feed.base import Batch, parse_cursor
 from friendserve.httpserver import HTTPServer
-from friendserve.ioloop import IOLoop
-from friendserve.log import enable_pretty_logging
+from friendserve.ioloop import IOLoop, PeriodicCallback
+from friendserve.log import define_logging_options, gen_log
 from friendserve.netutil import bind_sockets
+from friendserve.options import Error, OptionParser
 from friendserve.web import (
-    Application, HTTPError, RequestHandler, asynchronous, authenticated, is_safe_next)
+    Application, EventStreamHandler, HTTPError, RequestHandler, asynchronous, authenticated,
+    is_safe_next)
+from friendserve.websocket import WebSocketHandler
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+LANGUAGES = ("en_US", "de", "he", "ja")
 
 MAX_NAME = 30
 MAX_TEXT = 2000
+#: Messages that a page shows when it is opened.
+HISTORY = 200
+#: Tokens of messages that a process remembers, so that what is said twice is kept once.
+TOKENS = 1000
 
 #: Seconds after which a request that waited in vain is answered with nothing, and the page asks
 #: again. Proxies like to cut connections on which nothing happens for a minute.
 PATIENCE = 50
+
+#: Seconds between two signs of life of a process, and after which one that gave none is gone.
+BEAT, GONE = 10, 35
+#: Seconds for which somebody without a connection is online still: a page is being reloaded, or is
+#: between two polls.
+GRACE = 5
+#: Names that are told of a process, and shown of all.
+MAX_ONLINE = 200
 
 #: Names are shown in one of so many colours.
 HUES = 8
@@ -47,7 +72,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-CURSOR = re.compile(r"[0-9]{1,16}\Z")
 TOKEN = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
 #: What a name cannot hold: controls, invisible spaces, and marks that turn the direction of text.
 UNSEEN = re.compile(u"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -61,70 +85,97 @@ def clean_name(name):
     return name
 
 
-class Room(object):
-    """The last messages, in their order, and the callbacks of those who wait for the next one.
+class Presence(object):
+    """Who is online: `names`, sorted, and `version`, which is the same for the same names.
 
-    Ids only grow, across restarts too, because they begin at the time of the start in milliseconds.
-    A page that outlives the server just goes on with the id it has.
+    Each process tells the others its names through the feed, when they change and every BEAT
+    seconds. Who wants to know of changes adds a callback to `watchers`.
     """
 
-    def __init__(self, keep=200):
-        self.messages = collections.deque(maxlen=keep)
-        self.waiters = []
-        self.last_id = int(time.time() * 1000)
-        self.dropped_id = 0
+    def __init__(self, feed, is_shared):
+        self._feed = feed
+        self._is_shared = is_shared
+        self._loop = feed.io_loop
+        self._node = binascii.hexlify(os.urandom(8)).decode("ascii")
+        self._here = collections.Counter()
+        self._others = {}           # node -> (names, when it was heard, on our clock)
+        self.watchers = set()
+        self._compute()
+        if is_shared:
+            feed.subscribe(u"online", self._on_batch)
+            feed.recent(u"online", 100, self._on_batch, self._on_error)
+            self._beat = PeriodicCallback(self._on_beat, BEAT * 1000)
+            self._beat.start()
 
-    def say(self, name, text, token):
-        """Adds a message, hands it to all who wait, and returns its id.
+    def join(self, name):
+        """Somebody has one more connection."""
+        self._here[name] += 1
+        if self._here[name] == 1:
+            self._change()
 
-        A page that heard no answer says the same again with the same `token`: that changes nothing.
-        """
-        for message in self.messages:
-            if (message["name"], message["token"]) == (name, token):
-                return message["id"]
-        if len(self.messages) == self.messages.maxlen:
-            self.dropped_id = self.messages[0]["id"]
-        self.last_id += 1
-        self.messages.append({
-            "id": self.last_id, "name": name, "text": text, "token": token,
-            "hue": zlib.crc32(utf8(name)) % HUES,
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        })
-        # Whoever waits has seen all that was said before, so one text serves them all.
-        news = self.news(self.last_id - 1)
-        waiters, self.waiters = self.waiters, []
-        for waiter in waiters:
-            IOLoop.current().add_callback(waiter, news)
-        return self.last_id
+    def leave(self, name):
+        """And one less: gone after a while, unless another comes."""
+        self._loop.call_later(GRACE, self._leave, name)
 
-    def has_news(self, cursor):
-        return bool(self.messages) and self.messages[-1]["id"] > cursor
+    def _leave(self, name):
+        self._here[name] -= 1
+        if not self._here[name]:
+            del self._here[name]
+            self._change()
 
-    def news(self, cursor):
-        """What a page gets that has seen the messages up to the id `cursor`, as JSON.
+    def _change(self):
+        self._update()
+        if self._is_shared:
+            self._tell()
 
-        "gap" says that of the messages after `cursor` some are no longer kept.
-        """
-        return json_encode({
-            "messages": [message for message in self.messages if message["id"] > cursor],
-            "cursor": self.last_id,
-            "gap": 0 < cursor < self.dropped_id,
-        })
+    def _tell(self):
+        self._feed.publish(u"online", json_encode(
+            {"node": self._node, "names": sorted(self._here)[:MAX_ONLINE]}),
+            on_error=self._on_error)
 
-    def wait(self, waiter):
-        """Has waiter(news) called, once, when something is said."""
-        self.waiters.append(waiter)
+    def _on_error(self, error):
+        # The next beat says it again.
+        gen_log.debug("who is online could not be told: %s", error)
 
-    def forget(self, waiter):
-        """Takes back wait(waiter). Does nothing when that is no longer in the list."""
-        if waiter in self.waiters:
-            self.waiters.remove(waiter)
+    def _on_beat(self):
+        now = self._loop.time()
+        for node, (_, heard) in list(self._others.items()):
+            if now - heard > GONE:
+                del self._others[node]
+        self._update()
+        self._tell()
+
+    def _on_batch(self, batch):
+        for message in batch.messages:
+            age = time.time() - parse_cursor(message.id)[0] / 1000
+            news = json_decode(message.text)
+            if news["node"] != self._node and age < GONE:
+                self._others[news["node"]] = news["names"], self._loop.time() - max(0, age)
+        self._update()
+
+    def _compute(self):
+        names = set(self._here)
+        for others, _ in self._others.values():
+            names.update(others)
+        self.names = sorted(names)
+        self.version = "%x" % (zlib.crc32(utf8(json_encode(self.names))) & 0xffffffff)
+
+    def _update(self):
+        before = self.version
+        self._compute()
+        if self.version != before:
+            for callback in list(self.watchers):
+                self._loop.add_callback(callback)
 
 
 class BaseHandler(RequestHandler):
     @property
-    def room(self):
-        return self.application.room
+    def feed(self):
+        return self.application.feed
+
+    @property
+    def presence(self):
+        return self.application.presence
 
     def set_default_headers(self):
         for name, value in HEADERS.items():
@@ -134,14 +185,57 @@ class BaseHandler(RequestHandler):
         name = self.get_secure_cookie("name")
         return name.decode("utf-8") if name else None
 
+    def get_user_locale(self):
+        code = self.get_cookie("language")
+        return locale.get(code) if code in LANGUAGES else None
+
+    def get_template_namespace(self):
+        namespace = super(BaseHandler, self).get_template_namespace()
+        namespace["languages"] = [locale.get(code) for code in LANGUAGES]
+        return namespace
+
+    def next_path(self):
+        path = self.get_argument("next", "/")
+        return path if is_safe_next(path) else "/"
+
 
 class RoomHandler(BaseHandler):
     """The page, with what was said so far."""
 
+    @asynchronous
     @authenticated
     def get(self):
-        self.render("room.html", messages=list(self.room.messages), cursor=self.room.last_id,
-                    max_text=MAX_TEXT)
+        self.feed.recent(u"room", HISTORY, self.on_recent, self.on_error)
+
+    def on_recent(self, batch):
+        messages = collections.OrderedDict()
+        for message in batch.messages:
+            message = to_message(message)
+            # Said again, after an answer was lost.
+            messages.setdefault((message["name"], message["token"]), message)
+        self.show(list(messages.values()), batch.cursor)
+
+    def on_error(self, error):
+        # The page waits for the store by itself, and gets all there is then.
+        self.show([], "0")
+
+    def show(self, messages, cursor):
+        translate = self.locale.translate
+        self.render("room.html", messages=messages, cursor=cursor, max_text=MAX_TEXT,
+                    presence=self.presence, words=json_encode(dict(
+                        (key, translate(text)) for key, text in WORDS.items())))
+
+
+#: What the script of the page says.
+WORDS = {
+    "connected": "Connected",
+    "reconnecting": u"Reconnecting\u2026",
+    "today": "Today",
+    "yesterday": "Yesterday",
+    "gap": "Some messages in between are no longer kept.",
+    "refused": "not sent: the server refused it",
+    "online": "%d online",
+}
 
 
 class LoginHandler(BaseHandler):
@@ -153,17 +247,15 @@ class LoginHandler(BaseHandler):
         name = clean_name(given)
         if name is None:
             self.set_status(400)
-            self.show_form(given, u"Please choose a name of 1 to %d characters." % MAX_NAME)
+            self.show_form(given, self.locale.translate(
+                "Please choose a name of 1 to %d characters.") % MAX_NAME)
         else:
-            self.set_secure_cookie("name", name, httponly=True, samesite="Lax")
+            self.set_secure_cookie("name", name, httponly=True, samesite="Lax",
+                                   secure=self.request.protocol == "https")
             self.redirect(self.next_path())
 
     def show_form(self, name, error):
         self.render("login.html", name=name, error=error, next=self.next_path(), max_name=MAX_NAME)
-
-    def next_path(self):
-        path = self.get_argument("next", "/")
-        return path if is_safe_next(path) else "/"
 
 
 class LogoutHandler(BaseHandler):
@@ -172,48 +264,87 @@ class LogoutHandler(BaseHandler):
         self.redirect("/login")
 
 
-class MessagesHandler(BaseHandler):
-    """What the script of the page talks to. Whoever is not signed in gets 401, not a form."""
+class LanguageHandler(BaseHandler):
+    def post(self):
+        code = self.get_argument("language")
+        if code not in LANGUAGES:
+            raise HTTPError(400, "language must be one of %s", ", ".join(LANGUAGES))
+        self.set_cookie("language", code, expires_days=365, samesite="Lax")
+        self.redirect(self.next_path())
 
-    timeout = None
+
+class ReaderHandler(BaseHandler):
+    """Somebody who is to hear what is said after the cursor `after`, and who is online.
+
+    Subclasses have `tell(news, cursor)`. Whoever is not signed in gets 401, not a form.
+    """
+    watch = None
+    is_waiting = False
 
     def prepare(self):
         if self.current_user is None:
             raise HTTPError(401, "not signed in")
+        if self.request.method == "GET":
+            self.after = self.get_argument("after")
+            self.check_cursor(self.after)
+
+    def check_cursor(self, cursor):
+        try:
+            parse_cursor(str(cursor))
+        except ValueError as error:
+            raise HTTPError(400, "after: %s", error)
+
+    def begin(self, watch):
+        self.watch = watch
+        self.is_waiting = True
+        # In this order: one's own coming is news, too.
+        self.presence.watchers.add(self.on_online)
+        self.presence.join(self.current_user)
+
+    def on_batch(self, batch):
+        cursor = batch.cursor or self.after
+        self.tell(self.application.news(batch, cursor), cursor)
+        self.after = cursor
+
+    def on_online(self):
+        if self.is_waiting:
+            self.on_batch(Batch([], self.after, True))
+
+    def end(self):
+        """Hear no more. False when that was so before."""
+        if not self.is_waiting:
+            return False
+        self.is_waiting = False
+        self.feed.cancel(self.watch)
+        self.presence.watchers.discard(self.on_online)
+        self.presence.leave(self.current_user)
+        return True
+
+
+class MessagesHandler(ReaderHandler):
+    """What the script of the page talks to: long polls, and what somebody says."""
 
     @asynchronous
     def get(self):
-        """Gives the messages after the id `after`; waits for one unless `wait` is "no"."""
-        after = self.get_argument("after")
-        if CURSOR.match(after) is None:
-            raise HTTPError(400, "after must be the id of a message, not %r", after)
-        cursor = int(after)
-        self.set_header("Content-Type", "application/json; charset=UTF-8")
-        if self.room.has_news(cursor) or self.get_argument("wait", "yes") == "no":
-            self.finish(self.room.news(cursor))
-        else:
-            self.room.wait(self.on_news)
-            self.timeout = IOLoop.current().call_later(
-                PATIENCE, self.on_news, self.room.news(self.room.last_id))
+        """Gives the messages after the cursor `after`; waits for one unless `wait` is "no", or
+        others are online than those of the version `online`."""
+        is_new = self.get_argument("online", "") != self.presence.version
+        patience = 0 if is_new or self.get_argument("wait", "yes") == "no" else PATIENCE
+        self.begin(self.feed.wait(u"room", str(self.after), self.on_batch, patience))
 
-    def on_news(self, news):
-        """Called by the room or by the timeout."""
-        if self.stop_waiting():
+    def tell(self, news, cursor):
+        if self.end():
+            self.set_header("Content-Type", "application/json; charset=UTF-8")
             self.finish(news)
 
     def on_connection_close(self):
         # Who closes the page would otherwise stay in the room until the next message (B173).
-        self.stop_waiting()
+        self.end()
 
-    def stop_waiting(self):
-        """Leaves the room. False when that was done before: there is nobody to answer any more."""
-        if self.timeout is None:
-            return False
-        self.room.forget(self.on_news)
-        IOLoop.current().remove_timeout(self.timeout)
-        self.timeout = None
-        return True
+    def on_server_stop(self):
+        self.on_batch(Batch([], self.after, True))
 
+    @asynchronous
     def post(self):
         """Says `text`. `token` is a name that the page gives to this message and to no other."""
         text = self.get_argument("text").replace(u"\r\n", u"\n")
@@ -222,48 +353,161 @@ class MessagesHandler(BaseHandler):
             raise HTTPError(400, "text must have 1 to %d characters, not %d", MAX_TEXT, len(text))
         if TOKEN.match(token) is None:
             raise HTTPError(400, "token must have 1 to 64 letters, digits and dashes")
-        self.write({"id": self.room.say(self.current_user, text, token)})
+        self.application.say(self.current_user, text, token, self.on_said, self.on_error)
+
+    def on_said(self, message_id):
+        self.finish({"id": message_id})
+
+    def on_error(self, error):
+        # The page says it again, with the same token.
+        raise HTTPError(503, str(error))
+
+
+class EventsHandler(ReaderHandler, EventStreamHandler):
+    """The same as an event stream."""
+
+    def open(self):
+        cursor = self.last_event_id or self.after
+        self.check_cursor(cursor)
+        self.after = str(cursor)
+        self.begin(self.feed.subscribe(u"room", self.on_batch, self.after))
+        self.on_online()
+
+    def tell(self, news, cursor):
+        self.send_event(news, id=cursor)
+
+    def on_close(self):
+        self.end()
+
+
+class SocketHandler(ReaderHandler, WebSocketHandler):
+    """The same over a WebSocket."""
+
+    def open(self):
+        self.after = str(self.after)
+        self.begin(self.feed.subscribe(u"room", self.on_batch, self.after))
+        self.on_online()
+
+    def tell(self, news, cursor):
+        self.write_message(news)
+
+    def on_message(self, message):
+        # What is said comes by POST, which tells whether it was kept.
+        pass
+
+    def on_close(self):
+        self.end()
+
+
+def to_message(message):
+    """A message of the feed as pages know it."""
+    return dict(json_decode(message.text), id=message.id)
 
 
 class ChatApplication(Application):
-    def __init__(self, cookie_secret, **settings):
-        self.room = Room()
+    """The room. `redis` is the URL of the Redis that it shares with other processes, or None."""
+
+    def __init__(self, cookie_secret, redis=None, **settings):
+        self.feed = open_feed(redis)
+        self.presence = Presence(self.feed, redis is not None)
+        self._said = collections.OrderedDict()      # (name, token) -> id, or None on its way
+        self._news = None, None, None
         settings.update(
             cookie_secret=cookie_secret,
             login_url="/login",
             static_path=os.path.join(HERE, "static"),
             template_path=os.path.join(HERE, "templates"),
+            websocket_ping_interval=30,
             xsrf_cookies=True)
+        locale.load_translations(os.path.join(HERE, "translations"))
         Application.__init__(self, [
             (r"/", RoomHandler),
             (r"/login", LoginHandler),
             (r"/logout", LogoutHandler),
+            (r"/language", LanguageHandler),
             (r"/messages", MessagesHandler),
+            (r"/events", EventsHandler),
+            (r"/socket", SocketHandler),
         ], **settings)
 
+    def say(self, name, text, token, callback, on_error):
+        """Keep a message; callback(id). A page that heard no answer says the same again with the
+        same `token`: that changes nothing."""
+        key = name, token
+        if key in self._said:
+            if self._said[key] is None:
+                on_error(FeedError("this is being said already"))
+            else:
+                callback(self._said[key])
+            return
+        self._said[key] = None
+        if len(self._said) > TOKENS:
+            self._said.popitem(last=False)
 
-def parse_options():
-    parser = argparse.ArgumentParser(description="A chat room over long polling.")
-    parser.add_argument("--port", type=int, default=8888, help="0 takes any that is free")
-    parser.add_argument("--address", default="127.0.0.1",
-                        help="where to listen; 0.0.0.0 lets your network in (127.0.0.1)")
-    parser.add_argument("--cookie-secret", default=os.environ.get("CHAT_COOKIE_SECRET"),
-                        help="signs the cookies; without it, or CHAT_COOKIE_SECRET in the "
-                             "environment, everybody signs in anew after a restart")
-    return parser.parse_args()
+        def on_kept(message_id):
+            if key in self._said:
+                self._said[key] = message_id
+            callback(message_id)
+
+        def on_failed(error):
+            self._said.pop(key, None)
+            on_error(error)
+
+        self.feed.publish(u"room", json_encode({
+            "name": name, "text": text, "token": token, "hue": zlib.crc32(utf8(name)) % HUES,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}), on_kept, on_failed)
+
+    def news(self, batch, cursor):
+        """What a page gets for a batch, as JSON; one text serves all who get the same."""
+        presence = self.presence
+        before, version, text = self._news
+        if before is None or before[0] is not batch or before[1] != cursor \
+                or version != presence.version:
+            text = json_encode({
+                "messages": [to_message(message) for message in batch.messages],
+                "cursor": cursor,
+                # Of the messages after its cursor some are no longer kept.
+                "gap": not batch.complete,
+                "online": {"version": presence.version, "count": len(presence.names),
+                           "names": presence.names[:MAX_ONLINE]},
+            })
+            self._news = (batch, cursor), presence.version, text
+        return text
+
+
+def make_options():
+    options = OptionParser()
+    options.define("port", default=8888, help="0 takes any that is free")
+    options.define("address", default="127.0.0.1", help="0.0.0.0 lets your network in")
+    options.define("redis", default="", help="redis://HOST:PORT/NUMBER: be one room with all "
+                   "processes that use it")
+    options.define("cookie_secret", default="", help="signs the cookies, as does "
+                   "CHAT_COOKIE_SECRET in the environment; without it everybody signs in anew "
+                   "after a restart")
+    options.define("xheaders", default=False, help="believe the proxy in front what it says of "
+                   "the client (X-Real-IP, X-Scheme)")
+    define_logging_options(options)
+    return options
 
 
 def main():
-    options = parse_options()
-    enable_pretty_logging()
-    application = ChatApplication(options.cookie_secret or binascii.hexlify(os.urandom(32)))
+    options = make_options()
     try:
+        options.parse_command_line()
+        # Not as the default of the option, which --help would show.
+        secret = options.cookie_secret or os.environ.get("CHAT_COOKIE_SECRET", "")
+        if options.redis and not secret:
+            raise Error("processes that share a Redis need the same --cookie-secret")
+        application = ChatApplication(
+            secret or binascii.hexlify(os.urandom(32)), options.redis or None)
         sockets = bind_sockets(options.port, options.address)
+    except (Error, ValueError, ImportError) as error:
+        sys.exit("chatdemo.py: %s" % error)
     except socket.error as error:
         if error.errno != errno.EADDRINUSE:
             raise
         sys.exit("port %d is taken; choose another with --port" % options.port)
-    server = HTTPServer(application)
+    server = HTTPServer(application, xheaders=options.xheaders)
     server.add_sockets(sockets)
     print("The room is open: http://%s:%d/ (Ctrl-C closes it)" % (
         options.address, sockets[0].getsockname()[1]))

@@ -152,7 +152,8 @@ class Feed(object):
 
         `cursor` None means from now on, "0" the oldest that is kept. After `timeout` seconds
         (None: never) the batch is empty, and has the cursor to go on with: None if none is known
-        yet. Returns a handle for `cancel`. Raises ValueError for a cursor that is none.
+        yet. With the timeout 0 it has what the process knows of already. Returns a handle for
+        `cancel`. Raises ValueError for a cursor that is none.
         """
         watch = self._watch(channel, cursor, callback, True)
         if timeout is not None:
@@ -271,10 +272,16 @@ class Feed(object):
         callback(batch)
 
     def _expire(self, watch):
-        callback, position = watch.callback, watch.position
+        callback = watch.callback
         watch.timer = None
         self._end(watch)
-        callback(Batch([], None if position is None else format_cursor(position), True))
+        callback(self._known_after(watch.channel, watch.position))
+
+    def _known_after(self, channel, position):
+        """The Batch of what needs no waiting for."""
+        if position is not None and position < channel.last:
+            return channel.batch_after(position)
+        return Batch([], None if position is None else format_cursor(position), True)
 
     def _end(self, watch):
         watch.callback = None

@@ -240,6 +240,12 @@ class RedisFeed(Feed):
                          format_cursor(watch.position))
         return True
 
+    def _known_after(self, channel, position):
+        if position is not None and (channel.last is None or position < channel.floor):
+            # It is still on its way.
+            return Batch([], format_cursor(position), True)
+        return super(RedisFeed, self)._known_after(channel, position)
+
     def _on_page(self, behind, known, reply):
         channel = behind[0]
         page = _messages(channel.name, reply[0][1]) if reply else []

@@ -109,7 +109,7 @@ class Demo(object):
     def __init__(self, port=0):
         environment = dict(os.environ, PYTHONPATH=ROOT, CHAT_COOKIE_SECRET="of the tests")
         self.process = subprocess.Popen(
-            [sys.executable, CHAT, "--port", str(port)], env=environment, stdout=subprocess.PIPE,
+            [sys.executable, CHAT, "--port=%d" % port], env=environment, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL)
         line = self.process.stdout.readline().decode("utf-8")
         self.url = re.search("http://127.0.0.1:[0-9]+/", line).group()
@@ -142,6 +142,8 @@ class ChatBrowserTest(unittest.TestCase):
         for window in (self.phone, self.desktop):
             window.driver.get("about:blank")
             window.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+            window.driver.execute_cdp_cmd(
+                "Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})
             window.complaints()
 
     def start_demo(self, port=0):
@@ -167,6 +169,103 @@ class ChatBrowserTest(unittest.TestCase):
         self.assertEqual(["Grace"], [name.text for name in self.phone.find(
             ".message:not(.own) .name")])
         self.assertEqual("", self.phone.one("#text").get_property("value"))
+
+    def way(self, window):
+        """How messages come to a window."""
+        return window.driver.execute_script("return document.body.dataset.way")
+
+    def choose(self, window, way):
+        window.driver.execute_script(
+            "document.getElementById('online').open = true;"
+            "const s = document.getElementById('transport'); s.value = arguments[0];"
+            "s.dispatchEvent(new Event('change'));"
+            "document.getElementById('online').open = false;", way)
+        window.wait(lambda: self.way(window) == way, "messages come by " + way)
+        window.wait_for_focus("text")
+
+    def test_each_way_delivers_in_one_room(self):
+        self.enter_both(self.start_demo().url)
+        self.phone.wait(lambda: self.way(self.phone) == "socket", "a WebSocket without a choice")
+        said = []
+        for there, here in [("poll", "socket"), ("stream", "poll"), ("socket", "stream")]:
+            self.choose(self.phone, there)
+            self.choose(self.desktop, here)
+            for window in (self.phone, self.desktop):
+                said.append("to %s from %s" % (there, here) if window is self.desktop
+                            else "to %s from %s" % (here, there))
+                window.type(said[-1] + Keys.ENTER)
+                for each in (self.phone, self.desktop):
+                    each.wait_for_texts(*said)
+                    each.wait_for_state("Connected")
+            # What was chosen stays, and nothing comes twice.
+            self.phone.driver.refresh()
+            self.phone.wait(lambda: self.way(self.phone) == there, "still " + there)
+            self.phone.wait_for_focus("text")
+            self.phone.wait_for_texts(*said)
+        for window in (self.phone, self.desktop):
+            self.assertEqual([], window.complaints())
+
+    def test_a_reload_misses_nothing(self):
+        self.enter_both(self.start_demo().url)
+        texts = []
+        for way in ("poll", "stream", "socket"):
+            self.choose(self.phone, way)
+            self.phone.driver.get("about:blank")
+            texts.append("said meanwhile, " + way)
+            self.desktop.type(texts[-1] + Keys.ENTER)
+            self.desktop.wait_for_texts(*texts)
+            self.phone.driver.back()
+            self.phone.wait_for_texts(*texts)
+
+    def test_a_way_that_is_blocked_falls_back(self):
+        server = ChatServer()
+        self.addCleanup(server.stop)
+        server.demo.SocketHandler.prepare = lambda handler: handler.send_error(502)
+        self.phone.enter(server.url, "Ada")
+        self.phone.wait(lambda: self.way(self.phone) == "stream", "an event stream")
+        server.demo.EventsHandler.prepare = lambda handler: handler.send_error(502)
+        self.phone.driver.refresh()
+        self.phone.wait(lambda: self.way(self.phone) == "poll", "a long poll")
+        self.phone.type("still here" + Keys.ENTER)
+        self.phone.wait_for_texts("still here")
+
+    def online(self, window):
+        return window.driver.execute_script(
+            "return Array.from(document.querySelectorAll('#online li'), (li) => li.textContent)")
+
+    def test_who_is_online(self):
+        server = ChatServer()
+        self.addCleanup(server.stop)
+        server.demo.GRACE = 0.05
+        self.phone.enter(server.url, "Ada")
+        self.phone.wait(lambda: self.online(self.phone) == ["Ada"], "Ada alone")
+        for way in ("poll", "stream", "socket"):
+            self.desktop.driver.get("about:blank")
+            self.phone.wait(lambda: self.online(self.phone) == ["Ada"], "Ada alone")
+            if way == "poll":
+                self.desktop.enter(server.url + "/?transport=poll", "Grace")
+            else:
+                self.desktop.driver.get(server.url + "/?transport=" + way)
+            for window in (self.phone, self.desktop):
+                window.wait(lambda: self.online(window) == ["Ada", "Grace"], "both, by " + way)
+                self.assertEqual("2 online", window.one("#online summary").text)
+
+    def test_in_the_direction_of_the_reader(self):
+        self.enter_both(self.start_demo().url)
+        self.phone.one("#online summary").click()
+        self.phone.one("#online button[lang=he]").click()
+        self.phone.wait(lambda: self.phone.find("html[dir=rtl]"), "Hebrew")
+        self.phone.wait_for_focus("text")
+        self.phone.wait_for_state(u"מחובר")
+        for window, text in ((self.phone, u"שלום לכולם!"), (self.desktop, u"Hello, all!")):
+            window.type(text + Keys.ENTER)
+            for each in (self.phone, self.desktop):
+                each.wait(lambda: text in each.texts(), "the text")
+        directions = "return Array.from(document.querySelectorAll('.message .text'), " \
+                     "(text) => getComputedStyle(text).direction)"
+        for window in (self.phone, self.desktop):
+            self.assertEqual(["rtl", "ltr"], window.driver.execute_script(directions))
+        self.assertEqual([], self.phone.complaints())
 
     def test_nothing_is_wider_than_the_window(self):
         self.enter_both(self.start_demo().url)

@@ -137,6 +137,15 @@ class FeedContract(object):
         self.publish(u"new")
         self.assertEqual([u"new"], texts([self.wait(batch.cursor)]))
 
+    def test_wait_without_patience_gives_what_is_known(self):
+        known = []
+        self.feed.subscribe("room", known.append, "0")
+        ids = self.publish(u"old", u"new")
+        self.run_until(lambda: u"new" in texts(known))
+        self.assertEqual([u"new"], texts([self.wait(ids[0], timeout=0)]))
+        batch = self.wait(ids[1], timeout=0)
+        self.assertEqual(([], ids[1]), (batch.messages, batch.cursor))
+
     def test_a_batch_on_its_way_beats_the_timeout(self):
         # Between the message and the callback is a turn, in which timers fire.
         cursor = self.publish(u"old")[-1]

@@ -1,7 +1,7 @@
-// The page of the chat. It keeps one question open at the server ("what comes after the last message
-// I have?"), shows what is answered, and asks again. What you say goes into an outbox first, which
-// survives a reload; each entry is sent until the server has taken it. Every message has a token, so
-// that one which arrives twice is shown once.
+// The page of the chat. It hears what comes after the last message it has, over a WebSocket, an event
+// stream or long polls; when one breaks, it goes on from there. What you say goes into an outbox first,
+// which survives a reload; each entry is sent until the server has taken it. Every message has a token,
+// so that one which arrives twice is shown once.
 (function () {
   'use strict';
 
@@ -15,6 +15,9 @@
   const state = byId('state');
   const template = byId('message').content.firstElementChild;
   const user = list.dataset.user;
+  const words = JSON.parse(list.dataset.words);
+  const choice = byId('transport');
+  const online = byId('online');
   const title = document.title;
 
   const PATIENCE = 70 * 1000;          // longer than the server's own, in milliseconds
@@ -23,6 +26,7 @@
   const LONGEST_PAUSE = 20 * 1000;
 
   let cursor = list.dataset.cursor;
+  let onlineVersion = online.dataset.version;
   let connected = true;
   let pinned = true;                   // the end of the log is in sight, and is to stay so
   let unread = 0;
@@ -96,21 +100,91 @@
   function setConnected(value) {
     connected = value;
     document.body.dataset.connected = value;
-    const words = value ? 'Connected' : 'Reconnecting…';
-    if (state.textContent !== words) {
-      state.textContent = words;
+    const text = value ? words.connected : words.reconnecting;
+    if (state.textContent !== text) {
+      state.textContent = text;
     }
   }
 
+  // ---- Hearing, in three ways. Each goes on until it fails or is stopped, and then throws.
+
+  let stop = () => {};                 // ends the way that is in use
+  let works = {};                      // way -> whether it has ever brought something
+
+  async function poll() {
+    // It may be long until there is an answer.
+    document.body.dataset.way = 'poll';
+    for (;;) {
+      // After a failure the first answer is wanted at once: it tells that the server is back.
+      const abort = new Promise((resolve, reject) => { stop = () => reject(new Error('stopped')); });
+      const answer = ask('/messages?after=' + cursor + '&online=' + onlineVersion +
+                         (connected ? '' : '&wait=no'));
+      answer.catch(() => {});
+      const news = await Promise.race([answer, abort]);
+      hear('poll', news);
+    }
+  }
+
+  function stream() {
+    return new Promise((resolve, reject) => {
+      const source = new EventSource('/events?after=' + cursor);
+      stop = () => { source.close(); reject(new Error('stopped')); };
+      source.onmessage = (event) => hear('stream', JSON.parse(event.data));
+      source.onerror = stop;
+    });
+  }
+
+  function connect() {
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/socket?after=' + cursor);
+      // Without a sign of life for a while it is as good as closed.
+      stop = () => { socket.onclose = null; socket.close(); reject(new Error('stopped')); };
+      socket.onmessage = (event) => hear('socket', JSON.parse(event.data));
+      socket.onclose = stop;
+    });
+  }
+
+  const ways = {socket: connect, stream: stream, poll: poll};
+
+  function hear(way, news) {
+    works[way] = true;
+    failures = 0;
+    document.body.dataset.way = way;
+    setConnected(true);
+    take(news);
+  }
+
+  // The chosen one; or the best that has not failed from the start, as one does that a proxy in
+  // between does not let through.
+  function chooseWay() {
+    if (choice.value !== 'auto') {
+      return choice.value;
+    }
+    return Object.keys(ways).find((way) => works[way] !== false) || 'poll';
+  }
+
+  let failures = 0;
+
   async function listen() {
-    for (let failures = 0; ;) {
+    for (;;) {
+      const way = chooseWay();
       try {
-        // After a failure the first answer is wanted at once: it tells that the server is back.
-        const news = await ask('/messages?after=' + cursor + (connected ? '' : '&wait=no'));
-        failures = 0;
-        setConnected(true);
-        take(news);
+        if (!connected) {
+          // Only this can tell whether somebody has to sign in again.
+          const news = await ask('/messages?wait=no&after=' + cursor);
+          failures = 0;
+          setConnected(true);
+          take(news);
+        }
+        await ways[way]();
       } catch (error) {
+        if (error.message === 'stopped' && switching) {
+          switching = false;
+          continue;
+        }
+        if (!works[way] && way !== 'poll') {
+          works[way] = false;
+        }
         failures += 1;
         setConnected(false);
         await pause(failures);
@@ -118,15 +192,28 @@
     }
   }
 
+  let switching = false;
+
+  choice.addEventListener('change', () => {
+    store.write('transport', choice.value);
+    works = {};
+    switching = true;
+    stop();
+    text.focus();
+  });
+
+  // A browser may keep a page that was left, with what it has open, for the way back.
+  addEventListener('pagehide', () => stop());
+
   // ---- Saying something
 
   let outbox = store.read('outbox', []);
   let delivering = false;
 
-  function say(words) {
+  function say(text) {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     const token = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    const entry = {text: words, token: token};
+    const entry = {text: text, token: token};
     outbox.push(entry);
     store.write('outbox', outbox);
     showPending(entry);
@@ -165,10 +252,26 @@
 
   function take(news) {
     if (news.gap) {
-      addNotice('Some messages in between are no longer kept.');
+      addNotice(words.gap);
     }
+    showOnline(news.online);
     news.messages.forEach(show);
     cursor = String(news.cursor);
+  }
+
+  function showOnline(news) {
+    if (news.version === onlineVersion) {
+      return;
+    }
+    onlineVersion = news.version;
+    online.querySelector('summary').textContent = words.online.replace('%d', news.count);
+    online.querySelector('ul').replaceChildren(...news.names.map((name) => {
+      const item = document.createElement('li');
+      const line = document.createElement('bdi');
+      line.textContent = name;
+      item.append(line);
+      return item;
+    }));
   }
 
   function show(message) {
@@ -198,7 +301,7 @@
   function refuse(entry) {
     const item = shown.get(entry.token);
     item.classList.add('failed');
-    item.querySelector('time').textContent = 'not sent: the server refused it';
+    item.querySelector('time').textContent = words.refused;
   }
 
   function fill(item, message) {
@@ -217,10 +320,10 @@
     shown.set(item.dataset.token, item);
     const time = item.querySelector('time');
     const when = new Date(time.dateTime);
-    time.textContent = when.toLocaleTimeString([], {hour: '2-digit', minute: '2-digit'});
+    time.textContent = when.toLocaleTimeString(document.documentElement.lang, {hour: '2-digit', minute: '2-digit'});
     item.querySelector('.avatar').textContent = (Array.from(item.dataset.name)[0] || '').toUpperCase();
     const body = item.querySelector('.text');
-    body.title = when.toLocaleString();
+    body.title = when.toLocaleString(document.documentElement.lang);
     body.classList.toggle('big', /^(?:\p{Extended_Pictographic}[\u{1f3fb}-\u{1f3ff}\ufe0f\u200d\s]*){1,4}$/u.test(body.textContent));
     linkify(body);
   }
@@ -254,10 +357,10 @@
     settle();
   }
 
-  function addNotice(words) {
+  function addNotice(text) {
     const item = document.createElement('li');
     item.className = 'notice';
-    item.textContent = words;
+    item.textContent = text;
     list.insertBefore(item, list.querySelector('.pending'));
   }
 
@@ -282,12 +385,12 @@
     const today = new Date();
     const yesterday = new Date(today.getFullYear(), today.getMonth(), today.getDate() - 1);
     if (day.toDateString() === today.toDateString()) {
-      return 'Today';
+      return words.today;
     }
     if (day.toDateString() === yesterday.toDateString()) {
-      return 'Yesterday';
+      return words.yesterday;
     }
-    return day.toLocaleDateString([], {weekday: 'long', day: 'numeric', month: 'long'});
+    return day.toLocaleDateString(document.documentElement.lang, {weekday: 'long', day: 'numeric', month: 'long'});
   }
 
   // ---- Scrolling
@@ -349,11 +452,11 @@
 
   composer.addEventListener('submit', (event) => {
     event.preventDefault();
-    const words = text.value.trim();
-    if (words) {
+    const draft = text.value.trim();
+    if (draft) {
       text.value = '';
       onDraft();
-      say(words);
+      say(draft);
     }
     text.focus();
   });
@@ -369,6 +472,10 @@
   outbox = outbox.filter((entry) => !shown.has(entry.token));
   outbox.forEach(showPending);
   text.value = store.read('draft', '');
+  choice.value = new URLSearchParams(location.search).get('transport') || store.read('transport', 'auto');
+  if (!choice.value) {
+    choice.value = 'auto';
+  }
   onDraft();
   settle();
   setConnected(true);
