@@ -1,6 +1,7 @@
 """What an HTTPRequest says, in the options of libcurl (curl_easy_setopt(3))."""
 from __future__ import absolute_import, division, print_function
 
+import socket
 import ssl
 
 import pycurl
@@ -78,7 +79,7 @@ def set_options(curl, fetch):
     setopt(pycurl.PROTOCOLS, _HTTP_ONLY)
     setopt(pycurl.URL, url.text)
     setopt(pycurl.PATH_AS_IS, 1)
-    headers = fetch._build_headers(HTTPHeaders())
+    headers = fetch.build_headers(HTTPHeaders())
     _set_headers(setopt, headers, _set_method(setopt, fetch))
     if request.auth_mode == "digest" and "Authorization" not in headers:
         _set_user(setopt, fetch)
@@ -138,7 +139,7 @@ def _set_method(setopt, fetch):
 
 
 def _set_user(setopt, fetch):
-    user = fetch._user()
+    user = fetch.user()
     if user is not None:
         setopt(pycurl.HTTPAUTH, pycurl.HTTPAUTH_DIGEST)
         setopt(pycurl.USERNAME, utf8(user[0]))
@@ -155,6 +156,8 @@ def _set_way(setopt, request, mapping, url):
         setopt(pycurl.PROXY, "%s://%s" % (kind, host))
         setopt(pycurl.PROXYPORT, int(request.proxy_port))
         setopt(pycurl.NOPROXY, "")
+        if kind == "https" and _TRUSTED.cafile:
+            setopt(pycurl.PROXY_CAINFO, _TRUSTED.cafile)
         if request.proxy_username is not None:
             setopt(pycurl.PROXYAUTH, _AUTH_MODES[request.proxy_auth_mode])
             setopt(pycurl.PROXYUSERNAME, utf8(request.proxy_username))
@@ -170,10 +173,13 @@ def _set_way(setopt, request, mapping, url):
         setopt(pycurl.INTERFACE, request.network_interface)
     if request.unix_socket is not None:
         setopt(pycurl.UNIX_SOCKET_PATH, request.unix_socket)
-    place = mapping.get((url.host, url.port), mapping.get(url.host)) if mapping else None
-    if place is not None:
-        host, port = place if isinstance(place, tuple) else (place, url.port)
-        setopt(pycurl.CONNECT_TO, ["::%s:%d" % ("[%s]" % host if ":" in host else host, port)])
+    family = socket.AF_UNSPEC if request.allow_ipv6 else socket.AF_INET
+    for key in ((url.host, url.port, family), (url.host, url.port), url.host) if mapping else ():
+        if key in mapping:
+            place = mapping[key]
+            host, port = place if isinstance(place, tuple) else (place, url.port)
+            setopt(pycurl.CONNECT_TO, ["::%s:%d" % ("[%s]" % host if ":" in host else host, port)])
+            break
 
 
 def _set_tls(setopt, options):

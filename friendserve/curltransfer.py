@@ -136,13 +136,14 @@ class CurlTransfer(object):
             curl.setopt(pycurl.URL, exchange.url.text)
         else:
             curl.reset()
-            self._plain = plain
+            self._plain = None
             on_line, on_data = self._callbacks
             curl.setopt(pycurl.HEADERFUNCTION, on_line)
             curl.setopt(pycurl.WRITEFUNCTION, on_data)
             exchange.configure(curl)
             if not exchange.is_sent:
                 curl.setopt(pycurl.READFUNCTION, self.on_read)
+            self._plain = plain
         self.owner.add(self)
 
     def closed(self):
@@ -255,7 +256,7 @@ class CurlTransfer(object):
                 body = self._body
             piece = body.feed(data)
         except HTTPInputError as error:
-            return self._stop(error, "body")
+            return self._stop(error, "headers" if self._body is None else "body")
         if piece and body.receiver is not None:
             body.receiver.on_data(piece)
         return None

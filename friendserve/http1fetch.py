@@ -78,7 +78,7 @@ class Fetch(BaseFetch):
 
     def _build_head(self):
         request, url = self.request, self.url
-        headers = self._build_headers(HTTPHeaders.from_values({"Host": url.authority}))
+        headers = self.build_headers(HTTPHeaders.from_values({"Host": url.authority}))
         target = url.target
         if request.proxy_host is not None and url.scheme == "http":
             # The proxy itself is asked (RFC 9112 3.2.2).
@@ -123,7 +123,7 @@ class Fetch(BaseFetch):
         super(Fetch, self)._authorize(headers)
         if "Authorization" in headers:
             return
-        name, password = self._user()
+        name, password = self.user()
         challenge = self.client.challenges.get((self.url.origin, name))
         if challenge is not None:
             self._nonce = challenge.nonce
@@ -134,7 +134,7 @@ class Fetch(BaseFetch):
     def _takes_challenge(self, headers):
         """Whether this 401 can be answered; once for each nonce, of which it may take two: a
         remembered one may be too old."""
-        user = self._user()
+        user = self.user()
         challenge = choose_digest(headers.get_list("WWW-Authenticate"))
         if challenge is None or challenge.nonce == self._nonce or self._challenged > 1 \
                 or self.request.body_producer is not None:
@@ -144,7 +144,7 @@ class Fetch(BaseFetch):
         return True
 
     def _note_next_nonce(self, headers):
-        challenge = self.client.challenges.get((self.url.origin, self._user()[0]))
+        challenge = self.client.challenges.get((self.url.origin, self.user()[0]))
         for name, value in parse_parameters(headers["Authentication-Info"]):
             if name == "nextnonce" and challenge is not None:
                 challenge.next_nonce(value)
@@ -157,7 +157,7 @@ class Fetch(BaseFetch):
 
     def _next_step(self, status, headers):
         step = super(Fetch, self)._next_step(status, headers)
-        if self.request.auth_mode == "digest" and self._user() is not None:
+        if self.request.auth_mode == "digest" and self.user() is not None:
             if status == 401 and self._takes_challenge(headers):
                 return self._ask_again
             if "Authentication-Info" in headers:

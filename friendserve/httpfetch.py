@@ -36,7 +36,7 @@ class BaseFetch(object):
     """A fetch. `request` is the client's own copy and changes with redirects.
 
     Subclasses have `phase`, how far it is in the sense of HTTPTransferError, and `_send_piece` and
-    `_send_end` for a body_producer. They send what `_build_headers` says, and override `_frame`
+    `_send_end` for a body_producer. They send what `build_headers` says, and override `_frame`
     where they say themselves how long a body is.
     """
     __slots__ = ("client", "request", "callback", "url", "key", "method", "decompress",
@@ -78,7 +78,7 @@ class BaseFetch(object):
 
     # The request
 
-    def _build_headers(self, headers):
+    def build_headers(self, headers):
         """Put all that is said of this request into HTTPHeaders. Raises ValueError."""
         request = self.request
         values = headers._values
@@ -110,7 +110,7 @@ class BaseFetch(object):
         if request.expect_100_continue:
             headers["Expect"] = "100-continue"
 
-    def _user(self):
+    def user(self):
         """(name, password) for this request, or None."""
         if self.request.auth_username is not None:
             return self.request.auth_username, self.request.auth_password
@@ -121,7 +121,7 @@ class BaseFetch(object):
     def _authorize(self, headers):
         """Who we are (RFC 9110 11)."""
         if "Authorization" not in headers and self.request.auth_mode != "digest":
-            name, password = self._user()
+            name, password = self.user()
             headers["Authorization"] = basic_credentials(name, password or "")
 
     def _produce(self, connection):

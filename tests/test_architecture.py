@@ -284,7 +284,8 @@ def sources(*folders):
     for folder in folders:
         for place, subfolders, names in os.walk(os.path.join(ROOT, folder)):
             # The peers of the benchmark are written for newer Pythons than this project.
-            subfolders[:] = sorted(name for name in subfolders if name != "servers")
+            subfolders[:] = sorted(name for name in subfolders if name not in (
+                "servers", "clients"))
             for name in sorted(names):
                 if name.endswith(".py"):
                     yield os.path.join(place, name)
