@@ -76,6 +76,7 @@ def set_options(curl, fetch):
     request, url = fetch.request, fetch.url
     setopt = curl.setopt
     setopt(pycurl.NOSIGNAL, 1)
+    # Also for redirects of libcurl's own, should prepare_curl_callback turn them on.
     setopt(pycurl.PROTOCOLS, _HTTP_ONLY)
     setopt(pycurl.URL, url.text)
     setopt(pycurl.PATH_AS_IS, 1)
@@ -87,8 +88,6 @@ def set_options(curl, fetch):
     if url.scheme == "https":
         _set_tls(setopt, _tls_options(request))
     if request.prepare_curl_callback is not None:
-        # Should it turn on redirects of libcurl's own.
-        setopt(pycurl.REDIR_PROTOCOLS, _HTTP_ONLY)
         request.prepare_curl_callback(curl)
 
 

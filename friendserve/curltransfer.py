@@ -135,8 +135,9 @@ class CurlTransfer(object):
         if plain is not None and plain == self._plain:
             curl.setopt(pycurl.URL, exchange.url.text)
         else:
-            curl.reset()
-            self._plain = None
+            if self._plain is not None:
+                self._plain = None
+                curl.reset()
             on_line, on_data = self._callbacks
             curl.setopt(pycurl.HEADERFUNCTION, on_line)
             curl.setopt(pycurl.WRITEFUNCTION, on_data)

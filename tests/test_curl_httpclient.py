@@ -12,6 +12,7 @@ import unittest
 
 try:
     import pycurl
+    from friendserve import curl_httpclient
     from friendserve.curl_httpclient import CurlAsyncHTTPClient, CurlError, CurlFetch
     from friendserve.curlsockets import LoopSockets
     from friendserve.curltransfer import CurlTimeoutError, make_error
@@ -74,9 +75,34 @@ class ErrorTest(unittest.TestCase):
         self.assertEqual((error.errno, str(error)), (7, "HTTP 599: refused"))
 
 
+class FakeMulti(object):
+    """A CurlMulti that says when it wants to be called, and notes when it is."""
+    def __init__(self, milliseconds):
+        self.milliseconds = milliseconds
+        self.actions = []
+
+    def timeout(self):
+        return self.milliseconds
+
+    def socket_action(self, fd, events):
+        self.actions.append((fd, events))
+
+    def info_read(self):
+        return 0, [], []
+
+    def close(self):
+        pass
+
+
 @needs_curl
 class SocketsTest(CurlCase):
     """How libcurl and the loop come together."""
+
+    def setUp(self):
+        super(SocketsTest, self).setUp()
+        # Nothing here must be found by chance.
+        self.addCleanup(setattr, curl_httpclient, "SCAN_INTERVAL", curl_httpclient.SCAN_INTERVAL)
+        curl_httpclient.SCAN_INTERVAL = 60
 
     def test_b200_the_same_number_for_another_socket(self):
         # Each connection is closed and the next has its number; with digests and redirects, too.
@@ -105,17 +131,17 @@ class SocketsTest(CurlCase):
             self.assertEqual(self.fetch_ok(method="POST", body=b"x").body, b"x")
 
     def test_b201_a_timer_of_nothing(self):
-        client = self.client
-        due = []
-        client._on_due = lambda: due.append(None)
+        client = self.make_client()
+        client._multi.close()
+        multi = client._multi = FakeMulti(-1)
         client._on_timer_wanted(-1)
         self.assertIsNone(client._timer)
         for _ in range(3):
             client._on_timer_wanted(0)
         # Not inside of the call, and once for all of them.
-        self.assertEqual(due, [])
-        self.turn(0, 2)
-        self.assertEqual(len(due), 1)
+        self.assertEqual(multi.actions, [])
+        self.turn(0, 3)
+        self.assertEqual(multi.actions, [(pycurl.SOCKET_TIMEOUT, 0)])
         self.assertIsNone(client._timer)
         client._on_timer_wanted(60000)
         self.assertIsNotNone(client._timer)
@@ -123,22 +149,19 @@ class SocketsTest(CurlCase):
         self.assertIsNone(client._timer)
 
     def test_b202_a_timer_that_fires_too_early_for_libcurl(self):
-        self.script([], response())
-        responses = []
-
-        def ask_for_less(curl):
-            curl.setopt(pycurl.TIMEOUT_MS, 300)
-
-        self.client.fetch(self.url(), responses.append, prepare_curl_callback=ask_for_less)
-        self.run_until(lambda: self.server.heads and self.client._timer is not None)
-        self.loop.remove_timeout(self.client._timer)
-        # libcurl has said once when it wants to be called, and is called before that.
-        self.client._on_timer()
-        self.assertIsNotNone(self.client._timer)
-        self.run_until(lambda: responses)
-        self.assertIsInstance(responses[0].error, HTTPTimeoutError)
+        client = self.make_client()
+        client._multi.close()
+        multi = client._multi = FakeMulti(1)
+        client._on_timer_wanted(1)
+        # It has said once when it wants to be called, and says so again only when asked.
+        self.run_until(lambda: len(multi.actions) == 3)
+        multi.milliseconds = -1
+        self.turn(0.01, 3)
+        self.assertIsNone(client._timer)
+        self.assertLessEqual(len(multi.actions), 4)
 
     def test_b203_events_that_are_lost(self):
+        curl_httpclient.SCAN_INTERVAL = 0.05
         waiting = Waiting()
         self.serve(waiting)
         responses = []
@@ -174,6 +197,22 @@ class SocketsTest(CurlCase):
         self.assertIn((pycurl.NOSIGNAL, 1), set_)
         # Whoever wants other options has the last word.
         self.assertIs(set_[-1], curl)
+        del set_[:]
+        request = HTTPRequest("https://127.0.0.1:9/")
+        request.complete(self.client.defaults)
+        CurlFetch(self.client, request, None, 0).configure(curl)
+        self.assertIn((pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2), set_)
+
+    def test_b192_close_gives_everything_back(self):
+        self.serve()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        client = self.make_client()
+        self.fetch_ok(client=client)
+        client.close()
+        names = [type(thing).__name__ for thing in gc.get_objects()]
+        self.assertEqual(names.count("CurlTransfer"), 0)
 
     def test_b212_made_and_closed(self):
         for _ in range(20):
@@ -241,6 +280,12 @@ class HandleTest(CurlCase):
         for word in (b"Authorization", secret, b"X-Mine", b"loud", b"Content-"):
             self.assertNotIn(word, second)
         self.assertIn(b"Accept-Encoding: gzip", second)
+
+    def test_a048_nor_what_every_request_sets(self):
+        first, second, third = self.seen_by({}, {"decompress_response": False}, {})
+        self.assertIn(b"Accept-Encoding", first)
+        self.assertNotIn(b"Accept-Encoding", second)
+        self.assertEqual(third, first)
 
     def test_a048_a_client_certificate(self):
         context = ssl_options_to_context(SERVER_OPTIONS)
@@ -331,14 +376,14 @@ class HandleTest(CurlCase):
         self.assertEqual(self.fetch_ok(method="GET", body=b"x",
                                        allow_nonstandard_methods=True).body, b"GETx")
 
-    def test_what_libcurl_may_not_follow(self):
-        def follow(curl):
-            curl.setopt(pycurl.FOLLOWLOCATION, 1)
-
+    def test_what_libcurl_may_not_fetch(self):
         for place in ("file:///etc/hostname", "ftp://127.0.0.1:1/"):
             self.script(response(status="302 Found", headers="Location: %s\r\n" % place))
-            self.fetch_error(HTTPTransferError, follow_redirects=False,
-                             prepare_curl_callback=follow)
+            for option, value in ((pycurl.FOLLOWLOCATION, 1), (pycurl.URL, place)):
+                error = self.fetch_error(
+                    CurlError, follow_redirects=False,
+                    prepare_curl_callback=lambda curl: curl.setopt(option, value))
+                self.assertEqual(error.errno, pycurl.E_UNSUPPORTED_PROTOCOL)
 
     def test_a_finished_fetch_leaves_nothing(self):
         self.script(response(), response(status="302 Found", headers="Location: /\r\n"),
@@ -471,6 +516,18 @@ class OptionsTest(CurlCase):
         response_ = self.fetch_ok()
         self.assertEqual(response_.body, b"abc")
         self.assertNotIn("X-Trailer", response_.headers)
+
+
+@needs_curl
+@services.needs(services.Nginx)
+class BlockingTest(unittest.TestCase):
+    def test_b194_the_client_that_blocks(self):
+        url = "http://127.0.0.1:%d" % services.shared(services.Nginx).port
+        with httpclient.HTTPClient(CurlAsyncHTTPClient, max_body_size=1000) as client:
+            for _ in range(2):
+                self.assertEqual(client.fetch(url + "/hello").body, b"Hello, world!")
+            self.assertRaises(HTTPError, client.fetch, url + "/none")
+            self.assertRaises(httpclient.HTTPProtocolError, client.fetch, url + "/long")
 
 
 @needs_curl
