@@ -102,12 +102,21 @@ class QueueContract(object):
 class TimeContract(object):
     """Row B182: each phase by its name, and the slot given back."""
 
-    def timed_out(self, phase, url="/", client=None, **options):
-        client = client or self.client
-        options.setdefault("request_timeout", 0.05)
+    def timed_out(self, phase, url="/", redirects=0, **options):
+        """Let the time of a fetch be over when it has come to a phase; returns what it says."""
+        client, responses = self.client, []
+        url = self.url(url) if url == "/" else url
         with LogCatcher():
-            error = self.fetch_error(HTTPTimeoutError, url, client=client, **options)
-        self.assertEqual(error.phase, phase)
+            client.fetch(url, responses.append, **options)
+            fetch, = client.active
+            self.run_until(lambda: fetch.phase == phase and fetch._redirects == redirects)
+            self.turn(0.01, 3)
+            fetch.request.request_timeout = 1e-6
+            client.set_deadline(fetch, fetch.started, 1e-6)
+            self.run_until(lambda: responses)
+        error = responses[0].error
+        self.assertIsInstance(error, HTTPTimeoutError)
+        self.assertEqual((error.phase, error.code), (phase, 599))
         self.assertEqual(client.statistics()["active"], 0)
         self.assertEqual(client.statistics().get("open", 0), 0)
         return str(error)
@@ -123,8 +132,10 @@ class TimeContract(object):
             self.addCleanup(filler.close)
             filler.setblocking(False)
             filler.connect_ex(sock.getsockname())
-        self.timed_out("connect", "http://127.0.0.1:%d/" % sock.getsockname()[1],
-                       connect_timeout=0.05, request_timeout=10)
+        url = "http://127.0.0.1:%d/" % sock.getsockname()[1]
+        self.timed_out("connect", url)
+        error = self.fetch_error(HTTPTimeoutError, url, connect_timeout=0.05, request_timeout=10)
+        self.assertEqual(error.phase, "connect")
 
     def test_b182_in_the_tls_handshake(self):
         self.script()
@@ -151,7 +162,7 @@ class TimeContract(object):
 
     def test_b182_after_a_redirect(self):
         self.script(response(status="302 Found", headers="Location: /x\r\n"), [])
-        self.assertIn("after 1 redirect", self.timed_out("headers"))
+        self.assertIn("after 1 redirect", self.timed_out("headers", redirects=1))
 
     def test_b183_no_timeout(self):
         waiting = Waiting()
