@@ -42,6 +42,12 @@ SCAN_INTERVAL = 1.0
 _PHASES_OF_CONNECTING = frozenset(["resolve", "connect", "proxy", "tls"])
 
 
+def _to_curl(events):
+    return ((pycurl.CSELECT_IN if events & READ else 0)
+            | (pycurl.CSELECT_OUT if events & WRITE else 0)
+            | (pycurl.CSELECT_ERR if events & ERROR else 0))
+
+
 class CurlFetch(BaseFetch):
     """A fetch; its connections are of `CurlTransfer`."""
     __slots__ = ("_hop",)
@@ -241,9 +247,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
     def _on_ready(self, pairs):
         action = self._multi.socket_action
         for fd, events in pairs:
-            action(fd, (pycurl.CSELECT_IN if events & READ else 0)
-                   | (pycurl.CSELECT_OUT if events & WRITE else 0)
-                   | (pycurl.CSELECT_ERR if events & ERROR else 0))
+            action(fd, pycurl.CSELECT_IN if events == READ else _to_curl(events))
         self._take_finished()
 
     def _scan_later(self):

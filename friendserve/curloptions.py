@@ -87,6 +87,9 @@ def set_options(curl, fetch):
     _set_way(setopt, request, fetch.client.hostname_mapping, url)
     if url.scheme == "https":
         _set_tls(setopt, _tls_options(request))
+    else:
+        # HTTP/2 is never spoken here: libcurl need not look for connections to share.
+        setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
     if request.prepare_curl_callback is not None:
         request.prepare_curl_callback(curl)
 
