@@ -12,6 +12,7 @@ BENCHMARK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 sys.path.insert(0, BENCHMARK)
 try:
     import chart
+    import fanout
     import client
     import idle
     import loadgen
@@ -200,6 +201,19 @@ class MachineTest(unittest.TestCase):
     def test_resident_memory(self):
         self.assertEqual(machine.parse_resident(b"Name:\tx\nVmRSS:\t    2048 kB\n"), 2097152)
         self.assertEqual(machine.parse_resident(b"Name:\tx\nState:\tZ (zombie)\n"), 0)
+
+
+@unittest.skipUnless(machine.has_program("redis-server") and machine.has_program("taskset"),
+                     "needs redis-server and taskset")
+class FanoutTest(unittest.TestCase):
+    def test_a_message_reaches_all(self):
+        options = fanout.parse_options(["--readers=6", "--deliveries=2", "--rounds=1"])
+        core = machine.two_cores()[0]
+        for kind in (fanout.Polls, fanout.Sockets):
+            with fanout.redis() as (url, process):
+                servers = [peers.start(fanout.SERVER, "fanout", core, [url]) for _ in range(2)]
+                figures = fanout.measure(kind, servers, options, process)
+            self.assertEqual(3, len(figures))
 
 
 class PeersTest(unittest.TestCase):
