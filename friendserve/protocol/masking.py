@@ -38,12 +38,13 @@ def apply_mask_in_python(data, mask):
     if len(mask) != 4:
         raise ValueError("a mask has 4 bytes, not %d" % len(mask))
     if size >= _LONG:
-        masked = bytearray(size)
+        # To take every fourth byte out of a bytearray is faster than out of bytes.
+        masked = bytearray(data)
         first, second, third, fourth = bytearray(mask)
-        masked[::4] = data[::4].translate(_TABLES[first])
-        masked[1::4] = data[1::4].translate(_TABLES[second])
-        masked[2::4] = data[2::4].translate(_TABLES[third])
-        masked[3::4] = data[3::4].translate(_TABLES[fourth])
+        masked[::4] = masked[::4].translate(_TABLES[first])
+        masked[1::4] = masked[1::4].translate(_TABLES[second])
+        masked[2::4] = masked[2::4].translate(_TABLES[third])
+        masked[3::4] = masked[3::4].translate(_TABLES[fourth])
         return bytes(masked)
     return _xor(data, mask * (size + 3 >> 2), size) if size else b""
 
