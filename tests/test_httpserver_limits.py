@@ -386,3 +386,30 @@ class MemoryTest(HTTPCase):
             client.close()
         self.run_until(lambda: not self.server._connections)
         self.assertEqual(self.server._stalled, {})
+
+
+class LogVolumeTest(HTTPCase):
+    def test_b238_a_flood_of_bad_connections_is_a_line_each(self):
+        self.serve()
+        bad = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200, b"\r\n" * 1000,
+               b"GET / HTTP/9.9\r\n\r\n", b"SSH-2.0-scan\r\n", b"\xff" * 70000 + b"\r\n\r\n",
+               b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n"]
+        count = 0
+        with LogCatcher() as records:
+            for _ in range(15):
+                for data in bad:
+                    client = self.connect(data=data)
+                    client.wait_for(lambda: client.ended)
+                    client.close()
+                    count += 1
+                # Those that only look, and those that go in the middle.
+                for data in (b"", b"GET / HT"):
+                    client = self.connect(data=data)
+                    client.abort()
+        self.turn(times=3)
+        self.assertLessEqual(len(records), count)
+        for record in records:
+            self.assertIsNone(record.exc_info)
+            self.assertEqual(logging.INFO, record.levelno)
+            self.assertLess(len(record.message), 200)
+            self.assertEqual(1, len(record.message.splitlines()), record.message)
