@@ -30,7 +30,8 @@ else:
 
 
 def apply_mask_in_python(data, mask):
-    """`data` (bytes or a bytearray) XOR the 4 bytes of `mask`, over and over, as bytes.
+    """`data` (bytes or a bytearray) XOR the 4 bytes of `mask`, over and over, as bytes or, where it
+    is long, a bytearray.
 
     Raises ValueError for a mask of another length.
     """
@@ -45,7 +46,7 @@ def apply_mask_in_python(data, mask):
         masked[1::4] = masked[1::4].translate(_TABLES[second])
         masked[2::4] = masked[2::4].translate(_TABLES[third])
         masked[3::4] = masked[3::4].translate(_TABLES[fourth])
-        return bytes(masked)
+        return masked
     return _xor(data, mask * (size + 3 >> 2), size) if size else b""
 
 

@@ -88,7 +88,7 @@ def encode_frame(first, payload, mask=b""):
     bit = 0
     if mask:
         bit = 0x80
-        payload = mask + apply_mask(payload, mask)
+        payload = mask + bytes(apply_mask(payload, mask))
     if size < 126:
         return _pack_8(first, size | bit) + payload
     if size < 65536:
@@ -292,7 +292,7 @@ class _Frame(object):
             return payload
         turn = len(payload) & 3
         self._mask = mask[turn:] + mask[:turn]
-        return apply_mask(payload, mask)
+        return bytes(apply_mask(payload, mask))
 
 
 class _Message(object):
