@@ -47,9 +47,8 @@ class _Context(object):
     Subclasses say in ``_manager()`` which context manager stands around each such call.
     """
 
-    def __init__(self):
-        self.active = True
-        self._entered = None  # (outer contexts, inner contexts, manager) inside the with block
+    active = True
+    _entered = None  # (outer contexts, inner contexts, manager) inside the with block
 
     def __enter__(self):
         if self._entered is not None:
@@ -95,7 +94,6 @@ class StackContext(_Context):
     """
 
     def __init__(self, context_factory):
-        super(StackContext, self).__init__()
         self.context_factory = context_factory
 
     def _manager(self):
@@ -115,7 +113,6 @@ class ExceptionStackContext(_Context):
     """
 
     def __init__(self, exception_handler, delay_warning=False):
-        super(ExceptionStackContext, self).__init__()
         self.exception_handler = exception_handler
         self._guard = _Guard(exception_handler)
 
