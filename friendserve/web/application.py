@@ -202,7 +202,8 @@ class Application(object):
         """Answer a whole request. Returns the handler."""
         handler_class, arguments, args, kwargs = (
             self._targets.get(request.path) or self._find_target(request))
-        handler = handler_class(self, request, **arguments)
+        handler = handler_class(self, request, **arguments) if arguments \
+            else handler_class(self, request)
         handler._execute([transform(request) for transform in self.transforms]
                          if self.transforms else None, args, kwargs)
         return handler

@@ -94,7 +94,10 @@ class RequestHandler(Page):
         self.application = application
         self.request = request
         self.clear()
-        self.initialize(**kwargs)
+        if kwargs:
+            self.initialize(**kwargs)
+        else:
+            self.initialize()
 
     # To be overridden
 
@@ -735,8 +738,9 @@ class RequestHandler(Page):
         self.prepare()
 
     def _run_method(self):
-        method = self.request.method
-        function = getattr(self, _METHOD_NAMES.get(method) or method.lower(), self._unsupported)
+        name = _METHOD_NAMES.get(self.request.method)
+        function = getattr(self, name) if name is not None else \
+            getattr(self, self.request.method.lower(), self._unsupported)
         if self.path_args or self.path_kwargs:
             function(*self.path_args, **self.path_kwargs)
         else:
