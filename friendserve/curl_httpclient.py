@@ -50,7 +50,7 @@ def _to_curl(events):
 
 class CurlFetch(BaseFetch):
     """A fetch; its connections are of `CurlTransfer`."""
-    __slots__ = ("_hop",)
+    __slots__ = ()
 
     @property
     def phase(self):
@@ -60,7 +60,6 @@ class CurlFetch(BaseFetch):
         """Send the request by a transfer."""
         self.connection = transfer
         self._phase = "headers"
-        self._hop = self.client.io_loop.time()
         self._times = None
         self.is_sent = self.request.body_producer is None
         try:
@@ -119,7 +118,7 @@ class CurlFetch(BaseFetch):
         if count:
             # Else it used a connection that was there.
             self.client.count_connects(count)
-            before = self._hop - self.started
+            before = self._redirect_time
             self._times = [before + seconds if seconds else 0
                            for seconds in (resolved, connected, secured)]
 

@@ -97,7 +97,7 @@ class CurlTransfer(object):
     What libcurl calls (`on_line`, `on_data`, `on_read`) calls neither libcurl nor an application.
     """
     __slots__ = ("owner", "curl", "is_added", "_callbacks", "_plain", "_exchange", "_lines",
-                 "_size", "_limit", "_head", "_interim", "_is_refused", "_body", "_error",
+                 "_room", "_head", "_interim", "_is_refused", "_body", "_error",
                  "_outgoing", "_is_paused", "_is_ended")
 
     def __init__(self, owner):
@@ -114,7 +114,6 @@ class CurlTransfer(object):
     def _clear(self):
         self._exchange = None
         self._lines = []            # of the head, and later of trailers
-        self._size = 0              # their bytes
         self._head = None           # what it says, the last one that is whole
         self._interim = 0
         self._is_refused = False    # by 417
@@ -130,7 +129,7 @@ class CurlTransfer(object):
         nearly always, the last exchange has left what the next one needs.
         """
         self._exchange = exchange
-        self._limit = exchange.max_header_size
+        self._room = exchange.max_header_size       # bytes that lines may still have
         curl, plain = self.curl, exchange.plain
         if plain is not None and plain == self._plain:
             curl.setopt(pycurl.URL, exchange.url.text)
@@ -207,12 +206,16 @@ class CurlTransfer(object):
     # The response
 
     def on_line(self, line):
-        size = self._size = self._size + len(line)
-        if size > self._limit:
-            return self._stop("the head of the response is longer than %d bytes" % self._limit,
-                              "headers")
+        # Of all that is called here, this is called most.
+        size = len(line)
+        self._room -= size
         self._lines.append(line)
-        return self._on_empty_line() if len(line) < 3 else None
+        if size < 3:
+            return self._on_empty_line()
+        if self._room < 0:
+            return self._stop("the head of the response is longer than %d bytes"
+                              % self._exchange.max_header_size, "headers")
+        return None
 
     def _on_empty_line(self):
         head = b"".join(self._lines)
@@ -220,9 +223,9 @@ class CurlTransfer(object):
             # Trailers (RFC 9110 6.5). A second head, though, means that the first was an interim
             # response, or one of a proxy, or a question who we are.
             return None
-        self._lines = []
-        self._size = 0
         exchange = self._exchange
+        self._lines = []
+        self._room = exchange.max_header_size
         # The status lines of HTTP/2 and 3 are those of libcurl.
         text = head if head[6:7] != b" " else b"HTTP/1.1" + head[6:]
         if text[9:10] == b"1":
