@@ -18,18 +18,13 @@ From a shell, ``python -m friendserve.httpclient URL`` fetches.
 """
 from __future__ import absolute_import, division, print_function
 
-import argparse
 import functools
 import io
 import sys
 import time
 
-try:
-    import tqdm
-except ImportError:
-    tqdm = None
-
 from friendserve.escape import utf8
+from friendserve.fetchoutput import Output, parse_arguments
 from friendserve.httputil import HTTPHeaders, encode_multipart_formdata, format_timestamp
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.grammar import is_token
@@ -405,6 +400,7 @@ class AsyncHTTPClient(Configurable):
     def initialize(self, io_loop=None, defaults=None):
         self.io_loop = io_loop or IOLoop.current()
         self.defaults = dict(HTTPRequest._DEFAULTS, **(defaults or {}))
+        self._plain = None, None        # the request of `_get`, and the defaults it was made of
         self._closed = False
 
     def close(self):
@@ -435,10 +431,13 @@ class AsyncHTTPClient(Configurable):
                 raise ValueError("options go into the HTTPRequest, where there is one: %s"
                                  % ", ".join(sorted(kwargs)))
             own = request.copy()
+            own.original_request = request
+            own.complete(self.defaults)
+        elif kwargs:
+            own = HTTPRequest(request, **kwargs)
+            own.complete(self.defaults)
         else:
-            own = request = HTTPRequest(request, **kwargs)
-        own.complete(self.defaults)
-        own.original_request = request if own is not request else None
+            own = self._get(request)
         if callback is None:
             callback = _ignore
         elif state.contexts:
@@ -446,6 +445,19 @@ class AsyncHTTPClient(Configurable):
         elif not callable(callback):
             raise TypeError("a callback must be a callable, not %r" % (callback,))
         self.fetch_impl(own, functools.partial(self.io_loop.add_callback, callback))
+
+    def _get(self, url):
+        """The complete request for a URL and no more: one is made, and the others are copies."""
+        plain, defaults = self._plain
+        if defaults != self.defaults:
+            plain = HTTPRequest(url)
+            plain.complete(self.defaults)
+            self._plain = plain, dict(self.defaults)
+        own = plain.copy()
+        own.url = url
+        own.start_time = time.time()
+        parse_url(url)
+        return own
 
     def fetch_impl(self, request, callback):
         """Fetch a complete request; to be overridden."""
@@ -516,71 +528,15 @@ class HTTPClient(object):
 
 # From a shell
 
-def _is_true(text):
-    if text.lower() in ("", "1", "true", "yes", "on"):
-        return True
-    if text.lower() in ("0", "false", "no", "off"):
-        return False
-    raise argparse.ArgumentTypeError("true or false, not %r" % text)
-
-
-def _parse_arguments(arguments):
-    parser = argparse.ArgumentParser(prog="python -m friendserve.httpclient",
-                                     description="Fetch URLs and print what comes.")
-    for name, default, text in (
-            ("print_headers", False, "print the head of each response"),
-            ("print_body", True, "print the body"),
-            ("follow_redirects", True, "go where a redirect leads"),
-            ("validate_cert", True, "refuse servers whose certificate does not hold"),
-            ("progress", True, "draw a bar for a long download, if the package tqdm is there and "
-                               "the output is no terminal")):
-        parser.add_argument("--" + name, type=_is_true, nargs="?", const=True, default=default,
-                            metavar="BOOL", help="%s (default: %s)" % (text, default))
-    parser.add_argument("--proxy_host", help="an HTTP proxy")
-    parser.add_argument("--proxy_port", type=int)
-    parser.add_argument("urls", metavar="URL", nargs="+")
-    return parser.parse_args(arguments)
-
-
-class _Output(object):
-    """Writes a response as it comes, and draws its progress."""
-    def __init__(self, options):
-        self._options = options
-        self._out = getattr(sys.stdout, "buffer", sys.stdout)
-        self._size = None
-        self._bar = None
-
-    def on_line(self, line):
-        if self._options.print_headers:
-            self._out.write(line.encode("latin-1") if not isinstance(line, bytes) else line)
-        name, _, value = line.partition(":")
-        if name.lower() == "content-length" and value.strip().isdigit():
-            self._size = int(value)
-
-    def on_data(self, data):
-        if self._bar is None and tqdm is not None and self._options.progress \
-                and not sys.stdout.isatty():
-            self._bar = tqdm.tqdm(total=self._size, unit="B", unit_scale=True, disable=None)
-        if self._bar is not None:
-            self._bar.update(len(data))
-        if self._options.print_body:
-            self._out.write(data)
-
-    def close(self):
-        if self._bar is not None:
-            self._bar.close()
-        self._out.flush()
-
-
 def main(arguments=None):
     """Fetch the URLs on the command line one by one; returns the status to exit with: 1 when one
     of them failed. ``--help`` tells the options."""
-    options = _parse_arguments(arguments)
+    options = parse_arguments(arguments)
     status = 0
     # A download is bounded by its reader, not by us.
     with HTTPClient(max_body_size=sys.maxsize) as client:
         for url in options.urls:
-            output = _Output(options)
+            output = Output(options)
             try:
                 client.fetch(url, header_callback=output.on_line,
                              streaming_callback=output.on_data, request_timeout=0,

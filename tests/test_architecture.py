@@ -38,7 +38,8 @@ FLOORS = (
     ("connections", ("autoreload", "process", "tcpserver", "tcpclient")),
     ("futures", ("concurrent", "gen")),
     ("http", (
-        "http1limits", "http1body", "http1response", "http1connection", "httpserver", "httpclient",
+        "http1limits", "http1body", "http1response", "http1connection", "httpserver", "fetchoutput",
+        "httpclient",
         "cookiejar", "httpfetch", "fetchqueue", "connectionpool", "http1client", "http1tunnel",
         "http1fetch",
         "simple_httpclient", "curlsockets", "curltransfer", "curloptions",
@@ -79,7 +80,7 @@ OPTIONAL = {
     "curltransfer": frozenset(("pycurl",)),
     "database.engines": frozenset(("MySQLdb", "psycopg", "psycopg2", "pymysql")),
     "feed.resp": frozenset(("hiredis",)),
-    "httpclient": frozenset(("tqdm",)),
+    "fetchoutput": frozenset(("tqdm",)),
     "protocol.masking": frozenset(("websockets",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),

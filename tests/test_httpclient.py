@@ -9,7 +9,7 @@ import sys
 import threading
 import unittest
 
-from friendserve import httpclient
+from friendserve import fetchoutput, httpclient
 from friendserve.httpclient import (
     AsyncHTTPClient, HTTPClient, HTTPClientError, HTTPError, HTTPRequest, HTTPResponse,
     HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError, encode_multipart_formdata)
@@ -256,9 +256,9 @@ class ProgressTest(unittest.TestCase):
         class FakeTqdm(object):
             tqdm = Bar
 
-        original, httpclient.tqdm = httpclient.tqdm, FakeTqdm
-        self.addCleanup(setattr, httpclient, "tqdm", original)
-        output = httpclient._Output(httpclient._parse_arguments(
+        original, fetchoutput.tqdm = fetchoutput.tqdm, FakeTqdm
+        self.addCleanup(setattr, fetchoutput, "tqdm", original)
+        output = fetchoutput.Output(fetchoutput.parse_arguments(
             ["--print_body=no", "http://h/"]))
         for line in ("HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", "\r\n"):
             output.on_line(line)
