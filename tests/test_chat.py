@@ -10,11 +10,13 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import unittest
 
 from six.moves import http_client, http_cookies
 from six.moves.urllib.parse import urlencode
 
+from friendserve.feed import Batch, Message
 from tests.demo_server import CHAT, ROOT, TIMEOUT, ChatServer
 from tests.services import Nginx, Redis, free_port
 
@@ -260,6 +262,14 @@ class ChatTest(ChatCase):
         self.assertEqual([], self.messages())
         self.assertEqual(200, ada.say(u"x" * 2000, "t").status)
 
+    def test_what_others_write_to_the_feed_is_left_out(self):
+        ada, = self.enter(u"Ada")
+        for text in (u"", u"{", u"[]", u"1", u'{"name": "x"}', u"null"):
+            self.server.call(lambda: self.chat.feed.publish(u"room", text))
+        ada.say(u"said", "t")
+        self.assertEqual([u"said"], [message["text"] for message in self.messages()])
+        self.assertEqual(200, ada.get("/").status)
+
     def test_page_shows_the_history_escaped(self):
         ada = self.visitor(u"<i>Ada")
         ada.say(u"<script>alert('x')</script>\r\nand \"more\"")
@@ -355,6 +365,23 @@ class Follower(object):
 
     def close(self):
         self.socket.close()
+
+
+class PresenceTest(ChatCase):
+    def test_what_others_tell_of_who_is_online(self):
+        presence = self.chat.presence
+        for text in (u"", u"[]", u"{}", u'{"node": 1}', u'{"node": "a", "names": 5}',
+                     u'{"node": "a", "names": [5]}', u'{"node": [], "names": []}'):
+            batch = Batch([Message("%d-0" % (time.time() * 1000), u"online", text)], "1-0", True)
+            self.server.call(lambda: presence._on_batch(batch))
+            self.assertEqual([], presence.names, text)
+        old, new = [Batch([Message("%d-0" % (1000 * (time.time() - age)), u"online",
+                                   u'{"node": "a", "names": ["Noa"]}')], "1-0", True)
+                    for age in (1000, 1)]
+        self.server.call(lambda: presence._on_batch(old))
+        self.assertEqual([], presence.names)
+        self.server.call(lambda: presence._on_batch(new))
+        self.assertEqual([u"Noa"], presence.names)
 
 
 class FollowTest(ChatCase):

@@ -1104,6 +1104,15 @@ class LargeFileTest(ServerTestCase):
         self.assertEqual(data.count(self.content), 2)
         self.assertTrue(data.endswith(b"hello world\n"))
 
+    def test_a_failing_on_finish_does_not_end_the_file(self):
+        class Failing(StaticFileHandler):
+            def on_finish(self):
+                raise RuntimeError("late")
+
+        self.serve([(r"/(.*)", Failing, {"path": self.root})])
+        with self.quiet("friendserve.application"):
+            self.assertEqual(self.fetch("/large").body, self.content)
+
     def test_http_1_0(self):
         self.serve()
         client = self.connect()

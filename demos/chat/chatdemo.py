@@ -148,9 +148,14 @@ class Presence(object):
     def _on_batch(self, batch):
         for message in batch.messages:
             age = time.time() - parse_cursor(message.id)[0] / 1000
-            news = json_decode(message.text)
-            if news["node"] != self._node and age < GONE:
-                self._others[news["node"]] = news["names"], self._loop.time() - max(0, age)
+            try:
+                news = json_decode(message.text)
+                node, names = news["node"] + u"", [name + u"" for name in news["names"]]
+            except (KeyError, TypeError, ValueError):
+                # Something else writes to this Redis, too.
+                continue
+            if node != self._node and age < GONE:
+                self._others[node] = names, self._loop.time() - max(0, age)
         self._update()
 
     def _compute(self):
@@ -209,8 +214,7 @@ class RoomHandler(BaseHandler):
 
     def on_recent(self, batch):
         messages = collections.OrderedDict()
-        for message in batch.messages:
-            message = to_message(message)
+        for message in to_messages(batch):
             # Said again, after an answer was lost.
             messages.setdefault((message["name"], message["token"]), message)
         self.show(list(messages.values()), batch.cursor)
@@ -399,9 +403,17 @@ class SocketHandler(ReaderHandler, WebSocketHandler):
         self.end()
 
 
-def to_message(message):
-    """A message of the feed as pages know it."""
-    return dict(json_decode(message.text), id=message.id)
+def to_messages(batch):
+    """The messages of a Batch as pages know them, without what somebody else wrote to the feed."""
+    messages = []
+    for message in batch.messages:
+        try:
+            said = json_decode(message.text)
+            messages.append(dict(((key, said[key]) for key in (
+                "name", "text", "token", "hue", "time")), id=message.id))
+        except (KeyError, TypeError, ValueError):
+            gen_log.warning("not a message of the chat: %r", message.text[:100])
+    return messages
 
 
 class ChatApplication(Application):
@@ -464,7 +476,7 @@ class ChatApplication(Application):
         if before is None or before[0] is not batch or before[1] != cursor \
                 or version != presence.version:
             text = json_encode({
-                "messages": [to_message(message) for message in batch.messages],
+                "messages": to_messages(batch),
                 "cursor": cursor,
                 # Of the messages after its cursor some are no longer kept.
                 "gap": not batch.complete,

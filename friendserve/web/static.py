@@ -158,7 +158,9 @@ class StaticFileHandler(RequestHandler):
             self._write_buffer = [FilePiece(source, start, end - start)]
             self.finish()
         except Exception:
-            source.close()
+            if not self._headers_written:
+                # Else the stream has it, and closes it.
+                source.close()
             raise
 
     @asynchronous
@@ -294,7 +296,7 @@ class StaticFileHandler(RequestHandler):
                 # It changes just now.
                 return
             file.content = content
-        self._memory.put(key, file, watched, len(file.content or b""))
+        self._memory.put(key, file, watched, len(file.content or b"") + len(self.path))
 
     # From the URL to the file
 
