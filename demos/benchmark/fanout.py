@@ -20,10 +20,10 @@ import loadgen
 import machine
 import peers
 import report
-import websocket
+import wsload
 
 MESSAGE = b"message"
-FRAME = websocket.frame(0x81, MESSAGE)
+FRAME = wsload.frame(0x81, MESSAGE)
 SPARE_FILES = 200
 PATIENCE = 30
 SERVER = peers.Peer("friendserve", "friendserve", ["friendserve", "friendserve.feed"])
@@ -93,7 +93,7 @@ class Sockets(object):
     name = "WebSocket"
 
     def __init__(self, ports):
-        self.sockets = [websocket.connect(port) for port in ports]
+        self.sockets = [wsload.connect(port) for port in ports]
 
     def begin(self):
         pass

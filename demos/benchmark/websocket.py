@@ -8,21 +8,15 @@ from __future__ import absolute_import, division, print_function
 
 import argparse
 import os
-import socket
-import struct
 import sys
 from timeit import default_timer as clock
 
-import loadgen
 import machine
 import peers
 import report
+import wsload
 
 SIZES = (64, 4096, 65536)
-
-HANDSHAKE = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
-ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
 def parse_options(arguments):
@@ -36,39 +30,6 @@ def parse_options(arguments):
     return parser.parse_args(arguments)
 
 
-def frame(first, payload, mask=b""):
-    """One frame, with the payload masked when there is a mask."""
-    bit = 0x80 if mask else 0
-    size = len(payload)
-    if size < 126:
-        head = struct.pack(">BB", first, bit | size)
-    elif size < 65536:
-        head = struct.pack(">BBH", first, bit | 126, size)
-    else:
-        head = struct.pack(">BBQ", first, bit | 127, size)
-    if mask:
-        masks = bytearray(mask)
-        payload = bytes(bytearray(byte ^ masks[index & 3]
-                                  for index, byte in enumerate(bytearray(payload))))
-    return head + mask + payload
-
-
-def connect(port):
-    """A socket over which WebSocket frames may go."""
-    sock = socket.create_connection((loadgen.HOST, port), loadgen.PATIENCE_SECONDS)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.sendall(loadgen.request("/", HANDSHAKE))
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        piece = sock.recv(4096)
-        if not piece:
-            raise machine.BenchmarkError("the server closed in the handshake")
-        head += piece
-    if not head.startswith(b"HTTP/1.1 101 ") or ACCEPT not in head:
-        raise machine.BenchmarkError("not a WebSocket: %r" % head[:200])
-    return sock
-
-
 class Load(object):
     """Connections to one server, each with one message of `size` under way."""
 
@@ -79,11 +40,11 @@ class Load(object):
             if kind == "text" else os.urandom(size)
         if kind == "text":
             payload = payload.decode("utf-8", "ignore").encode("utf-8").ljust(size, b".")
-        self.echo = frame(first, payload)
-        self.sent = frame(first, payload, os.urandom(4))
+        self.echo = wsload.frame(first, payload)
+        self.sent = wsload.frame(first, payload, os.urandom(4))
         self.sockets = []
         for _ in range(count):
-            self.sockets.append(connect(port))
+            self.sockets.append(wsload.connect(port))
 
     def close(self):
         for sock in self.sockets:
