@@ -23,7 +23,7 @@ from friendserve.log import gen_log
 from friendserve.protocol.errors import WebSocketInputError
 from friendserve.protocol.websocket import (
     BINARY, CLOSE, FIN, MAX_CONTROL, NO_CODE, PING, PONG, RSV1, TEXT, Close, Ping, Pong,
-    encode_close, encode_frame)
+    encode_close, encode_frame, encode_text)
 from friendserve.protocol.wshandshake import accept_value
 from friendserve.stack_context import NullContext
 
@@ -180,10 +180,9 @@ class WebSocketProtocol13(Read):
             if self._state is ENDING or self._state is CLOSED:
                 break
         self._send_batch()
-        stream = self.stream
-        if stream.writing() and stream.unsent() > HIGH_WATER and not self._paused:
+        if self.stream.unsent() > HIGH_WATER and not self._paused:
             self._paused = True
-            stream.write(b"", self._on_drained)
+            self.stream.write(b"", self._on_drained)
 
     def _on_control(self, kind, event):
         if kind is Ping:
@@ -238,9 +237,9 @@ class WebSocketProtocol13(Read):
         stream = self.stream
         if self._state is not OPEN or stream.closed():
             raise WebSocketClosedError()
-        data = message.encode("utf-8") if type(message) is six.text_type \
+        data = encode_text(message) if type(message) is six.text_type \
             else _encode(message, binary)
-        if stream.writing() and stream.unsent() > self.max_queue_size:
+        if stream.unsent() > self.max_queue_size:
             self.owner.on_queue_full(message)
             return
         first = FIN | BINARY if binary else FIN | TEXT
@@ -437,7 +436,7 @@ def _encode(message, binary):
     if isinstance(message, dict):
         return json_encode(message).encode("utf-8")
     if isinstance(message, six.text_type):
-        return message.encode("utf-8")
+        return encode_text(message)
     if not isinstance(message, (bytes, bytearray, memoryview)):
         raise TypeError("a message is text, bytes or a dict, not %s" % type(message).__name__)
     data = message if isinstance(message, bytes) else \

@@ -11,7 +11,7 @@ from friendserve.protocol.deflate import Deflater, Inflater, Side
 from friendserve.protocol.errors import WebSocketInputError
 from friendserve.protocol.websocket import (
     BINARY, CLOSE, CONTINUATION, FIN, NO_CODE, PING, PONG, RSV1, RSV2, RSV3, TEXT, Close,
-    FrameReader, Ping, Pong, encode_close, encode_frame, is_close_code)
+    FrameReader, Ping, Pong, encode_close, encode_frame, encode_text, is_close_code)
 
 MASK = b"\x01\xfe\x80\x7f"
 
@@ -27,6 +27,26 @@ def plain(events):
             else (type(event), event.data) if isinstance(event, Ping)
             else (WebSocketInputError, event.code) if isinstance(event, WebSocketInputError)
             else event for event in events]
+
+
+class EncodeTextTest(unittest.TestCase):
+    def test_a_text_that_is_relayed_is_not_encoded_again(self):
+        text, = FrameReader(True).receive(frame(FIN | TEXT, b"\xc3\xa9" * 600))
+        self.assertEqual(bytes(encode_text(text)), b"\xc3\xa9" * 600)
+        self.assertIs(encode_text(text), encode_text(text))
+
+    def test_a_text_that_goes_to_many_is_encoded_once(self):
+        text, other = u"\u05e9" * 100, u"\u05ea" * 100
+        self.assertIs(encode_text(text), encode_text(text))
+        self.assertEqual(encode_text(other), b"\xd7\xaa" * 100)
+        self.assertEqual(encode_text(text), b"\xd7\xa9" * 100)
+        self.assertEqual(encode_text(u""), b"")
+
+    def test_a_long_text_is_not_kept(self):
+        text = u"x" * 65537
+        self.assertIsNot(encode_text(text), encode_text(text))
+        text, = FrameReader(True).receive(frame(FIN | TEXT, b"x" * 65537))
+        self.assertIsNot(encode_text(text), encode_text(text))
 
 
 class ReaderTest(unittest.TestCase):

@@ -81,6 +81,25 @@ def is_close_code(code):
 
 # Out
 
+#: The text that came or went last, and its UTF-8: an echo, a relay and a message to many
+#: connections write the very object that was decoded or encoded a moment ago.
+_latest = (u"", b"")
+
+#: Longer texts are not remembered, for nobody knows when the next one comes.
+_MAX_REMEMBERED = 65536
+
+
+def encode_text(text):
+    """The payload of a text message."""
+    global _latest
+    known, data = _latest
+    if known is not text:
+        data = text.encode("utf-8")
+        if len(data) <= _MAX_REMEMBERED:
+            _latest = text, data
+    return data
+
+
 def encode_frame(first, payload, mask=b""):
     """One frame: `first` is FIN, the reserved bits and the opcode; a client gives a `mask`, four
     random bytes, and then the payload goes out masked."""
@@ -339,14 +358,6 @@ def _not_utf8(error):
     return WebSocketInputError("a text is not UTF-8: %s" % error.reason, 1007)
 
 
-def _decode(data):
-    """A whole text."""
-    try:
-        return _decode_utf8(data)
-    except UnicodeDecodeError as error:
-        raise _not_utf8(error)
-
-
 if six.PY2:  # version: py2
     _find_surrogate = re.compile(b"\xed[\xa0-\xbf]").search
 
@@ -354,10 +365,6 @@ if six.PY2:  # version: py2
         # These decoders let through what RFC 3629 3 forbids.
         if b"\xed" in data and _find_surrogate(data):
             raise UnicodeDecodeError("utf-8", bytes(data), 0, 1, "it has surrogates")
-
-    def _decode_utf8(data):
-        _refuse_surrogates(data)
-        return data.decode("utf-8")
 
     class _Decoder(codecs.getincrementaldecoder("utf-8")):
         def decode(self, data, final=False):
@@ -367,8 +374,20 @@ if six.PY2:  # version: py2
 else:
     _Decoder = codecs.getincrementaldecoder("utf-8")
 
-    def _decode_utf8(data):
-        return data.decode("utf-8")
+
+def _decode(data):
+    """A whole text."""
+    global _latest
+    try:
+        if six.PY2:  # version: py2
+            data = bytes(data)
+            _refuse_surrogates(data)
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error)
+    if len(data) <= _MAX_REMEMBERED:
+        _latest = text, data
+    return text
 
 
 def _read_close(payload):
