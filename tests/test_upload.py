@@ -92,8 +92,12 @@ class UploadTest(WebCase):
         self.assertEqual([[]], self.seen)
 
     def test_other_methods(self):
-        self.serve_upload()
+        self.serve_upload(delete=lambda handler: handler.write("deleted"))
         self.assertEqual(b"got", self.ask("/").body)
+        headers, body = form({"title": "x"})
+        self.assertEqual(b"got", self.ask("/", "GET", headers, body).body)
+        self.assertEqual(b"deleted", self.ask("/", "DELETE", headers, body).body)
+        self.assertEqual(b"got", self.ask("/", "GET", body={"title": "x"}).body)
 
     def test_moved_files_stay(self):
         target = os.path.join(self.folder, "kept")

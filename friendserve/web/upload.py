@@ -105,7 +105,8 @@ class UploadHandler(RequestHandler):
     upload_folder = None
 
     uploads = {}
-    _parser = None
+    _parser = None      # of a multipart form
+    _plain = None       # the body of another form, a bytearray
     _upload = None
 
     def prepare(self):
@@ -121,14 +122,16 @@ class UploadHandler(RequestHandler):
             connection.set_max_body_size(self.max_upload_size)
             connection.set_body_timeout(self.upload_timeout)
         elif main == "application/x-www-form-urlencoded":
-            self._plain = []
+            self._plain = bytearray()
             connection.set_max_body_size(min(self.max_upload_size, MAX_FIELD_BYTES))
         else:
             raise HTTPError(415, "%r is no form: use multipart/form-data", main)
 
     def data_received(self, chunk):
         if self._parser is None:
-            self._plain.append(chunk)
+            if self._plain is not None:
+                self._plain += chunk
+            # Else it is that of a GET or DELETE, which means nothing (RFC 9110 9.3.1).
             return
         try:
             for event in self._parser.feed(chunk):
@@ -144,7 +147,8 @@ class UploadHandler(RequestHandler):
                 self._upload = Upload(event.filename, event.content_type, self.upload_folder)
                 self.uploads.setdefault(event.name, []).append(self._upload)
             else:
-                self._field = []
+                # A piece can be one byte, and its object takes far more.
+                self._field = bytearray()
                 self._fields.setdefault(event.name, []).append(self._field)
         elif event is PART_END:
             if self._upload is not None:
@@ -153,16 +157,16 @@ class UploadHandler(RequestHandler):
         elif self._upload is not None:
             self._upload.write(event)
         else:
-            self._field.append(event)
+            self._field += event
 
     def _run_method(self):
         if self._parser is not None:
             self._parser.finish()
-            self._set_arguments(dict((name, [b"".join(pieces) for pieces in values])
+            self._set_arguments(dict((name, [bytes(value) for value in values])
                                      for name, values in self._fields.items()))
-        elif self.request.method in ("POST", "PUT", "PATCH"):
+        elif self._plain is not None:
             arguments = {}
-            parse_body_arguments("application/x-www-form-urlencoded", b"".join(self._plain),
+            parse_body_arguments("application/x-www-form-urlencoded", bytes(self._plain),
                                  arguments, {})
             self._set_arguments(arguments)
         super(UploadHandler, self)._run_method()
