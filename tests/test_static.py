@@ -403,6 +403,7 @@ class PathTest(ServerTestCase):
         self.assertEqual(self.fetch("/static/sub/").body, b"index")
         response = self.fetch("/static/sub")
         self.assertEqual((response.code, response.headers["Location"]), (301, "/static/sub/"))
+        self.assertEqual(self.fetch("/static/sub?v=1").headers["Location"], "/static/sub/?v=1")
         self.assert_refused("/static/", 404)
 
     @unittest.skipUnless(hasattr(os, "symlink"), "no symbolic links")

@@ -158,6 +158,11 @@ class RequestHandler(Page):
 
     head = get = post = delete = patch = put = options = _unsupported
 
+    def _allowed_methods(self):
+        return [method for method in self.SUPPORTED_METHODS
+                if getattr(type(self), method.lower(), None) not in (
+                    None, RequestHandler._unsupported)]
+
     # The request
 
     @property
@@ -538,6 +543,9 @@ class RequestHandler(Page):
         if reason is None and isinstance(error, HTTPError):
             reason = error.reason
         self.set_status(status_code, reason)
+        if status_code == 405:
+            # RFC 9110 15.5.6.
+            self.set_header("Allow", ", ".join(self._allowed_methods()))
         try:
             self.write_error(status_code, **kwargs)
         except Exception:

@@ -332,9 +332,12 @@ class StaticFileHandler(RequestHandler):
             if stat.S_ISREG(status.st_mode) and self.path.endswith(os.sep):
                 raise HTTPError(404)
             if stat.S_ISDIR(status.st_mode) and self.default_filename is not None:
-                if not self.request.path.endswith("/"):
+                request = self.request
+                if not request.path.endswith("/"):
                     # More than one slash in front would make the name of a host of it.
-                    self.redirect("/" + self.request.path.lstrip("/\\") + "/", permanent=True)
+                    self.redirect("/" + request.path.lstrip("/\\") + "/"
+                                  + ("?" + request.query if request.query else ""),
+                                  permanent=True)
                     return None
                 path = os.path.join(path, self.default_filename)
                 status = self._look_at(root, path)
