@@ -57,6 +57,9 @@ class HTTP1ResponseWriter(Read):
             raise StreamClosedError(self.stream.error)
         values = headers._values
         if status < 200 or status == 204 or status == 304:
+            if status < 200:
+                # The client would take the next response for the one that is to follow.
+                raise HTTPOutputError("%d is no status of a final response" % status)
             # RFC 9110 8.6, RFC 9112 6.1: no body, and nothing that promises one.
             chunk, sending = b"", 0
             values.pop("Transfer-Encoding", None)
@@ -75,8 +78,13 @@ class HTTP1ResponseWriter(Read):
         if not self._keep_alive or "Connection" in values or request.version == "HTTP/1.0" \
                 or self._state is BODY:
             self._frame_connection(request, headers)
-        data = encode_head(_START_LINES[status] if reason == REASONS.get(status) else
-                           "HTTP/1.1 %d %s" % (status, reason), headers)
+        if reason == REASONS.get(status):
+            start_line = _START_LINES[status]
+        elif status > 999:
+            raise HTTPOutputError("a status has three digits, unlike %d" % status)
+        else:
+            start_line = "HTTP/1.1 %d %s" % (status, reason)
+        data = encode_head(start_line, headers)
         if chunk:
             if sending is CHUNKED:
                 chunk = encode_chunk(chunk)

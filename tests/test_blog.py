@@ -12,7 +12,7 @@ import threading
 import unittest
 from xml.etree import ElementTree
 
-from six.moves.urllib.parse import quote
+from six.moves.urllib.parse import quote, unquote
 
 from friendserve import locale
 from friendserve.escape import utf8, xhtml_unescape
@@ -21,7 +21,7 @@ from tests.demo_server import ROOT
 from tests.httpcase import LogCatcher
 from tests.services import MariaDB, PostgreSQL
 from tests.test_locale import LocaleCase
-from tests.webcase import WebCase
+from tests.webcase import WebCase, request
 
 FOLDER = os.path.join(ROOT, "demos", "blog")
 sys.path.insert(0, FOLDER)
@@ -74,6 +74,25 @@ class MarkupTest(unittest.TestCase):
         for target in (u"https://example.com/", u"HTTP://example.com", u"/entry/a", u"#comments",
                        u"mailto:a@example.com"):
             self.assertIn(u'href="%s"' % target, markup.to_html(u"[a](%s)" % target))
+
+    def test_brackets_that_open_nothing_cost_little(self):
+        looked_through = []
+
+        def count(find, room, match, data):
+            before = room[0]
+            found = find_link(find, room, match, data)
+            looked_through.append(before - room[0])
+            return found
+        find_link, markup._find_link = markup._find_link, count
+        try:
+            for text in (u"[", u"![", u"[a](", u"[a][", u"[[a](b)]("):
+                del looked_through[:]
+                html = markup.to_html(text * (20000 // len(text)))
+                self.assertEqual(len(html), len(u"<p></p>") + 20000 // len(text) * len(text), text)
+                self.assertLess(sum(looked_through), markup._ROOM + 20001)
+        finally:
+            markup._find_link = find_link
+        self.assertIn(u'<a href="/b"', markup.to_html(u"[x] " * 100 + u"[a](/b)"))
 
 
 class AccountsTest(unittest.TestCase):
@@ -224,7 +243,7 @@ class Story(object):
     def test_names_are_taken_once(self):
         self.join(u"Ada")
         with self.as_another():
-            for name in (u"Ada", u"ADA", u" ada ", u"\uff21da"):
+            for name in (u"Ada", u"ADA", u" ada ", u"\uff21da", u"A\u200dda"):
                 response = self.post("/join", name=name, password=PASSWORD)
                 self.assertEqual(409, response.status, name)
                 self.assertIn(u"Somebody has this name already.", response.text)
@@ -241,6 +260,37 @@ class Story(object):
             found += re.findall(u'<h2 dir="auto"><a href="([^"]+)"', first)
         self.assertEqual(paths[::-1], found)
         self.assertEqual(12, self.visit("/archive").text.count(u"/entry/the-same"))
+
+    def test_the_same_title_at_the_same_time(self):
+        self.join(u"Ada")
+        # One in the page and its cookie is as good for all.
+        token = re.search(u'name="_xsrf" value="([^"]+)"', self.visit("/").text).group(1)
+        cookie = "; ".join("%s=%s" % pair for pair in self.cookies.items())
+        fields = {"title": u"Twice", "text": u"x", "_xsrf": token}
+        clients = [self.connect(data=request(
+            "/compose", "POST", [("Cookie", cookie), ("Connection", "close")],
+            dict((name, utf8(value)) for name, value in fields.items()))) for _ in range(8)]
+        self.assertEqual([302] * 8, [client.read_response("POST").status for client in clients])
+        self.assertEqual(8, self.visit("/archive").text.count(u"/entry/twice"))
+
+    def test_characters_that_databases_dislike(self):
+        # One character in the name, and eighteen in the key of it.
+        name = u"\ufdfa" * 40
+        response = self.post("/join", name=name, password=PASSWORD)
+        self.assertEqual(400, response.status)
+        self.assertIn(u"Between 1 and 40 characters, please; these are 720.", response.text)
+        self.join(u"Ada")
+        for text in (u"a\0b", u"a\x01\x0b\x0c\x1fb", u"\ufffe\uffff", u"\U0010ffff\ud7ff\ue000",
+                     u"'; DROP TABLE users; --", u"%s %(a)s %%", u"\\", u"\\' OR 1=1 --",
+                     u"{{ 1 }} {% raw 1 %}", u"\ufdfa" * 150):
+            path = self.write(text, text)
+            self.assertEqual(302, self.post(path, text=text).status)
+            slug = unquote(path[len("/entry/"):])
+            self.assertEqual(302, self.post("/compose", slug=slug, title=text, text=text).status)
+            self.assertEqual(200, self.visit(path).status)
+            self.assertEqual(200, self.visit("/").status)
+            ElementTree.fromstring(self.visit("/feed").body)
+            self.assertIn(self.post("/login", name=text[:40], password=PASSWORD).status, (400, 403))
 
 
 class SQLiteTest(Story, BlogCase):
@@ -362,10 +412,13 @@ class AttackTest(BlogCase):
                 ("/compose", {"title": u"", "text": u"y"}),
                 ("/compose", {"title": u"x" * 151, "text": u"y"}),
                 ("/compose", {"title": u"x", "text": u"y" * 20001}), ("/compose", {"title": u"x"}),
+                ("/compose", {"title": u"x", "text": u"y\n" * 2001 + u"y"}),
                 (path, {"text": u" "}), (path, {"text": u"x" * 2001}),
                 ("/join", {"name": u"x" * 41, "password": PASSWORD}),
                 ("/join", {"name": u"Eve", "password": u"short"}),
                 ("/join", {"name": u"Eve\u202e", "password": PASSWORD}),
+                ("/join", {"name": u"\u3164", "password": PASSWORD}),
+                ("/join", {"name": u"\u200d\u200d", "password": PASSWORD}),
                 ("/join", {"name": u"Eve", "password": u"x" * 201}),
                 ("/language", {"language": u"xx"})]:
             response = self.post(target, **fields)

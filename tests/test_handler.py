@@ -327,6 +327,25 @@ class RedirectTest(HandlerCase):
         self.assertEqual((response.status, response.body), (302, b"x"))
 
 
+class StatusTest(HandlerCase):
+    def test_what_is_no_status_of_an_answer(self):
+        def answer(self):
+            status = int(self.get_argument("status"))
+            if self.get_argument("how") == "raise":
+                raise HTTPError(status)
+            self.set_status(status)
+            self.write("x")
+
+        self.serve_handler(answer)
+        for status in (-1, 0, 99, 100, 101, 199, 1000):
+            for how in ("set", "raise"):
+                response = self.ask("/?status=%d&how=%s" % (status, how))
+                self.assertEqual(response.status, 500, (status, how))
+                self.assertEqual(len(self.logged(logging.ERROR)), 1)
+        for status in (299, 600, 999):
+            self.assertEqual(self.ask("/?how=set&status=%d" % status).status, status)
+
+
 class MethodTest(HandlerCase):
     def test_b160_unsupported(self):
         self.serve_handler(lambda self: self.write("x"))

@@ -44,8 +44,11 @@ HEADERS = {
     "Vary": "Accept-Language, Cookie",
 }
 
-#: What a name cannot hold: controls, and marks that are not seen or turn the direction of text.
-UNSEEN = re.compile(u"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+#: What a name cannot hold: controls, blanks that are no spaces, and marks that are not seen or turn
+#: the direction of text.
+UNSEEN = re.compile(
+    u"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    u"\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb]")
 
 
 class BlogHandler(RequestHandler):
@@ -86,11 +89,14 @@ class BlogHandler(RequestHandler):
     def get_text(self, name, most, least=1):
         """An argument of so many characters; raises Problem."""
         text = self.get_body_argument(name, "").replace("\r\n", "\n")
-        if not least <= len(text) <= most:
+        self.check_length(len(text), most, least)
+        return text
+
+    def check_length(self, count, most, least=1):
+        if not least <= count <= most:
             raise Problem(self.locale.translate(
                 "Between %(least)d and %(most)d characters, please; these are %(count)d.")
-                % {"least": least, "most": most, "count": len(text)})
-        return text
+                % {"least": least, "most": most, "count": count})
 
     # Errors
 
@@ -248,18 +254,20 @@ class ComposeHandler(BlogHandler):
         try:
             title = u" ".join(self.get_text("title", store.MAX_TITLE).split())
             text = self.get_text("text", store.MAX_TEXT)
+            if text.count("\n") >= store.MAX_LINES:
+                raise Problem(self.locale.translate("No more than %(most)d lines, please.")
+                              % {"most": store.MAX_LINES})
         except Problem as problem:
             self.set_status(400)
             self.show(self.slug, self.get_body_argument("title", "")[:store.MAX_TITLE],
                       self.get_body_argument("text", "")[:2 * store.MAX_TEXT], str_of(problem))
             return
         if self.slug is None:
-            self.pool.transaction(lambda db: store.add_entry(db, author, title, text),
-                                  callback=self.on_kept)
+            self.pool.run(lambda db: store.add_entry(db, author, title, text),
+                          callback=self.on_kept)
         else:
-            self.pool.transaction(
-                lambda db: store.change_entry(db, author, self.slug, title, text),
-                callback=self.on_changed)
+            self.pool.run(lambda db: store.change_entry(db, author, self.slug, title, text),
+                          callback=self.on_changed)
 
     def on_kept(self, slug):
         self.redirect(entry_url(slug))
@@ -291,9 +299,10 @@ class AccountHandler(BlogHandler):
     def post(self):
         try:
             name = u" ".join(self.get_text("name", store.MAX_NAME).split())
+            self.check_length(len(store.plain_name(name)), store.MAX_NAME)
             # Spaces are part of a password.
             password = self.get_body_argument("password", "", strip=False)
-            if UNSEEN.search(name):
+            if UNSEEN.search(name) or not store.name_key(name):
                 raise Problem(self.locale.translate("The name holds signs that are not seen."))
             if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
                 raise Problem(self.locale.translate(

@@ -8,6 +8,7 @@ from __future__ import absolute_import, division, print_function
 import re
 import time
 import unicodedata
+import uuid
 
 from friendserve import database
 
@@ -16,8 +17,10 @@ from accounts import hash_password, is_password
 
 PAGE = 5
 FEED = 20
-MAX_NAME, MAX_TITLE, MAX_TEXT, MAX_COMMENT = 40, 150, 20000, 2000
+MAX_NAME, MAX_TITLE, MAX_TEXT, MAX_LINES, MAX_COMMENT = 40, 150, 20000, 2000, 2000
 MAX_COMMENTS = 500
+#: Entries with the same title that are told apart by a number.
+MAX_SAME = 50
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS users (
@@ -62,10 +65,18 @@ class NameTaken(Exception):
 
 # Accounts
 
+def plain_name(name):
+    """A name in letters of the simplest form, which may be more than it has: a ligature can be a
+    whole sentence."""
+    return unicodedata.normalize("NFKC", name)
+
+
 def name_key(name):
-    """The same for names that look the same."""
-    return unicodedata.normalize("NFKC", name).casefold() if hasattr(name, "casefold") \
-        else unicodedata.normalize("NFKC", name).lower()
+    """The same for names that look the same; empty for one that is not seen."""
+    # Some scripts need what joins or parts their letters, but names are not told apart by it.
+    plain = u"".join(one for one in plain_name(name) if unicodedata.category(one) != "Cf")
+    # Three letters come of one at most.
+    return plain.casefold() if hasattr(plain, "casefold") else plain.lower()
 
 
 def make_account(db, name, password):
@@ -121,14 +132,22 @@ def find_comments(pool, entry, **options):
 
 
 def add_entry(db, author, title, text):
-    """Keep a new entry; returns its slug. In a transaction."""
-    now = int(time.time())
+    """Keep a new entry; returns its slug."""
     html = markup.to_html(text)
-    base = slug = make_slug(title)
-    number = 1
-    while db.get("SELECT id FROM entries WHERE slug = %s", slug) is not None:
-        number += 1
-        slug = u"%s-%d" % (base, number)
+    base = make_slug(title)
+    for number in range(1, MAX_SAME + 1):
+        slug = base if number == 1 else u"%s-%d" % (base, number)
+        if db.get("SELECT id FROM entries WHERE slug = %s", slug) is None:
+            try:
+                return _insert_entry(db, author, slug, title, text, html)
+            except database.IntegrityError:
+                # Somebody was faster.
+                continue
+    return _insert_entry(db, author, u"%s-%s" % (base, uuid.uuid4().hex), title, text, html)
+
+
+def _insert_entry(db, author, slug, title, text, html):
+    now = int(time.time())
     db.execute("INSERT INTO entries (author, slug, title, text, html, published, updated) "
                "VALUES (%s, %s, %s, %s, %s, %s, %s)", author, slug, title, text, html, now, now)
     return slug

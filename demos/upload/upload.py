@@ -42,7 +42,11 @@ class ListHandler(Page, RequestHandler):
         files = []
         for name in os.listdir(self.folder):
             if is_name(name):
-                status = os.stat(os.path.join(self.folder, name))
+                try:
+                    status = os.stat(os.path.join(self.folder, name))
+                except OSError:
+                    # Somebody has taken it away meanwhile, or it is a link to nothing.
+                    continue
                 files.append((status.st_mtime, name, status.st_size))
         self.set_header("Cache-Control", "no-store")
         self.render("page.html", files=sorted(files, reverse=True), shown=shown, size=self.size,

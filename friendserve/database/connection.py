@@ -112,7 +112,7 @@ class Connection(object):
         return self._run(statement, parameters, lambda cursor: cursor.lastrowid)
 
     def execute_rowcount(self, statement, *parameters):
-        """How many rows were changed."""
+        """How many rows the statement met; one that had the new values already counts."""
         return self._run(statement, parameters, lambda cursor: cursor.rowcount)
 
     def executemany(self, statement, parameters):
@@ -124,7 +124,7 @@ class Connection(object):
         return self._run_many(statement, parameters)[0]
 
     def executemany_rowcount(self, statement, parameters):
-        """As `executemany`; how many rows were changed in all."""
+        """As `executemany`, with what `execute_rowcount` returns for all together."""
         return self._run_many(statement, parameters)[1]
 
     def _run_many(self, statement, parameters):

@@ -597,6 +597,10 @@ class RequestHandler(Page):
             status = value.status_code
         else:
             status = value.status if isinstance(value, HTTPInputError) else 500
+        if not 200 <= status <= 999:
+            app_log.error("%s raised an HTTPError with the status %r, which cannot be sent",
+                          type(self).__name__, status)
+            status = 500
         try:
             self.send_error(status, exc_info=(typ, value, tb))
         except Exception:
