@@ -57,8 +57,9 @@ class HTTP1ResponseWriter(Read):
             raise StreamClosedError(self.stream.error)
         values = headers._values
         if status < 200 or status == 204 or status == 304:
-            if status < 200:
-                # The client would take the next response for the one that is to follow.
+            if status < 200 and (last or status != 101):
+                # The client would take the next response for the one that is to follow; after a
+                # 101 that is written alone, the connection can be detached.
                 raise HTTPOutputError("%d is no status of a final response" % status)
             # RFC 9110 8.6, RFC 9112 6.1: no body, and nothing that promises one.
             chunk, sending = b"", 0
