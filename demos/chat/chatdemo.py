@@ -409,8 +409,9 @@ def to_messages(batch):
     for message in batch.messages:
         try:
             said = json_decode(message.text)
-            messages.append(dict(((key, said[key]) for key in (
-                "name", "text", "token", "hue", "time")), id=message.id))
+            # What is no text raises TypeError.
+            messages.append(dict(((key, said[key] + u"") for key in (
+                "name", "text", "token", "time")), hue=int(said["hue"]), id=message.id))
         except (KeyError, TypeError, ValueError):
             gen_log.warning("not a message of the chat: %r", message.text[:100])
     return messages
