@@ -169,6 +169,10 @@ class _Server(Engine):
         self.error = self.driver.Error
 
 
+#: CLIENT_FOUND_ROWS of the protocol: a row counts that has the new values already, as elsewhere.
+_FOUND_ROWS = 2
+
+
 class MySQL(_Server):
     """MySQL or MariaDB."""
     name = "mysql"
@@ -183,8 +187,7 @@ class MySQL(_Server):
         arguments = {"host": self.host, "port": self.port, "user": self.user, "db": self.database,
                      "charset": "utf8mb4", "use_unicode": True, "connect_timeout": 10,
                      "autocommit": True,
-                     # So that a row counts that has the new values already, as elsewhere.
-                     "client_flag": self.driver.constants.CLIENT.FOUND_ROWS,
+                     "client_flag": _FOUND_ROWS,
                      "init_command": "SET time_zone = '+0:00', sql_mode = 'TRADITIONAL'"}
         if timeout is not None:
             arguments["read_timeout"] = arguments["write_timeout"] = int(timeout) or 1
