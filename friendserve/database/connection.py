@@ -109,7 +109,7 @@ class Connection(object):
     def execute_lastrowid(self, statement, *parameters):
         """The id that the database gave to an inserted row. PostgreSQL has none: say
         ``RETURNING id`` there, and `get` it."""
-        return self._run(statement, parameters, lambda cursor: cursor.lastrowid)
+        return self._run(statement, parameters, _last_id)
 
     def execute_rowcount(self, statement, *parameters):
         """How many rows the statement met; one that had the new values already counts."""
@@ -137,7 +137,7 @@ class Connection(object):
         last, count = None, 0
         for one in parameters:
             last, changed = self._run(statement, tuple(one),
-                                      lambda cursor: (cursor.lastrowid, cursor.rowcount))
+                                      lambda cursor: (_last_id(cursor), cursor.rowcount))
             count += changed
         return last, count
 
@@ -268,6 +268,11 @@ def _fetch_all(cursor):
     if cursor.description is None:
         return []
     return list(map(_row_maker(cursor), cursor.fetchall()))
+
+
+def _last_id(cursor):
+    # PEP 249 lets a driver do without.
+    return getattr(cursor, "lastrowid", None)
 
 
 def _row_maker(cursor):
