@@ -203,7 +203,9 @@ def parse_body_arguments(content_type, body, arguments, files, headers=None):
     main, parameters = parse_header_value(content_type)
     if main != "multipart/form-data" or not parameters.get("boundary"):
         raise HTTPInputError("not multipart/form-data with a boundary: %r" % content_type[:80])
-    parse_multipart_form_data(parameters["boundary"], body, arguments, files)
+    new_arguments, new_files = parse_multipart(parameters["boundary"], body)
+    _add(new_arguments, arguments)
+    _add(new_files, files)
 
 
 def parse_multipart_form_data(boundary, data, arguments, files):
@@ -245,7 +247,8 @@ class HTTPMessageDelegate(object):
     """Receives one message: a request at the server, a response at the client.
 
     First `headers_received` once, then `data_received` any number of times, then either
-    `finish` or `on_connection_close`, once; nothing after that.
+    `finish` or `on_connection_close`, once. At a server `on_connection_close` may follow `finish`,
+    when the client goes away before the response is whole and no other close callback is set.
     """
 
     def headers_received(self, start_line, headers):

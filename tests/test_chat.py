@@ -264,7 +264,8 @@ class ChatTest(ChatCase):
 
     def test_what_others_write_to_the_feed_is_left_out(self):
         ada, = self.enter(u"Ada")
-        said = {"name": u"x", "text": u"y", "token": u"z", "hue": 1, "time": u"2026-01-01T00:00:00Z"}
+        said = {"name": u"x", "text": u"y", "token": u"z", "hue": 1,
+                "time": u"2026-01-01T00:00:00Z"}
         others = [json.dumps(dict(said, **{name: value})) + u"" for name, value in (
             ("time", 5), ("name", None), ("text", [u"a"]), ("token", {}), ("hue", u"a b"))]
         for text in [u"", u"{", u"[]", u"1", u'{"name": "x"}', u"null"] + others:

@@ -5,7 +5,8 @@ import gzip
 import io
 import zlib
 
-from tests.httpcase import Delegate, HTTPCase, LogCatcher, echo, get, post, post_chunked
+from tests.httpcase import (
+    Delegate, HTTPCase, LogCatcher, Recorder, echo, get, post, post_chunked)
 
 GZIP = "Content-Encoding: gzip\r\n"
 
@@ -52,6 +53,21 @@ class GzipTest(HTTPCase):
         self.serve_gzip()
         data = compress(b"hello ") + compress(b"") + compress(b"world")
         self.assertEqual(self.fetch(post(data, headers=GZIP)).body, b"hello world")
+
+    def test_a209_a_piece_is_bounded(self):
+        class Counting(Recorder):
+            def data_received(self, chunk):
+                self.events.append(len(chunk))
+
+        delegate = Delegate(Counting)
+        self.serve_gzip(delegate)
+        packed = compress(b"\0" * 30000000)
+        self.assertLess(len(packed), 65536)
+        for data in (post(packed, headers=GZIP), post_chunked(packed, headers=GZIP)):
+            self.assertEqual(self.fetch(data).status, 200)
+            sizes = delegate.messages[-1].events[1:-1]
+            self.assertEqual(sum(sizes), 30000000)
+            self.assertLess(max(sizes), 1100000)
 
     def test_a045_a209_bomb(self):
         self.serve_gzip(max_body_size=100000)

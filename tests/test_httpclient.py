@@ -126,6 +126,15 @@ class MultipartTest(unittest.TestCase):
         self.assertEqual((second.body, second.content_type), (b"x", "application/octet-stream"))
         self.assertEqual(encode_multipart(b"x"), b"--x--\r\n")
 
+    def test_round_trip_of_backslashes(self):
+        for name in (u"a\\b", u"\\\\server\\share", u"\\", u"a\\", u";", u"=\\;"):
+            content_type, body = encode_multipart_formdata(
+                {name: "1"}, [(name, HTTPFile(filename=name, body=b"x"))])
+            arguments, files = {}, {}
+            parse_body_arguments(content_type, body, arguments, files)
+            self.assertEqual(arguments, {str(name): [b"1"]})
+            self.assertEqual(files[str(name)][0].filename, name)
+
     def test_a307_nothing_breaks_out(self):
         for bad in ('a"b', "a\r\nX: y", "a\nb", "a\rb", "a\0b", u"a\nb", b"a\nb"):
             file = HTTPFile(filename="f", body=b"")

@@ -2,6 +2,7 @@
 """UploadHandler, and the demo that stands on it."""
 from __future__ import absolute_import, division, print_function
 
+import logging
 import os
 import re
 import resource
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 from six.moves.urllib.parse import quote
@@ -18,7 +20,9 @@ from six.moves.urllib.request import urlopen
 from friendserve.escape import utf8
 from friendserve.locale import load_translations
 from friendserve.httputil import HTTPFile, encode_multipart_formdata
-from friendserve.web import UploadHandler, asynchronous
+from friendserve.web import Application, UploadHandler, asynchronous
+from friendserve.routing import PathMatches, Rule, RuleRouter
+from friendserve.web.upload import Upload
 from tests.demo_server import ROOT, TIMEOUT, load_demo
 from tests.httpcase import LogCatcher
 from tests.services import free_port
@@ -152,6 +156,87 @@ class UploadTest(WebCase):
         self.post(*form((), [("f", "a", b"x")]))
         self.run_until(lambda: not self.left())
 
+    def test_files_that_were_moved_in_another_way(self):
+        def post(handler):
+            for number, upload in enumerate(handler.uploads["f"]):
+                shutil.move(upload.path, os.path.join(self.folder, "kept%d" % number))
+        self.serve_upload(post)
+        self.assertEqual(200, self.post(*form((), [("f", "a", b"x"), ("f", "b", b"y")])).status)
+        self.assertEqual(["kept0", "kept1"], sorted(self.left()))
+        self.assertEqual([], self.logged(logging.WARNING))
+
+    def test_a_client_that_goes_away_is_told_once_whatever_the_files_do(self):
+        closed = []
+        self.serve_upload(on_connection_close=lambda handler: closed.append(handler))
+        headers, body = form((), [("f", "a", b"x" * 100000)])
+        data = request("/", "POST", headers, body)
+        client = self.connect(data=data[:len(data) // 2])
+        self.run_until(self.left)
+        os.remove(os.path.join(self.folder, self.left()[0]))
+        client.close()
+        self.run_until(lambda: closed)
+        self.assertEqual(1, len(closed))
+
+    def test_an_upload_is_moved_once(self):
+        upload = Upload(u"a", "text/plain", self.folder)
+        upload.write(b"x")
+        upload.move_to(os.path.join(self.folder, "kept"))
+        self.assertRaises(RuntimeError, upload.move_to, os.path.join(self.folder, "again"))
+        upload.discard()
+        self.assertEqual(["kept"], self.left())
+
+    def test_behind_a_router(self):
+        @asynchronous
+        def post(handler):
+            test.handlers.append(handler)
+
+        test, self.handlers = self, []
+
+        class Handler(UploadHandler):
+            upload_folder = self.folder
+
+        Handler.post = post
+        self.serve(RuleRouter([Rule(PathMatches("/.*"), Application([("/", Handler)]))]))
+        headers, body = form((), [("f", "a", b"x")])
+        data = request("/", "POST", headers, body)
+        # Who ends his side waits for the answer still (RFC 9112 9.6).
+        client = self.connect(data=data)
+        client.end()
+        self.run_until(lambda: self.handlers)
+        self.handlers.pop().finish("got")
+        self.assertEqual(b"got", client.read_response().body)
+        # A handler may be at work with the files when the client has gone.
+        client = self.connect(data=data)
+        self.run_until(lambda: self.handlers)
+        client.abort()
+        handler, = self.handlers
+        self.run_until(handler.request.connection.stream.closed)
+        self.assertEqual(1, len(self.left()))
+        handler.finish()
+        self.assertEqual([], self.left())
+
+    def test_prepare_has_to_be_called(self):
+        self.serve_upload(prepare=lambda handler: None)
+        self.assertEqual(500, self.post(*form({"title": "x"})).status)
+        self.assertIn("has to call prepare() of UploadHandler",
+                      str([record.exc_info[1] for record in self.records if record.exc_info]))
+
+    def test_other_limits(self):
+        self.serve_upload(max_parts=200, max_field_bytes=1000)
+        files = [("f", "a", b"x")] * 150
+        self.assertEqual(200, self.post(*form((), files)).status)
+        self.assertEqual(400, self.post(*form({"title": "x" * 1001})).status)
+        self.assertEqual(413, self.ask("/", "POST", body={"title": "x" * 1001}).status)
+
+    def test_compressed_forms(self):
+        self.serve_upload()
+        headers, body = form({"title": "x"})
+        for coding, status in [("gzip", 415), ("br", 415), ("identity", 200)]:
+            response = self.post(headers + [("Content-Encoding", coding)], body)
+            self.assertEqual(status, response.status, coding)
+            response = self.ask("/", "POST", [("Content-Encoding", coding)], {"title": "x"})
+            self.assertEqual(status, response.status, coding)
+
     def test_what_is_no_form(self):
         self.serve_upload()
         for headers, status, text in [
@@ -212,6 +297,7 @@ class UploadTest(WebCase):
         headers, body = form({"title": "t", "_xsrf": token}, [("f", "a", b"x")])
         headers.append(("Cookie", "_xsrf=" + token))
         self.assertEqual(403, self.post(headers, body).status)
+        self.assertIn("in the query or a header", self.logged()[0])
         self.assertEqual([], self.seen)
         self.assertEqual(b"t", self.post(headers, body, "/?_xsrf=" + token).body)
         self.assertEqual(b"t", self.post(headers + [("X-XSRFToken", token)], body).body)
@@ -262,6 +348,55 @@ class DemoTest(LocaleCase, WebCase):
             self.assertEqual(302, self.ask(path, "POST", self.cookie,
                                            {"_xsrf": self.token}).status)
         self.assertEqual([], os.listdir(self.folder))
+
+    def test_names(self):
+        for name in (u"\u0939\u093f\u0928\u094d\u0926\u0940.txt", u"Sch\xf6n (2) +_-.txt",
+                     u"\u65e5\u672c", u"a\u200d\u200cb", u"100%, & 'more'!.txt"):
+            kept = self.demo.shown(self.demo.make_name(name, "utf-8"))
+            self.assertEqual(name.replace(u"%", u"_").replace(u"&", u"_").replace(
+                u"'", u"_").replace(u"!", u"_"), kept)
+        for name, kept in [
+                (u"Scho\u0308n", u"Sch\xf6n"), (u"a\u202eb\u2028c\nd", u"a_b_c_d"),
+                (u"<a>|b:c?\"*", u"_a__b_c___"), (u". .", u"file"), (u"..a..", u"a")]:
+            self.assertEqual(kept, self.demo.shown(self.demo.make_name(name, "utf-8")))
+        for coding in ("ascii", "latin-1"):
+            self.assertEqual(u"___.txt", self.demo.shown(
+                self.demo.make_name(u"\u65e5\u672c\u8a9e.txt", coding)))
+        long = self.demo.shown(self.demo.make_name(u"\u65e5" * 100000 + u".txt", "utf-8"))
+        self.assertEqual(u"\u65e5" * 65 + u".txt", long)
+
+    def test_what_lies_in_the_folder_otherwise(self):
+        self.store((u"a", b"x"))
+        os.symlink("nowhere", os.path.join(self.folder, "0123456789ab-link"))
+        with open(os.path.join(utf8(self.folder), b"0123456789ac-\xff"), "wb"):
+            pass
+        page = self.page()
+        self.assertIn(u"1 file<", page)
+        for name, age in (("upload-old", 100000), ("upload-new", 1000), ("other", 100000)):
+            path = os.path.join(self.folder, name)
+            with open(path, "wb"):
+                pass
+            os.utime(path, (time.time() - age, time.time() - age))
+        self.demo.clean(self.folder)
+        left = os.listdir(self.folder)
+        self.assertNotIn("upload-old", left)
+        self.assertTrue(set(["other", "upload-new"]) <= set(left), left)
+
+    def test_as_many_files_as_there_may_be(self):
+        self.demo.MAX_FILES = 3
+        self.assertEqual(302, self.store(("a", b"x"), ("b", b"y")).status)
+        self.assertEqual(507, self.store(("c", b"x"), ("d", b"y")).status)
+        self.assertEqual(2, len(os.listdir(self.folder)))
+        self.assertEqual(302, self.store(("e", b"x")).status)
+        self.assertEqual(507, self.store(("f", b"x")).status)
+        self.assertEqual(3, len(os.listdir(self.folder)))
+
+    def test_a316_names_of_this_machine_alone(self):
+        self.serve(self.demo.make_application(self.folder, 1000000, self.demo.LOOPBACK))
+        for host, status in [("localhost", 200), ("127.0.0.1:8888", 200), ("[::1]:8888", 200),
+                             ("evil.example", 404), ("127.0.0.1.evil.example", 404),
+                             ("evil.example:8888", 404)]:
+            self.assertEqual(status, self.ask("/", host=host).status, host)
 
     def test_nothing_chosen_and_too_much(self):
         self.assertEqual(400, self.store().status)
@@ -338,7 +473,8 @@ class LargeTest(unittest.TestCase):
         client.sendall(request(
             quote(token, safe="/?=&"), "POST", [
                 ("Cookie", cookie), ("Content-Type", FORM),
-                ("Content-Length", str(len(begin) + self.size + len(end)))]) + begin)
+                ("Content-Length", str(len(begin) + self.size + len(end)))],
+            host="127.0.0.1:%d" % self.port) + begin)
         piece = os.urandom(1000000)
         for _ in range(self.size // len(piece)):
             client.sendall(piece)

@@ -12,8 +12,11 @@ import binascii
 import os
 import re
 import sys
+import time
+import unicodedata
 
 from friendserve import locale
+from friendserve.escape import to_unicode
 from friendserve.ioloop import IOLoop
 from friendserve.log import define_logging_options
 from friendserve.options import Error, OptionParser
@@ -40,14 +43,15 @@ class Page(object):
 class ListHandler(Page, RequestHandler):
     def get(self):
         files = []
-        for name in os.listdir(self.folder):
-            if is_name(name):
-                try:
-                    status = os.stat(os.path.join(self.folder, name))
-                except OSError:
-                    # Somebody has taken it away meanwhile, or it is a link to nothing.
-                    continue
-                files.append((status.st_mtime, name, status.st_size))
+        for name in names(self.folder):
+            try:
+                status = os.stat(os.path.join(self.folder, name))
+                to_unicode(name).encode("utf-8")
+            except (OSError, UnicodeError):
+                # Somebody has taken it away meanwhile, it is a link to nothing, or its name is
+                # in another coding.
+                continue
+            files.append((status.st_mtime, name, status.st_size))
         self.set_header("Cache-Control", "no-store")
         self.render("page.html", files=sorted(files, reverse=True), shown=shown, size=self.size,
                     limit=self.settings["limit"])
@@ -71,14 +75,19 @@ class StoreHandler(Page, UploadHandler):
         self.max_upload_size = self.settings["limit"] + 65536
 
     def prepare(self):
-        if len(os.listdir(self.folder)) >= MAX_FILES:
-            raise HTTPError(507, "there are %d files already", MAX_FILES)
+        self.check_room(1)
         super(StoreHandler, self).prepare()
+
+    def check_room(self, count):
+        if len(names(self.folder)) + count > MAX_FILES:
+            raise HTTPError(507, "more than %d files", MAX_FILES)
 
     def post(self):
         uploads = self.uploads.get("file", ())
         if not uploads:
             raise HTTPError(400, "no file was chosen")
+        # Others may have come meanwhile.
+        self.check_room(len(uploads))
         for upload in uploads:
             upload.move_to(os.path.join(self.folder, make_name(upload.filename)))
         self.redirect("/")
@@ -106,18 +115,41 @@ class FileHandler(StaticFileHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
 
 
-def make_name(filename):
+def make_name(filename, coding=sys.getfilesystemencoding()):
     """A name on disk for what a sender calls a file: one that nobody has, and that means nothing
-    to any system. No letter is lost of those that are harmless."""
-    base = re.split(r"[/\\]", filename)[-1]
-    harmless = re.sub(r"[^\w.()+ -]", "_", base, flags=re.UNICODE).strip(". ") or "file"
+    to any system. No letter is lost of those that are harmless, and that names can have here."""
+    base = unicodedata.normalize("NFC", re.split(r"[/\\]", filename)[-1])
+    harmless = u"".join(one if is_harmless(one) else u"_" for one in base).strip(u". ") or u"file"
     # A system may count bytes, 255 of them.
-    while len(harmless.encode("utf-8")) > 200:
-        harmless = harmless[1:]
+    harmless = harmless.encode("utf-8")[-200:].decode("utf-8", "ignore")
+    try:
+        harmless.encode(coding)
+    except UnicodeError:
+        harmless = re.sub(u"[^ -~]", u"_", harmless)
     return binascii.hexlify(os.urandom(6)).decode("ascii") + "-" + harmless
 
 
+def is_harmless(letter):
+    """Letters, marks, digits and symbols of all scripts, and what joins them."""
+    kind = unicodedata.category(letter)
+    return kind[0] in "LMNS" and letter not in u"<>|$^`" or letter in u".,()+ -_\u200c\u200d" \
+        or kind == "Cs" and sys.maxunicode == 0xffff
+
+
 is_name = re.compile(r"[0-9a-f]{12}-[^/\\\0]+\Z").match
+
+
+def names(folder):
+    """The files of the folder that came in this way."""
+    return [name for name in os.listdir(folder) if is_name(name)]
+
+
+def clean(folder):
+    """Delete what was on its way when a server was killed, a day ago or earlier."""
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if name.startswith("upload-") and os.path.getmtime(path) < time.time() - 86400:
+            os.remove(path)
 
 
 def shown(name):
@@ -125,16 +157,25 @@ def shown(name):
     return name[13:]
 
 
-def make_application(folder, limit):
+#: The names of this machine for itself.
+LOOPBACK = r"(?:localhost|127\.0\.0\.1|\[::1\])"
+
+
+def make_application(folder, limit, hosts=".*"):
+    """`hosts` is a pattern: other names are not answered, so that no page of a stranger reaches a
+    server of this machine alone by having its own name lead here."""
     locale.load_translations(os.path.join(HERE, "translations"))
-    return Application([
+    application = Application(
+        folder=folder, limit=limit, xsrf_cookies=True,
+        xsrf_cookie_kwargs={"httponly": True, "samesite": "Strict"},
+        template_path=os.path.join(HERE, "templates"), static_path=os.path.join(HERE, "static"))
+    application.add_handlers(hosts, [
         (r"/", ListHandler),
         (r"/store", StoreHandler),
         (r"/delete/([^/]+)", DeleteHandler),
         (r"/files/([0-9a-f]{12}-[^/]+)", FileHandler, {"path": folder}),
-    ], folder=folder, limit=limit, xsrf_cookies=True,
-        xsrf_cookie_kwargs={"httponly": True, "samesite": "Strict"},
-        template_path=os.path.join(HERE, "templates"), static_path=os.path.join(HERE, "static"))
+    ])
+    return application
 
 
 def main():
@@ -149,10 +190,13 @@ def main():
         folder = os.path.abspath(options.folder)
         if not os.path.isdir(folder):
             os.makedirs(folder)
+        clean(folder)
     except (Error, OSError) as error:
         sys.exit(str(error))
-    make_application(folder, options.limit * 1000000).listen(
-        options.port, address=options.address)
+    is_private = options.address in ("127.0.0.1", "::1", "localhost")
+    application = make_application(folder, options.limit * 1000000,
+                                   LOOPBACK if is_private else ".*")
+    application.listen(options.port, address=options.address)
     print("The page is at http://%s:%d/ (Ctrl-C ends it); files go to %s"
           % (options.address, options.port, folder))
     sys.stdout.flush()

@@ -337,7 +337,7 @@ def _in_quotes(name):
     if _breaks_out(_to_text(name)):
         raise ValueError("there is a control character or a quote in %r, which is to be the name "
                          "of a field or file" % (name,))
-    return utf8(name)
+    return utf8(name).replace(b"\\", b"\\\\")
 
 
 def _disposition(name):

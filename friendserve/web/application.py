@@ -109,7 +109,7 @@ class Application(object):
 
     def __init__(self, handlers=None, default_host="", transforms=None, wsgi=False, **settings):
         if wsgi:
-            raise ValueError("for WSGI use friendserve.wsgi")
+            raise ValueError("an Application is served by an HTTPServer, and not by WSGI")
         self.settings = settings
         self.default_host = default_host or ""
         self.handlers = []
@@ -377,12 +377,12 @@ class _Message(HTTPMessageDelegate):
             self._pieces.append(chunk)
 
     def finish(self):
+        # The handler itself says from now on what it wants to hear.
+        self._request.connection.set_close_callback(None)
         if self._receiver is not None:
             self._receiver.finish()
             return
         self._request.body = b"".join(self._pieces)
-        # It tells its handler itself from now on.
-        self._request.connection.set_close_callback(None)
         application = self._application
         handler_class, arguments, args, kwargs = self._target
         handler_class(application, self._request, **arguments)._execute(

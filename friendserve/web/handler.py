@@ -698,7 +698,9 @@ class RequestHandler(Page):
         token = (token or self.request.headers.get("X-Xsrftoken")
                  or self.request.headers.get("X-Csrftoken"))
         if not token:
-            raise HTTPError(403, "'_xsrf' argument missing from %s", self.request.method)
+            raise HTTPError(403, "'_xsrf' argument missing from %s%s", self.request.method,
+                            "; of a body that is streamed it is in the query or a header"
+                            if self._streams_body else "")
         sent = decode_token(token)
         expected = self._get_raw_xsrf_token()[1]
         if sent is None or not hmac.compare_digest(sent[1], expected):

@@ -9,7 +9,8 @@
             self.redirect("/photos")
 
 Memory holds one piece of one file, however large it is. A file that nobody moved away is deleted
-when the response is finished, or when the client goes away before.
+when the response is finished, or when the client goes away before all has come; after that the
+handler may be at work with them, and has to call `finish` at some time.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -19,11 +20,16 @@ import os
 import tempfile
 
 from friendserve.httputil import parse_body_arguments
+from friendserve.log import gen_log
 from friendserve.protocol.forms import parse_header_value
-from friendserve.protocol.multipart import MAX_FIELD_BYTES, PART_END, MultipartParser, Part
+from friendserve.protocol.multipart import (
+    MAX_FIELD_BYTES, MAX_PARTS, PART_END, MultipartParser, Part)
 from friendserve.web.decorators import stream_request_body
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
+
+#: The methods whose body is a form.
+_METHODS = ("POST", "PUT", "PATCH")
 
 #: What a file system says when it has no room.
 _FULL = frozenset([errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG])
@@ -56,9 +62,12 @@ class Upload(object):
         """Give the file this name, in place of one that has it; it is kept then.
 
         It must be on the same file system, for a move is not a copy (OSError EXDEV: set
-        `UploadHandler.upload_folder` to a folder there). Only the user of this process may read the
-        file: use os.chmod for others.
+        `UploadHandler.upload_folder` to a folder there, or copy what is at `path`). Only the user
+        of this process may read the file: use os.chmod for others. Raises RuntimeError when it was
+        moved or discarded before.
         """
+        if self.path is None:
+            raise RuntimeError("this upload was moved or discarded already")
         self.close()
         if os.name == "nt" and os.path.exists(path):
             os.remove(path)
@@ -74,7 +83,12 @@ class Upload(object):
             # What cannot be written is not wanted any more.
             pass
         if path is not None:
-            os.remove(path)
+            try:
+                os.remove(path)
+            except OSError as error:
+                # Somebody may have moved it in another way.
+                if error.errno != errno.ENOENT:
+                    gen_log.warning("an upload could not be deleted: %s", error)
 
     def __del__(self):
         # For a handler that was left without a word, such as by a subclass that forgets to call
@@ -85,20 +99,24 @@ class Upload(object):
 
 @stream_request_body
 class UploadHandler(RequestHandler):
-    """Takes a form (multipart/form-data, or urlencoded) while it comes, and then calls `post` or
-    `put`.
+    """Takes a form (multipart/form-data, or urlencoded) while it comes, and then calls `post`,
+    `put` or `patch`.
 
     Then `uploads` is {name of the field: [Upload, ...]}, and the other fields are arguments, as
     always. An XSRF token has to stand in the header ``X-XSRFToken`` or in the query, for it is
     looked for before the body is there. A subclass that overrides `prepare` or `finish` calls the
-    one here, too.
+    one here, too. Who may send at all is a matter for `prepare`, before that call: at `post`
+    everything is on the disk already, and `authenticated` there would come too late.
 
-    Answers 415 to another type of body, 413 to one beyond `max_upload_size`, 507 when the disk is
-    full.
+    Answers 415 to another type of body, 413 to one beyond `max_upload_size`, 400 to more than
+    `max_parts` parts or `max_field_bytes`, 507 when the disk is full.
     """
 
     #: Bytes of the whole body that are taken.
     max_upload_size = 1024 * 1024 * 1024
+    #: Files and fields, and bytes of all fields together.
+    max_parts = MAX_PARTS
+    max_field_bytes = MAX_FIELD_BYTES
     #: Seconds that it may take.
     upload_timeout = 3600
     #: Where files lie before they are moved; None for where the system keeps temporary files.
@@ -111,19 +129,24 @@ class UploadHandler(RequestHandler):
 
     def prepare(self):
         self.uploads = {}
-        if self.request.method not in ("POST", "PUT", "PATCH"):
+        if self.request.method not in _METHODS:
             return
-        content_type = self.request.headers.get("Content-Type", "")
+        headers = self.request.headers
+        coding = headers.get("Content-Encoding", "")
+        if coding.lower() not in ("", "identity"):
+            raise HTTPError(415, "a form in the Content-Encoding %r", coding)
+        content_type = headers.get("Content-Type", "")
         main, parameters = parse_header_value(content_type)
         connection = self.request.connection
         if main == "multipart/form-data":
-            self._parser = MultipartParser(parameters.get("boundary", ""))
+            self._parser = MultipartParser(parameters.get("boundary", ""), self.max_parts,
+                                           max_field_bytes=self.max_field_bytes)
             self._fields = {}
             connection.set_max_body_size(self.max_upload_size)
             connection.set_body_timeout(self.upload_timeout)
         elif main == "application/x-www-form-urlencoded":
             self._plain = bytearray()
-            connection.set_max_body_size(min(self.max_upload_size, MAX_FIELD_BYTES))
+            connection.set_max_body_size(min(self.max_upload_size, self.max_field_bytes))
         else:
             raise HTTPError(415, "%r is no form: use multipart/form-data", main)
 
@@ -169,6 +192,9 @@ class UploadHandler(RequestHandler):
             parse_body_arguments("application/x-www-form-urlencoded", bytes(self._plain),
                                  arguments, {})
             self._set_arguments(arguments)
+        elif self.request.method in _METHODS:
+            raise RuntimeError("prepare() of %s has to call prepare() of UploadHandler"
+                               % type(self).__name__)
         super(UploadHandler, self)._run_method()
 
     def _set_arguments(self, fields):
