@@ -63,8 +63,8 @@ class MessageBody(object):
     # takes far more.
     _BLOCK = 65536
 
-    # Compressed bytes that are taken at a time for a receiver: deflate makes 1,032 of one at most,
-    # and so no piece is much larger than a megabyte.
+    # Compressed bytes that a receiver gets the content of at a time: deflate makes 1,032 of one at
+    # most, and so no piece is much larger than a megabyte.
     _STEP = 1024
 
     def __init__(self, length, max_size, timeout=None, inflater=None):
@@ -126,10 +126,12 @@ class MessageBody(object):
         if self._decoder is not None:
             self._decoder = ChunkedDecoder(max_size)
 
+    def bound(self, size):
+        """How many bytes of the connection make a piece for the receiver, `size` at most."""
+        return size if self._inflater is None else min(size, self._STEP)
+
     def wanted(self, size):
         """How many of the next `size` bytes of the connection are for this body."""
-        if self._inflater is not None and self.receiver is not None:
-            size = min(size, self._STEP)
         if self._decoder is not None or self._left is UNTIL_CLOSE:
             return size
         return min(size, self._left)

@@ -92,7 +92,10 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             body = self._body
             if body.busy or body.paused or body.unused is not None:
                 return PAUSE
-            return body.wanted(min(len(buffer), self.server.params.chunk_size)) or None
+            most = self.server.params.chunk_size
+            if body.receiver is not None:
+                most = body.bound(most)
+            return body.wanted(min(len(buffer), most)) or None
         if state is CLOSING:
             return len(buffer) or None
         # The client's going away is noticed only while we listen: a few bytes must not end that.
