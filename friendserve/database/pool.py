@@ -68,7 +68,7 @@ class Pool(object):
         self._submit("execute", (statement,) + parameters, options)
 
     def execute_rowcount(self, statement, *parameters, **options):
-        """How many rows were changed."""
+        """How many rows the statement met."""
         self._submit("execute_rowcount", (statement,) + parameters, options)
 
     def executemany(self, statement, parameters, **options):
@@ -76,7 +76,7 @@ class Pool(object):
         self._submit("executemany", (statement, parameters), options)
 
     def executemany_rowcount(self, statement, parameters, **options):
-        """As `executemany`; how many rows were changed in all."""
+        """As `executemany`; how many rows they met in all."""
         self._submit("executemany_rowcount", (statement, parameters), options)
 
     def run(self, function, **options):
@@ -185,8 +185,9 @@ class Pool(object):
                 job = self._jobs.popleft()
             try:
                 result, error = self._carry_out(connection, job), None
-            except Exception as caught:
-                # Without its traceback, which would keep all that is on the way of it.
+            except BaseException as caught:
+                # Also a sys.exit(): the thread would be missing from then on. Without its
+                # traceback, which would keep all that is on the way of it.
                 result, error = None, caught
             self._tell(job, result, error)
             job = result = error = None

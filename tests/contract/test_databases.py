@@ -5,6 +5,7 @@ from __future__ import absolute_import, division, print_function
 import os
 import shutil
 import tempfile
+import sys
 import threading
 import unittest
 
@@ -253,6 +254,9 @@ class PoolContract(object):
             self.run_until(lambda: records)
         with self.assertRaises(TypeError):
             self.pool.query("SELECT 1", calback=self.fail)
+        # No thread is lost by these.
+        for _ in range(5):
+            self.assertIsInstance(self.result(self.pool.run, lambda db: sys.exit()), SystemExit)
 
     def test_pool_queue_is_bounded_and_time_is_over(self):
         held, go_on = [], threading.Event()
