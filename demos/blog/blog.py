@@ -440,7 +440,10 @@ def main():
         application = BlogApplication(options.database, secret, options.threads)
     except (Error, ValueError, KeyError, ImportError, database.Error) as error:
         sys.exit("blog.py: %s" % error)
-    application.listen(options.port, address=options.address, xheaders=False)
+    try:
+        application.listen(options.port, address=options.address)
+    except EnvironmentError as error:
+        sys.exit("blog.py: cannot listen on port %d: %s" % (options.port, error))
     print("The blog is at http://%s:%d/ (Ctrl-C ends it)" % (options.address, options.port))
     sys.stdout.flush()
     try:

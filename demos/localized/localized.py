@@ -73,9 +73,11 @@ def main():
     define_logging_options(options)
     try:
         options.parse_command_line()
+        make_application().listen(options.port, address=options.address)
     except Error as error:
         sys.exit(str(error))
-    make_application().listen(options.port, address=options.address)
+    except EnvironmentError as error:
+        sys.exit("cannot listen on port %d: %s" % (options.port, error))
     print("The page is at http://%s:%d/ (Ctrl-C ends it)" % (options.address, options.port))
     sys.stdout.flush()
     try:

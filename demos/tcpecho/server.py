@@ -41,7 +41,10 @@ def main():
     parser.add_argument("--address", default="127.0.0.1")
     options = parser.parse_args()
 
-    sockets = bind_sockets(options.port, options.address)
+    try:
+        sockets = bind_sockets(options.port, options.address)
+    except EnvironmentError as error:
+        sys.exit("cannot listen on port %d: %s" % (options.port, error))
     server = EchoServer()
     server.add_sockets(sockets)
     print("echoing on %s:%d" % (options.address, sockets[0].getsockname()[1]))

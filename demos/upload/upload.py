@@ -196,7 +196,10 @@ def main():
     is_private = options.address in ("127.0.0.1", "::1", "localhost")
     application = make_application(folder, options.limit * 1000000,
                                    LOOPBACK if is_private else ".*")
-    application.listen(options.port, address=options.address)
+    try:
+        application.listen(options.port, address=options.address)
+    except EnvironmentError as error:
+        sys.exit("cannot listen on port %d: %s" % (options.port, error))
     print("The page is at http://%s:%d/ (Ctrl-C ends it); files go to %s"
           % (options.address, options.port, folder))
     sys.stdout.flush()
