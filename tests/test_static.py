@@ -1036,6 +1036,9 @@ class CompressedBeforehandTest(ServerTestCase):
         response = self.ask("gzip", Range="bytes=0-3")
         self.assertEqual((response.code, response.body, response.headers["Content-Range"]),
                          (206, b"gzip", "bytes 0-3/6"))
+        # What is said of a range that is not there is not compressed.
+        response = self.ask("gzip", Range="bytes=9999-")
+        self.assertEqual((response.code, response.headers.get("Content-Encoding")), (416, None))
 
     def test_without_one_nothing_varies(self):
         response = self.fetch("/static/hello.txt", Accept_Encoding="gzip")

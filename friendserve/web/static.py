@@ -498,7 +498,7 @@ class StaticFileHandler(RequestHandler):
             and not condition.startswith("W/")
 
     def _refuse_range(self, size):
-        for name in ("Cache-Control", "Expires"):
+        for name in ("Cache-Control", "Expires", "Content-Encoding"):
             self.clear_header(name)
         self.set_status(416)
         self.set_header("Content-Type", "text/plain")
