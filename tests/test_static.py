@@ -879,6 +879,72 @@ class MemoryTest(ServerTestCase):
         self.fetch("/static/hello.txt")
         self.assertGreater(len(self.opened), opened)
 
+    def held(self):
+        """The names of the files below the root that are open."""
+        names = []
+        for number in os.listdir("/proc/self/fd"):
+            try:
+                target = os.readlink("/proc/self/fd/" + number)
+            except OSError:
+                # The one of the list itself.
+                continue
+            if target.startswith(self.root):
+                names.append(os.path.basename(target))
+        return sorted(names)
+
+    if hasattr(os, "sendfile"):
+        def test_files_of_some_size_are_held_open(self):
+            first, second = os.urandom(100000), os.urandom(100000)
+            self.write("held", first, self.OLD)
+            self.write("more", second * 5, self.OLD)
+            self.settle()
+            self.serve_counting()
+            self.assertEqual(self.fetch_twice("/static/held").body, first)
+            self.assertEqual(self.fetch_twice("/static/more").body, second * 5)
+            opened = len(self.opened)
+            self.assertEqual(self.fetch("/static/held").body, first)
+            self.assertEqual(self.fetch("/static/more", Range="bytes=9-99999").body, second[9:])
+            self.assertEqual(self.fetch("/static/held", "HEAD").body, b"")
+            self.assertEqual(len(self.opened), opened)
+            self.assertEqual(self.held(), ["held", "more"])
+            os.rename(self.write("new", second, self.OLD), os.path.join(self.root, "held"))
+            self.settle()
+            self.assertEqual(self.fetch_twice("/static/held").body, second)
+            # And not the one that is gone.
+            self.assertEqual(self.held(), ["held", "more"])
+            StaticFileHandler.reset()
+            self.assertEqual(self.held(), [])
+
+        def test_so_many_files_are_held_open(self):
+            for number in range(100):
+                self.write("held%d" % number, b"x" * 40000, self.OLD)
+            self.write("large", b"x" * 2000000, self.OLD)
+            self.settle()
+            self.serve()
+            self.fetch_twice("/static/large")
+            self.assertEqual(self.held(), [])
+            for number in range(100):
+                self.fetch_twice("/static/held%d" % number)
+            self.assertLessEqual(20, len(self.held()))
+            self.assertLessEqual(len(self.held()), 64)
+            StaticFileHandler.reset()
+            self.assertEqual(self.held(), [])
+
+        def test_a_response_that_is_under_way_holds_it(self):
+            content = os.urandom(1000000)
+            self.write("held", content, self.OLD)
+            self.settle()
+            self.serve()
+            self.fetch_twice("/static/held")
+            client = self.connect(receive_buffer=4096)
+            self.send(client, "/static/held")
+            self.turn_until(lambda: self.server._connections)
+            for _ in range(3):
+                self.io_loop.run_once(0)
+            StaticFileHandler.reset()
+            self.assertTrue(self.read_all(client).endswith(content))
+            self.assertEqual(self.held(), [])
+
     def test_what_a_subclass_adds_is_done_each_time(self):
         class Counted(StaticFileHandler):
             count = 0

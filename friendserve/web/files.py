@@ -15,7 +15,7 @@ import time
 
 from friendserve.web.errors import HTTPError
 
-__all__ = ["FileCache", "file_key", "http_error", "is_inside", "is_plain_windows_path",
+__all__ = ["FileCache", "HeldFile", "file_key", "http_error", "is_inside", "is_plain_windows_path",
            "open_file", "status_key"]
 
 _NOT_FOUND = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
@@ -114,6 +114,22 @@ class FileCache(object):
             self._bytes = 0
         self._bytes += entry.size
         self._young[key] = entry
+
+
+class HeldFile(object):
+    """An open file that any number of responses send: it closes when the last has let go of it."""
+    __slots__ = ("_file", "name", "fileno", "seek", "read")
+
+    def __init__(self, file):
+        self._file = file
+        self.name = file.name
+        self.fileno, self.seek, self.read = file.fileno, file.seek, file.read
+
+    def close(self):
+        """For one of them: others may go on."""
+
+    def __del__(self):
+        self._file.close()
 
 
 def http_error(error, path):

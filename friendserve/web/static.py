@@ -31,7 +31,8 @@ from friendserve.log import gen_log
 from friendserve.web.decorators import asynchronous
 from friendserve.web.errors import HTTPError
 from friendserve.web.files import (
-    FileCache, file_key, http_error, is_inside, is_plain_windows_path, open_file, status_key)
+    FileCache, HeldFile, file_key, http_error, is_inside, is_plain_windows_path, open_file,
+    status_key)
 from friendserve.web.handler import RequestHandler
 from friendserve.web.transforms import accepts_coding, add_vary
 
@@ -44,6 +45,11 @@ MAX_HASHED_SIZE = 1024 * 1024
 MAX_KEPT_SIZE = 128 * 1024
 #: Bytes of memory for all of them, and for the versions of others.
 MAX_MEMORY = 32 * 1024 * 1024
+#: Files of more bytes are sent by the system, which copies none of them, and up to so many they are
+#: held open for the next time: a deleted one takes room on the disk for as long.
+SENT_BY_SYSTEM, MAX_HELD_SIZE = 32 * 1024, 1024 * 1024
+#: What a file that is held open counts as, of MAX_MEMORY: that makes 64 of them.
+_HELD_COST = 512 * 1024
 
 #: Codings that are looked for beside a file (RFC 9110 8.4.1, RFC 7932), the smallest first: the
 #: name in headers, the ending of the file.
@@ -64,9 +70,9 @@ _FIELDS = ("Accept-Ranges", "Etag", "Content-Type", "Last-Modified", "Content-En
 
 class _File(object):
     """What is known of a file that was found fit to be sent: all of an answer that is not due to
-    the request. `content` is None for a large one."""
+    the request. `content` is None for a large one, `source` for one that is not held open."""
     __slots__ = ("path", "absolute_path", "content_path", "status", "modified", "fields",
-                 "varies", "content")
+                 "varies", "content", "source")
 
 
 class StaticFileHandler(RequestHandler):
@@ -136,7 +142,8 @@ class StaticFileHandler(RequestHandler):
             if wanted != (0, size):
                 self.set_status(206)
                 self.set_header("Content-Range", "bytes %d-%d/%d" % (start, end - 1, size))
-        if include_body and file is not None and file.content is not None:
+        if include_body and file is not None and file.content is not None and (
+                file.source is None or self._transforms or start == end):
             self.finish(file.content if end - start == size else file.content[start:end])
             return
         self._headers._values["Content-Length"] = str(end - start)
@@ -149,8 +156,10 @@ class StaticFileHandler(RequestHandler):
 
     def _send_file(self, start, end):
         """Have the system send it: the content is nobody's business."""
+        source = self._file and self._file.source
         try:
-            source = open_file(self.content_path)
+            if source is None:
+                source = open_file(self.content_path)
         except EnvironmentError as error:
             raise http_error(error, self.content_path)
         try:
@@ -288,7 +297,7 @@ class StaticFileHandler(RequestHandler):
         file.modified = self.modified
         file.fields = self._fields
         file.varies = self._varies
-        file.content = None
+        file.content = file.source = None
         size = self._status.st_size
         if size <= MAX_KEPT_SIZE:
             content = b"".join(self.get_content(self.content_path))
@@ -296,7 +305,11 @@ class StaticFileHandler(RequestHandler):
                 # It changes just now.
                 return
             file.content = content
-        self._memory.put(key, file, watched, len(file.content or b"") + len(self.path))
+        cost = len(file.content or b"") + len(self.path)
+        if SENT_BY_SYSTEM < size <= MAX_HELD_SIZE and hasattr(os, "sendfile"):
+            file.source = HeldFile(open_file(self.content_path))
+            cost += _HELD_COST
+        self._memory.put(key, file, watched, cost)
 
     # From the URL to the file
 
