@@ -28,12 +28,18 @@ def utf8(value):
     raise TypeError("text, bytes or None is needed here, not %s" % type(value).__name__)
 
 
+_find_surrogate = re.compile(b"\xed[\xa0-\xbf]").search
+
+
 def to_unicode(value):
     """Text for `value`: bytes are decoded as UTF-8, text and None stay what they are.
 
     Raises TypeError for anything else, UnicodeDecodeError for bytes that are no UTF-8.
     """
     if isinstance(value, bytes):
+        if str is bytes and b"\xed" in value and _find_surrogate(value):  # version: py2
+            # This decoder lets through what RFC 3629 3 forbids.
+            raise UnicodeDecodeError("utf-8", value, 0, 1, "it has surrogates")
         return value.decode("utf-8")
     if value is None or isinstance(value, six.text_type):
         return value

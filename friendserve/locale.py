@@ -262,6 +262,9 @@ class Locale(object):
                               []) + [parts[0].lower()]:
                 if candidate in supported:
                     return cls.get(candidate)
+            if _default.split("_")[0] == parts[0].lower():
+                # en_US for en or en_GB, before what is wanted less.
+                return cls.get(_default)
         return cls.get(_default)
 
     @classmethod

@@ -179,10 +179,11 @@ class MariaDB(Service):
     name = "mariadbd"
 
     def prepare(self):
-        self._user = [] if os.getuid() else ["--user=root"]
+        # A server deletes what others left of temporary tables, so each has a place of its own.
+        self._common = ["--tmpdir=" + self.folder] + ([] if os.getuid() else ["--user=root"])
         install = find_program("mariadb-install-db") or find_program("mysql_install_db")
         self._run([install, "--no-defaults", "--datadir=" + self._data(), "--skip-test-db",
-                   "--auth-root-authentication-method=normal"] + self._user)
+                   "--auth-root-authentication-method=normal"] + self._common)
         start = os.path.join(self.folder, "start.sql")
         with open(start, "w") as target:
             target.write("CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4;\n"
@@ -206,7 +207,7 @@ class MariaDB(Service):
                 "--init-file=" + os.path.join(self.folder, "start.sql"), "--skip-name-resolve",
                 "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
                 "--innodb-flush-log-at-trx-commit=1",
-                "--pid-file=" + os.path.join(self.folder, "pid")] + self._user
+                "--pid-file=" + os.path.join(self.folder, "pid")] + self._common
 
     def answers(self):
         return "ready for connections" in self.log() and \

@@ -75,6 +75,24 @@ class MarkupTest(unittest.TestCase):
                        u"mailto:a@example.com"):
             self.assertIn(u'href="%s"' % target, markup.to_html(u"[a](%s)" % target))
 
+    def test_links_stay_as_they_are(self):
+        for target in (u"https://e.example/?a=1&region=2&timestamp=3&section=4&copy=5&lt=6",
+                       u"https://e.example/?a=1&amp;b=2", u"/entry/a?x&y"):
+            for form in (u"[a](%s)", u"<%s>", u"[a][1]\n\n[1]: %s"):
+                if form == u"<%s>" and target[0] == u"/":
+                    continue
+                found = re.search(u'href="([^"]*)"', markup.to_html(form % target)).group(1)
+                self.assertEqual(target.replace(u"&amp;", u"&").replace(u"&", u"&amp;"), found)
+        self.assertNotIn(u"src=", markup.to_html(u"![a](http://e.example/a.png)"))
+        self.assertIn(u"src=", markup.to_html(u"![a](https://e.example/a.png)"))
+
+    def test_what_is_too_much_for_a_page(self):
+        for text in (u"|a" * 600 + u"\n" + u"|-" * 600 + u"\n" + u"x|\n" * 1000,
+                     u"- " * 5000 + u"a", u"1. " * 6000,
+                     u"[a]: http://" + u"x" * 9900 + u"\n\n" + u"[a][] " * 1600):
+            self.assertRaises(markup.TooMuch, markup.to_html, text)
+        markup.to_html(u"|a|b|c|d|\n|-|-|-|-|\n" + u"|1|2|3|4|\n" * 1000)
+
     def test_brackets_that_open_nothing_cost_little(self):
         looked_through = []
 
@@ -122,6 +140,11 @@ class AccountsTest(unittest.TestCase):
         self.assertEqual(900, guard.wait("a"))
         guard.succeeded("a")
         self.assertEqual(0, guard.wait("a"))
+        for _ in range(20):
+            guard.failed("a")
+            guard.forgive("a")
+        guard.forgive("nobody")
+        self.assertEqual(0, guard.wait("a"))
 
     def test_memory_of_guesses_is_bounded(self):
         guard = accounts.Guard(size=100)
@@ -153,6 +176,7 @@ class BlogCase(LocaleCase, WebCase):
         store.make_tables(url)
         self.application = blog.BlogApplication(url, "a secret of the tests only", threads=2)
         self.addCleanup(self.close_pool, self.application.pool)
+        self.addCleanup(self.close_pool, self.application.accounts)
         self.serve(self.application)
 
     def close_pool(self, pool):
@@ -273,6 +297,12 @@ class Story(object):
         self.assertEqual([302] * 8, [client.read_response("POST").status for client in clients])
         self.assertEqual(8, self.visit("/archive").text.count(u"/entry/twice"))
 
+    def test_text_that_begins_with_code(self):
+        self.join(u"Ada")
+        path = self.write(u"Code", u"\n \n    first = 1\n    second = 2\n")
+        self.assertIn(u"<pre><code>first = 1\nsecond = 2", self.visit(path).text)
+        self.assertEqual(400, self.post("/compose", title=u"x", text=u" \n\t\n ").status)
+
     def test_characters_that_databases_dislike(self):
         # One character in the name, and eighteen in the key of it.
         name = u"\ufdfa" * 40
@@ -289,6 +319,7 @@ class Story(object):
             self.assertEqual(302, self.post("/compose", slug=slug, title=text, text=text).status)
             self.assertEqual(200, self.visit(path).status)
             self.assertEqual(200, self.visit("/").status)
+            self.assertEqual(404, self.visit("/entry/%00").status)
             ElementTree.fromstring(self.visit("/feed").body)
             self.assertIn(self.post("/login", name=text[:40], password=PASSWORD).status, (400, 403))
 
@@ -461,6 +492,55 @@ class AttackTest(BlogCase):
         for attribute in ("HttpOnly", "SameSite=Lax"):
             self.assertIn(attribute, cookie)
 
+    def test_what_is_too_much_comes_back(self):
+        self.join(u"Ada")
+        text = u"- " * 2000 + u"a"
+        response = self.post("/compose", title=u"Deep", text=text)
+        self.assertEqual(400, response.status)
+        self.assertIn(u"This is too much for one page", response.text)
+        self.assertIn(text, response.text)
+        self.assertIn(u'value="Deep"', response.text)
+
+    def test_sign_ins_do_not_keep_readers_waiting(self):
+        held, go_on = [], threading.Event()
+        self.addCleanup(go_on.set)
+
+        def hold(db, name, password):
+            held.append(name)
+            go_on.wait(10)
+        original = store.check_account
+        self.addCleanup(setattr, store, "check_account", original)
+        store.check_account = hold
+        token = re.search(u'name="_xsrf" value="([^"]+)"', self.visit("/").text).group(1)
+        cookie = "; ".join("%s=%s" % pair for pair in self.cookies.items())
+        clients = [self.connect(data=request("/login", "POST", [("Cookie", cookie)], {
+            "name": "n%d" % number, "password": "wrong password", "_xsrf": token}))
+            for number in range(40)]
+        # Two are looked at, and some wait; the others are told so at once, and not held guilty.
+        self.run_until(lambda: len(held) == 2 and len(self.application.guard._failures) == 40)
+        self.assertEqual(200, self.visit("/").status)
+        go_on.set()
+        statuses = [client.read_response("POST").status for client in clients]
+        self.assertEqual(set([403, 503]), set(statuses))
+        counts = [count for count, _ in self.application.guard._failures.values()]
+        self.assertEqual(statuses.count(403), sum(counts))
+
+    def test_pages_of_somebody_are_not_kept(self):
+        self.assertEqual("no-cache", self.visit("/").headers["Cache-Control"])
+        self.join(u"Ada")
+        self.assertEqual("private, no-store", self.visit("/").headers["Cache-Control"])
+
+    def test_head_and_what_cannot_be_answered(self):
+        self.assertEqual(404, self.visit("/entry/none", "HEAD").status)
+        response = self.visit("/", "HEAD")
+        self.assertEqual((200, b""), (response.status, response.body))
+        for path in ("/entry/%ff", "/logout"):
+            self.assertIn(u"This cannot be answered as it was asked.", self.visit(path).text)
+        self.assertEqual(404, self.visit("/?before=1").status)
+        # A target that is no text.
+        client = self.connect(data=b"GET /archive?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertEqual(200, client.read_response().status)
+
     def test_errors_in_the_dress_of_the_site(self):
         for path, status in [("/nothing", 404), ("/entry/none", 404), ("/entry/%ff", 400)]:
             response = self.visit(path)
@@ -483,10 +563,19 @@ class AttackTest(BlogCase):
         self.assertEqual(1, len(seen))
 
 
+class SlugTest(unittest.TestCase):
+    def test_slugs(self):
+        for title, slug in [
+                (u"Hello, World!", u"hello-world"), (u"\u0939\u093f\u0928\u094d\u0926\u0940", None),
+                (u"Stra\xdfe 12", u"stra\xdfe-12"), (u" _-!", u"entry"), (u"a" * 200, u"a" * 80)]:
+            self.assertEqual(slug or title, store.make_slug(title))
+
+
 class LanguageTest(BlogCase):
     def test_languages(self):
         for language, direction, text in [
-                ("en", "ltr", u"Slow letters"), ("de", "ltr", u"Langsame Briefe"),
+                ("en", "ltr", u"Slow letters"), ("en-GB,en;q=0.9,de;q=0.3", "ltr", u"Slow letters"),
+                ("de", "ltr", u"Langsame Briefe"),
                 ("he", "rtl", u"מכתבים לאט"), ("ja", "ltr", u"ゆっくりした手紙")]:
             page = self.visit("/", headers=[("Accept-Language", language)]).text
             self.assertIn(u'dir="%s"' % direction, page)

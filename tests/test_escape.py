@@ -31,7 +31,9 @@ class ConversionTest(unittest.TestCase):
         self.assert_same(u"\u00e9", to_unicode(b"\xc3\xa9"))
         self.assert_same(u"\u00e9", to_unicode(u"\u00e9"))
         self.assertIsNone(to_unicode(None))
-        self.assertRaises(UnicodeDecodeError, to_unicode, b"\xff")
+        for octets in (b"\xff", b"\xed\xa0\x80", b"a\xed\xbf\xbf"):
+            self.assertRaises(UnicodeDecodeError, to_unicode, octets)
+        self.assert_same(u"\ud7ff", to_unicode(b"\xed\x9f\xbf"))
 
     def test_native_str(self):
         self.assert_same("a", native_str(b"a"))

@@ -163,6 +163,7 @@ class ClosestTest(LocaleCase):
     def test_closest(self):
         for codes, code in [
                 (["de_AT"], "de_AT"), (["DE-at"], "de_AT"), (["de_CH"], "de"), (["de"], "de"),
+                (["en-GB", "de"], "en_US"), (["en", "de"], "en_US"), (["fr", "en", "de"], "en_US"),
                 (["fr", "pt-br"], "pt_BR"), (["zh-Hant-TW"], "zh_TW"), (["pt"], "en_US"),
                 ([], "en_US"), ([None, "", "x_y_z_w", "de"], "de"), (["../etc"], "en_US")]:
             self.assertEqual(code, locale.get(*codes).code, codes)

@@ -72,6 +72,12 @@ class Guard(object):
         # Beyond this it changes nothing, and a power of two takes room.
         self._failures[key] = min(count + 1, 40), self._clock()
 
+    def forgive(self, key):
+        """It was not looked at after all."""
+        found = self._failures.get(key)
+        if found is not None:
+            self._failures[key] = max(0, found[0] - 1), found[1]
+
     def succeeded(self, key):
         """It was right."""
         self._failures.pop(key, None)

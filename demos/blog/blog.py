@@ -1,7 +1,7 @@
 """A blog on a real database: entries in Markdown, comments, accounts, an archive, an Atom feed, and
 four languages.
 
-    python -m pip install -r demos/blog/requirements.txt
+    python -m pip install . -r demos/blog/requirements.txt
     python demos/blog/blog.py --port=8888
     python demos/blog/blog.py --database=postgresql://me:secret@localhost/blog
 
@@ -58,6 +58,15 @@ class BlogHandler(RequestHandler):
         for name, value in HEADERS.items():
             self.set_header(name, value)
 
+    def prepare(self):
+        super(BlogHandler, self).prepare()
+        if self.current_user is not None:
+            # The next at this browser shall not find it by going back.
+            self.set_header("Cache-Control", "private, no-store")
+
+    def head(self, *args):
+        self.get(*args)
+
     @property
     def pool(self):
         return self.application.pool
@@ -78,8 +87,10 @@ class BlogHandler(RequestHandler):
 
     def get_template_namespace(self):
         namespace = super(BlogHandler, self).get_template_namespace()
+        uri = self.request.uri
+        is_here = self.request.method == "GET" and all(" " < one <= "~" for one in uri)
         namespace.update(languages=[locale.get(code) for code in LANGUAGES], entry_url=entry_url,
-                         problem=None)
+                         problem=None, here=uri if is_here else "/")
         return namespace
 
     def get_next(self):
@@ -88,8 +99,10 @@ class BlogHandler(RequestHandler):
 
     def get_text(self, name, most, least=1):
         """An argument of so many characters; raises Problem."""
-        text = self.get_body_argument(name, "").replace("\r\n", "\n")
-        self.check_length(len(text), most, least)
+        text = self.get_body_argument(name, "", strip=False).replace("\r\n", "\n")
+        # What begins with four blanks is code.
+        text = re.sub(r"\A(?:[ \t]*\n)+", "", text.rstrip())
+        self.check_length(len(text) if text.strip() else 0, most, least)
         return text
 
     def check_length(self, count, most, least=1):
@@ -109,7 +122,7 @@ class BlogHandler(RequestHandler):
 
     def write_error(self, status_code, **kwargs):
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
-        text = TEXTS.get(status_code, TEXTS[500])
+        text = TEXTS.get(status_code, TEXTS[400 if status_code < 500 else 500])
         if isinstance(error, (database.Unavailable, database.OutcomeUnknown)):
             status_code = 503
             text = TEXTS["unknown" if isinstance(error, database.OutcomeUnknown) else 503]
@@ -120,6 +133,7 @@ class BlogHandler(RequestHandler):
 
 #: The words of error pages; they are in the translations, too.
 TEXTS = {
+    400: "This cannot be answered as it was asked.",
     403: "This is not yours to do. If you came from a form that was open for long, load it again.",
     404: "There is nothing here, or no longer.",
     429: "Too many wrong passwords. Wait a while.",
@@ -149,6 +163,8 @@ class HomeHandler(BlogHandler):
         store.latest(self.pool, before and int(before), store.PAGE, callback=self.on_entries)
 
     def on_entries(self, entries):
+        if not entries and "before" in self.request.arguments:
+            raise HTTPError(404)
         older = entries[store.PAGE - 1].id if len(entries) > store.PAGE else None
         self.render("home.html", entries=entries[:store.PAGE], older=older,
                     is_first="before" not in self.request.arguments)
@@ -187,6 +203,9 @@ class EntryHandler(BlogHandler):
                 raise HTTPError(404)
             self.entry = entry
             callback()
+        if "\0" in slug:
+            # No database has such a text.
+            raise HTTPError(404)
         store.find_entry(self.pool, slug, callback=on_entry)
 
     def show(self, problem=None, text=""):
@@ -262,12 +281,20 @@ class ComposeHandler(BlogHandler):
             self.show(self.slug, self.get_body_argument("title", "")[:store.MAX_TITLE],
                       self.get_body_argument("text", "")[:2 * store.MAX_TEXT], str_of(problem))
             return
+        self.title, self.text = title, text
         if self.slug is None:
             self.pool.run(lambda db: store.add_entry(db, author, title, text),
-                          callback=self.on_kept)
+                          callback=self.on_kept, on_error=self.on_error)
         else:
             self.pool.run(lambda db: store.change_entry(db, author, self.slug, title, text),
-                          callback=self.on_changed)
+                          callback=self.on_changed, on_error=self.on_error)
+
+    def on_error(self, error):
+        if not isinstance(error, store.markup.TooMuch):
+            raise error
+        self.set_status(400)
+        self.show(self.slug, self.title, self.text, self.locale.translate(
+            "This is too much for one page: too large a table, or lists within lists."))
 
     def on_kept(self, slug):
         self.redirect(entry_url(slug))
@@ -322,8 +349,8 @@ class JoinHandler(AccountHandler):
     template = "join.html"
 
     def carry_out(self, name, password):
-        self.pool.run(lambda db: store.make_account(db, name, password),
-                      callback=self.on_account, on_error=self.on_error)
+        self.application.accounts.run(lambda db: store.make_account(db, name, password),
+                                      callback=self.on_account, on_error=self.on_error)
 
     def on_error(self, error):
         if not isinstance(error, store.NameTaken):
@@ -343,7 +370,13 @@ class LoginHandler(AccountHandler):
             return
         # Counted before it is known, or many guesses at a time would all be free.
         self.application.guard.failed(self.key)
-        self.pool.run(lambda db: store.check_account(db, name, password), callback=self.on_checked)
+        self.application.accounts.run(lambda db: store.check_account(db, name, password),
+                                      callback=self.on_checked, on_error=self.on_error)
+
+    def on_error(self, error):
+        # It was not tried.
+        self.application.guard.forgive(self.key)
+        raise error
 
     def on_checked(self, account):
         if account is None:
@@ -409,6 +442,8 @@ def clean_xml(text):
 class BlogApplication(Application):
     def __init__(self, url, secret, threads=4):
         self.pool = database.Pool(url, threads=threads)
+        # Hashes of passwords take a while: who sends many shall not keep readers waiting.
+        self.accounts = database.Pool(url, threads=2, max_queue=20)
         self.guard = Guard()
         super(BlogApplication, self).__init__([
             (r"/", HomeHandler), (r"/archive", ArchiveHandler), (r"/feed", FeedHandler),
@@ -435,13 +470,15 @@ def main():
     try:
         options.parse_command_line()
         locale.load_translations(os.path.join(HERE, "translations"))
+        if options.database.endswith(":memory:"):
+            raise Error("each connection would have a database of its own in memory")
         store.make_tables(options.database)
         secret = options.cookie_secret or binascii.hexlify(os.urandom(32)).decode("ascii")
         application = BlogApplication(options.database, secret, options.threads)
     except (Error, ValueError, KeyError, ImportError, database.Error) as error:
         sys.exit("blog.py: %s" % error)
     try:
-        application.listen(options.port, address=options.address)
+        application.listen(options.port, address=options.address, max_body_size=1 << 20)
     except EnvironmentError as error:
         sys.exit("blog.py: cannot listen on port %d: %s" % (options.port, error))
     print("The blog is at http://%s:%d/ (Ctrl-C ends it)" % (options.address, options.port))

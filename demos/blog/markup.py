@@ -20,6 +20,14 @@ except ImportError:  # version: py2
 _is_harmless = re.compile(r"(?:https?://|mailto:|/(?!/)|#)[^\s\"<>\\]*\Z", re.IGNORECASE).match
 
 
+class TooMuch(ValueError):
+    """A text that would become too large a page, or is nested too deeply."""
+
+
+#: Cells of all tables together (each row is filled up to the width of its head), and characters of
+#: the HTML for each of the text.
+_MAX_CELLS, _MAX_GROWTH = 20000, 20
+
 #: How many characters may be looked through in vain for the ends of links, in all of a text: about
 #: a second. A text of open brackets alone would take a minute.
 _ROOM = 4000000
@@ -35,6 +43,13 @@ def _find_link(find, room, match, data):
     return found
 
 
+#: An entity in an attribute: where the semicolon is missing, "&region=" is none.
+_ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|\w+;)")
+
+#: Pictures come from here or over TLS, as the pages' policy wants it.
+_is_picture = re.compile(r"(?:https://|/(?!/))[^\s\"<>\\]*\Z", re.IGNORECASE).match
+
+
 class _LinkCleaner(Treeprocessor):
     def run(self, root):
         for element in root.iter():
@@ -43,10 +58,8 @@ class _LinkCleaner(Treeprocessor):
                 if target is None:
                     continue
                 # A browser reads entities in it.
-                target = unescape(target)
-                if _is_harmless(target):
-                    element.set(name, target)
-                else:
+                target = _ENTITY.sub(lambda match: unescape(match.group()), target)
+                if not (_is_harmless if name == "href" else _is_picture)(target):
                     del element.attrib[name]
             if element.tag == "a":
                 element.set("rel", "nofollow ugc noopener")
@@ -57,6 +70,8 @@ class _Harmless(Extension):
         # Without these, tags are text like any other.
         md.preprocessors.deregister("html_block")
         md.inlinePatterns.deregister("html")
+        # It writes each letter as an entity, which the cleaner would not know.
+        md.inlinePatterns.deregister("automail")
         room = [_ROOM]
         for processor in md.inlinePatterns:
             if isinstance(processor, LinkInlineProcessor):
@@ -67,6 +82,16 @@ class _Harmless(Extension):
 
 
 def to_html(text):
-    """Markdown (text) as HTML (text)."""
-    return markdown.markdown(text, extensions=[_Harmless(), "fenced_code", "tables", "sane_lists"],
-                             output_format="html5" if markdown.__version__ < "3.2" else "html")
+    """Markdown (text) as HTML (text). Raises TooMuch."""
+    lines = text.split("\n")
+    if max(line.count("|") for line in lines) * len(lines) > _MAX_CELLS:
+        raise TooMuch("tables")
+    try:
+        html = markdown.markdown(
+            text, extensions=[_Harmless(), "fenced_code", "tables", "sane_lists"],
+            output_format="html5" if markdown.__version__ < "3.2" else "html")
+    except RuntimeError:    # RecursionError is one
+        raise TooMuch("nesting")
+    if len(html) > _MAX_GROWTH * len(text) + 1000:
+        raise TooMuch("references")
+    return html

@@ -11,6 +11,7 @@ import unicodedata
 import uuid
 
 from friendserve import database
+from friendserve.database.engines import make_engine
 
 import markup
 from accounts import hash_password, is_password
@@ -50,7 +51,7 @@ _ENTRIES = ("SELECT entries.*, users.name AS author_name, "
 
 def make_tables(url):
     """Make what is not there yet. Blocks; for the start of the program."""
-    dialect = _DIALECTS[url.partition(":")[0]]
+    dialect = _DIALECTS[make_engine(url).name]
     db = database.connect(url)
     try:
         for statement in _TABLES.format(**dialect).split(";"):
@@ -75,8 +76,8 @@ def name_key(name):
     """The same for names that look the same; empty for one that is not seen."""
     # Some scripts need what joins or parts their letters, but names are not told apart by it.
     plain = u"".join(one for one in plain_name(name) if unicodedata.category(one) != "Cf")
-    # Three letters come of one at most.
-    return plain.casefold() if hasattr(plain, "casefold") else plain.lower()
+    # The same on every Python; three letters come of one at most.
+    return plain.lower()
 
 
 def make_account(db, name, password):
@@ -167,8 +168,12 @@ def add_comment(pool, entry, author, text, **options):
                  entry.id, author, text, int(time.time()), **options)
 
 
+_IN_SLUGS = frozenset(["Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "No", "Cs"])
+
+
 def make_slug(title):
     """A title as a part of a path: letters and digits of any script, and hyphens."""
     plain = unicodedata.normalize("NFKC", title).lower()
-    slug = re.sub(r"[\W_]+", "-", plain, flags=re.UNICODE).strip("-")
-    return slug[:80].rstrip("-") or u"entry"
+    # Some scripts write vowels as marks. (Python 2 may have a letter in two halves, "Cs".)
+    slug = u"".join(one if unicodedata.category(one) in _IN_SLUGS else u"-" for one in plain)
+    return re.sub(u"-+", u"-", slug)[:80].strip(u"-") or u"entry"

@@ -171,10 +171,11 @@ class Connection(object):
                 getattr(connection, how)()
                 self._engine.end(connection)
         except Exception:
+            # It may be in the midst of the transaction still: what came next would be lost with it.
+            self._drop()
             if how == "commit":
                 raise
-            # What failed is being told already.
-            self._drop()
+            # Else what failed is being told already.
 
     # The connection
 
@@ -244,7 +245,7 @@ class Connection(object):
                         if cursor is not None:
                             cursor.close()
             except Unavailable:
-                if not again:
+                if not again or self._connection is not None:
                     raise
                 again = False
 
@@ -261,6 +262,9 @@ class Connection(object):
                 kind = OutcomeUnknown if is_unknown else Unavailable
                 told = kind("the connection to %s at %s was lost: %s"
                             % (self._engine.name, self._engine.place, told), told.code)
+            elif self._engine.is_busy(error):
+                told = Unavailable("%s is in use by others: %s; nothing was done"
+                                   % (self._engine.place, told), told.code)
             raise told
 
 

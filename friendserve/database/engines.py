@@ -11,7 +11,7 @@ import sqlite3
 import six
 from six.moves.urllib.parse import parse_qsl, unquote, urlsplit
 
-from friendserve.database.errors import ProgrammingError
+from friendserve.database.errors import DataError, ProgrammingError
 
 try:
     import pymysql as mysql_driver
@@ -68,12 +68,19 @@ class Engine(object):
             except (IndexError, TypeError) as error:    # of drivers that fill them in themselves
                 raise ProgrammingError("%d parameters do not fit into %r: %s"
                                        % (len(parameters), statement, error))
+            except ValueError as error:
+                # A NUL in a text, to PostgreSQL.
+                raise DataError("a parameter cannot be sent to %s: %s" % (self.name, error))
         else:
             cursor.execute(self.translate(statement.replace("%", "%%")), ())
 
     def is_lost(self, error):
         """Whether an error says that the connection is of no use any more."""
         raise NotImplementedError()
+
+    def is_busy(self, error):
+        """Whether an error says that nothing was done, for others were at work."""
+        return False
 
     def begin(self, connection):
         """Begin a transaction."""
@@ -102,9 +109,10 @@ class SQLite(Engine):
         self.place = self.path
 
     def connect(self, timeout=None):
+        # Shorter than what the caller waits: that it is busy is an answer.
+        wait = BUSY_SECONDS if timeout is None else min(0.9 * timeout, BUSY_SECONDS)
         connection = sqlite3.connect(
-            self.path, timeout=min(timeout or BUSY_SECONDS, BUSY_SECONDS), isolation_level=None,
-            check_same_thread=False)
+            self.path, timeout=wait, isolation_level=None, check_same_thread=False)
         if str is bytes:  # version: py2
             connection.text_factory = six.text_type
         connection.execute("PRAGMA foreign_keys = ON")
@@ -117,6 +125,9 @@ class SQLite(Engine):
 
     def is_lost(self, error):
         return False
+
+    def is_busy(self, error):
+        return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
     def begin(self, connection):
         # Not later: two readers that both go on to write would fail, however long they wait.

@@ -14,6 +14,7 @@ from friendserve.database.connection import MAX_IDLE_TIME, Connection
 from friendserve.database.engines import make_engine
 from friendserve.database.errors import InterfaceError, OutcomeUnknown, Unavailable
 from friendserve.ioloop import IOLoop
+from friendserve.log import gen_log
 from friendserve.stack_context import NullContext, wrap
 
 
@@ -99,7 +100,9 @@ class Pool(object):
             self._tell(job, None, Unavailable("the pool was closed before this was begun"))
         if callback is not None:
             callback = wrap(callback)
-            threading.Thread(target=self._await_end, args=(callback,)).start()
+            waiter = threading.Thread(target=self._await_end, args=(callback,))
+            waiter.daemon = True
+            waiter.start()
 
     def _await_end(self, callback):
         for thread in self._threads:
@@ -119,7 +122,7 @@ class Pool(object):
         job = _Job(method, arguments, callback, fail)
         with NullContext():
             with self._ready:
-                is_full = not self._idle and len(self._jobs) >= self.max_queue
+                is_full = len(self._jobs) >= self.max_queue + self._idle
                 if not is_full:
                     self._jobs.append(job)
                     self._ready.notify()
@@ -133,23 +136,32 @@ class Pool(object):
             thread = threading.Thread(target=self._work)
             # What a database is busy with shall not keep a program from its end.
             thread.daemon = True
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:
+                # The system gives no more of them. Those that there are have to do.
+                gen_log.error("no thread for %s: %s", self._engine.place, error)
+                if not self._threads and self._take_back(job):
+                    self._tell(job, None, Unavailable("no thread could be started: %s" % error))
+            else:
+                self._threads.append(thread)
 
-    def _expire(self, job, timeout):
-        job.timer = None
+    def _take_back(self, job):
+        """Whether a job was not begun, and now will not be."""
         with self._ready:
             try:
                 self._jobs.remove(job)
             except ValueError:
-                begun = True
-            else:
-                begun = False
-        if begun:
-            error = OutcomeUnknown("the database did not answer within %s seconds" % timeout)
-        else:
+                return False
+        return True
+
+    def _expire(self, job, timeout):
+        job.timer = None
+        if self._take_back(job):
             error = Unavailable("no connection was free within %s seconds; nothing was done"
                                 % timeout)
+        else:
+            error = OutcomeUnknown("the database did not answer within %s seconds" % timeout)
         self._finish(job, None, error)
 
     def _tell(self, job, result, error):

@@ -136,16 +136,20 @@ class _BoundModules(object):
     def __getitem__(self, name):
         module = self._active.get(name)
         if module is None:
-            module = self._handler.application.ui_modules[name](self._handler)
+            module = self._class(name)(self._handler)
             self._active[name] = module
             self._order.append(module)
         return module.render
 
+    def _class(self, name):
+        return self._handler.application.ui_modules[name]
+
     def __getattr__(self, name):
         try:
-            return self[name]
+            self._class(name)
         except KeyError:
             raise AttributeError("there is no UI module named %s" % name)
+        return self[name]
 
 
 def bind_modules(handler):

@@ -258,6 +258,28 @@ class PoolContract(object):
         for _ in range(5):
             self.assertIsInstance(self.result(self.pool.run, lambda db: sys.exit()), SystemExit)
 
+    def test_pool_without_a_thread(self):
+        start = threading.Thread.start
+        self.addCleanup(setattr, threading.Thread, "start", start)
+
+        def refuse(thread):
+            raise RuntimeError("can't start new thread")
+        threading.Thread.start = refuse
+        with LogCatcher():
+            error = self.result(self.pool.query, "SELECT 1")
+        self.assertIsInstance(error, database.Unavailable)
+        threading.Thread.start = start
+        self.assertEqual(1, len(self.result(self.pool.query, "SELECT 1")))
+
+    def test_pool_queue_counts_while_a_thread_is_idle(self):
+        self.result(self.pool.query, "SELECT 1")
+        self.pool.max_queue = 5
+        errors, done = [], []
+        for _ in range(500):
+            self.pool.query("SELECT 1", callback=done.append, on_error=errors.append)
+            self.assertLessEqual(len(self.pool._jobs), 5 + self.pool._max_threads)
+        self.run_until(lambda: len(errors) + len(done) == 500)
+
     def test_pool_queue_is_bounded_and_time_is_over(self):
         held, go_on = [], threading.Event()
         self.addCleanup(go_on.set)
@@ -322,7 +344,29 @@ class PoolContract(object):
         self.assertFalse(pool._threads[0].is_alive())
 
 
-class SQLiteTest(PoolContract, DatabaseContract, unittest.TestCase):
+class DeferredChecks(object):
+    """For databases with checks that wait for the end of a transaction, which MySQL has not."""
+
+    def test_a_commit_that_fails_leaves_nothing_behind(self):
+        self.db.execute("CREATE TABLE owners (id INTEGER PRIMARY KEY)")
+        self.db.execute("CREATE TABLE things (owner INTEGER REFERENCES owners (id) "
+                        "DEFERRABLE INITIALLY DEFERRED)")
+        try:
+            with self.assertRaises(database.IntegrityError):
+                with self.db.transaction():
+                    self.db.execute("INSERT INTO things VALUES (%s)", 5)
+            self.assertEqual(1, self.db.execute_rowcount("INSERT INTO owners VALUES (%s)", 77))
+            self.db.close()
+            self.assertEqual([77], [row.id for row in self.db.query("SELECT id FROM owners")])
+            self.assertEqual([], self.db.query("SELECT * FROM things"))
+            with self.db.transaction():
+                self.db.execute("INSERT INTO owners VALUES (%s)", 78)
+        finally:
+            self.db.execute("DROP TABLE things")
+            self.db.execute("DROP TABLE owners")
+
+
+class SQLiteTest(DeferredChecks, PoolContract, DatabaseContract, unittest.TestCase):
     serial = "INTEGER PRIMARY KEY"
     has_lastrowid = True
 
@@ -334,6 +378,17 @@ class SQLiteTest(PoolContract, DatabaseContract, unittest.TestCase):
         self.addCleanup(shutil.rmtree, folder)
         self.path = os.path.join(folder, "test.db")
         super(SQLiteTest, self).setUp()
+
+    def test_pool_of_a_file_that_another_is_writing_to(self):
+        pool = database.Pool(self.url(), timeout=0.4)
+        self.addCleanup(pool.close)
+        with self.db.transaction():
+            error = self.result(pool.execute, "INSERT INTO entries (title) VALUES ('late')")
+            self.assertIsInstance(error, database.Unavailable)
+            self.assertIn("in use by others", str(error))
+        self.assertEqual([], self.titles())
+        self.result(pool.execute, "INSERT INTO entries (title) VALUES ('in time')")
+        self.assertEqual(["in time"], self.titles())
 
     def test_in_memory(self):
         pool = database.Pool("sqlite://:memory:", threads=5)
@@ -481,7 +536,7 @@ if engines.mysql_driver is not None:
 
 if engines.postgresql_driver is not None:
     @services.needs(services.PostgreSQL)
-    class PostgreSQLTest(ServerContract, unittest.TestCase):
+    class PostgreSQLTest(DeferredChecks, ServerContract, unittest.TestCase):
         service = services.PostgreSQL
         serial = "SERIAL PRIMARY KEY"
         has_lastrowid = False
