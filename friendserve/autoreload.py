@@ -34,7 +34,7 @@ except ImportError:
 
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.log import enable_pretty_logging, gen_log
-from friendserve.platform.auto import set_close_exec
+from friendserve.platform.pollers.auto import set_close_exec
 
 __all__ = ["add_reload_hook", "main", "start", "wait", "watch"]
 

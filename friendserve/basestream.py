@@ -15,7 +15,7 @@ from friendserve.buffers import (
     StreamBufferFullError, StreamBytes, UnsatisfiableReadError, WriteBuffer)
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
-from friendserve.platform.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 from friendserve.stack_context import NullContext, state, wrap
 
 #: Nothing is lost when these happen: the fd is ready later, or still is, and the loop tells.

@@ -29,7 +29,7 @@ from friendserve.curltransfer import CurlError, CurlTimeoutError, CurlTransfer
 from friendserve.fetchqueue import QueuedHTTPClient
 from friendserve.httpclient import HTTPTransferError
 from friendserve.httpfetch import BaseFetch
-from friendserve.platform.interface import ERROR, NONE, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
 from friendserve.stack_context import NullContext
 
 __all__ = ["CurlAsyncHTTPClient", "CurlError", "curl_log"]

@@ -9,11 +9,11 @@ from __future__ import absolute_import, division, print_function
 
 import pycurl
 
-from friendserve.platform.interface import NONE, READ, WRITE
+from friendserve.platform.pollers.interface import NONE, READ, WRITE
 from friendserve.stack_context import NullContext
 
 try:
-    from friendserve.platform.epoll import EpollPoller
+    from friendserve.platform.pollers.epoll import EpollPoller
 except ImportError:
     EpollPoller = None
 

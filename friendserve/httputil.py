@@ -17,7 +17,7 @@ import unicodedata
 from six.moves.urllib.parse import urlencode
 
 from friendserve.escape import utf8
-from friendserve.platform.interface import monotonic_time
+from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.protocol.cookies import parse_cookie
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.forms import parse_header_value, parse_urlencoded

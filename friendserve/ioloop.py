@@ -40,8 +40,9 @@ except ImportError:  # version: py2
     ThreadPoolExecutor = None
 
 from friendserve.log import app_log, gen_log
-from friendserve.platform.auto import Waker, make_poller
-from friendserve.platform.interface import ERROR, NONE, READ, WRITE, monotonic_time
+from friendserve.platform.pollers.auto import Waker, make_poller
+from friendserve.platform.pollers.clock import monotonic_time
+from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
 from friendserve.stack_context import NullContext, state, unwrap, wrap
 from friendserve.timers import TimerQueue
 from friendserve.util import Configurable, TimeoutError

@@ -34,7 +34,7 @@ from friendserve.basestream import (
     UnsatisfiableReadError)
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
-from friendserve.platform.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
 

@@ -20,7 +20,7 @@ import six
 
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
-from friendserve.platform.auto import set_close_exec
+from friendserve.platform.pollers.auto import set_close_exec
 from friendserve.resolver import (
     BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
     Resolver, ThreadedResolver)

@@ -24,7 +24,7 @@ import six
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream, StreamClosedError
 from friendserve.netutil import Resolver, ssl_options_to_context
-from friendserve.platform.auto import set_close_exec
+from friendserve.platform.pollers.auto import set_close_exec
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import TimeoutError
 

@@ -9,9 +9,9 @@ import os
 import select
 import stat
 
-from friendserve.platform import interface
-from friendserve.platform.common import check_registered, check_unregistered
-from friendserve.platform.interface import ERROR, NONE
+from friendserve.platform.pollers import interface
+from friendserve.platform.pollers.common import check_registered, check_unregistered
+from friendserve.platform.pollers.interface import ERROR, NONE
 
 
 class FakeClock(object):

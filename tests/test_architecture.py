@@ -18,23 +18,24 @@ PACKAGE = "friendserve"
 #: stands before it here. Names are relative to the package; "" is friendserve/__init__.py. A
 #: package stands after the modules it re-exports.
 FLOORS = (
-    ("ground", ("", "util", "log", "escape")),
+    ("ground", ("", "util", "log", "escape", "platform")),
     ("protocol", (
         "protocol", "protocol.errors", "protocol.grammar", "protocol.headers",
         "protocol.http1", "protocol.urls", "protocol.httpauth", "protocol.forms",
         "protocol.multipart",
         "protocol.cookies", "protocol.masking", "protocol.deflate", "protocol.wshandshake",
         "protocol.websocket", "protocol.eventstream", "protocol.oauth1")),
-    ("platform", (
-        "platform", "platform.interface", "platform.common", "platform.select", "platform.poll",
-        "platform.epoll", "platform.kqueue", "platform.posix", "platform.windows",
-        "platform.auto")),
+    ("pollers", tuple("platform.pollers" + name for name in (
+        "", ".interface", ".clock", ".common", ".select", ".poll", ".epoll", ".kqueue", ".posix",
+        ".windows", ".auto"))),
     ("httputil", ("httputil",)),
     ("text", ("template", "locale", "options")),
     ("under the loop", ("stack_context", "timers")),
     ("loop", ("ioloop",)),
     ("streams", ("resolver", "buffers", "netutil", "basestream", "iostream")),
-    ("bridges", ("platform.asyncio", "platform.twisted", "platform.caresresolver")),
+    ("other loops", ("platform.asyncio", "platform.twisted", "platform.caresresolver",
+                     "platform.interface", "platform.common", "platform.posix", "platform.windows",
+                     "platform.auto", "platform.epoll", "platform.kqueue", "platform.select")),
     ("connections", ("autoreload", "process", "tcpserver", "tcpclient")),
     ("futures", ("concurrent", "gen")),
     ("http", (

@@ -7,7 +7,7 @@ import weakref
 
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import StreamClosedError
-from friendserve.platform.auto import available_pollers
+from friendserve.platform.pollers.auto import available_pollers
 from friendserve.web import Application, RequestHandler, asynchronous
 from tests.httpcase import (
     SERVER_OPTIONS, HTTPCase, LogCatcher, Waiting, answer, get, post, post_chunked)

@@ -4,8 +4,8 @@ from __future__ import absolute_import, division, print_function
 import functools
 import logging
 
-from friendserve.platform.auto import available_pollers
 from friendserve.ioloop import IOLoop
+from friendserve.platform.pollers.auto import available_pollers
 from friendserve.web import Application, RequestHandler, asynchronous, stream_request_body
 from tests.httpcase import HTTPCase, LogCatcher, Waiting, answer, get, post
 

@@ -14,8 +14,8 @@ import unittest
 import six
 
 from friendserve.iostream import IOStream, PipeIOStream, SSLIOStream, StreamClosedError
-from friendserve.platform.auto import available_pollers, make_poller
-from friendserve.platform.interface import READ, WRITE
+from friendserve.platform.pollers.auto import available_pollers, make_poller
+from friendserve.platform.pollers.interface import READ, WRITE
 from tests.contract.test_streams import RESET, Streams, make_any_poller
 from tests.test_ioloop import CountingPoller, Logs, open_fds
 

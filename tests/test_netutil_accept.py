@@ -12,7 +12,7 @@ import unittest
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import (
     ACCEPT_PAUSES, MAX_ACCEPTS_PER_TURN, add_accept_handler, bind_sockets)
-from friendserve.platform.auto import available_pollers
+from friendserve.platform.pollers.auto import available_pollers
 
 try:
     import fcntl

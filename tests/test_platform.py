@@ -12,8 +12,9 @@ import threading
 import time
 import unittest
 
-from friendserve.platform import auto, common, interface, posix, windows
-from friendserve.platform.interface import READ, WRITE, ERROR, monotonic_time
+from friendserve.platform.pollers import auto, common, interface, posix, windows
+from friendserve.platform.pollers.clock import monotonic_time, never_backwards
+from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 from tests.fakes import FakeClock
 
 
@@ -275,7 +276,7 @@ class TestMakePoller(unittest.TestCase):
 
     def test_modules_of_absent_calls_do_not_import(self):
         for name in ("epoll", "kqueue", "poll"):
-            module = "friendserve.platform." + name
+            module = "friendserve.platform.pollers." + name
             loaded = sys.modules.pop(module, None)
             call = getattr(select, name, None)
             if call is not None:
@@ -308,7 +309,7 @@ class TestMonotonicTime(unittest.TestCase):
 
     def test_b032_clock_that_is_set_back(self):
         clock = FakeClock(5000.0)
-        steady = interface.never_backwards(clock)
+        steady = never_backwards(clock)
         self.assertEqual(steady(), 5000.0)
         clock.advance(2)
         self.assertEqual(steady(), 5002.0)

@@ -18,7 +18,7 @@ from friendserve.database.engines import make_engine
 from friendserve.database.errors import (
     InterfaceError, OutcomeUnknown, ProgrammingError, Unavailable, translate)
 from friendserve.log import gen_log
-from friendserve.platform.interface import monotonic_time
+from friendserve.platform.pollers.clock import monotonic_time
 
 #: Seconds after which a connection is made anew: servers drop idle ones after eight hours.
 MAX_IDLE_TIME = 7 * 3600

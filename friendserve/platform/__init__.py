@@ -1,1 +1,1 @@
-"""What lies under the loop: pollers, wakers, clocks."""
+"""Loops and resolvers of other libraries, and the names Tornado has here."""

@@ -18,8 +18,8 @@ import weakref
 import six
 
 from friendserve.ioloop import IOLoop
-from friendserve.platform.auto import available_pollers, make_poller
-from friendserve.platform.interface import monotonic_time
+from friendserve.platform.pollers.auto import available_pollers, make_poller
+from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.stack_context import StackContext
 from tests.test_ioloop import PATIENCE, CountingPoller, Logs, Loops, keeping, open_fds
 

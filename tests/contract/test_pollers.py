@@ -13,16 +13,17 @@ import socket
 import sys
 import unittest
 
-from friendserve.platform.auto import available_pollers, make_poller
-from friendserve.platform.interface import ERROR, NONE, READ, WRITE, monotonic_time
+from friendserve.platform.pollers.auto import available_pollers, make_poller
+from friendserve.platform.pollers.clock import monotonic_time
+from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
 from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakeKevent, FakeKqueue, FakePoller
 
 PATIENCE = 5.0  # seconds until something that must happen counts as missing
-KQUEUE_MODULE = "friendserve.platform.kqueue"
+KQUEUE_MODULE = "friendserve.platform.pollers.kqueue"
 
 
 def import_fake_kqueue():
-    """platform/kqueue.py as a BSD would load it, over FakeKqueue, and not left in sys.modules."""
+    """platform/pollers/kqueue.py as a BSD would load it, over FakeKqueue; sys.modules stays."""
     names = dict(KQUEUE_CONSTANTS, kqueue=FakeKqueue, kevent=FakeKevent)
     for name, value in names.items():
         setattr(select, name, value)

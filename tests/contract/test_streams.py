@@ -14,7 +14,7 @@ from friendserve.buffers import PAUSE, Read
 from friendserve.iostream import (
     IOStream, SSLIOStream, StreamBufferFullError, UnsatisfiableReadError)
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
-from friendserve.platform.auto import available_pollers, make_poller
+from friendserve.platform.pollers.auto import available_pollers, make_poller
 from tests.contract.test_pollers import FakeKqueueSelect, import_fake_kqueue
 from tests.test_ioloop import CountingPoller, Loops
 

@@ -11,9 +11,9 @@ import importlib
 import os
 
 if os.name == "nt":
-    from friendserve.platform.windows import Waker, set_close_exec
+    from friendserve.platform.pollers.windows import Waker, set_close_exec
 else:
-    from friendserve.platform.posix import Waker, set_close_exec
+    from friendserve.platform.pollers.posix import Waker, set_close_exec
 
 __all__ = ["Waker", "available_pollers", "make_poller", "set_close_exec"]
 

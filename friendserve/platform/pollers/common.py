@@ -5,7 +5,7 @@ from __future__ import absolute_import, division, print_function
 import errno
 import socket
 
-from friendserve.platform.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 
 _KNOWN = READ | WRITE | ERROR
 

@@ -1,4 +1,4 @@
-"""The contracts of what lies under the loop: pollers, wakers and the clock.
+"""The contracts of what lies under the loop: pollers and wakers.
 
 The docstrings of `Poller` and `Waker` are the contract; one suite of tests holds every
 implementation to it. Nothing here knows the loop.
@@ -6,21 +6,10 @@ implementation to it. Nothing here knows the loop.
 
 from __future__ import absolute_import, division, print_function
 
-import sys
-import time
-
-import six
-
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
-
-if six.PY2:  # version: py2
-    try:
-        import ctypes
-    except ImportError:
-        ctypes = None
 
 NONE, READ, WRITE, ERROR = 0x000, 0x001, 0x004, 0x018
 
@@ -148,53 +137,3 @@ def set_close_exec(fd):
     if fcntl is None:
         raise NotImplementedError("no fcntl here; platform.auto has the fitting set_close_exec")
     fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
-
-
-def never_backwards(clock):
-    """Wraps `clock` (returns seconds) into one that stands still when `clock` is set back and
-    goes on from there. A clock that is set forward cannot be told from time that passed."""
-    state = [clock(), 0.0]  # last reading; sum of the steps backwards
-
-    def steady():
-        now = clock()
-        if now < state[0]:
-            state[1] += state[0] - now
-        state[0] = now
-        return now + state[1]
-
-    return steady
-
-
-def _ctypes_monotonic():  # version: py2
-    """time.monotonic for Python 2, or None where the C library cannot be asked."""
-    clock_ids = {"linux": 1, "darwin": 6, "freebsd": 4, "openbsd": 3, "netbsd": 3}
-    clock_id = [n for name, n in clock_ids.items() if sys.platform.startswith(name)]
-    if ctypes is None or not clock_id:
-        return None
-
-    class timespec(ctypes.Structure):
-        _fields_ = [("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long)]
-
-    for library in (None, "librt.so.1"):  # in librt before glibc 2.17
-        try:
-            clock_gettime = ctypes.CDLL(library).clock_gettime
-        except (OSError, AttributeError):
-            continue
-        clock_gettime.argtypes = [ctypes.c_int, ctypes.POINTER(timespec)]
-        reading = timespec()
-        if clock_gettime(clock_id[0], ctypes.byref(reading)) == 0:
-            def monotonic():
-                reading = timespec()
-                clock_gettime(clock_id[0], ctypes.byref(reading))
-                return reading.tv_sec + reading.tv_nsec * 1e-9
-            return monotonic
-    return None
-
-
-#: monotonic_time(): seconds as a float from an arbitrary start, never going backwards and
-#: unmoved by changes of the system's date. Only differences mean anything, and only within
-#: one process.
-if six.PY2:  # version: py2
-    monotonic_time = _ctypes_monotonic() or never_backwards(time.time)
-else:
-    monotonic_time = time.monotonic

@@ -7,9 +7,9 @@ import select
 
 import six
 
-from friendserve.platform import interface
-from friendserve.platform.common import check_registered, check_unregistered, is_interrupt
-from friendserve.platform.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+from friendserve.platform.pollers import interface
+from friendserve.platform.pollers.common import check_registered, check_unregistered, is_interrupt
+from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
 
 if not hasattr(select, "kqueue"):
     raise ImportError("this system has no kqueue")

@@ -6,8 +6,8 @@ import errno
 import fcntl
 import os
 
-from friendserve.platform import interface
-from friendserve.platform.interface import set_close_exec
+from friendserve.platform.pollers import interface
+from friendserve.platform.pollers.interface import set_close_exec
 
 __all__ = ["Waker", "set_close_exec"]
 

@@ -8,9 +8,9 @@ import select
 import socket
 import stat
 
-from friendserve.platform import interface
-from friendserve.platform.common import check_registered, check_unregistered, is_interrupt
-from friendserve.platform.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+from friendserve.platform.pollers import interface
+from friendserve.platform.pollers.common import check_registered, check_unregistered, is_interrupt
+from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
 
 # On Windows a set holds so many sockets of any number; elsewhere select itself refuses numbers
 # that are too high.

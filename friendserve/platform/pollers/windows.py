@@ -6,8 +6,8 @@ import ctypes
 import errno
 import os
 
-from friendserve.platform import interface
-from friendserve.platform.common import loopback_pair
+from friendserve.platform.pollers import interface
+from friendserve.platform.pollers.common import loopback_pair
 
 __all__ = ["Waker", "set_close_exec"]
 

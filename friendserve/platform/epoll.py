@@ -1,0 +1,13 @@
+"""A loop over epoll, under the name that Tornado gives it."""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.ioloop import PollIOLoop
+
+__all__ = ["EPollIOLoop"]
+
+
+class EPollIOLoop(PollIOLoop):
+    """A `PollIOLoop` whose poller is epoll. ImportError where the system lacks it."""
+
+    def initialize(self, **kwargs):
+        super(EPollIOLoop, self).initialize(impl="epoll", **kwargs)

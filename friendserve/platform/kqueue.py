@@ -1,0 +1,13 @@
+"""A loop over kqueue, under the name that Tornado gives it."""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.ioloop import PollIOLoop
+
+__all__ = ["KQueueIOLoop"]
+
+
+class KQueueIOLoop(PollIOLoop):
+    """A `PollIOLoop` whose poller is kqueue. ImportError where the system lacks it."""
+
+    def initialize(self, **kwargs):
+        super(KQueueIOLoop, self).initialize(impl="kqueue", **kwargs)

@@ -1,0 +1,1 @@
+"""What the system gives a loop: pollers, wakers and a clock."""

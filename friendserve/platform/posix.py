@@ -1,0 +1,6 @@
+"""Waker and close-on-exec of POSIX systems; see `friendserve.platform.pollers.posix`."""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.platform.pollers.posix import Waker, set_close_exec
+
+__all__ = ["Waker", "set_close_exec"]
