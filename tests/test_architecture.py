@@ -38,6 +38,7 @@ FLOORS = (
                      "platform.auto", "platform.epoll", "platform.kqueue", "platform.select")),
     ("connections", ("autoreload", "process", "tcpserver", "tcpclient")),
     ("futures", ("concurrent", "gen")),
+    ("routing", ("routing.paths", "routing.rules", "routing")),
     ("http", (
         "http1limits", "http1body", "http1response", "http1connection", "httpserver", "fetchoutput",
         "httpclient",
@@ -46,9 +47,9 @@ FLOORS = (
         "simple_httpclient", "curlsockets", "curltransfer", "curloptions",
         "curl_httpclient")),
     ("web", (
-        "web.routing", "web.errors", "web.debugpage", "web.etags", "web.uimodule", "web.page",
+        "web.errors", "web.debugpage", "web.etags", "web.uimodule", "web.page",
         "web.transforms", "web.xsrf", "web.handler", "web.decorators", "web.eventstream",
-        "web.upload", "web.files", "web.static", "web.rules", "web.application", "web", "routing")),
+        "web.upload", "web.files", "web.static", "web.application", "web")),
     ("beside the web", (
         "wsconnection", "wsclient", "websocket", "wsgi", "feed.base", "feed.local", "feed.resp",
         "feed.redis", "feed", "database.errors", "database.engines", "database.connection",

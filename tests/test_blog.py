@@ -16,7 +16,7 @@ from six.moves.urllib.parse import quote, unquote
 
 from friendserve import locale
 from friendserve.escape import utf8, xhtml_unescape
-from friendserve.web.routing import is_safe_next
+from friendserve.protocol.urls import is_safe_next
 from tests.demo_server import ROOT
 from tests.httpcase import LogCatcher
 from tests.services import MariaDB, PostgreSQL

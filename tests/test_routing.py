@@ -4,8 +4,9 @@ from __future__ import absolute_import, division, print_function
 
 import unittest
 
+from friendserve.protocol.urls import to_octets
+from friendserve.routing.paths import compile_whole
 from friendserve.web import ErrorHandler, URLSpec, is_safe_next, url
-from friendserve.web.routing import compile_whole, to_octets
 
 
 def spec(pattern, **kwargs):

@@ -136,3 +136,28 @@ def _escape(text):
 def _shown(text):
     """A URL for a message: without what may be a password, and not too long."""
     return re.sub(r"//[^/?#]*@", "//...@", text)[:200]
+
+
+def to_octets(text):
+    """The bytes of text from the wire, which has a character for each of them on Python 3."""
+    return text if isinstance(text, bytes) else text.encode("latin-1")
+
+
+#: What stays as it is in a URL that is quoted as a whole.
+ASCII = "".join(map(chr, range(128)))
+
+
+def quote_octets(text):
+    """Text from the wire with nothing but ASCII in it, for a URL."""
+    return quote(to_octets(text), safe=ASCII)
+
+
+_is_local_path = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z").match
+
+
+def is_safe_next(url):
+    """Whether `url` is a path of this site, so that nobody is led elsewhere by signing in.
+
+    To a browser "//host" is another host, "\\" is as good as "/", and tabs are not there at all.
+    """
+    return _is_local_path(url) is not None

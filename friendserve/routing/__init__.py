@@ -1,11 +1,10 @@
-"""Rules that lead requests to applications, under the names of Tornado 4.5; see
-`friendserve.web.rules`.
+"""Rules that lead requests to applications, under the names of Tornado 4.5.
 
     from friendserve.routing import HostMatches, Rule, RuleRouter
 """
 from __future__ import absolute_import, division, print_function
 
-from friendserve.web.rules import (
+from friendserve.routing.rules import (
     AnyMatches, DefaultHostMatches, HostMatches, Matcher, PathMatches, ReversibleRouter,
     ReversibleRuleRouter, Router, Rule, RuleRouter, URLSpec)
 

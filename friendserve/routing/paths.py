@@ -4,24 +4,10 @@ from __future__ import absolute_import, division, print_function
 import re
 
 import six
-from six.moves.urllib.parse import quote
 
 from friendserve.escape import url_escape, url_unescape, utf8
+from friendserve.protocol.urls import to_octets
 from friendserve.util import re_unescape
-
-
-def to_octets(text):
-    """The bytes of text from the wire, which has a character for each of them on Python 3."""
-    return text if isinstance(text, bytes) else text.encode("latin-1")
-
-
-#: What stays as it is in a URL that is quoted as a whole.
-ASCII = "".join(map(chr, range(128)))
-
-
-def quote_octets(text):
-    """Text from the wire with nothing but ASCII in it, for a URL."""
-    return quote(to_octets(text), safe=ASCII)
 
 
 class PathPattern(object):
@@ -75,17 +61,6 @@ def _unquote(value):
         return None
     octets = to_octets(value)
     return url_unescape(octets, encoding=None, plus=False) if b"%" in octets else octets
-
-
-_is_local_path = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z").match
-
-
-def is_safe_next(url):
-    """Whether `url` is a path of this site, so that nobody is led elsewhere by signing in.
-
-    To a browser "//host" is another host, "\\" is as good as "/", and tabs are not there at all.
-    """
-    return _is_local_path(url) is not None
 
 
 _ends = re.compile(r"(?<!\\)(?:\\\\)*\$\Z").search

@@ -22,8 +22,8 @@ import six
 from friendserve.httputil import (
     HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, HTTPServerRequest,
     ResponseStartLine)
+from friendserve.routing.paths import PathPattern, compile_whole
 from friendserve.util import import_object
-from friendserve.web.routing import PathPattern, compile_whole
 
 
 class Matcher(object):

@@ -14,21 +14,19 @@ from __future__ import absolute_import, division, print_function
 
 from friendserve.protocol.cookies import (
     DEFAULT_SIGNED_VALUE_MIN_VERSION, DEFAULT_SIGNED_VALUE_VERSION,
-    MAX_SUPPORTED_SIGNED_VALUE_VERSION, MIN_SUPPORTED_SIGNED_VALUE_VERSION,
-    create_signed_value, decode_signed_value, get_signature_key_version)
-from friendserve.web.application import (
-    Application, ErrorHandler, FallbackHandler, RedirectHandler)
+    MAX_SUPPORTED_SIGNED_VALUE_VERSION, MIN_SUPPORTED_SIGNED_VALUE_VERSION, create_signed_value,
+    decode_signed_value, get_signature_key_version)
+from friendserve.protocol.urls import is_safe_next
+from friendserve.routing import URLSpec
+from friendserve.web.application import Application, ErrorHandler, FallbackHandler, RedirectHandler
 from friendserve.web.decorators import (
     addslash, asynchronous, authenticated, removeslash, stream_request_body)
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
 from friendserve.web.eventstream import EventStreamHandler
 from friendserve.web.handler import RequestHandler
 from friendserve.web.page import is_absolute
-from friendserve.web.routing import is_safe_next
-from friendserve.web.rules import URLSpec
 from friendserve.web.static import StaticFileHandler
-from friendserve.web.transforms import (
-    ChunkedTransferEncoding, GZipContentEncoding, OutputTransform)
+from friendserve.web.transforms import ChunkedTransferEncoding, GZipContentEncoding, OutputTransform
 from friendserve.web.uimodule import TemplateModule, UIModule
 from friendserve.web.upload import Upload, UploadHandler
 

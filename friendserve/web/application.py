@@ -20,11 +20,13 @@ from friendserve.escape import linkify, native_str, url_escape
 from friendserve.httpserver import HTTPServer, serve_delegate, start_delegate
 from friendserve.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from friendserve.log import access_log
+from friendserve.protocol.urls import quote_octets
+from friendserve.routing import URLSpec
+from friendserve.routing.paths import compile_whole
+from friendserve.routing.rules import reverse_inside, to_rule
 from friendserve.util import import_object
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
-from friendserve.web.routing import compile_whole, quote_octets
-from friendserve.web.rules import URLSpec, reverse_inside, to_rule
 from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import GZipContentEncoding
 from friendserve.web.uimodule import TemplateModule, UIModule

@@ -5,9 +5,9 @@ import functools
 
 from six.moves.urllib.parse import urlencode, urlsplit
 
+from friendserve.protocol.urls import quote_octets, to_octets
 from friendserve.stack_context import ExceptionStackContext
 from friendserve.web.errors import HTTPError
-from friendserve.web.routing import quote_octets, to_octets
 
 
 def asynchronous(method):

@@ -40,11 +40,11 @@ from friendserve.protocol.cookies import (
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.headers import HTTPHeaders, check_field
 from friendserve.protocol.http1 import REASONS
-from friendserve.web.etags import etag_of, is_known_etag
+from friendserve.protocol.urls import ASCII
 from friendserve.web.debugpage import debug_page
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
+from friendserve.web.etags import etag_of, is_known_etag
 from friendserve.web.page import Page
-from friendserve.web.routing import ASCII
 from friendserve.web.xsrf import (
     MASK_SIZE, TOKEN_SIZE, decode_token, encode_plain_token, encode_token, is_cross_site)
 
