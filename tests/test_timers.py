@@ -5,7 +5,7 @@ import random
 import unittest
 import weakref
 
-from friendserve.timers import TimerQueue
+from friendserve.ioloop.timers import TimerQueue
 from tests.fakes import FakeClock
 
 

@@ -1,224 +1,27 @@
-"""The loop: it waits for fds and clocks, and it alone calls callbacks.
-
-    from friendserve.ioloop import IOLoop
-
-    loop = IOLoop.instance()
-    loop.call_later(1, lambda: (print("one second later"), loop.stop()))
-    loop.start()
-
-One turn of the loop has five phases:
-
-1. *callbacks*: run those that were queued before this turn began;
-2. *timers*: fire the ones due at one reading of the clock;
-3. *wait*: work out how long nothing can happen by itself;
-4. *poll*: wait that long for the fds;
-5. *dispatch*: call the handlers of the fds that are ready, without those that were removed
-   meanwhile.
-
-What a callback adds runs in the next turn, so that no chain of callbacks can starve the fds.
-Other threads may only call `add_callback`, and signal handlers `add_callback_from_signal`.
-"""
+"""The loop over a poller: its queue of callbacks, its timers, its turn."""
 from __future__ import absolute_import, division, print_function
 
 import collections
-import datetime
 import functools
-import numbers
 import os
-import random
 import signal
 import sys
 import threading
-import time
-import traceback
 
 import six
 
-try:
-    from concurrent.futures import ThreadPoolExecutor
-except ImportError:  # version: py2
-    ThreadPoolExecutor = None
-
-from friendserve.log import app_log, gen_log
+from friendserve.ioloop.interface import IOLoop
+from friendserve.ioloop.timers import TimerQueue
+from friendserve.log import gen_log
 from friendserve.platform.pollers.auto import Waker, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
-from friendserve.stack_context import NullContext, state, unwrap, wrap
-from friendserve.timers import TimerQueue
-from friendserve.util import Configurable, TimeoutError
-
-__all__ = ["IOLoop", "PollIOLoop", "PeriodicCallback", "TimeoutError"]
-
-#: A later deadline is of the wall clock: monotonic ones count from the start of the machine.
-_WALL_CLOCK = 1e9
-
-
-class IOLoop(Configurable):
-    """The interface of every loop, and the place to find the current one.
-
-    `IOLoop()` makes a `PollIOLoop`. A loop of another kind gives what that gives: add_handler,
-    update_handler, remove_handler, add_callback, call_at, remove_timeout, start, stop, running
-    and close. A loop belongs to the thread that starts it and the process that made it.
-    """
-    NONE = NONE
-    READ = READ
-    WRITE = WRITE
-    ERROR = ERROR
-
-    _current = threading.local()
-    _instance = None
-    # Destructors run anywhere, also inside `instance`, and may ask for it.
-    _instance_lock = threading.RLock()
-
-    _default_executor = None
-    _blocking_threshold = None
-
-    @classmethod
-    def configurable_base(cls):
-        return IOLoop
-
-    @classmethod
-    def configurable_default(cls):
-        return PollIOLoop
-
-    def initialize(self, make_current=None):
-        """`make_current`: whether this becomes the thread's current loop; None: if it has none."""
-        if make_current or make_current is None and IOLoop.current(instance=False) is None:
-            self.make_current()
-
-    @staticmethod
-    def instance():
-        """The loop of the process, made at the first call; the same in every thread."""
-        with IOLoop._instance_lock:
-            if IOLoop._instance is None:
-                IOLoop._instance = IOLoop(make_current=False)
-            return IOLoop._instance
-
-    @staticmethod
-    def initialized():
-        """Whether `instance` has a loop already."""
-        return IOLoop._instance is not None
-
-    def install(self):
-        """Make this loop the one that `instance` returns. Call it before anybody asks."""
-        IOLoop._instance = self
-
-    @staticmethod
-    def clear_instance():
-        """Forget the loop of the process; the next `instance` makes another."""
-        IOLoop._instance = None
-
-    @staticmethod
-    def current(instance=True):
-        """The loop that runs in this thread or was made current in it; where there is none,
-        the loop of the process, or None if `instance` is false."""
-        loop = getattr(IOLoop._current, "loop", None)
-        return IOLoop.instance() if loop is None and instance else loop
-
-    def make_current(self):
-        """Make this the current loop of the calling thread."""
-        IOLoop._current.loop = self
-
-    @staticmethod
-    def clear_current():
-        """Leave the calling thread without a current loop."""
-        IOLoop._current.loop = None
-
-    def time(self):
-        """Seconds on the clock of this loop, which never goes back; its zero means nothing."""
-        return monotonic_time()
-
-    def add_callback_from_signal(self, callback, *args, **kwargs):
-        """As `add_callback`, for signal handlers: it takes no context along."""
-        with NullContext():
-            self.add_callback(callback, *args, **kwargs)
-
-    spawn_callback = add_callback_from_signal
-
-    def add_timeout(self, deadline, callback, *args, **kwargs):
-        """Call `callback` once, at `deadline`: seconds of `time()`, or a timedelta from now.
-
-        Old programs pass `time.time() + seconds`, which is understood too. Returns a handle
-        for `remove_timeout`. Raises TypeError for a deadline of another type.
-        """
-        if isinstance(deadline, datetime.timedelta):
-            deadline = self.time() + deadline.total_seconds()
-        elif not isinstance(deadline, numbers.Real):
-            raise TypeError("a deadline is a number of seconds or a timedelta, not %r"
-                            % (deadline,))
-        elif deadline > _WALL_CLOCK > self.time():
-            deadline += self.time() - time.time()
-        return self.call_at(deadline, callback, *args, **kwargs)
-
-    def call_later(self, delay, callback, *args, **kwargs):
-        """Call `callback` once, `delay` seconds from now; returns a handle."""
-        return self.call_at(self.time() + delay, callback, *args, **kwargs)
-
-    def handle_callback_exception(self, callback):
-        """Log what `callback` raised, which is in sys.exc_info(). To be overridden."""
-        app_log.error("Exception in callback %r", unwrap(callback), exc_info=True)
-
-    def run_in_executor(self, executor, func, *args, **kwargs):
-        """Run `func(*args)` on a thread of `executor`, then `callback(result)` on this loop.
-
-        The keyword `callback` may be left out. An exception of `func` is raised again on the
-        loop, in the context of the caller; once the loop is closed either is dropped.
-        `executor` is of concurrent.futures; None means that of `set_default_executor`, or a
-        pool of 5 threads made when first needed.
-        """
-        callback = kwargs.pop("callback", None)
-        if kwargs:
-            raise TypeError("unexpected arguments: %s" % ", ".join(sorted(kwargs)))
-        executor = executor or self._default_executor
-        if executor is None:
-            if ThreadPoolExecutor is None:
-                raise RuntimeError("no executor: install the package 'futures', or pass one")
-            executor = self._default_executor = ThreadPoolExecutor(5)
-        deliver = wrap(functools.partial(_deliver_outcome, callback))
-        # A list, to be emptied, or else frames lead from the exception back to its future.
-        executor.submit(func, *args).add_done_callback(
-            lambda future: self.spawn_callback(deliver, [future]))
-
-    def set_default_executor(self, executor):
-        """The executor for `run_in_executor(None, ...)`. The caller shuts it down."""
-        self._default_executor = executor
-
-    def split_fd(self, fd):
-        """(number, what was given) of a number or of an object with `fileno()`."""
-        return (fd, fd) if isinstance(fd, six.integer_types) else (fd.fileno(), fd)
-
-    def close_fd(self, fd):
-        """Close a number or an object with `close()`, even if that was closed before."""
-        try:
-            os.close(fd) if isinstance(fd, six.integer_types) else fd.close()
-        except (OSError, IOError):
-            gen_log.debug("fd %r was closed before its loop", fd, exc_info=True)
-
-    def set_blocking_signal_threshold(self, seconds, action):
-        """Raise SIGALRM when one turn takes longer than `seconds`, waiting apart; None ends
-        that. `action` is the handler (signal, frame), or None to let the signal kill the
-        process. Only for the loop of the main thread."""
-        raise NotImplementedError("this loop cannot tell when it is blocked")
-
-    def set_blocking_log_threshold(self, seconds):
-        """Log the stack when one turn takes longer than `seconds`; None ends that."""
-        self.set_blocking_signal_threshold(seconds, self.log_stack)
-
-    def log_stack(self, signal, frame):
-        """A signal handler that logs where the program is."""
-        gen_log.warning("The loop is blocked for over %s seconds in\n%s",
-                        self._blocking_threshold, "".join(traceback.format_stack(frame)))
-
-
-def _deliver_outcome(callback, futures):
-    result = futures.pop().result()
-    if callback is not None:
-        callback(result)
+from friendserve.platform.pollers.interface import READ
+from friendserve.stack_context import state, wrap
 
 
 def _creator():
     """The place outside this package that is making a loop, for error messages."""
-    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+    here = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
     frame = sys._getframe()
     while frame.f_back and os.path.abspath(frame.f_code.co_filename).startswith(here):
         frame = frame.f_back
@@ -537,65 +340,3 @@ class PollIOLoop(IOLoop):
         if hasattr(owner, "close") and hasattr(owner, "fileno") and owner.fileno() == fd:
             return owner
         return self._fd_objects.get(fd, fd)
-
-
-class PeriodicCallback(object):
-    """Call `callback` every `callback_time` milliseconds (more than 0), from `start` to `stop`.
-
-    Each time is counted from the one that was planned before, not from when it ran, so the
-    period holds on average; times that passed while the loop was busy are skipped. `jitter`
-    (0 to 1, such as 0.1) lets each period vary by that fraction. Raises ValueError for others.
-    """
-    def __init__(self, callback, callback_time, io_loop=None, jitter=0):
-        if not callback_time or callback_time <= 0:
-            raise ValueError("callback_time must be a positive number of milliseconds")
-        if not 0 <= jitter <= 1:
-            raise ValueError("jitter must be a fraction from 0 to 1, not %r" % (jitter,))
-        self.callback = callback
-        self.callback_time = callback_time
-        self.jitter = jitter
-        self.io_loop = io_loop
-        self._timer = None
-        self._planned = None
-
-    def start(self):
-        """Begin (anew), with the first call one period from now."""
-        self.stop()
-        self.io_loop = self.io_loop or IOLoop.current()
-        self._planned = self.io_loop.time()
-        self._plan_next()
-
-    def stop(self):
-        """Call no more until the next `start`."""
-        if self._timer is not None:
-            self.io_loop.remove_timeout(self._timer)
-            self._timer = None
-
-    def is_running(self):
-        """Whether it was started and not stopped."""
-        return self._timer is not None
-
-    def _plan_next(self):
-        now = self.io_loop.time()
-        period = self.callback_time / 1000.0
-        if self.jitter:
-            period *= 1 + self.jitter * (random.random() - 0.5)
-        behind = now - self._planned
-        if -behind > period:
-            # Somebody else's clock went back: do not wait until it has come here again.
-            self._planned, behind = now, 0
-        self._planned += period * (1 + max(0, int(behind / period)))
-        # It outlives the request that started it, and so must not carry its context.
-        with NullContext():
-            self._timer = self.io_loop.call_at(self._planned, self._fire)
-
-    def _fire(self):
-        timer = self._timer
-        try:
-            self.callback()
-        except Exception:
-            self.io_loop.handle_callback_exception(self.callback)
-        finally:
-            # The callback may have stopped it, or started it anew.
-            if self._timer is timer:
-                self._plan_next()

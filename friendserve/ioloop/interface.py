@@ -1,0 +1,190 @@
+"""What every loop gives, and the place to find the current one."""
+from __future__ import absolute_import, division, print_function
+
+import datetime
+import functools
+import numbers
+import os
+import threading
+import time
+import traceback
+
+import six
+
+try:
+    from concurrent.futures import ThreadPoolExecutor
+except ImportError:  # version: py2
+    ThreadPoolExecutor = None
+
+from friendserve.log import app_log, gen_log
+from friendserve.platform.pollers.clock import monotonic_time
+from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
+from friendserve.stack_context import NullContext, unwrap, wrap
+from friendserve.util import Configurable, import_object
+
+#: A later deadline is of the wall clock: monotonic ones count from the start of the machine.
+_WALL_CLOCK = 1e9
+
+
+class IOLoop(Configurable):
+    """The interface of every loop, and the place to find the current one.
+
+    `IOLoop()` makes a `PollIOLoop`. A loop of another kind gives what that gives: add_handler,
+    update_handler, remove_handler, add_callback, call_at, remove_timeout, start, stop, running
+    and close. A loop belongs to the thread that starts it and the process that made it.
+    """
+    NONE = NONE
+    READ = READ
+    WRITE = WRITE
+    ERROR = ERROR
+
+    _current = threading.local()
+    _instance = None
+    # Destructors run anywhere, also inside `instance`, and may ask for it.
+    _instance_lock = threading.RLock()
+
+    _default_executor = None
+    _blocking_threshold = None
+
+    @classmethod
+    def configurable_base(cls):
+        return IOLoop
+
+    @classmethod
+    def configurable_default(cls):
+        # By name: it stands above this module.
+        return import_object("friendserve.ioloop.polling.PollIOLoop")
+
+    def initialize(self, make_current=None):
+        """`make_current`: whether this becomes the thread's current loop; None: if it has none."""
+        if make_current or make_current is None and IOLoop.current(instance=False) is None:
+            self.make_current()
+
+    @staticmethod
+    def instance():
+        """The loop of the process, made at the first call; the same in every thread."""
+        with IOLoop._instance_lock:
+            if IOLoop._instance is None:
+                IOLoop._instance = IOLoop(make_current=False)
+            return IOLoop._instance
+
+    @staticmethod
+    def initialized():
+        """Whether `instance` has a loop already."""
+        return IOLoop._instance is not None
+
+    def install(self):
+        """Make this loop the one that `instance` returns. Call it before anybody asks."""
+        IOLoop._instance = self
+
+    @staticmethod
+    def clear_instance():
+        """Forget the loop of the process; the next `instance` makes another."""
+        IOLoop._instance = None
+
+    @staticmethod
+    def current(instance=True):
+        """The loop that runs in this thread or was made current in it; where there is none,
+        the loop of the process, or None if `instance` is false."""
+        loop = getattr(IOLoop._current, "loop", None)
+        return IOLoop.instance() if loop is None and instance else loop
+
+    def make_current(self):
+        """Make this the current loop of the calling thread."""
+        IOLoop._current.loop = self
+
+    @staticmethod
+    def clear_current():
+        """Leave the calling thread without a current loop."""
+        IOLoop._current.loop = None
+
+    def time(self):
+        """Seconds on the clock of this loop, which never goes back; its zero means nothing."""
+        return monotonic_time()
+
+    def add_callback_from_signal(self, callback, *args, **kwargs):
+        """As `add_callback`, for signal handlers: it takes no context along."""
+        with NullContext():
+            self.add_callback(callback, *args, **kwargs)
+
+    spawn_callback = add_callback_from_signal
+
+    def add_timeout(self, deadline, callback, *args, **kwargs):
+        """Call `callback` once, at `deadline`: seconds of `time()`, or a timedelta from now.
+
+        Old programs pass `time.time() + seconds`, which is understood too. Returns a handle
+        for `remove_timeout`. Raises TypeError for a deadline of another type.
+        """
+        if isinstance(deadline, datetime.timedelta):
+            deadline = self.time() + deadline.total_seconds()
+        elif not isinstance(deadline, numbers.Real):
+            raise TypeError("a deadline is a number of seconds or a timedelta, not %r"
+                            % (deadline,))
+        elif deadline > _WALL_CLOCK > self.time():
+            deadline += self.time() - time.time()
+        return self.call_at(deadline, callback, *args, **kwargs)
+
+    def call_later(self, delay, callback, *args, **kwargs):
+        """Call `callback` once, `delay` seconds from now; returns a handle."""
+        return self.call_at(self.time() + delay, callback, *args, **kwargs)
+
+    def handle_callback_exception(self, callback):
+        """Log what `callback` raised, which is in sys.exc_info(). To be overridden."""
+        app_log.error("Exception in callback %r", unwrap(callback), exc_info=True)
+
+    def run_in_executor(self, executor, func, *args, **kwargs):
+        """Run `func(*args)` on a thread of `executor`, then `callback(result)` on this loop.
+
+        The keyword `callback` may be left out. An exception of `func` is raised again on the
+        loop, in the context of the caller; once the loop is closed either is dropped.
+        `executor` is of concurrent.futures; None means that of `set_default_executor`, or a
+        pool of 5 threads made when first needed.
+        """
+        callback = kwargs.pop("callback", None)
+        if kwargs:
+            raise TypeError("unexpected arguments: %s" % ", ".join(sorted(kwargs)))
+        executor = executor or self._default_executor
+        if executor is None:
+            if ThreadPoolExecutor is None:
+                raise RuntimeError("no executor: install the package 'futures', or pass one")
+            executor = self._default_executor = ThreadPoolExecutor(5)
+        deliver = wrap(functools.partial(_deliver_outcome, callback))
+        # A list, to be emptied, or else frames lead from the exception back to its future.
+        executor.submit(func, *args).add_done_callback(
+            lambda future: self.spawn_callback(deliver, [future]))
+
+    def set_default_executor(self, executor):
+        """The executor for `run_in_executor(None, ...)`. The caller shuts it down."""
+        self._default_executor = executor
+
+    def split_fd(self, fd):
+        """(number, what was given) of a number or of an object with `fileno()`."""
+        return (fd, fd) if isinstance(fd, six.integer_types) else (fd.fileno(), fd)
+
+    def close_fd(self, fd):
+        """Close a number or an object with `close()`, even if that was closed before."""
+        try:
+            os.close(fd) if isinstance(fd, six.integer_types) else fd.close()
+        except (OSError, IOError):
+            gen_log.debug("fd %r was closed before its loop", fd, exc_info=True)
+
+    def set_blocking_signal_threshold(self, seconds, action):
+        """Raise SIGALRM when one turn takes longer than `seconds`, waiting apart; None ends
+        that. `action` is the handler (signal, frame), or None to let the signal kill the
+        process. Only for the loop of the main thread."""
+        raise NotImplementedError("this loop cannot tell when it is blocked")
+
+    def set_blocking_log_threshold(self, seconds):
+        """Log the stack when one turn takes longer than `seconds`; None ends that."""
+        self.set_blocking_signal_threshold(seconds, self.log_stack)
+
+    def log_stack(self, signal, frame):
+        """A signal handler that logs where the program is."""
+        gen_log.warning("The loop is blocked for over %s seconds in\n%s",
+                        self._blocking_threshold, "".join(traceback.format_stack(frame)))
+
+
+def _deliver_outcome(callback, futures):
+    result = futures.pop().result()
+    if callback is not None:
+        callback(result)

@@ -1,0 +1,69 @@
+"""Calls that come again and again."""
+from __future__ import absolute_import, division, print_function
+
+import random
+
+from friendserve.ioloop.interface import IOLoop
+from friendserve.stack_context import NullContext
+
+
+class PeriodicCallback(object):
+    """Call `callback` every `callback_time` milliseconds (more than 0), from `start` to `stop`.
+
+    Each time is counted from the one that was planned before, not from when it ran, so the
+    period holds on average; times that passed while the loop was busy are skipped. `jitter`
+    (0 to 1, such as 0.1) lets each period vary by that fraction. Raises ValueError for others.
+    """
+    def __init__(self, callback, callback_time, io_loop=None, jitter=0):
+        if not callback_time or callback_time <= 0:
+            raise ValueError("callback_time must be a positive number of milliseconds")
+        if not 0 <= jitter <= 1:
+            raise ValueError("jitter must be a fraction from 0 to 1, not %r" % (jitter,))
+        self.callback = callback
+        self.callback_time = callback_time
+        self.jitter = jitter
+        self.io_loop = io_loop
+        self._timer = None
+        self._planned = None
+
+    def start(self):
+        """Begin (anew), with the first call one period from now."""
+        self.stop()
+        self.io_loop = self.io_loop or IOLoop.current()
+        self._planned = self.io_loop.time()
+        self._plan_next()
+
+    def stop(self):
+        """Call no more until the next `start`."""
+        if self._timer is not None:
+            self.io_loop.remove_timeout(self._timer)
+            self._timer = None
+
+    def is_running(self):
+        """Whether it was started and not stopped."""
+        return self._timer is not None
+
+    def _plan_next(self):
+        now = self.io_loop.time()
+        period = self.callback_time / 1000.0
+        if self.jitter:
+            period *= 1 + self.jitter * (random.random() - 0.5)
+        behind = now - self._planned
+        if -behind > period:
+            # Somebody else's clock went back: do not wait until it has come here again.
+            self._planned, behind = now, 0
+        self._planned += period * (1 + max(0, int(behind / period)))
+        # It outlives the request that started it, and so must not carry its context.
+        with NullContext():
+            self._timer = self.io_loop.call_at(self._planned, self._fire)
+
+    def _fire(self):
+        timer = self._timer
+        try:
+            self.callback()
+        except Exception:
+            self.io_loop.handle_callback_exception(self.callback)
+        finally:
+            # The callback may have stopped it, or started it anew.
+            if self._timer is timer:
+                self._plan_next()
