@@ -14,50 +14,53 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE = "friendserve"
 
+
+def _in(folder, rooms):
+    """Dotted names of rooms of a folder; "" is its face."""
+    return tuple(folder + "." + room if room else folder for room in rooms)
+
+
 #: The floors from the ground up, and the rooms of each in their order: a module imports only what
 #: stands before it here. Names are relative to the package; "" is friendserve/__init__.py. A
 #: package stands after the modules it re-exports.
 FLOORS = (
     ("ground", ("", "util", "log", "escape", "platform")),
-    ("protocol", (
-        "protocol", "protocol.errors", "protocol.grammar", "protocol.headers",
-        "protocol.http1", "protocol.urls", "protocol.httpauth", "protocol.forms",
-        "protocol.multipart",
-        "protocol.cookies", "protocol.masking", "protocol.deflate", "protocol.wshandshake",
-        "protocol.websocket", "protocol.eventstream", "protocol.oauth1")),
-    ("pollers", tuple("platform.pollers" + name for name in (
-        "", ".interface", ".clock", ".common", ".select", ".poll", ".epoll", ".kqueue", ".posix",
-        ".windows", ".auto"))),
-    ("httputil", ("httputil",)),
+    ("protocol", _in("protocol", (
+        "", "errors", "grammar", "headers", "http1", "http1body", "urls", "httpauth", "forms",
+        "multipart", "cookies", "masking", "deflate", "wshandshake", "websocket", "eventstream",
+        "oauth1", "jose"))),
+    ("pollers", _in("platform.pollers", (
+        "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
+        "windows", "auto"))),
     ("text", ("template", "locale", "options")),
-    ("loop", ("stack_context", "ioloop.timers", "ioloop.interface", "ioloop.polling",
-              "ioloop.periodic", "ioloop")),
-    ("streams", ("resolver", "buffers", "netutil", "basestream", "iostream")),
-    ("other loops", ("platform.asyncio", "platform.twisted", "platform.caresresolver",
-                     "platform.interface", "platform.common", "platform.posix", "platform.windows",
-                     "platform.auto", "platform.epoll", "platform.kqueue", "platform.select")),
-    ("connections", ("autoreload", "process", "tcpserver", "tcpclient")),
-    ("futures", ("concurrent", "gen")),
-    ("routing", ("routing.paths", "routing.rules", "routing")),
-    ("http", (
-        "http1limits", "http1body", "http1response", "http1connection", "httpserver", "fetchoutput",
-        "httpclient",
-        "cookiejar", "httpfetch", "fetchqueue", "connectionpool", "http1client", "http1tunnel",
-        "http1fetch",
-        "simple_httpclient", "curlsockets", "curltransfer", "curloptions",
-        "curl_httpclient")),
-    ("web", (
-        "web.errors", "web.debugpage", "web.etags", "web.uimodule", "web.page",
-        "web.transforms", "web.xsrf", "web.handler", "web.decorators", "web.eventstream",
-        "web.upload", "web.files", "web.static", "web.application", "web")),
-    ("beside the web", (
-        "wsconnection", "wsclient", "websocket", "wsgi", "feed.base", "feed.local", "feed.resp",
-        "feed.redis", "feed", "database.errors", "database.engines", "database.connection",
-        "database.pool", "database")),
-    ("auth", (
-        "auth.openid", "auth.oauth", "auth.oauth2", "auth.facebook", "auth.google", "auth.twitter",
-        "auth.friendfeed", "auth.openidconnect", "auth")),
-    ("tools", ("testing", "porting", "__main__")),
+    ("loop", ("stack_context",) + _in("ioloop", (
+        "timers", "interface", "polling", "periodic", ""))),
+    ("streams", ("resolver", "buffers", "basestream") + _in("netutil", ("resolver", "listening", "tls", ""))
+     + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
+    ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),
+    ("other loops", _in("platform", (
+        "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
+        "epoll", "kqueue", "select"))),
+    ("futures", ("concurrent", "gen", "locks", "queues")),
+    ("http", ("httputil",) + _in("routing", ("paths", "rules", ""))
+     + ("http1limits", "http1body", "http1response", "fetchoutput") + _in("http1connection", ("limits", "response", "server", "client", ""))
+     + ("httpserver",)
+     + _in("httpclient", ("errors", "messages", "interface", "blocking", "command", "", "cookies", "fetch",
+                          "queue", "__main__"))
+     + ("cookiejar", "httpfetch", "fetchqueue", "connectionpool", "http1client", "http1tunnel", "http1fetch")
+     + _in("simple_httpclient", ("pool", "tunnel", "fetch", "client", ""))
+     + ("curlsockets", "curltransfer", "curloptions") + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
+    ("web", _in("web", (
+        "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
+        "decorators", "eventstream", "upload", "files", "static", "application", ""))),
+    ("beside the web", _in("websocket", ("connection", "client", "handler", "")) + ("wsgi",)
+     + _in("feed", ("base", "local", "resp", "redis", ""))
+     + _in("database", ("errors", "engines", "connection", "pool", ""))),
+    ("auth", _in("auth", (
+        "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
+        "openidconnect", ""))),
+    ("tools", ("testing", "porting", "metrics") + _in("serve", (
+        "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,

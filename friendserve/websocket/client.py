@@ -1,4 +1,4 @@
-"""The client of WebSockets; `friendserve.websocket` has its public names."""
+"""The client's side: `websocket_connect` and the connection it gives."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -8,7 +8,7 @@ import ssl
 
 from friendserve.http1client import HTTP1ClientConnection
 from friendserve.httpclient import (
-    HTTPClientError, HTTPConnectError, HTTPRequest, HTTPResponse, HTTPTimeoutError, HTTPTLSError)
+    HTTPClientError, HTTPConnectError, HTTPRequest, HTTPResponse, HTTPTLSError, HTTPTimeoutError)
 from friendserve.httputil import HTTPHeaders, basic_credentials
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log, gen_log
@@ -22,7 +22,7 @@ from friendserve.protocol.wshandshake import (
     VERSION, HandshakeError, check_response, check_subprotocol, make_key)
 from friendserve.stack_context import NullContext, wrap
 from friendserve.tcpclient import TCPClient
-from friendserve.wsconnection import (
+from friendserve.websocket.connection import (
     DEFAULT_MAX_QUEUE_SIZE, WebSocketClosedError, WebSocketError, WebSocketProtocol13)
 
 #: While so many messages wait for `read_message`, the server is not read from.

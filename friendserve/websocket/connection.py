@@ -1,4 +1,4 @@
-"""One open WebSocket over a stream, for both roles; `friendserve.websocket` is what to use.
+"""One open WebSocket over a stream, for both roles.
 
 The stream brings bytes, `friendserve.protocol.websocket` makes messages of them, and one callback
 of the loop hands all of these to their owner. What the owner writes meanwhile goes out together,

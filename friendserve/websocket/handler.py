@@ -1,27 +1,4 @@
-"""WebSockets (RFC 6455): messages both ways over a connection that stays open.
-
-    from friendserve.ioloop import IOLoop
-    from friendserve.web import Application
-    from friendserve.websocket import WebSocketHandler
-
-    class Echo(WebSocketHandler):
-        def on_message(self, message):
-            self.write_message(u"You said: " + message)
-
-    Application([("/echo", Echo)]).listen(8888)
-    IOLoop.current().start()
-
-In a page, ``new WebSocket("ws://localhost:8888/echo")`` opens one; in a program,
-`websocket_connect` does:
-
-    def on_connected(connection):
-        connection.write_message(u"Hello")
-        connection.read_message(lambda message: print(message))
-
-    websocket_connect("ws://localhost:8888/echo", on_connected)
-
-The protocol is version 13, that of the RFC; the drafts that came before it are not spoken.
-"""
+"""The server's side: a handler that opens a WebSocket."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.log import gen_log
@@ -33,12 +10,9 @@ from friendserve.protocol.websocket import DEFAULT_MAX_MESSAGE_SIZE, FrameReader
 from friendserve.protocol.wshandshake import (
     VERSION, accept_value, check_upgrade, parse_subprotocols)
 from friendserve.web import RequestHandler
-from friendserve.wsclient import WebSocketClientConnection, websocket_connect
-from friendserve.wsconnection import (
-    DEFAULT_MAX_QUEUE_SIZE, WebSocketClosedError, WebSocketError, WebSocketProtocol13)
+from friendserve.websocket.connection import (
+    DEFAULT_MAX_QUEUE_SIZE, WebSocketClosedError, WebSocketProtocol13)
 
-__all__ = ["WebSocketClientConnection", "WebSocketClosedError", "WebSocketError",
-           "WebSocketHandler", "WebSocketProtocol13", "websocket_connect"]
 
 #: What a page of another site may not do by default.
 _CROSS_ORIGIN = ("A page of another site wants to open this WebSocket. Override check_origin to "

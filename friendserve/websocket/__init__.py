@@ -1,0 +1,33 @@
+"""WebSockets (RFC 6455): messages both ways over a connection that stays open.
+
+    from friendserve.ioloop import IOLoop
+    from friendserve.web import Application
+    from friendserve.websocket import WebSocketHandler
+
+    class Echo(WebSocketHandler):
+        def on_message(self, message):
+            self.write_message(u"You said: " + message)
+
+    Application([("/echo", Echo)]).listen(8888)
+    IOLoop.current().start()
+
+In a page, ``new WebSocket("ws://localhost:8888/echo")`` opens one; in a program,
+`websocket_connect` does:
+
+    def on_connected(connection):
+        connection.write_message(u"Hello")
+        connection.read_message(lambda message: print(message))
+
+    websocket_connect("ws://localhost:8888/echo", on_connected)
+
+The protocol is version 13, that of the RFC; the drafts that came before it are not spoken.
+"""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.websocket.client import WebSocketClientConnection, websocket_connect
+from friendserve.websocket.connection import (
+    WebSocketClosedError, WebSocketError, WebSocketProtocol13)
+from friendserve.websocket.handler import WebSocketHandler
+
+__all__ = ["WebSocketClientConnection", "WebSocketClosedError", "WebSocketError",
+           "WebSocketHandler", "WebSocketProtocol13", "websocket_connect"]
