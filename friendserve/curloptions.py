@@ -10,7 +10,7 @@ from friendserve.escape import utf8
 from friendserve.httpclient import HTTPConnectError
 from friendserve.httpfetch import WITH_BODY
 from friendserve.httputil import HTTPHeaders
-from friendserve.netutil import checked_ssl_options
+from friendserve.netutil.tls import checked_ssl_options
 
 #: Kinds of proxies, by the scheme of proxy_host.
 PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")

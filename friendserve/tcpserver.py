@@ -19,7 +19,8 @@ from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream, SSLIOStream
 from friendserve.log import app_log
 from friendserve.netutil import (
-    DEFAULT_BACKLOG, add_accept_handler, bind_sockets, ssl_options_to_context, ssl_wrap_socket)
+    add_accept_handler, bind_sockets, ssl_options_to_context, ssl_wrap_socket)
+from friendserve.netutil.listening import DEFAULT_BACKLOG
 
 
 class TCPServer(object):

@@ -10,8 +10,8 @@ import textwrap
 import unittest
 
 from friendserve.ioloop import IOLoop
-from friendserve.netutil import (
-    ACCEPT_PAUSES, MAX_ACCEPTS_PER_TURN, add_accept_handler, bind_sockets)
+from friendserve.netutil import add_accept_handler, bind_sockets
+from friendserve.netutil.listening import ACCEPT_PAUSES, MAX_ACCEPTS_PER_TURN
 from friendserve.platform.pollers.auto import available_pollers
 
 try:

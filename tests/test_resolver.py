@@ -9,11 +9,10 @@ import sys
 import textwrap
 import threading
 
-from friendserve import resolver as resolver_module
 from friendserve.ioloop import IOLoop, ThreadPoolExecutor
 from friendserve.netutil import (
     BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
-    Resolver, ThreadedResolver)
+    Resolver, ThreadedResolver, resolver as resolver_module)
 from friendserve.stack_context import ExceptionStackContext
 from tests.httpcase import HTTPCase
 

@@ -294,3 +294,32 @@ class CachedResolver(Resolver):
     def close(self):
         self._entries.clear()
         self.resolver.close()
+
+
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+
+_IPV4 = re.compile(r"(?:%s\.){3}%s\Z" % (_BYTE, _BYTE))
+
+_IPV6_CHARACTERS = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
+
+
+def is_valid_ip(ip):
+    """Return whether the str `ip` is an IP address and nothing else. Never asks the network.
+
+    IPv4 is four decimal numbers without leading zeros (RFC 6943, section 3.1.1, on why the
+    other notations are trouble), IPv6 is as in RFC 4291, section 2.2, without brackets and
+    without a zone. What is not a str (or, on Python 2, unicode) is no address.
+    """
+    if not isinstance(ip, six.string_types):
+        return False
+    if _IPV4.match(ip):
+        return True
+    if ":" not in ip or not _IPV6_CHARACTERS.match(ip):
+        return False
+    try:
+        # Not inet_pton, which Python 2 lacks on Windows. With a colon in it and this flag,
+        # there is nothing that could be looked up.
+        socket.getaddrinfo(ip, 0, socket.AF_INET6, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return False
+    return True

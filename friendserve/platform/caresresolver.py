@@ -22,7 +22,7 @@ except ImportError as error:
                       % error)
 
 from friendserve.ioloop import IOLoop
-from friendserve.resolver import LookUpResolver
+from friendserve.netutil.resolver import LookUpResolver
 from friendserve.stack_context import NullContext
 
 #: Seconds to the next look for answers that are overdue, where c-ares does not say.

@@ -1,0 +1,106 @@
+"""TLS contexts from the options of the old ssl.wrap_socket."""
+from __future__ import absolute_import, division, print_function
+
+import os
+import ssl
+
+_SSL_OPTIONS = frozenset(
+    ["ssl_version", "certfile", "keyfile", "cert_reqs", "ca_certs", "ciphers"])
+
+
+def ssl_options_to_context(ssl_options, server_side=True):
+    """Return an ssl.SSLContext for `ssl_options`: a dict, or a context, returned as it is.
+
+    The keys of the dict are those of the old ssl.wrap_socket, each optional: `certfile` and
+    `keyfile`, `ca_certs` (file names), `cert_reqs`, `ssl_version` and `ciphers`.
+
+    Without `ssl_version` (and with PROTOCOL_SSLv23, which means the same) the protocol is TLS
+    1.2 or later; SSL 2 and 3 and compression are never used. A server needs `certfile`, and
+    asks its clients for a certificate only if `cert_reqs` says so. A client (`server_side`
+    False) checks the server's certificate and name, against `ca_certs` or else what the
+    system trusts, unless `cert_reqs` is ssl.CERT_NONE. (The name may be an IP address, but
+    the ssl module of Python 2.7 refuses those.)
+
+    Raises ValueError if an option is unknown, a file is missing or does not hold what it
+    should, or the options do not fit together. Loading files costs milliseconds: make one
+    context and use it for many connections.
+    """
+    if isinstance(ssl_options, ssl.SSLContext):
+        return ssl_options
+    options = checked_ssl_options(ssl_options, server_side)
+    context = _new_ssl_context(options.get("ssl_version"), server_side)
+    requirement = options.get("cert_reqs")
+    if requirement is None:
+        requirement = ssl.CERT_NONE if server_side else ssl.CERT_REQUIRED
+    context.check_hostname = False  # else the next line refuses CERT_NONE
+    context.verify_mode = requirement
+    context.check_hostname = not server_side and requirement != ssl.CERT_NONE
+    try:
+        if options.get("certfile"):
+            context.load_cert_chain(options["certfile"], options.get("keyfile"))
+        if options.get("ca_certs"):
+            context.load_verify_locations(options["ca_certs"])
+        elif context.check_hostname:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        if options.get("ciphers"):
+            context.set_ciphers(options["ciphers"])
+    except EnvironmentError as e:  # ssl.SSLError is one
+        shown = dict((key, options[key]) for key in options if key != "ssl_version")
+        raise ValueError("these ssl_options can not be used: %r (%s)" % (shown, e))
+    return context
+
+
+def checked_ssl_options(ssl_options, server_side):
+    if not isinstance(ssl_options, dict):
+        raise ValueError("ssl_options must be a dict or an ssl.SSLContext, not %r"
+                         % (ssl_options,))
+    unknown = sorted(set(ssl_options) - _SSL_OPTIONS)
+    if unknown:
+        raise ValueError("unknown ssl_options: %s; there are %s"
+                         % (", ".join(map(str, unknown)), ", ".join(sorted(_SSL_OPTIONS))))
+    for key in ("certfile", "keyfile", "ca_certs"):
+        path = ssl_options.get(key)
+        if path and not os.path.exists(path):
+            raise ValueError("%s %r of the ssl_options does not exist" % (key, path))
+    if not ssl_options.get("certfile"):
+        if server_side:
+            raise ValueError("the ssl_options of a server need a certfile")
+        if ssl_options.get("keyfile"):
+            raise ValueError("the keyfile of the ssl_options is of no use without a certfile")
+    if server_side and ssl_options.get("cert_reqs") and not ssl_options.get("ca_certs"):
+        raise ValueError("to check the certificates of clients (cert_reqs), the ssl_options"
+                         " need ca_certs")
+    return ssl_options
+
+
+def _new_ssl_context(version, server_side):
+    # PROTOCOL_SSLv23, also called PROTOCOL_TLS, is the old way to ask for the best there is.
+    best = version is None or version == ssl.PROTOCOL_SSLv23
+    if best:
+        name = "PROTOCOL_TLS_SERVER" if server_side else "PROTOCOL_TLS_CLIENT"
+        version = getattr(ssl, name, ssl.PROTOCOL_SSLv23)
+    context = ssl.SSLContext(version)
+    if best and hasattr(context, "minimum_version"):
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    elif best:  # version: py2, 3.6
+        context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+    context.options |= ssl.OP_NO_SSLv2 | ssl.OP_NO_SSLv3 | ssl.OP_NO_COMPRESSION
+    if server_side:
+        context.options |= (ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_DH_USE
+                            | ssl.OP_SINGLE_ECDH_USE | getattr(ssl, "OP_NO_RENEGOTIATION", 0))
+    return context
+
+
+def ssl_wrap_socket(socket, ssl_options, server_hostname=None, **kwargs):
+    """Return an ssl.SSLSocket over `socket`, which is not to be used any more.
+
+    `ssl_options` is as in `ssl_options_to_context`, for the side that `server_side` names
+    (default False); a client that checks certificates needs `server_hostname`. Other
+    arguments go to SSLContext.wrap_socket, such as ``do_handshake_on_connect=False``, without
+    which a connected socket shakes hands here and now.
+    """
+    server_side = kwargs.get("server_side", False)
+    context = ssl_options_to_context(ssl_options, server_side=server_side)
+    if not server_side:
+        kwargs["server_hostname"] = server_hostname
+    return context.wrap_socket(socket, **kwargs)
