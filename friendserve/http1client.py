@@ -10,10 +10,10 @@ import socket
 
 import six
 
-from friendserve.basestream import RETRY
-from friendserve.buffers import Read
 from friendserve.http1body import DECOMPRESSORS, MessageBody
 from friendserve.httpclient import HTTPProtocolError, HTTPStreamClosedError
+from friendserve.iostream.base import RETRY
+from friendserve.iostream.buffers import Read
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.http1 import (
     BODY, CLOSING, HEAD, IDLE, UPGRADED, find_response_end, read_response_head)

@@ -14,12 +14,12 @@ from __future__ import absolute_import, division, print_function
 
 from functools import partial
 
-from friendserve.buffers import PAUSE, StreamBufferFullError
 from friendserve.http1body import MessageBody, take_coding
 from friendserve.http1limits import HTTP1ConnectionParameters
 from friendserve.http1response import HTTP1ResponseWriter
 from friendserve.httputil import HTTPServerRequest, http_date
-from friendserve.iostream import StreamClosedError
+from friendserve.iostream import StreamBufferFullError, StreamClosedError
+from friendserve.iostream.buffers import PAUSE
 from friendserve.log import access_log, app_log, gen_log
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.http1 import (

@@ -5,13 +5,13 @@ Whoever answers a request calls `write_headers`, then `write` any number of time
 """
 from __future__ import absolute_import, division, print_function
 
-from friendserve.buffers import FilePiece, Read
 from friendserve.iostream import StreamClosedError
+from friendserve.iostream.buffers import FilePiece, Read
 from friendserve.protocol.errors import HTTPOutputError
 from friendserve.protocol.grammar import is_content_length
 from friendserve.protocol.http1 import (
-    BODY, CHUNKED, CLOSING, IDLE, LAST_CHUNK, MOVES, REASONS, RESPONDING, UNTIL_CLOSE,
-    encode_chunk, encode_head, wants_keep_alive)
+    BODY, CHUNKED, CLOSING, IDLE, LAST_CHUNK, MOVES, REASONS, RESPONDING, UNTIL_CLOSE, encode_chunk,
+    encode_head, wants_keep_alive)
 
 #: What `_sending` holds for a response written without `write_headers`.
 RAW = "raw"

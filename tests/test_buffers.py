@@ -5,9 +5,10 @@ import random
 import re
 import unittest
 
-from friendserve.buffers import (
+from friendserve.iostream import UnsatisfiableReadError
+from friendserve.iostream.buffers import (
     PAUSE, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex, StreamBytes,
-    UnsatisfiableReadError, WriteBuffer)
+    WriteBuffer)
 
 
 def filled(*pieces):

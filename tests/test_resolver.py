@@ -9,7 +9,8 @@ import sys
 import textwrap
 import threading
 
-from friendserve.ioloop import IOLoop, ThreadPoolExecutor
+from friendserve.ioloop import IOLoop
+from friendserve.ioloop.interface import ThreadPoolExecutor
 from friendserve.netutil import (
     BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
     Resolver, ThreadedResolver, resolver as resolver_module)

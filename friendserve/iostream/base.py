@@ -10,10 +10,10 @@ import sys
 
 import six
 
-from friendserve.buffers import (
+from friendserve.ioloop import IOLoop
+from friendserve.iostream.buffers import (
     PAUSE, FilePiece, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex,
     StreamBufferFullError, StreamBytes, UnsatisfiableReadError, WriteBuffer)
-from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 from friendserve.stack_context import NullContext, state, wrap

@@ -1,45 +1,19 @@
-"""Streams: bytes in and out of an fd, by callbacks on a loop.
-
-    sock = socket.socket()
-    stream = IOStream(sock)
-    stream.connect(("127.0.0.1", 8888), lambda: (
-        stream.write(b"GET / HTTP/1.0\\r\\n\\r\\n"),
-        stream.read_until_close(lambda data: (print(data), IOLoop.current().stop()))))
-    IOLoop.current().start()
-
-At most one read is pending at a time. Its callback runs once, from the loop, never inside the
-call that asked for it. Writes are tried at once and only what does not fit is queued; each
-write callback runs, or the close callback does. When the other side goes, what can be read is
-delivered first, and then the close callback is called, once.
-
-Nobody reads ahead of the reader: while no read is pending a stream takes one more buffer
-from the fd and then leaves the rest with the kernel, which holds the sender back.
-
-The other side may end its sending and go on receiving. A stream then lives on until what was
-queued is sent and what came is read, and closes when nothing of that is left.
-"""
+"""Streams over sockets, plain and in TLS."""
 from __future__ import absolute_import, division, print_function
 
 import errno
-try:
-    import fcntl
-except ImportError:
-    fcntl = None  # Windows, which has no such pipes
 import os
 import socket
 import ssl
 
-from friendserve.basestream import (
-    CLOSED, CONNECTING, ENDED, OPEN, RETRY, BaseIOStream, StreamBufferFullError, StreamClosedError,
-    UnsatisfiableReadError)
+from friendserve.iostream.base import (
+    CLOSED, CONNECTING, ENDED, OPEN, RETRY, BaseIOStream, StreamClosedError)
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
 
-__all__ = ["BaseIOStream", "IOStream", "SSLIOStream", "PipeIOStream", "StreamClosedError",
-           "StreamBufferFullError", "UnsatisfiableReadError"]
 
 #: A connect that answers so goes on by itself. (EAGAIN is none of them: that is how a Unix
 #: socket says that it has no room for us.)
@@ -506,41 +480,3 @@ def _is_end(error):
 
 def _socket_error(code):
     return socket.error(code, os.strerror(code))
-
-
-class PipeIOStream(BaseIOStream):
-    """A stream over one end of a pipe, which it makes non-blocking."""
-    __slots__ = ("fd",)
-
-    def __init__(self, fd, io_loop=None, max_buffer_size=None, read_chunk_size=None,
-                 max_write_buffer_size=None):
-        self.fd = fd
-        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
-        super(PipeIOStream, self).__init__(io_loop, max_buffer_size, read_chunk_size,
-                                           max_write_buffer_size)
-
-    def fileno(self):
-        return self.fd
-
-    def close_fd(self):
-        fd, self.fd = self.fd, -1
-        os.close(fd)
-
-    def read_from_fd(self):
-        try:
-            return os.read(self.fd, self.read_chunk_size)
-        except (OSError, IOError) as error:
-            code = errno_from_exception(error)
-            if code == errno.EBADF:
-                # The end for writing: pollers say that it is readable when the reader has gone.
-                return b""
-            if code not in RETRY:
-                raise
-
-    def write_to_fd(self, data):
-        try:
-            return os.write(self.fd, data)
-        except (OSError, IOError) as error:
-            if errno_from_exception(error) not in RETRY:
-                raise
-            return 0

@@ -24,9 +24,9 @@ import re
 import stat
 import time
 
-from friendserve.buffers import FilePiece
 from friendserve.escape import native_str
 from friendserve.httputil import format_timestamp
+from friendserve.iostream.buffers import FilePiece
 from friendserve.log import gen_log
 from friendserve.web.decorators import asynchronous
 from friendserve.web.errors import HTTPError

@@ -16,9 +16,9 @@ import sys
 
 import six
 
-from friendserve.buffers import PAUSE, Read
 from friendserve.escape import json_encode
 from friendserve.iostream import StreamBufferFullError, StreamClosedError
+from friendserve.iostream.buffers import PAUSE, Read
 from friendserve.log import gen_log
 from friendserve.protocol.errors import WebSocketInputError
 from friendserve.protocol.websocket import (

@@ -10,9 +10,9 @@ import unittest
 
 import six
 
-from friendserve.buffers import PAUSE, Read
 from friendserve.iostream import (
     IOStream, SSLIOStream, StreamBufferFullError, UnsatisfiableReadError)
+from friendserve.iostream.buffers import PAUSE, Read
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from tests.contract.test_pollers import FakeKqueueSelect, import_fake_kqueue

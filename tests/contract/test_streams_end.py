@@ -7,8 +7,8 @@ import weakref
 
 import six
 
-from friendserve.buffers import PAUSE, Read
 from friendserve.iostream import StreamBufferFullError, StreamClosedError
+from friendserve.iostream.buffers import PAUSE, Read
 from friendserve.stack_context import ExceptionStackContext, StackContext, state
 from tests.contract.test_streams import Collector, StreamCase, make_tests
 from tests.test_ioloop import Logs, keeping

@@ -1,0 +1,50 @@
+"""Streams over pipes."""
+from __future__ import absolute_import, division, print_function
+
+import errno
+import os
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # Windows, which has no such pipes
+
+from friendserve.iostream.base import RETRY, BaseIOStream
+from friendserve.util import errno_from_exception
+
+
+class PipeIOStream(BaseIOStream):
+    """A stream over one end of a pipe, which it makes non-blocking."""
+    __slots__ = ("fd",)
+
+    def __init__(self, fd, io_loop=None, max_buffer_size=None, read_chunk_size=None,
+                 max_write_buffer_size=None):
+        self.fd = fd
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
+        super(PipeIOStream, self).__init__(io_loop, max_buffer_size, read_chunk_size,
+                                           max_write_buffer_size)
+
+    def fileno(self):
+        return self.fd
+
+    def close_fd(self):
+        fd, self.fd = self.fd, -1
+        os.close(fd)
+
+    def read_from_fd(self):
+        try:
+            return os.read(self.fd, self.read_chunk_size)
+        except (OSError, IOError) as error:
+            code = errno_from_exception(error)
+            if code == errno.EBADF:
+                # The end for writing: pollers say that it is readable when the reader has gone.
+                return b""
+            if code not in RETRY:
+                raise
+
+    def write_to_fd(self, data):
+        try:
+            return os.write(self.fd, data)
+        except (OSError, IOError) as error:
+            if errno_from_exception(error) not in RETRY:
+                raise
+            return 0
