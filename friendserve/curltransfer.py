@@ -11,13 +11,13 @@ import collections
 import pycurl
 import six
 
-from friendserve.http1body import MessageBody
-from friendserve.http1client import MAX_INTERIM_RESPONSES, take_coding
 from friendserve.httpclient import (
-    HTTPConnectError, HTTPProtocolError, HTTPStreamClosedError, HTTPTimeoutError,
-    HTTPTLSError, HTTPTransferError)
+    HTTPConnectError, HTTPProtocolError, HTTPStreamClosedError, HTTPTLSError, HTTPTimeoutError,
+    HTTPTransferError)
 from friendserve.protocol.errors import HTTPInputError
-from friendserve.protocol.http1 import CHUNKED, UNTIL_CLOSE, read_response_head
+from friendserve.protocol.http1 import (
+    CHUNKED, MAX_INTERIM_RESPONSES, UNTIL_CLOSE, read_response_head)
+from friendserve.protocol.http1body import MessageBody, take_response_coding
 from friendserve.stack_context import wrap
 
 
@@ -278,7 +278,7 @@ class CurlTransfer(object):
         status, reason, headers, head, length = self._head
         inflater = None
         if exchange.decompress and length != 0 and "Content-Encoding" in headers._values:
-            inflater = take_coding(headers)
+            inflater = take_response_coding(headers)
         pieces = exchange.on_head(status, reason, headers, head)
         if length == size and inflater is None and not pieces:
             return True
@@ -305,7 +305,7 @@ class CurlTransfer(object):
             error = make_error(pycurl.E_COULDNT_CONNECT, error.message, "proxy")
         self._release()
         if error is not None:
-            exchange.on_failure(error, False)
+            exchange.on_failure(error.phase, error, False)
         else:
             exchange.on_end(rest)
 

@@ -164,14 +164,14 @@ class Fetch(BaseFetch):
                 self._note_next_nonce(headers)
         return step
 
-    def on_failure(self, error, again):
+    def on_failure(self, phase, error, again):
         self._waits_for_continue = False
         if again and not self._retried and self.may_be_repeated():
             self.connection = None
             self._retried = True
             self.client.begin(self, fresh=True)
         else:
-            super(Fetch, self).on_failure(error, again)
+            super(Fetch, self).on_failure(phase, error, again)
 
     # The end
 

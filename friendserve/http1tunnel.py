@@ -3,8 +3,8 @@ from __future__ import absolute_import, division, print_function
 
 import collections
 
-from friendserve.http1client import HTTP1ClientConnection
-from friendserve.httpclient import HTTPConnectError
+from friendserve.http1connection.client import HTTP1ClientConnection
+from friendserve.httpclient import HTTPConnectError, transfer_error
 from friendserve.httputil import HTTPHeaders, basic_credentials
 from friendserve.protocol.http1 import encode_head
 from friendserve.stack_context import NullContext
@@ -174,5 +174,5 @@ class _ConnectExchange(object):
     def on_end(self, body):
         self._tunnel.refused(self._refusal)
 
-    def on_failure(self, error, again):
-        self._tunnel.refused(self._refusal or error)
+    def on_failure(self, phase, error, again):
+        self._tunnel.refused(self._refusal or transfer_error(phase, error))

@@ -27,6 +27,7 @@ from friendserve.escape import utf8
 from friendserve.fetchoutput import Output, parse_arguments
 from friendserve.httputil import HTTPHeaders, encode_multipart_formdata, format_timestamp
 from friendserve.ioloop import IOLoop
+from friendserve.protocol.errors import ConnectionLostError
 from friendserve.protocol.grammar import is_token
 from friendserve.protocol.headers import check_field
 from friendserve.protocol.http1 import REASONS
@@ -115,6 +116,16 @@ class HTTPProtocolError(HTTPTransferError):
 class HTTPClientClosedError(HTTPTransferError):
     """The client was closed before the response was whole."""
     default_message = "The HTTP client was closed"
+
+
+def transfer_error(phase, error):
+    """The HTTPTransferError for what a connection failed with in `phase`: an HTTPInputError, a
+    ConnectionLostError, or one that is an HTTPTransferError already."""
+    if isinstance(error, HTTPTransferError):
+        return error
+    if isinstance(error, ConnectionLostError):
+        return HTTPStreamClosedError(str(error), phase, error.real_error)
+    return HTTPProtocolError(str(error), phase)
 
 
 # Requests

@@ -9,7 +9,7 @@ from __future__ import absolute_import, division, print_function
 
 from friendserve.cookiejar import cookie_for, keep_cookies
 from friendserve.httpclient import (
-    HTTPProtocolError, HTTPResponse, HTTPTimeoutError, HTTPTransferError)
+    HTTPProtocolError, HTTPResponse, HTTPTimeoutError, HTTPTransferError, transfer_error)
 from friendserve.httputil import HTTPOutputError, basic_credentials
 from friendserve.iostream import StreamClosedError
 from friendserve.protocol.grammar import is_content_length
@@ -209,9 +209,9 @@ class BaseFetch(object):
     def _deliver(self, response):
         self.client.done(self, response)
 
-    def on_failure(self, error, again):
+    def on_failure(self, phase, error, again):
         self.connection = None
-        self.fail(error)
+        self.fail(transfer_error(phase, error))
 
     def _schedule(self, callback, data):
         self.client.io_loop.add_callback(self._call, callback, data)

@@ -16,13 +16,12 @@ import ssl
 
 from friendserve.connectionpool import ConnectionPool
 from friendserve.fetchqueue import QueuedHTTPClient
-from friendserve.http1client import HTTP1ClientConnection
+from friendserve.http1connection.client import HTTP1ClientConnection
 from friendserve.http1fetch import Fetch
 from friendserve.http1tunnel import Proxy, TunnelConnecting
 from friendserve.httpclient import HTTPStreamClosedError, HTTPTimeoutError
 from friendserve.iostream import StreamClosedError
-from friendserve.netutil import (
-    OverrideResolver, Resolver, is_valid_ip, ssl_options_to_context)
+from friendserve.netutil import OverrideResolver, Resolver, is_valid_ip, ssl_options_to_context
 from friendserve.stack_context import NullContext
 from friendserve.tcpclient import TCPClient
 

@@ -6,7 +6,7 @@ import logging
 import socket
 import unittest
 
-from friendserve.http1limits import HTTP1ConnectionParameters
+from friendserve.http1connection import HTTP1ConnectionParameters
 from friendserve.httpserver import HTTPServer
 from friendserve.httputil import HTTPHeaders, ResponseStartLine
 from friendserve.iostream import StreamBufferFullError

@@ -10,17 +10,15 @@ import socket
 
 import six
 
-from friendserve.http1body import DECOMPRESSORS, MessageBody
-from friendserve.httpclient import HTTPProtocolError, HTTPStreamClosedError
 from friendserve.iostream.base import RETRY
 from friendserve.iostream.buffers import Read
-from friendserve.protocol.errors import HTTPInputError
+from friendserve.protocol.errors import ConnectionLostError, HTTPInputError
 from friendserve.protocol.http1 import (
-    BODY, CLOSING, HEAD, IDLE, UPGRADED, find_response_end, read_response_head)
+    BODY, CLOSING, HEAD, IDLE, MAX_INTERIM_RESPONSES, UPGRADED, find_response_end,
+    read_response_head)
+from friendserve.protocol.http1body import MessageBody, take_response_coding
 from friendserve.util import errno_from_exception
 
-#: Responses 1xx that may come before the real one.
-MAX_INTERIM_RESPONSES = 10
 
 #: (from, to) -> to, for every legal move. IDLE: nobody uses the connection. HEAD: a request is on
 #: its way, the head of the response is not there. BODY: it is. CLOSING: it is of no use any more.
@@ -44,9 +42,10 @@ class HTTP1ClientConnection(Read):
     calls `detach` then). It is told, in this order: `on_continue()` for each 100;
     `on_head(status, reason, headers, raw)`, which returns whether it wants the body in pieces;
     `on_data(chunk)` for each of them; then, once, `on_end(body)`, with what it has not had yet
-    of the body, or at any time `on_failure(error, again)`, with an HTTPTransferError, and
-    `again` when the connection had been used before and closed without a byte of an answer, so
-    that another one is worth a try. An exchange does not call an application from these, but
+    of the body, or at any time `on_failure(phase, error, again)`: `phase` is "headers" or "body",
+    `error` an HTTPInputError or a ConnectionLostError, and `again` says that the connection had
+    been used before and closed without a byte of an answer, so that another one is worth a try.
+    An exchange does not call an application from these, but
     schedules that.
     """
     __slots__ = ("stream", "owner", "key", "since", "exchanges", "_state", "_exchange", "_body",
@@ -165,13 +164,14 @@ class HTTP1ClientConnection(Read):
                     exchange.on_end(body.whole())
                     return
             except HTTPInputError as error:
-                exchange.on_failure(HTTPProtocolError(str(error), "body"), False)
+                exchange.on_failure("body", error, False)
                 return
         nothing_came = state is HEAD and not has_rest and not self._interim
         exchange.on_failure(
-            HTTPStreamClosedError("the server closed the connection %s" % (
-                "before it answered" if nothing_came else "in the midst of its response"),
-                "body" if state is BODY else "headers", self.stream.error),
+            "body" if state is BODY else "headers",
+            ConnectionLostError("the server closed the connection %s" % (
+                "before it answered" if nothing_came else "in the middle of its response"),
+                self.stream.error),
             nothing_came and self.exchanges > 1)
 
     # The response
@@ -179,8 +179,8 @@ class HTTP1ClientConnection(Read):
     def _on_head(self, head, rest):
         exchange = self._exchange
         if len(head) > exchange.max_header_size:
-            self._fail("the head of the response is longer than %d bytes"
-                       % exchange.max_header_size)
+            self._fail(HTTPInputError("the head of the response is longer than %d bytes"
+                                      % exchange.max_header_size))
             return
         try:
             version, status, reason, headers, length, self._keep_alive = read_response_head(
@@ -194,7 +194,7 @@ class HTTP1ClientConnection(Read):
         self._state = MOVES[HEAD, BODY]
         inflater = None
         if exchange.decompress and length != 0 and "Content-Encoding" in headers._values:
-            inflater = take_coding(headers)
+            inflater = take_response_coding(headers)
         pieces = exchange.on_head(status, reason, headers, head)
         if self._exchange is not exchange:
             if rest:
@@ -224,9 +224,9 @@ class HTTP1ClientConnection(Read):
         self._interim += 1
         self._searched = 0
         if self._interim > MAX_INTERIM_RESPONSES:
-            self._fail("more than %d responses 1xx" % MAX_INTERIM_RESPONSES)
+            self._fail(HTTPInputError("more than %d responses 1xx" % MAX_INTERIM_RESPONSES))
         elif status == 101:
-            self._fail("the server switched to another protocol, unasked")
+            self._fail(HTTPInputError("the server switched to another protocol, unasked"))
         else:
             if status == 100:
                 self._exchange.on_continue()
@@ -265,21 +265,10 @@ class HTTP1ClientConnection(Read):
         exchange.on_end(rest)
 
     def _fail(self, error):
+        """The response is malformed, or larger than allowed: `error` is an HTTPInputError."""
         exchange, self._exchange = self._exchange, None
         phase = "body" if self._state is BODY else "headers"
         self._state = CLOSING
         self._body = None
         self.stream.close()
-        exchange.on_failure(HTTPProtocolError(str(error), phase), False)
-
-
-def take_coding(headers):
-    """What decompresses the body of a response, or None; then its coding and length are
-    renamed in the headers, as they are not those of what the application gets."""
-    decompressor = DECOMPRESSORS.get(headers["Content-Encoding"].lower())
-    if decompressor is None:
-        return None
-    for name in ("Content-Encoding", "Content-Length"):
-        if name in headers:
-            headers["X-Consumed-" + name] = headers.pop(name)
-    return decompressor()
+        exchange.on_failure(phase, error, False)

@@ -3,8 +3,8 @@
 The life of a request: the stream collects bytes until `find` sees the end of a head, and
 `deliver` puts `_on_head` into the queue of the loop. That parses the head, and either hands
 the request to the server at once or collects (or passes on) a body first. The answer goes the way
-of `friendserve.http1response`. Then the connection is idle again, and if the next request waits in
-the buffer it begins anew.
+of `friendserve.http1connection.response`. Then the connection is idle again, and if the next
+request waits in the buffer it begins anew.
 
 Only one request is in progress at a time: bytes that follow it stay in the buffer of the
 stream, and after one buffer with the kernel, until its response is finished. So responses are
@@ -14,9 +14,7 @@ from __future__ import absolute_import, division, print_function
 
 from functools import partial
 
-from friendserve.http1body import MessageBody, take_coding
-from friendserve.http1limits import HTTP1ConnectionParameters
-from friendserve.http1response import HTTP1ResponseWriter
+from friendserve.http1connection.response import HTTP1ResponseWriter
 from friendserve.httputil import HTTPServerRequest, http_date
 from friendserve.iostream import StreamBufferFullError, StreamClosedError
 from friendserve.iostream.buffers import PAUSE
@@ -25,9 +23,9 @@ from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.http1 import (
     BODY, CLOSING, HEAD, IDLE, MAX_EMPTY_LINES, MOVES, RESPONDING, UPGRADED, check_partial_head,
     count_empty_lines, encode_answer, read_request_head)
+from friendserve.protocol.http1body import MessageBody, take_request_coding
 from friendserve.stack_context import wrap
 
-__all__ = ["HTTP1ConnectionParameters", "HTTP1ServerConnection"]
 
 _HEAD_TO_RESPONDING = MOVES[HEAD, RESPONDING]
 _EMPTY_LINE = b"\r\n\r\n"
@@ -237,7 +235,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             return
         self._move(BODY)
         try:
-            inflater = take_coding(request.headers) if params.decompress else None
+            inflater = take_request_coding(request.headers) if params.decompress else None
         except HTTPInputError as error:
             self._refuse(error)
             return

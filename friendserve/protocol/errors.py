@@ -25,6 +25,16 @@ class HTTPOutputError(ProtocolError):
     """This side tried to send what the protocol forbids, such as a body longer than announced."""
 
 
+class ConnectionLostError(ProtocolError):
+    """The connection closed before the message was complete; nothing malformed had arrived.
+
+    `real_error` is what closed it, or None where the peer did.
+    """
+    def __init__(self, message, real_error=None):
+        super(ConnectionLostError, self).__init__(message)
+        self.real_error = real_error
+
+
 class WebSocketInputError(ProtocolError):
     """The peer of a WebSocket sent what RFC 6455 forbids or a limit refuses.
 

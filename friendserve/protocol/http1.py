@@ -34,6 +34,9 @@ MOVES = dict(((old, new), new) for old, news in {
     UPGRADED: (),
 }.items() for new in news)
 
+#: Responses 1xx that may come before the real one.
+MAX_INTERIM_RESPONSES = 10
+
 #: So many empty lines may stand before a request line; those are skipped (RFC 9112 2.2).
 MAX_EMPTY_LINES = 8
 

@@ -8,7 +8,7 @@ from friendserve.protocol.http1 import CHUNKED, UNTIL_CLOSE, ChunkedDecoder
 from friendserve.util import GzipDecompressor
 
 
-def take_coding(headers):
+def take_request_coding(headers):
     """What decompresses a request's body, or None; its coding is then taken out of the headers.
     Raises HTTPInputError, 415, for codings other than gzip (RFC 9110 8.4)."""
     coding = headers.get("Content-Encoding", "")
@@ -51,6 +51,18 @@ class DeflateDecompressor(object):
 #: Content codings that a client understands.
 DECOMPRESSORS = {"gzip": GzipDecompressor, "x-gzip": GzipDecompressor,
                  "deflate": DeflateDecompressor}
+
+
+def take_response_coding(headers):
+    """What decompresses the body of a response, or None; then its coding and length are
+    renamed in the headers, as they are not those of what the application gets."""
+    decompressor = DECOMPRESSORS.get(headers["Content-Encoding"].lower())
+    if decompressor is None:
+        return None
+    for name in ("Content-Encoding", "Content-Length"):
+        if name in headers:
+            headers["X-Consumed-" + name] = headers.pop(name)
+    return decompressor()
 
 
 class MessageBody(object):

@@ -6,9 +6,10 @@ import os
 import socket
 import ssl
 
-from friendserve.http1client import HTTP1ClientConnection
+from friendserve.http1connection.client import HTTP1ClientConnection
 from friendserve.httpclient import (
-    HTTPClientError, HTTPConnectError, HTTPRequest, HTTPResponse, HTTPTLSError, HTTPTimeoutError)
+    HTTPClientError, HTTPConnectError, HTTPRequest, HTTPResponse, HTTPTLSError, HTTPTimeoutError,
+    transfer_error)
 from friendserve.httputil import HTTPHeaders, basic_credentials
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log, gen_log
@@ -213,8 +214,8 @@ class WebSocketClientConnection(object):
     def on_data(self, chunk):
         pass
 
-    def on_failure(self, error, again):
-        self._fail(error)
+    def on_failure(self, phase, error, again):
+        self._fail(transfer_error(phase, error))
 
     def on_head(self, status, reason, headers, raw):
         self.headers = headers

@@ -1,0 +1,7 @@
+"""Both sides of one HTTP/1.x connection; knows neither server nor client."""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.http1connection.limits import HTTP1ConnectionParameters
+from friendserve.http1connection.server import HTTP1ServerConnection
+
+__all__ = ["HTTP1ConnectionParameters", "HTTP1ServerConnection"]
