@@ -24,7 +24,7 @@ def _in(folder, rooms):
 #: stands before it here. Names are relative to the package; "" is friendserve/__init__.py. A
 #: package stands after the modules it re-exports.
 FLOORS = (
-    ("ground", ("", "util", "log", "escape", "platform")),
+    ("ground", ("", "util", "log", "escape", "stack_context", "platform")),
     ("protocol", _in("protocol", (
         "", "errors", "grammar", "headers", "http1", "http1body", "urls", "httpauth", "forms",
         "multipart", "cookies", "masking", "deflate", "wshandshake", "websocket", "eventstream",
@@ -33,9 +33,8 @@ FLOORS = (
         "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
         "windows", "auto"))),
     ("text", ("template", "locale", "options")),
-    ("loop", ("stack_context",) + _in("ioloop", (
-        "timers", "interface", "polling", "periodic", ""))),
-    ("streams", ("resolver", "buffers", "basestream") + _in("netutil", ("resolver", "listening", "tls", ""))
+    ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))),
+    ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
     ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
@@ -43,13 +42,13 @@ FLOORS = (
         "epoll", "kqueue", "select"))),
     ("futures", ("concurrent", "gen", "locks", "queues")),
     ("http", ("httputil",) + _in("routing", ("paths", "rules", ""))
-     + ("http1limits", "http1body", "http1response", "fetchoutput") + _in("http1connection", ("limits", "response", "server", "client", ""))
+     + _in("http1connection", ("limits", "response", "server", "client", ""))
      + ("httpserver",)
-     + _in("httpclient", ("errors", "messages", "interface", "blocking", "command", "", "cookies", "fetch",
-                          "queue", "__main__"))
-     + ("cookiejar", "httpfetch", "fetchqueue", "connectionpool", "http1client", "http1tunnel", "http1fetch")
+     + _in("httpclient", (
+         "errors", "messages", "interface", "blocking", "command", "cookies", "fetch", "queue", "",
+         "__main__"))
      + _in("simple_httpclient", ("pool", "tunnel", "fetch", "client", ""))
-     + ("curlsockets", "curltransfer", "curloptions") + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
+     + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
     ("web", _in("web", (
         "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
         "decorators", "eventstream", "upload", "files", "static", "application", ""))),
@@ -74,18 +73,22 @@ PURE = frozenset((
 #: function that computes; and StringIO, which is no file.
 PURE_HERE = {"protocol.cookies": frozenset(("time",)),
              "protocol.masking": frozenset(("websockets",)),
+             "protocol.jose": frozenset(("cryptography",)),
              "protocol.websocket": frozenset(("io",))}
 
 #: Packages from elsewhere beyond six, each needed by one optional module only.
 OPTIONAL = {
     "autoreload": frozenset(("inotify_simple",)),
     "curl_httpclient": frozenset(("pycurl",)),
-    "curloptions": frozenset(("pycurl",)),
-    "curlsockets": frozenset(("pycurl",)),
-    "curltransfer": frozenset(("pycurl",)),
+    "curl_httpclient.client": frozenset(("pycurl",)),
+    "curl_httpclient.errors": frozenset(("pycurl",)),
+    "curl_httpclient.options": frozenset(("pycurl",)),
+    "curl_httpclient.sockets": frozenset(("pycurl",)),
+    "curl_httpclient.transfer": frozenset(("pycurl",)),
     "database.engines": frozenset(("MySQLdb", "psycopg", "psycopg2", "pymysql")),
     "feed.resp": frozenset(("hiredis",)),
-    "fetchoutput": frozenset(("tqdm",)),
+    "httpclient.command": frozenset(("tqdm",)),
+    "protocol.jose": frozenset(("cryptography",)),
     "protocol.masking": frozenset(("websockets",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),

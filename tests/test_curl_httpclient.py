@@ -12,10 +12,10 @@ import unittest
 
 try:
     import pycurl
-    from friendserve import curl_httpclient
-    from friendserve.curl_httpclient import CurlAsyncHTTPClient, CurlError, CurlFetch
-    from friendserve.curlsockets import LoopSockets
-    from friendserve.curltransfer import CurlTimeoutError, make_error
+    from friendserve.curl_httpclient import CurlAsyncHTTPClient, CurlError, client
+    from friendserve.curl_httpclient.client import CurlFetch
+    from friendserve.curl_httpclient.errors import CurlTimeoutError, make_error
+    from friendserve.curl_httpclient.sockets import LoopSockets
 except ImportError:
     pycurl = CurlAsyncHTTPClient = None
 
@@ -101,8 +101,8 @@ class SocketsTest(CurlCase):
     def setUp(self):
         super(SocketsTest, self).setUp()
         # Nothing here must be found by chance.
-        self.addCleanup(setattr, curl_httpclient, "SCAN_INTERVAL", curl_httpclient.SCAN_INTERVAL)
-        curl_httpclient.SCAN_INTERVAL = 60
+        self.addCleanup(setattr, client, "SCAN_INTERVAL", client.SCAN_INTERVAL)
+        client.SCAN_INTERVAL = 60
 
     def test_b200_the_same_number_for_another_socket(self):
         # Each connection is closed and the next has its number; with digests and redirects, too.
@@ -161,7 +161,7 @@ class SocketsTest(CurlCase):
         self.assertLessEqual(len(multi.actions), 4)
 
     def test_b203_events_that_are_lost(self):
-        curl_httpclient.SCAN_INTERVAL = 0.05
+        client.SCAN_INTERVAL = 0.05
         waiting = Waiting()
         self.serve(waiting)
         responses = []

@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import datetime
+import io
 import os
 import pickle
 import subprocess
@@ -9,10 +10,10 @@ import sys
 import threading
 import unittest
 
-from friendserve import fetchoutput, httpclient
 from friendserve.httpclient import (
     AsyncHTTPClient, HTTPClient, HTTPClientError, HTTPError, HTTPRequest, HTTPResponse,
-    HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError, encode_multipart_formdata)
+    HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError, command,
+    encode_multipart_formdata)
 from friendserve.httputil import HTTPFile, HTTPHeaders, parse_body_arguments
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.multipart import encode_multipart
@@ -87,7 +88,7 @@ class RequestTest(unittest.TestCase):
 class ResponseTest(unittest.TestCase):
     def test_body_and_buffer(self):
         request = HTTPRequest("http://h/")
-        response = HTTPResponse(request, 200, buffer=httpclient.io.BytesIO(b"abc"))
+        response = HTTPResponse(request, 200, buffer=io.BytesIO(b"abc"))
         self.assertEqual(response.body, b"abc")
         response = HTTPResponse(request, 200, body=b"abc")
         self.assertEqual((response.buffer.read(), response.body), (b"abc", b"abc"))
@@ -265,9 +266,9 @@ class ProgressTest(unittest.TestCase):
         class FakeTqdm(object):
             tqdm = Bar
 
-        original, fetchoutput.tqdm = fetchoutput.tqdm, FakeTqdm
-        self.addCleanup(setattr, fetchoutput, "tqdm", original)
-        output = fetchoutput.Output(fetchoutput.parse_arguments(
+        original, command.tqdm = command.tqdm, FakeTqdm
+        self.addCleanup(setattr, command, "tqdm", original)
+        output = command.Output(command.parse_arguments(
             ["--print_body=no", "http://h/"]))
         for line in ("HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", "\r\n"):
             output.on_line(line)

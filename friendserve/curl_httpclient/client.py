@@ -1,38 +1,19 @@
-"""The HTTP client over libcurl, by the package pycurl (``pip install friendserve[curl]``).
-
-    from friendserve.httpclient import AsyncHTTPClient
-
-    AsyncHTTPClient.configure("friendserve.curl_httpclient.CurlAsyncHTTPClient", max_clients=100)
-
-It has what the simple client has, under the same names, and beyond that what libcurl can: HTTP/2,
-proxies of every kind (a `proxy_host` such as "socks5h://127.0.0.1"), `network_interface` by
-name, and all of its options by `prepare_curl_callback(curl)`. Redirects, cookies, limits and
-decompression are ours, the same as in the simple client.
-
-Three things differ, for libcurl decides them: it keeps connections and resolves names by
-itself; it sends a request once more, whatever its method, when a connection that was used before
-closes without a byte of an answer; and `ssl_options` may be a dict, but no SSLContext.
-"""
+"""`CurlAsyncHTTPClient`: a CurlMulti on the loop."""
 from __future__ import absolute_import, division, print_function
 
 import logging
 
-try:
-    import pycurl
-except ImportError as error:
-    raise ImportError("CurlAsyncHTTPClient needs the package pycurl, and that libcurl: pip install "
-                      "friendserve[curl] (%s)" % error)
+import pycurl
 
-from friendserve.curloptions import check_request, set_options
-from friendserve.curlsockets import make_sockets
-from friendserve.curltransfer import CurlError, CurlTimeoutError, CurlTransfer
-from friendserve.fetchqueue import QueuedHTTPClient
+from friendserve.curl_httpclient.errors import CurlTimeoutError
+from friendserve.curl_httpclient.options import check_request, set_options
+from friendserve.curl_httpclient.sockets import make_sockets
+from friendserve.curl_httpclient.transfer import CurlTransfer
 from friendserve.httpclient import HTTPTransferError
-from friendserve.httpfetch import BaseFetch
+from friendserve.httpclient.fetch import BaseFetch
+from friendserve.httpclient.queue import QueuedHTTPClient
 from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
 from friendserve.stack_context import NullContext
-
-__all__ = ["CurlAsyncHTTPClient", "CurlError", "curl_log"]
 
 curl_log = logging.getLogger("friendserve.curl_httpclient")
 

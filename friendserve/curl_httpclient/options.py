@@ -8,7 +8,7 @@ import pycurl
 
 from friendserve.escape import utf8
 from friendserve.httpclient import HTTPConnectError
-from friendserve.httpfetch import WITH_BODY
+from friendserve.httpclient.fetch import WITH_BODY
 from friendserve.httputil import HTTPHeaders
 from friendserve.netutil.tls import checked_ssl_options
 

@@ -9,6 +9,9 @@ try:
 except ImportError:
     tqdm = None
 
+from friendserve.httpclient.blocking import HTTPClient
+from friendserve.httpclient.errors import HTTPError
+
 
 def _is_true(text):
     if text.lower() in ("", "1", "true", "yes", "on"):
@@ -65,3 +68,26 @@ class Output(object):
         if self._bar is not None:
             self._bar.close()
         self._out.flush()
+
+
+def main(arguments=None):
+    """Fetch the URLs on the command line one by one; returns the status to exit with: 1 when one
+    of them failed. ``--help`` tells the options."""
+    options = parse_arguments(arguments)
+    status = 0
+    # A download is bounded by its reader, not by us.
+    with HTTPClient(max_body_size=sys.maxsize) as client:
+        for url in options.urls:
+            output = Output(options)
+            try:
+                client.fetch(url, header_callback=output.on_line,
+                             streaming_callback=output.on_data, request_timeout=0,
+                             follow_redirects=options.follow_redirects,
+                             validate_cert=options.validate_cert,
+                             proxy_host=options.proxy_host, proxy_port=options.proxy_port)
+            except (HTTPError, ValueError) as error:
+                status = 1
+                sys.stderr.write("%s: %s\n" % (url, error))
+            finally:
+                output.close()
+    return status

@@ -7,9 +7,10 @@ client calls back the application when `done` says so.
 """
 from __future__ import absolute_import, division, print_function
 
-from friendserve.cookiejar import cookie_for, keep_cookies
-from friendserve.httpclient import (
-    HTTPProtocolError, HTTPResponse, HTTPTimeoutError, HTTPTransferError, transfer_error)
+from friendserve.httpclient.cookies import cookie_for, keep_cookies
+from friendserve.httpclient.errors import (
+    HTTPProtocolError, HTTPTimeoutError, HTTPTransferError, transfer_error)
+from friendserve.httpclient.messages import HTTPResponse
 from friendserve.httputil import HTTPOutputError, basic_credentials
 from friendserve.iostream import StreamClosedError
 from friendserve.protocol.grammar import is_content_length

@@ -4,7 +4,8 @@ from __future__ import absolute_import, division, print_function
 import collections
 
 import friendserve
-from friendserve.httpclient import AsyncHTTPClient, HTTPClientClosedError, HTTPTransferError
+from friendserve.httpclient.errors import HTTPClientClosedError, HTTPTransferError
+from friendserve.httpclient.interface import AsyncHTTPClient
 from friendserve.stack_context import NullContext
 
 NEVER = float("inf")

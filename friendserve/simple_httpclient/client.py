@@ -1,31 +1,19 @@
-"""The HTTP client in Python, over our own streams: what `AsyncHTTPClient` is by default.
-
-    from friendserve.httpclient import AsyncHTTPClient
-
-    AsyncHTTPClient.configure(None, max_clients=100, defaults={"user_agent": "my-spider/1.0"})
-
-It fetches `max_clients` URLs at a time, over connections that it keeps and uses again; the
-others wait in a queue, first come, first served. Connections are used again only where nothing
-can tell the next request from one on a new connection: same scheme, host and port, same
-TLS settings, proxy and local address; never after an error.
-"""
+"""`SimpleAsyncHTTPClient`: its connections, and which fetch gets which."""
 from __future__ import absolute_import, division, print_function
 
 import socket
 import ssl
 
-from friendserve.connectionpool import ConnectionPool
-from friendserve.fetchqueue import QueuedHTTPClient
 from friendserve.http1connection.client import HTTP1ClientConnection
-from friendserve.http1fetch import Fetch
-from friendserve.http1tunnel import Proxy, TunnelConnecting
-from friendserve.httpclient import HTTPStreamClosedError, HTTPTimeoutError
+from friendserve.httpclient.queue import QueuedHTTPClient
 from friendserve.iostream import StreamClosedError
 from friendserve.netutil import OverrideResolver, Resolver, is_valid_ip, ssl_options_to_context
+from friendserve.simple_httpclient.fetch import Fetch
+from friendserve.simple_httpclient.pool import ConnectionPool
+from friendserve.simple_httpclient.tunnel import Proxy, TunnelConnecting
 from friendserve.stack_context import NullContext
 from friendserve.tcpclient import TCPClient
 
-__all__ = ["HTTPStreamClosedError", "HTTPTimeoutError", "SimpleAsyncHTTPClient"]
 
 #: TLS settings of requests, and digest challenges of servers, that are kept at most.
 MAX_CONTEXTS = 100

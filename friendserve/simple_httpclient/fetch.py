@@ -5,10 +5,10 @@ import binascii
 import os
 
 from friendserve.httpclient import HTTPConnectError, HTTPTLSError, HTTPTransferError
-from friendserve.httpfetch import DOING, BaseFetch
+from friendserve.httpclient.fetch import DOING, BaseFetch
 from friendserve.httputil import HTTPHeaders, HTTPOutputError
-from friendserve.protocol.httpauth import choose_digest, parse_parameters
 from friendserve.protocol.http1 import LAST_CHUNK, encode_chunk, encode_head
+from friendserve.protocol.httpauth import choose_digest, parse_parameters
 from friendserve.stack_context import NullContext
 
 #: Methods that may be sent again when nobody knows what became of them (RFC 9110 9.2.2).

@@ -4,7 +4,8 @@ from __future__ import absolute_import, division, print_function
 import collections
 
 from friendserve.http1connection.client import HTTP1ClientConnection
-from friendserve.httpclient import HTTPConnectError, transfer_error
+from friendserve.httpclient import HTTPConnectError
+from friendserve.httpclient.errors import transfer_error
 from friendserve.httputil import HTTPHeaders, basic_credentials
 from friendserve.protocol.http1 import encode_head
 from friendserve.stack_context import NullContext

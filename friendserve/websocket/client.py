@@ -8,8 +8,8 @@ import ssl
 
 from friendserve.http1connection.client import HTTP1ClientConnection
 from friendserve.httpclient import (
-    HTTPClientError, HTTPConnectError, HTTPRequest, HTTPResponse, HTTPTLSError, HTTPTimeoutError,
-    transfer_error)
+    HTTPClientError, HTTPConnectError, HTTPRequest, HTTPResponse, HTTPTLSError, HTTPTimeoutError)
+from friendserve.httpclient.errors import transfer_error
 from friendserve.httputil import HTTPHeaders, basic_credentials
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log, gen_log

@@ -1,0 +1,33 @@
+"""HTTP clients: `AsyncHTTPClient`, whose `fetch` takes a callback, and the blocking `HTTPClient`.
+
+    from friendserve.httpclient import AsyncHTTPClient
+    from friendserve.ioloop import IOLoop
+
+    def on_response(response):
+        print(response.code, response.error or response.body)
+        IOLoop.current().stop()
+
+    AsyncHTTPClient().fetch("http://www.example.com/", on_response)
+    IOLoop.current().start()
+
+Two clients lie behind that name: `friendserve.simple_httpclient`, the default, in Python and
+over our own streams, and `friendserve.curl_httpclient` over libcurl, chosen by
+``AsyncHTTPClient.configure("friendserve.curl_httpclient.CurlAsyncHTTPClient")``.
+
+From a shell, ``python -m friendserve.httpclient URL`` fetches.
+"""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.httpclient.blocking import HTTPClient
+from friendserve.httpclient.command import main
+from friendserve.httpclient.errors import (
+    HTTPClientClosedError, HTTPClientError, HTTPConnectError, HTTPError, HTTPProtocolError,
+    HTTPStreamClosedError, HTTPTLSError, HTTPTimeoutError, HTTPTransferError)
+from friendserve.httpclient.interface import AsyncHTTPClient
+from friendserve.httpclient.messages import HTTPRequest, HTTPResponse
+from friendserve.httputil import encode_multipart_formdata
+
+__all__ = ["AsyncHTTPClient", "HTTPClient", "HTTPClientClosedError", "HTTPClientError",
+           "HTTPConnectError", "HTTPError", "HTTPProtocolError", "HTTPRequest", "HTTPResponse",
+           "HTTPStreamClosedError", "HTTPTLSError", "HTTPTimeoutError", "HTTPTransferError",
+           "encode_multipart_formdata", "main"]

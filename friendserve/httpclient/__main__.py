@@ -1,0 +1,8 @@
+"""``python -m friendserve.httpclient URL`` fetches."""
+from __future__ import absolute_import, division, print_function
+
+import sys
+
+from friendserve.httpclient.command import main
+
+sys.exit(main())

@@ -1,0 +1,68 @@
+"""`HTTPClient`: a client that blocks."""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.httpclient.errors import HTTPTransferError
+from friendserve.httpclient.interface import AsyncHTTPClient
+from friendserve.ioloop import IOLoop
+
+
+class HTTPClient(object):
+    """A client that blocks, for scripts and for threads other than that of the loop.
+
+        client = HTTPClient()
+        print(client.fetch("http://www.example.com/").body)
+        client.close()
+
+    It has a loop of its own, which runs during `fetch` only; another loop that runs in the same
+    thread stands still meanwhile. `async_client_class` (default: what is configured for
+    AsyncHTTPClient) and `kwargs` make the client inside.
+    """
+    def __init__(self, async_client_class=None, **kwargs):
+        self._closed = True     # until there is something to close
+        self._io_loop = IOLoop(make_current=False)
+        try:
+            self._client = (async_client_class or AsyncHTTPClient)(
+                io_loop=self._io_loop, force_instance=True, **kwargs)
+        except BaseException:
+            self._io_loop.close()
+            raise
+        self._closed = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, type, value, traceback):
+        self.close()
+
+    def __del__(self):
+        self.close()
+
+    def close(self):
+        """Give back connections and loop."""
+        if not self._closed:
+            self._closed = True
+            self._client.close()
+            self._io_loop.close(all_fds=True)
+
+    def fetch(self, request, raise_error=True, **kwargs):
+        """The HTTPResponse to a URL or HTTPRequest, with the options of `AsyncHTTPClient.fetch`.
+
+        Raises ``response.error`` if there is one; with `raise_error` False only where there
+        is no response. RuntimeError when this client is closed or fetches already.
+        """
+        if self._closed:
+            raise RuntimeError("this HTTP client is closed")
+        if self._io_loop.running():
+            raise RuntimeError("this HTTP client fetches already: take one for each thread")
+        responses = []
+
+        def on_response(response):
+            responses.append(response)
+            self._io_loop.stop()
+
+        self._client.fetch(request, on_response, **kwargs)
+        self._io_loop.start()
+        response = responses.pop()
+        if response.error and (raise_error or isinstance(response.error, HTTPTransferError)):
+            raise response.error
+        return response
