@@ -11,8 +11,8 @@ from six.moves import queue
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets
+from tests import ROOT
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CHAT = os.path.join(ROOT, "demos", "chat", "chatdemo.py")
 
 #: Seconds in which whatever a test waits for must have happened.

@@ -22,6 +22,8 @@ import tempfile
 import time
 import unittest
 
+from tests import CERTS
+
 #: Seconds that a server may take to answer, and to end.
 PATIENCE = 60
 
@@ -276,7 +278,6 @@ class PostgreSQL(Service):
         return "postgresql://friend:p%%40ss%%2Fword@127.0.0.1:%d/postgres" % self.port
 
 
-CERTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "certs")
 PEERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "interop", "servers")
 
 

@@ -11,7 +11,8 @@ import sys
 import tokenize
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from tests import ROOT
+
 PACKAGE = "friendserve"
 
 

@@ -13,8 +13,7 @@ import time
 import unittest
 
 from friendserve import autoreload
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from tests import ROOT
 
 #: Seconds in which whatever is waited for must have happened.
 LIMIT = 30

@@ -15,8 +15,7 @@ import six
 from friendserve import log
 from friendserve import options as module
 from friendserve.options import Error, OptionParser
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from tests import ROOT
 
 
 class OptionsCase(unittest.TestCase):

@@ -12,7 +12,7 @@ import unittest
 
 import friendserve
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from tests import ROOT
 
 
 def read(*path):

@@ -15,8 +15,8 @@ from friendserve.iostream import IOStream, SSLIOStream
 from friendserve.netutil import bind_sockets, bind_unix_socket, ssl_options_to_context
 from friendserve.stack_context import ExceptionStackContext
 from friendserve.tcpserver import TCPServer
+from tests import CERTS
 
-CERTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "certs")
 CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
 SERVER_OPTIONS = {"certfile": CERT, "keyfile": KEY}
 

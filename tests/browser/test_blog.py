@@ -13,7 +13,7 @@ from friendserve import locale
 from tests.browser.test_chat import DESKTOP, PHONE, Window, pytestmark
 from tests.demo_server import ROOT, TIMEOUT, DemoServer, load_demo
 from tests.test_locale import LocaleCase
-from tests.test_blog import ATOM, FOLDER, PASSWORD, blog, store
+from tests.demos.test_blog import ATOM, FOLDER, PASSWORD, blog, store
 
 __all__ = ["pytestmark"]
 

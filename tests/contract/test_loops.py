@@ -21,7 +21,7 @@ from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.stack_context import StackContext
-from tests.test_ioloop import PATIENCE, CountingPoller, Logs, Loops, keeping, open_fds
+from tests.ioloop.test_ioloop import PATIENCE, CountingPoller, Logs, Loops, keeping, open_fds
 
 READ, WRITE, ERROR = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR
 

@@ -15,10 +15,10 @@ from friendserve.iostream import (
 from friendserve.iostream.buffers import PAUSE, Read
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.platform.pollers.auto import available_pollers, make_poller
+from tests import CERTS
 from tests.contract.test_pollers import FakeKqueueSelect, import_fake_kqueue
-from tests.test_ioloop import CountingPoller, Loops
+from tests.ioloop.test_ioloop import CountingPoller, Loops
 
-CERTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "certs")
 CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
 SERVER = ssl_options_to_context({"certfile": CERT, "keyfile": KEY})
 CLIENT = ssl_options_to_context({"ca_certs": CA}, server_side=False)

@@ -11,7 +11,7 @@ from friendserve.iostream import StreamBufferFullError, StreamClosedError
 from friendserve.iostream.buffers import PAUSE, Read
 from friendserve.stack_context import ExceptionStackContext, StackContext, state
 from tests.contract.test_streams import Collector, StreamCase, make_tests
-from tests.test_ioloop import Logs, keeping
+from tests.ioloop.test_ioloop import Logs, keeping
 
 
 class EndContract(StreamCase):

@@ -26,11 +26,9 @@ from friendserve.httpclient import (
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import ssl_options_to_context
 from friendserve.stack_context import ExceptionStackContext
-from tests import services
+from tests import ROOT, services
 from tests.clientcase import ClientCase, ScriptedServer, answer, response
 from tests.httpcase import CA, CERT, KEY, SERVER_OPTIONS, LogCatcher, Waiting, echo
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 needs_curl = unittest.skipIf(pycurl is None, "pycurl is not installed")
 

@@ -7,8 +7,9 @@ import sys
 import unittest
 from xml.etree import ElementTree
 
-BENCHMARK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-                         "demos", "benchmark")
+from tests import ROOT, services
+
+BENCHMARK = os.path.join(ROOT, "demos", "benchmark")
 sys.path.insert(0, BENCHMARK)
 try:
     import chart
@@ -22,8 +23,6 @@ try:
     import report
 finally:
     sys.path.remove(BENCHMARK)
-
-from tests import services  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 

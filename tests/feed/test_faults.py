@@ -13,11 +13,11 @@ import unittest
 from friendserve.escape import json_decode
 from friendserve.feed import FeedError, FeedOutcomeUnknown, FeedUnavailable, RedisFeed, open_feed
 from friendserve.iostream import IOStream
-from tests import services
+from tests import ROOT, services
 from tests.contract.test_feeds import FeedCase, texts
 from tests.httpcase import LogCatcher
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+FEED_NODE = os.path.join(ROOT, "tests", "feed_node.py")
 READERS = 2000
 
 
@@ -292,7 +292,7 @@ class Nodes(FeedCase):
 
     def start_node(self):
         node = subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "feed_node.py"), self.redis.url()],
+            [sys.executable, FEED_NODE, self.redis.url()],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, close_fds=True)
 
         def end():

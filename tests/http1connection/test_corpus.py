@@ -16,16 +16,17 @@ import socket
 
 from friendserve.httpserver import HTTPServer
 from friendserve.iostream import IOStream
+from tests import CORPUS
 from tests.httpcase import Client, HTTPCase, LogCatcher, answer
 
-CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus", "http1")
+HTTP1_CORPUS = os.path.join(CORPUS, "http1")
 SEED = 20091109
 #: Longer inputs do not go byte by byte from beginning to end.
 LONG = 2000
 
 
 def load(name):
-    with io.open(os.path.join(CORPUS, name), encoding="utf-8") as source:
+    with io.open(os.path.join(HTTP1_CORPUS, name), encoding="utf-8") as source:
         case = json.load(source)
     case["input"] = u"".join(part if not isinstance(part, list) else part[0] * part[1]
                              for part in case["input"]).encode("latin-1")
@@ -101,7 +102,7 @@ class CorpusTest(HTTPCase):
         return Client(self, theirs)
 
     def test_corpus(self):
-        names = sorted(os.listdir(CORPUS))
+        names = sorted(os.listdir(HTTP1_CORPUS))
         self.assertGreater(len(names), 250)
         for name in names:
             case = load(name)
@@ -165,7 +166,8 @@ class CorpusTest(HTTPCase):
     def test_damaged_inputs(self):
         # Whatever comes, cutting it elsewhere changes nothing, and nothing raises.
         generator = random.Random(SEED)
-        inputs = [data for data in (load(name)["input"] for name in sorted(os.listdir(CORPUS)))
+        names = sorted(os.listdir(HTTP1_CORPUS))
+        inputs = [data for data in (load(name)["input"] for name in names)
                   if 0 < len(data) < 400]
         with LogCatcher() as records:
             for number in range(400):

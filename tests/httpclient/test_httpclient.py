@@ -3,7 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 import datetime
 import io
-import os
 import pickle
 import subprocess
 import sys
@@ -18,11 +17,9 @@ from friendserve.httputil import HTTPFile, HTTPHeaders, parse_body_arguments
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.multipart import encode_multipart
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
-from tests import services
+from tests import ROOT, services
 from tests.clientcase import ClientCase, answer
 from tests.httpcase import HTTPCase
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class ErrorTest(unittest.TestCase):

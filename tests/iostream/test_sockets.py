@@ -17,7 +17,7 @@ from friendserve.iostream import IOStream, PipeIOStream, SSLIOStream, StreamClos
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.interface import READ, WRITE
 from tests.contract.test_streams import RESET, Streams, make_any_poller
-from tests.test_ioloop import CountingPoller, Logs, open_fds
+from tests.ioloop.test_ioloop import CountingPoller, Logs, open_fds
 
 
 class Case(Streams, unittest.TestCase):

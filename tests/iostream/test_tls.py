@@ -1,7 +1,7 @@
 """TLS streams: handshakes, certificates, ends, and start_tls.
 
 What they have in common with all streams is in tests/contract/, and what hand-made sockets can
-show in tests/test_iostream.py.
+show in tests/iostream/test_sockets.py.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -17,8 +17,8 @@ import six
 from friendserve.iostream import SSLIOStream, StreamClosedError
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from tests.contract.test_streams import CA, CERT, CLIENT, KEY, RESET, SERVER
-from tests.test_ioloop import Logs, open_fds
-from tests.test_iostream import Case, ScriptedSocket
+from tests.ioloop.test_ioloop import Logs, open_fds
+from tests.iostream.test_sockets import Case, ScriptedSocket
 
 
 class TlsTest(Case):

@@ -267,7 +267,7 @@ class AddAcceptHandlerTest(unittest.TestCase):
             import logging, os, resource, socket, sys
             from friendserve.ioloop import IOLoop
             from friendserve.netutil import add_accept_handler, bind_sockets
-            from tests.test_netutil_accept import Listener
+            from tests.netutil.test_accept import Listener
 
             lines = []
             class Handler(logging.Handler):

@@ -2,7 +2,6 @@
 """The resolvers: what they find, in which thread, and what they keep."""
 from __future__ import absolute_import, division, print_function
 
-import os
 import socket
 import subprocess
 import sys
@@ -15,9 +14,8 @@ from friendserve.netutil import (
     BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
     Resolver, ThreadedResolver, resolver as resolver_module)
 from friendserve.stack_context import ExceptionStackContext
+from tests import ROOT
 from tests.httpcase import HTTPCase
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class ResolverCase(HTTPCase):

@@ -11,8 +11,8 @@ import warnings
 import six
 
 from friendserve.netutil import bind_sockets, ssl_options_to_context, ssl_wrap_socket
+from tests import CERTS
 
-CERTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "certs")
 CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
 SERVER_OPTIONS = {"certfile": CERT, "keyfile": KEY}
 

@@ -2,7 +2,6 @@
 """The resolver over c-ares, against a small name server of our own on loopback."""
 from __future__ import absolute_import, division, print_function
 
-import os
 import socket
 import struct
 import subprocess
@@ -19,10 +18,9 @@ from friendserve.httpclient import HTTPConnectError
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import Resolver
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
+from tests import ROOT
 from tests.clientcase import ClientCase
-from tests.test_resolver import ResolverCase, ResolverContract
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from tests.netutil.test_resolver import ResolverCase, ResolverContract
 
 A, AAAA = 1, 28
 NO_ERROR, SERVER_FAILURE, NO_NAME = 0, 2, 3

@@ -17,20 +17,21 @@ from friendserve.protocol import cookies
 from friendserve.protocol.cookies import (
     CookieError, create_signed_value, decode_signed_value, format_set_cookie,
     get_signature_key_version, parse_cookie)
+from tests import CORPUS
 
 try:
     from hypothesis import given, settings, strategies as st
 except ImportError:  # version: py2
     given = None
 
-CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus", "cookies")
+COOKIES_CORPUS = os.path.join(CORPUS, "cookies")
 SECRET = "It's a secret to everybody"
 NOW = 1400000000
 DAY = 24 * 60 * 60
 
 
 def load(name):
-    with io.open(os.path.join(CORPUS, name), encoding="utf-8") as data:
+    with io.open(os.path.join(COOKIES_CORPUS, name), encoding="utf-8") as data:
         return json.load(data)
 
 

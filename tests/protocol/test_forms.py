@@ -18,13 +18,14 @@ from friendserve.protocol.forms import parse_header_value, parse_urlencoded
 from friendserve.protocol.multipart import (
     PART_END, HTTPFile, MultipartParser, Part, parse_multipart)
 from friendserve.util import ObjectDict
+from tests import CORPUS
 
 try:
     from hypothesis import given, settings, strategies as st
 except ImportError:  # version: py2
     given = None
 
-CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus", "forms")
+FORMS_CORPUS = os.path.join(CORPUS, "forms")
 END = b"--1234--\r\n"
 
 
@@ -64,10 +65,10 @@ class CorpusTest(unittest.TestCase):
 
     def test_corpus(self):
         # A035, A041, A043, A049, A203, A213, B145: each file names its cases
-        names = sorted(os.listdir(CORPUS))
+        names = sorted(os.listdir(FORMS_CORPUS))
         self.assertGreater(len(names), 60)
         for name in names:
-            with io.open(os.path.join(CORPUS, name), encoding="utf-8") as data:
+            with io.open(os.path.join(FORMS_CORPUS, name), encoding="utf-8") as data:
                 self.check(name, json.load(data))
 
     def check(self, name, case):
@@ -147,8 +148,8 @@ class PiecesTest(unittest.TestCase):
 
     def test_corpus_in_pieces(self):
         count = 0
-        for name in sorted(os.listdir(CORPUS)):
-            with io.open(os.path.join(CORPUS, name), encoding="utf-8") as source:
+        for name in sorted(os.listdir(FORMS_CORPUS)):
+            with io.open(os.path.join(FORMS_CORPUS, name), encoding="utf-8") as source:
                 case = json.load(source)
             boundary = parse_header_value(str(case["content_type"]))[1].get("boundary") \
                 if "multipart" in name and ";" in case["content_type"] else None

@@ -186,7 +186,7 @@ class ApplicationRulesTest(RouterCase):
             (r"/list/(.*)", Tell, {"name": "list"}),
             (r"/function", function), (r"/delegate", Delegate()),
             (r"/router/.*", RuleRouter([(r"/router/x", function)])),
-            (r"/dotted", "tests.test_rules.Tell", {"name": "dotted"}),
+            (r"/dotted", "tests.routing.test_rules.Tell", {"name": "dotted"}),
             URLSpec(r"/spec", Tell, {"name": "spec"}),
         ])
         for path, body in [

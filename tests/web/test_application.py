@@ -34,7 +34,7 @@ class RouteTest(WebCase):
         self.serve_app([
             ("/a", Tell, {"name": "one"}), ["/a", Tell, {"name": "two"}],
             URLSpec("/b", Tell, {"name": "three"}, name="b"), ("/c/(.*)/(.*)", Tell),
-            ("/d/(?P<x>.*)/(?P<y>z)?", Tell), ("/e", "tests.test_application.Tell")])
+            ("/d/(?P<x>.*)/(?P<y>z)?", Tell), ("/e", "tests.web.test_application.Tell")])
         for path, body in [("/a", u"one"), ("/a?q", u"one"), ("/b", u"three"),
                            ("/c/x%2Fy/%C3%A9", u"tell|x/y|\u00e9"), ("/d/1/", u"tell|x=1|y=None"),
                            ("/d/1/z", u"tell|x=1|y=z"), ("/e", u"tell")]:
@@ -332,7 +332,7 @@ class UITest(WebCase):
 
     def test_sources_of_modules(self):
         for source in ({"Small": Small}, make_module(Small=Small, UIModule=UIModule, other=1),
-                       [make_module(Small=Small)], {"Small": "tests.test_application.Small"}):
+                       [make_module(Small=Small)], {"Small": "tests.web.test_application.Small"}):
             self.assertEqual(self.render("{% module Small('x') %}", ui_modules=source),
                              b"<b>x</b>")
 

@@ -10,6 +10,7 @@ from friendserve.stack_context import state
 from friendserve.template import DictLoader
 from friendserve.web import (
     Finish, HTTPError, RequestHandler, UIModule, asynchronous, stream_request_body)
+from tests import ROOT
 from tests.httpcase import LogCatcher, post_chunked
 from tests.webcase import WebCase, request
 
@@ -166,7 +167,7 @@ class MemoryCase(WebCase):
             (r"/upload/.*", Upload), (r"/page/(.*)", Page), (r"/writing/(.*)", FailingPage),
             (r"/hooks/(.*)", FailingHooks), (r"/start/(.*)", FailingStart),
             (r"/making/(.*)", FailingMaking)],
-            static_path=os.path.dirname(os.path.abspath(__file__)),
+            static_path=os.path.join(ROOT, "tests"),
             compress_response=True, ui_modules={"Module": Module},
             ui_methods={"method": lambda handler: handler.request.path},
             template_loader=DictLoader({
