@@ -31,6 +31,17 @@ __all__ = ["ArgReplacer", "Configurable", "GzipDecompressor", "ObjectDict", "Tim
            "errno_from_exception", "format_timestamp", "import_object", "re_unescape"]
 
 
+def remember(memo, limit, key, value):
+    """Put `value` under `key` into a dict that serves as a memo, and return it. A memo that holds
+    `limit` entries is emptied first, so that a stranger who sends a new key each time costs the
+    memory of `limit` entries at most. Call it on a miss only; the look-up stays a bare
+    ``memo.get(key)``. Never remember secrets: cookies, credentials, URLs with a password."""
+    if len(memo) >= limit:
+        memo.clear()
+    memo[key] = value
+    return value
+
+
 class TimeoutError(Exception):
     """An operation did not end within the time it was given."""
 

@@ -31,8 +31,13 @@ class IOLoop(Configurable):
 
     `IOLoop()` makes a `PollIOLoop`. A loop of another kind gives what that gives: add_handler,
     update_handler, remove_handler, add_callback, call_at, remove_timeout, start, stop, running
-    and close. A loop belongs to the thread that starts it and the process that made it.
+    and close; it may also give `turn`. A loop belongs to the thread that starts it and the
+    process that made it.
     """
+    #: A new object each turn; compare it to find out whether something was already done in this
+    #: turn. None: this loop does not say, so do it each time.
+    turn = None
+
     NONE = NONE
     READ = READ
     WRITE = WRITE
@@ -97,6 +102,12 @@ class IOLoop(Configurable):
     def clear_current():
         """Leave the calling thread without a current loop."""
         IOLoop._current.loop = None
+
+    @property
+    def attachments(self):
+        """A dict for objects that live as long as this loop, such as its HTTP clients. Use a key
+        of your module's name. Only for the loop's thread."""
+        return self.__dict__.setdefault("_attachments", {})
 
     def time(self):
         """Seconds on the clock of this loop, which never goes back; its zero means nothing."""

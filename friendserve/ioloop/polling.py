@@ -52,7 +52,6 @@ class PollIOLoop(IOLoop):
         # look at the queue, and others append *before* they look at it, so neither can miss
         # the other; no lock.
         self._wake_needed = True
-        #: Another object in each turn: what was asked before it has not been asked in this one.
         self.turn = object()
         self._running = threading.Lock()
         self._stopping = False
