@@ -1,5 +1,7 @@
-"""A guard for the hot path: no trip takes more calls than it did. `trips` says how they are counted,
-and also compares CPU time with another tree."""
+"""A guard for the hot path: no trip takes more calls than it did.
+
+`tests.trips` says how they are counted, and also compares CPU time with another tree.
+"""
 from __future__ import absolute_import, division, print_function
 
 import sys

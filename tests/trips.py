@@ -1,7 +1,7 @@
 """What a request, a fetch, a message and a file cost on their way through the package.
 
     python tests/trips.py                       # Python calls of each trip
-    python tests/trips.py --against ../old      # CPU time against another tree, in alternating rounds
+    python tests/trips.py --against ../old      # CPU time, this tree and another in turn
 
 A trip is driven on one loop in one process, over real sockets on loopback. The calls are those of
 Python functions of the package, counted by `sys.setprofile`: exact, the same on a busy machine as
@@ -327,7 +327,8 @@ def compare(other, names, rounds, count):
 
 def main():
     parser = argparse.ArgumentParser(description="Measure the trips through the package.")
-    parser.add_argument("--against", metavar="FOLDER", help="another tree, to compare CPU time with")
+    parser.add_argument("--against", metavar="FOLDER",
+                        help="compare CPU time with this other tree")
     parser.add_argument("--rounds", type=int, default=9, help="default: %(default)s")
     parser.add_argument("--count", type=int, default=2000,
                         help="trips of each kind in a round (default: %(default)s)")
