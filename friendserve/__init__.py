@@ -1,4 +1,144 @@
-"""friendserve: a callback-style reactor framework for Python 2.7 and 3.6 to 3.13."""
+"""friendserve: a callback-style reactor framework for Python 2.7 and 3.6 to 3.13.
+
+The table of contents, from the ground up; a module imports only from what is listed above it. Every
+name at this level is public. A name that ends in a slash is a folder: what its ``__init__`` shows
+is public, and the modules listed below it are its own rooms.
+
+util              Configurable, import by name, dates, memos, gzip in pieces
+log               loggers, their formats, and the logging options of a program
+escape            HTML, URLs, JSON, UTF-8, links in text
+stack_context     contexts that follow callbacks: where an exception of a callback goes
+
+protocol/         the engines: bytes in, values out; no fd, loop, clock or logger
+    errors        who was at fault, and which status or close code tells the peer
+    grammar       tokens, hosts, request lines: one rule, one RFC section
+    headers       header fields: reading, checking, HTTPHeaders
+    http1         heads, framing, chunks, and the states of an exchange
+    http1body     the body of one message: limits, chunks, decompression
+    urls          http and https URLs, redirect targets
+    httpauth      digest authentication
+    forms         query strings, urlencoded forms, header parameters
+    multipart     forms with files
+    cookies       Cookie and Set-Cookie, signed values
+    masking       the masks of WebSocket frames
+    deflate       compression of WebSocket messages
+    wshandshake   the upgrade to a WebSocket
+    websocket     frames, messages, close codes
+    eventstream   server-sent events
+
+platform/pollers/ what the operating system gives a loop
+    interface     the contracts of pollers and wakers
+    clock         a clock that never goes backwards
+    common        checks and helpers that all pollers share
+    select poll epoll kqueue
+                  one poller each
+    posix windows
+                  wakers, close-on-exec
+    auto          chooses what fits this system
+
+template          templates, compiled to Python
+locale            translations, plurals, dates, numbers
+options           options from the command line, files and the environment
+
+ioloop/           the loop
+    timers        the queue of timers
+    interface     IOLoop: what every loop gives
+    polling       PollIOLoop: the turn, over a poller
+    periodic      PeriodicCallback
+
+netutil/          listening sockets, host names, TLS contexts
+    resolver      from host names to addresses
+    listening     binding and accepting
+    tls           SSLContexts from options
+
+iostream/         byte streams with callbacks
+    buffers       what is read, what waits to be written
+    base          BaseIOStream: the reads and writes of every stream
+    sockets       IOStream, SSLIOStream
+    pipe          PipeIOStream
+
+autoreload        restarts a program when its files change
+tcpserver         servers of any protocol
+tcpclient         connections to any server, by name or address
+
+platform/         other loops and resolvers, and the names Tornado has here
+    caresresolver CaresResolver: host names through c-ares
+    interface common posix windows auto
+                  the pollers' public names
+    epoll kqueue select
+                  loops that ask for one poller
+
+httputil          headers, requests, arguments: protocol/ under the names porters know
+
+routing/          which application or handler gets a request
+    paths         path patterns, and URLs made from them
+    rules         matchers, rules, routers
+
+http1connection/  both sides of one HTTP/1.x connection
+    limits        limits and timeouts of a server's connection
+    response      writing a response
+    server        reading requests
+    client        sending a request, reading its response
+
+httpserver        HTTPServer: connections, sweeps, proxies in front (xheaders)
+
+httpclient/       AsyncHTTPClient and HTTPClient, whichever engine does the work
+    errors        why a fetch failed
+    messages      HTTPRequest, HTTPResponse
+    interface     AsyncHTTPClient
+    blocking      HTTPClient
+    command       python -m friendserve.httpclient
+    cookies       cookie jars
+    fetch         one fetch: redirects, cookies, time limits
+    queue         which fetch is next
+
+simple_httpclient/ the HTTP client in Python
+    pool          kept connections
+    tunnel        HTTPS through a proxy
+    fetch         a fetch over our streams: retries, digests, 100-continue
+    client        SimpleAsyncHTTPClient
+
+curl_httpclient/  the HTTP client over libcurl
+    errors        libcurl's errors
+    sockets       libcurl's sockets on the loop
+    transfer      one transfer on a curl handle
+    options       the curl options of a request
+    client        CurlAsyncHTTPClient
+
+web/              handlers and applications
+    errors        HTTPError, Finish
+    debugpage     the page for an exception in debug mode
+    etags         ETags of responses
+    uimodule      UI modules
+    page          what templates of a handler see
+    transforms    compression, chunks
+    xsrf          XSRF tokens
+    handler       RequestHandler
+    decorators    asynchronous, authenticated and others
+    eventstream   EventStreamHandler
+    upload        UploadHandler
+    files         which files are open or in memory
+    static        StaticFileHandler
+    application   Application, redirects, fallbacks
+
+websocket/        WebSockets, both roles
+    connection    one open WebSocket, and how it closes
+    client        websocket_connect
+    handler       WebSocketHandler
+
+feed/             ordered messages with cursors, in one process or over Redis
+    base          what every feed promises
+    local         LocalFeed
+    resp          a connection to Redis
+    redis         RedisFeed
+    opening       open_feed: the feed that a URL names
+
+database/         SQLite, MySQL and PostgreSQL under one interface
+    errors        what can go wrong, and whether it was done
+    engines       what differs between the three
+    connection    a blocking connection
+    pool          connections in threads
+"""
 from __future__ import absolute_import, division, print_function
 
 version = "0.1.0"

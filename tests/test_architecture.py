@@ -1,304 +1,27 @@
 """Proves from the source how the house is built; website/docs/architecture.rst tells it in words.
 
-A new module is first entered in FLOORS, above everything it imports.
+A new module is first entered in FLOORS in tests/house.py, above everything it imports.
 """
 from __future__ import absolute_import, division, print_function
 
-import ast
-import io
+import importlib
 import os
 import sys
-import tokenize
 import unittest
 
+import friendserve
 from tests import ROOT
-
-PACKAGE = "friendserve"
-
-
-def _in(folder, rooms):
-    """Dotted names of rooms of a folder; "" is its face."""
-    return tuple(folder + "." + room if room else folder for room in rooms)
+from tests.house import (
+    FLOORS, MAX_FUNCTION_LINES, MAX_LINES, MAX_LINES_DEFAULT, OPTIONAL, PACKAGE, RANK, STDLIB_OF_2,
+    Module, bare_excepts, code_of_face, cycles, face_names, folder_of, impure_imports,
+    lacks_future_import, late_imports, long_functions, parse_tree, sources, table_of_contents,
+    wrong_doors, wrong_imports)
 
 
-#: The floors from the ground up, and the rooms of each in their order: a module imports only what
-#: stands before it here. Names are relative to the package; "" is friendserve/__init__.py. A
-#: package stands after the modules it re-exports.
-FLOORS = (
-    ("ground", ("", "util", "log", "escape", "stack_context", "platform")),
-    ("protocol", _in("protocol", (
-        "", "errors", "grammar", "headers", "http1", "http1body", "urls", "httpauth", "forms",
-        "multipart", "cookies", "masking", "deflate", "wshandshake", "websocket", "eventstream",
-        "oauth1", "jose"))),
-    ("pollers", _in("platform.pollers", (
-        "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
-        "windows", "auto"))),
-    ("text", ("template", "locale", "options")),
-    ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))),
-    ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
-     + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
-    ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),
-    ("other loops", _in("platform", (
-        "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
-        "epoll", "kqueue", "select"))),
-    ("futures", ("concurrent", "gen", "locks", "queues")),
-    ("http", ("httputil",) + _in("routing", ("paths", "rules", ""))
-     + _in("http1connection", ("limits", "response", "server", "client", ""))
-     + ("httpserver",)
-     + _in("httpclient", (
-         "errors", "messages", "interface", "blocking", "command", "cookies", "fetch", "queue", "",
-         "__main__"))
-     + _in("simple_httpclient", ("pool", "tunnel", "fetch", "client", ""))
-     + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
-    ("web", _in("web", (
-        "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
-        "decorators", "eventstream", "upload", "files", "static", "application", ""))),
-    ("beside the web", _in("websocket", ("connection", "client", "handler", "")) + ("wsgi",)
-     + _in("feed", ("base", "local", "resp", "redis", ""))
-     + _in("database", ("errors", "engines", "connection", "pool", ""))),
-    ("auth", _in("auth", (
-        "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
-        "openidconnect", ""))),
-    ("tools", ("testing", "porting", "metrics") + _in("serve", (
-        "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
-)
-
-#: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
-#: clock, logger or file.
-PURE = frozenset((
-    "__future__", "base64", "binascii", "bisect", "calendar", "codecs", "collections",
-    "datetime", "email", "functools", "hashlib", "hmac", "itertools", "math", "numbers",
-    "operator", "re", "six", "string", "struct", "unicodedata", "zlib",
-    PACKAGE + ".util", PACKAGE + ".escape"))
-#: Exceptions to PURE: signed cookies carry a time, which callers may give and tests do; a C
-#: function that computes; and StringIO, which is no file.
-PURE_HERE = {"protocol.cookies": frozenset(("time",)),
-             "protocol.masking": frozenset(("websockets",)),
-             "protocol.jose": frozenset(("cryptography",)),
-             "protocol.websocket": frozenset(("io",))}
-
-#: Packages from elsewhere beyond six, each needed by one optional module only.
-OPTIONAL = {
-    "autoreload": frozenset(("inotify_simple",)),
-    "curl_httpclient": frozenset(("pycurl",)),
-    "curl_httpclient.client": frozenset(("pycurl",)),
-    "curl_httpclient.errors": frozenset(("pycurl",)),
-    "curl_httpclient.options": frozenset(("pycurl",)),
-    "curl_httpclient.sockets": frozenset(("pycurl",)),
-    "curl_httpclient.transfer": frozenset(("pycurl",)),
-    "database.engines": frozenset(("MySQLdb", "psycopg", "psycopg2", "pymysql")),
-    "feed.resp": frozenset(("hiredis",)),
-    "httpclient.command": frozenset(("tqdm",)),
-    "protocol.jose": frozenset(("cryptography",)),
-    "protocol.masking": frozenset(("websockets",)),
-    "platform.caresresolver": frozenset(("pycares",)),
-    "platform.twisted": frozenset(("twisted", "zope")),
-}
-
-#: Modules of the standard library of Python 2 that have another name in Python 3.
-STDLIB_OF_2 = frozenset(("__builtin__", "_winreg"))
-
-MAX_LINES = {"web.handler": 900}
-MAX_LINES_DEFAULT = 600
-MAX_FUNCTION_LINES = 60
-
-FUTURE = frozenset(("absolute_import", "division", "print_function"))
-
-RANK = dict((room, rank) for rank, room in
-            enumerate(room for _, rooms in FLOORS for room in rooms))
-
-
-class Module(object):
-    """One parsed source file. `name` is dotted and without the package's own name in front."""
-
-    def __init__(self, name, source, is_package=False, path="<text>"):
-        self.name = name
-        self.source = source
-        self.is_package = is_package
-        self.tree = ast.parse(source, path)
-
-    @property
-    def code(self):
-        """The statements after the docstring."""
-        body = self.tree.body
-        return body[1:] if ast.get_docstring(self.tree) is not None else body
-
-    def functions(self):
-        kinds = (ast.FunctionDef,) + ((ast.AsyncFunctionDef,)
-                                      if hasattr(ast, "AsyncFunctionDef") else ())
-        return [node for node in ast.walk(self.tree) if isinstance(node, kinds)]
-
-    def imports(self):
-        """Pairs (absolute dotted name, line), several candidates for `from a import b`.
-
-        `from a import b` gives "a" and "a.b": whoever asks knows which of them is a module.
-        """
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    yield alias.name, node.lineno
-            elif isinstance(node, ast.ImportFrom):
-                base = self.absolute(node)
-                yield base, node.lineno
-                for alias in node.names:
-                    yield base + "." + alias.name, node.lineno
-
-    def absolute(self, node):
-        """The absolute name of what a `from` statement imports from."""
-        if not node.level:
-            return node.module
-        parts = [PACKAGE] + [part for part in self.name.split(".") if part]
-        keep = len(parts) - node.level + (1 if self.is_package else 0)
-        return ".".join(parts[:keep] + ([node.module] if node.module else []))
-
-
-def parse_tree(folder, prefix=""):
-    """{name: Module} of every file of a package, sub-packages included."""
-    modules = {}
-    for entry in sorted(os.listdir(folder)):
-        path = os.path.join(folder, entry)
-        if os.path.isdir(path) and os.path.exists(os.path.join(path, "__init__.py")):
-            modules.update(parse_tree(path, prefix + entry + "."))
-        elif entry.endswith(".py"):
-            is_package = entry == "__init__.py"
-            name = prefix.rstrip(".") if is_package else prefix + entry[:-3]
-            with open(path, "rb") as source:
-                modules[name] = Module(name, source.read(), is_package, path)
-    return modules
-
-
-def own_imports(module, known):
-    """Pairs (name of an own module, line), parents that are executed on the way included."""
-    for name, line in module.imports():
-        if name != PACKAGE and not name.startswith(PACKAGE + "."):
-            continue
-        room = name[len(PACKAGE) + 1:]
-        if room not in known:
-            continue
-        yield room, line
-        while "." in room:
-            room = room.rpartition(".")[0]
-            # Inside a package its __init__ is running already, so that it is no import of it.
-            if room in known and not (module.name + ".").startswith(room + "."):
-                yield room, line
-
-
-def wrong_imports(modules):
-    """What breaks the order of the floors: a list of sentences."""
-    known = set(modules) | set(RANK)
-    found = []
-    for module in modules.values():
-        if module.name not in RANK:
-            continue
-        for room, line in own_imports(module, known):
-            if room == module.name:
-                found.append("%s:%d imports itself" % (module.name, line))
-            elif room == "":
-                if RANK[module.name] == 0:
-                    found.append("friendserve/__init__.py:%d imports the package" % line)
-            elif RANK.get(room, len(RANK)) > RANK[module.name]:
-                found.append("%s:%d imports %s, which stands above it" % (module.name, line, room))
-    return found
-
-
-def cycles(modules):
-    """Every module that can reach itself by imports."""
-    graph = dict((name, set(room for room, _ in own_imports(module, modules)))
-                 for name, module in modules.items())
-    found = []
-    for start in graph:
-        reached, todo = set(), [start]
-        while todo:
-            for room in graph.get(todo.pop(), ()):
-                if room not in reached:
-                    reached.add(room)
-                    todo.append(room)
-        if start in reached:
-            found.append(start)
-    return sorted(found)
-
-
-def late_imports(module):
-    """Lines of imports inside a function or class."""
-    holders = module.functions() + [node for node in ast.walk(module.tree)
-                                    if isinstance(node, ast.ClassDef)]
-    return sorted(set(node.lineno for holder in holders for node in ast.walk(holder)
-                      if isinstance(node, (ast.Import, ast.ImportFrom))))
-
-
-def impure_imports(module):
-    """What a module of protocol/ imports and must not: pairs (name, line)."""
-    allowed = PURE | PURE_HERE.get(module.name, frozenset())
-    inside = PACKAGE + ".protocol"
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = module.absolute(node)
-            names = ([base + "." + alias.name for alias in node.names] if base == PACKAGE
-                     else [base])
-        else:
-            continue
-        for name in names:
-            if name == inside or name.startswith(inside + "."):
-                continue
-            if name not in allowed and name.split(".")[0] not in allowed:
-                yield name, node.lineno
-
-
-def lacks_future_import(module):
-    """True when there is code that does not begin with the three __future__ imports."""
-    if not module.code:
-        return False
-    first = module.code[0]
-    return not (isinstance(first, ast.ImportFrom) and first.module == "__future__"
-                and FUTURE <= set(alias.name for alias in first.names))
-
-
-def code_lines(source):
-    """The numbers of the lines that hold code: no blank, no comment, no docstring."""
-    quiet = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
-             tokenize.ENDMARKER)
-    lines = set()
-    tokens = list(tokenize.generate_tokens(io.StringIO(source.decode("utf-8")).readline))
-    meaning = [token for token in tokens if token[0] not in (tokenize.COMMENT, tokenize.NL)]
-    strings = set()
-    for before, token, after in zip(meaning, meaning[1:], meaning[2:]):
-        starts = before[0] in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-        if token[0] == tokenize.STRING and starts and after[0] == tokenize.NEWLINE:
-            strings.add(token[2])
-    for kind, _, start, end, _ in tokens:
-        if kind not in quiet and start not in strings:
-            lines.update(range(start[0], end[0] + 1))
-    return lines
-
-
-def long_functions(module, limit):
-    """Pairs (name, lines of code) of the functions that are longer than `limit`."""
-    numbers = code_lines(module.source)
-    for function in module.functions():
-        last = max(getattr(node, "end_lineno", None) or getattr(node, "lineno", 0)
-                   for node in ast.walk(function))
-        count = sum(1 for line in range(function.lineno, last + 1) if line in numbers)
-        if count > limit:
-            yield function.name, count
-
-
-def bare_excepts(module):
-    return [node.lineno for node in ast.walk(module.tree)
-            if isinstance(node, ast.ExceptHandler) and node.type is None]
-
-
-def sources(*folders):
-    """Paths of the Python files of these folders of the project."""
-    for folder in folders:
-        for place, subfolders, names in os.walk(os.path.join(ROOT, folder)):
-            # The peers of the benchmark are written for newer Pythons than this project.
-            subfolders[:] = sorted(name for name in subfolders if name not in (
-                "servers", "clients"))
-            for name in sorted(names):
-                if name.endswith(".py"):
-                    yield os.path.join(place, name)
+def _rooms(name, inside):
+    """The modules of one entry of the table of contents."""
+    folder = name.rstrip("/").replace("/", ".")
+    return [folder + "." + room for room in inside] if name.endswith("/") else [folder]
 
 
 class ArchitectureTest(unittest.TestCase):
@@ -316,7 +39,7 @@ class ArchitectureTest(unittest.TestCase):
     def test_every_module_has_a_floor(self):
         self.assert_nothing(
             set(self.modules) - set(RANK),
-            "enter these modules in FLOORS in tests/test_architecture.py, above everything they "
+            "enter these modules in FLOORS in tests/house.py, above everything they "
             "import, and in website/docs/architecture.rst")
 
     def test_no_room_is_listed_twice(self):
@@ -334,6 +57,47 @@ class ArchitectureTest(unittest.TestCase):
             ["%s:%d" % (module.name, line) for module in self.modules.values()
              for line in late_imports(module)],
             "imports stand at the top of a module")
+
+    def test_every_import_takes_the_right_door(self):
+        self.assert_nothing(
+            wrong_doors(self.modules),
+            "siblings by full path, other folders by their face where it shows the name")
+
+    def test_faces_hold_no_code(self):
+        self.assert_nothing(
+            ["%s:%d" % (name, line) for name, module in self.modules.items()
+             if name and module.is_package for line in code_of_face(module)],
+            "an __init__ imports what its folder offers, and holds no code")
+
+    def test_every_face_offers_its_names_at_one_place(self):
+        for name, module in self.modules.items():
+            if module.is_package and face_names(module):
+                try:
+                    face = importlib.import_module(PACKAGE + "." + name)
+                except ImportError:
+                    self.assertIn(name, OPTIONAL)
+                    continue
+                for public in face.__all__:
+                    thing = getattr(face, public)
+                    home = getattr(thing, "__module__", face.__name__) or face.__name__
+                    self.assertFalse(home.startswith(face.__name__ + "."),
+                                     "%s.%s says that it lives in %s: end the face with "
+                                     "set_public_module(globals())" % (name, public, home))
+
+    def test_the_table_of_contents_lists_the_house(self):
+        rooms = [name for _, names in FLOORS for name in names if name in self.modules]
+        self.assertEqual([name for name in rooms if name not in ("", "platform")
+                          and not name.endswith("__main__") and folder_of(name) != name
+                          and not (self.modules[name].is_package)],
+                         [room for name, inside in table_of_contents(friendserve.__doc__)
+                          for room in _rooms(name, inside)])
+
+    def test_every_name_at_the_top_is_in_the_table_of_contents(self):
+        listed = set(name.split("/")[0] for name, _ in table_of_contents(friendserve.__doc__))
+        here = os.listdir(os.path.join(ROOT, PACKAGE))
+        self.assertEqual(set(), set(name.replace(".py", "") for name in here
+                                    if not name.startswith(("_", "."))
+                                    and not name.endswith((".pyc", ".pyo"))) ^ listed)
 
     def test_protocol_is_pure(self):
         self.assert_nothing(
@@ -411,6 +175,26 @@ class CheckerTest(unittest.TestCase):
         found = wrong_imports(self.modules(
             httpserver="from friendserve.web.errors import HTTPError", web__errors="", web=""))
         self.assertEqual(2, len(found), found)
+
+    def test_wrong_door_is_found(self):
+        texts = dict(web="from friendserve.web.handler import Handler\n__all__ = ['Handler']",
+                     web__handler="from friendserve.web.errors import x", web__errors="",
+                     websocket__handler="from friendserve.web.handler import Handler\n"
+                                        "from friendserve.web.handler import _hidden",
+                     web__static="from friendserve.web import Handler\n"
+                                 "from friendserve.web import errors")
+        modules = self.modules(**texts)
+        modules["web"].is_package = True
+        self.assertEqual(
+            ["web.static:1 imports its own face; take Handler from its room",
+             "websocket.handler:1 takes Handler from web.handler; the face of web shows it"],
+            sorted(wrong_doors(modules)))
+
+    def test_code_in_a_face_is_found(self):
+        module = Module("web", b"import os\nfrom a import b\nurl = b\n__all__ = ['b']\n"
+                               b"set_public_module(globals())\ntry:\n    import c\n"
+                               b"except ImportError:\n    c = None\ndef f():\n    pass\nx = f()\n")
+        self.assertEqual([10, 12], code_of_face(module))
 
     def test_import_of_an_unknown_module_is_found(self):
         self.assertEqual(1, len(wrong_imports(self.modules(

@@ -18,7 +18,10 @@ from friendserve.database.errors import (
     DatabaseError, DataError, Error, IntegrityError, InterfaceError, InternalError,
     NotSupportedError, OperationalError, OutcomeUnknown, ProgrammingError, Unavailable)
 from friendserve.database.pool import Pool
+from friendserve.util import set_public_module
 
 __all__ = ["Connection", "DataError", "DatabaseError", "Error", "IntegrityError",
            "InterfaceError", "InternalError", "NotSupportedError", "OperationalError",
            "OutcomeUnknown", "Pool", "ProgrammingError", "Row", "Unavailable", "connect"]
+
+set_public_module(globals())

@@ -24,6 +24,9 @@ from friendserve.iostream.base import BaseIOStream, StreamClosedError
 from friendserve.iostream.buffers import StreamBufferFullError, UnsatisfiableReadError
 from friendserve.iostream.pipe import PipeIOStream
 from friendserve.iostream.sockets import IOStream, SSLIOStream
+from friendserve.util import set_public_module
 
 __all__ = ["BaseIOStream", "IOStream", "SSLIOStream", "PipeIOStream", "StreamClosedError",
            "StreamBufferFullError", "UnsatisfiableReadError"]
+
+set_public_module(globals())

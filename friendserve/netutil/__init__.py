@@ -14,8 +14,11 @@ from friendserve.netutil.resolver import (
     BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
     Resolver, ThreadedResolver, is_valid_ip)
 from friendserve.netutil.tls import ssl_options_to_context, ssl_wrap_socket
+from friendserve.util import set_public_module
 
 __all__ = ["BlockingResolver", "CachedResolver", "DefaultExecutorResolver", "ExecutorResolver",
            "OverrideResolver", "Resolver", "ThreadedResolver", "add_accept_handler",
            "bind_sockets", "bind_unix_socket", "is_valid_ip", "ssl_options_to_context",
            "ssl_wrap_socket"]
+
+set_public_module(globals())

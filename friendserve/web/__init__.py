@@ -18,6 +18,7 @@ from friendserve.protocol.cookies import (
     decode_signed_value, get_signature_key_version)
 from friendserve.protocol.urls import is_safe_next
 from friendserve.routing import URLSpec
+from friendserve.util import set_public_module
 from friendserve.web.application import Application, ErrorHandler, FallbackHandler, RedirectHandler
 from friendserve.web.decorators import (
     addslash, asynchronous, authenticated, removeslash, stream_request_body)
@@ -42,3 +43,5 @@ __all__ = [
     "addslash", "asynchronous", "authenticated", "create_signed_value",
     "decode_signed_value", "get_signature_key_version", "is_absolute", "is_safe_next",
     "removeslash", "stream_request_body", "url"]
+
+set_public_module(globals())

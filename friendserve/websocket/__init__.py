@@ -24,6 +24,7 @@ The protocol is version 13, that of the RFC; the drafts that came before it are 
 """
 from __future__ import absolute_import, division, print_function
 
+from friendserve.util import set_public_module
 from friendserve.websocket.client import WebSocketClientConnection, websocket_connect
 from friendserve.websocket.connection import (
     WebSocketClosedError, WebSocketError, WebSocketProtocol13)
@@ -31,3 +32,5 @@ from friendserve.websocket.handler import WebSocketHandler
 
 __all__ = ["WebSocketClientConnection", "WebSocketClosedError", "WebSocketError",
            "WebSocketHandler", "WebSocketProtocol13", "websocket_connect"]
+
+set_public_module(globals())
