@@ -20,8 +20,8 @@ CALLS = {
     "fetch_new": (383, 396),
     "get": (75, 81),
     "get_varied": (89, 95),
-    "static_large": (204, 184),
-    "static_small": (177, 182),
+    "static_large": (140, 123),
+    "static_small": (118, 123),
     "streamed_post": (338, 346),
 }
 

@@ -96,8 +96,12 @@ class Trips(object):
         self.loop.make_current()
         self.folder = tempfile.mkdtemp()
         for name, size in (("small.css", 1000), ("large.css", 100000)):
-            with open(os.path.join(self.folder, name), "wb") as target:
+            path = os.path.join(self.folder, name)
+            with open(path, "wb") as target:
                 target.write(b"x" * size)
+            os.utime(path, (1.5e9, 1.5e9))
+        # What was changed a moment ago may change again unnoticed, so it would not be remembered.
+        os.utime(self.folder, (1.5e9, 1.5e9))
         self.application = Application([
             ("/", Hello), ("/count", Count), ("/wait", Parked), ("/echo", Echo)],
             static_path=self.folder)
