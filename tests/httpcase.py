@@ -3,7 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import logging
-import os
 import socket
 import ssl
 import struct
@@ -14,13 +13,10 @@ from friendserve.httputil import (
     HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine)
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets, ssl_wrap_socket
-from tests import CERTS
+from tests import CA, CERT, KEY, PATIENCE
+from tests.loopcase import LogCatcher, LoopCase
 
-CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
 SERVER_OPTIONS = {"certfile": CERT, "keyfile": KEY}
-
-#: Nothing here takes as long, in seconds: what does has failed.
-LIMIT = 20
 
 _LATER = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 _TLS_LATER = (ssl.SSL_ERROR_WANT_READ, ssl.SSL_ERROR_WANT_WRITE)
@@ -126,27 +122,6 @@ class Delegate(HTTPServerConnectionDelegate):
 
     def on_close(self, server_conn):
         self.closed.append(server_conn)
-
-
-class LogCatcher(logging.Handler):
-    """Gathers the records of the package's loggers in the body of a with statement."""
-    def __enter__(self):
-        self.records = []
-        self._logger = logging.getLogger("friendserve")
-        self._before = self._logger.level, self._logger.propagate
-        self._logger.setLevel(logging.INFO)
-        self._logger.propagate = False
-        self._logger.addHandler(self)
-        return self.records
-
-    def emit(self, record):
-        record.message = record.getMessage()
-        self.records.append(record)
-
-    def __exit__(self, *exc_info):
-        self._logger.removeHandler(self)
-        level, self._logger.propagate = self._before
-        self._logger.setLevel(level)
 
 
 class Response(object):
@@ -275,7 +250,7 @@ def _is_for_later(error):
     return error.errno in _LATER
 
 
-class HTTPCase(unittest.TestCase):
+class HTTPCase(LoopCase, unittest.TestCase):
     """One loop, servers and clients on it; all of them are closed in the end."""
     longMessage = True
 
@@ -316,7 +291,7 @@ class HTTPCase(unittest.TestCase):
         self.addCleanup(sock.close)
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.settimeout(LIMIT)
+        sock.settimeout(PATIENCE)
         sock.connect(address)
         sock.setblocking(False)
         client = Client(self, sock)
@@ -358,13 +333,6 @@ class HTTPCase(unittest.TestCase):
         """Turns of the loop, each of which waits for so many seconds at most."""
         for _ in range(times):
             self.loop.run_once(seconds)
-
-    def run_until(self, condition):
-        """Run the loop until `condition()` holds."""
-        deadline = self.loop.time() + LIMIT
-        while not condition():
-            self.assertLess(self.loop.time(), deadline, "it never happened")
-            self.loop.run_once(0.01)
 
     def assert_refused(self, data, status, **kwargs):
         """`data` is answered with `status` and a closing connection, and one log line."""

@@ -22,10 +22,7 @@ import tempfile
 import time
 import unittest
 
-from tests import CERTS
-
-#: Seconds that a server may take to answer, and to end.
-PATIENCE = 60
+from tests import CERTS, PATIENCE
 
 
 def find_program(name, *folders):
@@ -108,7 +105,7 @@ class Service(object):
             self.process = subprocess.Popen(self.command(), cwd=self.folder, close_fds=True,
                                             stdout=log, stderr=subprocess.STDOUT,
                                             preexec_fn=self.become_user)
-        deadline = time.time() + PATIENCE
+        deadline = time.time() + 4 * PATIENCE
         while not self._try_answer():
             if self.process.poll() is not None or time.time() > deadline:
                 raise RuntimeError("%s does not answer: %s" % (self.name, self.log()[-2000:]))
@@ -138,7 +135,7 @@ class Service(object):
         except OSError as error:
             if error.errno != errno.ESRCH:
                 raise
-        deadline = time.time() + PATIENCE
+        deadline = time.time() + 4 * PATIENCE
         while process.poll() is None:
             if time.time() > deadline:
                 process.kill()

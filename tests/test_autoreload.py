@@ -13,10 +13,9 @@ import time
 import unittest
 
 from friendserve import autoreload
-from tests import ROOT
+from tests import PATIENCE, ROOT
 
 #: Seconds in which whatever is waited for must have happened.
-LIMIT = 30
 
 #: Each run of it adds a line to a file: its arguments, what its module says, the number of its
 #: open files, and whether it polls.
@@ -82,7 +81,7 @@ class ProgramCase(unittest.TestCase):
 
     def lines(self, count):
         """The lines of the log, once there are so many."""
-        deadline = time.time() + LIMIT
+        deadline = time.time() + PATIENCE
         while True:
             lines = []
             if os.path.exists(self.log):
@@ -179,7 +178,7 @@ class CommandTest(ProgramCase):
 
     def write_when_waiting(self, name, text, said):
         """Put a file in its place once the command has said that it waits, and why."""
-        timer = threading.Timer(LIMIT, self.process.kill)
+        timer = threading.Timer(PATIENCE, self.process.kill)
         timer.start()
         output = b""
         while b"Waiting for a change" not in output:

@@ -37,14 +37,6 @@ class WebCase(HTTPCase):
         self.serve(self.app, **(options or {}))
         return self.app
 
-    def run_until(self, condition):
-        # Mostly it is a matter of a few turns, without anything to wait for.
-        for _ in range(10):
-            if condition():
-                return
-            self.loop.run_once(0)
-        super(WebCase, self).run_until(condition)
-
     def ask(self, path="/", method="GET", *args, **kwargs):
         """The Response to one request, on a connection of its own."""
         with LogCatcher() as self.records:

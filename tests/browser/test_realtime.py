@@ -5,10 +5,10 @@ import unittest
 
 from friendserve.web import Application, EventStreamHandler, RequestHandler
 from friendserve.websocket import WebSocketHandler
-from tests.browser.test_chat import DESKTOP, Window, pytestmark
+from tests.browsercase import DESKTOP, Window, needs_browser
 from tests.demo_server import DemoServer
 
-__all__ = ["pytestmark"]
+pytestmark = needs_browser
 
 PAGE = """<!doctype html><title>real time</title><link rel="icon" href="data:,"><ol></ol><script>
 function show(text) {

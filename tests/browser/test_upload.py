@@ -6,10 +6,11 @@ import shutil
 import tempfile
 import unittest
 
-from tests.browser.test_chat import PHONE, Window, pytestmark
-from tests.demo_server import ROOT, DemoServer, load_demo
+from tests import ROOT
+from tests.browsercase import PHONE, Window, needs_browser
+from tests.demo_server import DemoServer, load_demo
 
-__all__ = ["pytestmark"]
+pytestmark = needs_browser
 
 
 class UploadTest(unittest.TestCase):

@@ -13,11 +13,8 @@ from friendserve import database
 from friendserve.database import engines
 from friendserve.ioloop import IOLoop
 from friendserve.stack_context import ExceptionStackContext
-from tests import services
-from tests.httpcase import LogCatcher
-
-#: Seconds in which whatever is waited for must have happened.
-LIMIT = 60
+from tests import PATIENCE, services
+from tests.loopcase import LogCatcher, LoopCase
 
 
 class DatabaseContract(object):
@@ -172,7 +169,7 @@ class DatabaseContract(object):
         self.assertIsNot(before, self.db._connection)
 
 
-class PoolContract(object):
+class PoolContract(LoopCase):
     """What a Pool does on every database."""
     def setUp(self):
         super(PoolContract, self).setUp()
@@ -187,12 +184,6 @@ class PoolContract(object):
         self.run_until(lambda: ended)
         IOLoop.clear_current()
         self.loop.close(all_fds=True)
-
-    def run_until(self, condition):
-        deadline = self.loop.time() + LIMIT
-        while not condition():
-            self.assertLess(self.loop.time(), deadline, "it did not happen in time")
-            self.loop.run_once(0.05)
 
     def result(self, ask, *args, **options):
         """What the callback or on_error of one call gets."""
@@ -286,7 +277,7 @@ class PoolContract(object):
 
         def hold(db):
             held.append(True)
-            go_on.wait(LIMIT)
+            go_on.wait(PATIENCE)
             return "late"
 
         results = []
@@ -316,12 +307,12 @@ class PoolContract(object):
 
         def hold(db):
             held.set()
-            go_on.wait(LIMIT)
+            go_on.wait(PATIENCE)
             return "begun"
 
         for work in (hold, len):
             pool.run(work, callback=outcomes.append, on_error=outcomes.append)
-        held.wait(LIMIT)
+        held.wait(PATIENCE)
         pool.close(lambda: ended.append(True))
         self.run_until(lambda: outcomes)
         self.assertIsInstance(outcomes[0], database.Unavailable)
@@ -336,11 +327,11 @@ class PoolContract(object):
         loop = IOLoop()
         pool = database.Pool(self.url(), threads=1, io_loop=loop)
         done = threading.Event()
-        pool.run(lambda db: done.wait(LIMIT))
+        pool.run(lambda db: done.wait(PATIENCE))
         loop.close()
         done.set()
         pool.close()
-        pool._threads[0].join(LIMIT)
+        pool._threads[0].join(PATIENCE)
         self.assertFalse(pool._threads[0].is_alive())
 
 

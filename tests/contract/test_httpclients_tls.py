@@ -10,8 +10,9 @@ import unittest
 from friendserve.httpclient import HTTPConnectError, HTTPTLSError
 from friendserve.netutil import ssl_options_to_context
 from friendserve.tcpclient import TCPClient
+from tests import CERTS
 from tests.clientcase import ScriptedServer, answer, for_each_client, response
-from tests.httpcase import CA, CERT, CERTS, KEY, SERVER_OPTIONS, LogCatcher
+from tests.httpcase import CA, CERT, KEY, SERVER_OPTIONS, LogCatcher
 
 
 def options(name):

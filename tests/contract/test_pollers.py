@@ -4,35 +4,18 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import fcntl
-import importlib
 import os
 import resource
-import select
 import signal
 import socket
-import sys
 import unittest
 
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
-from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakeKevent, FakeKqueue, FakePoller
-
-PATIENCE = 5.0  # seconds until something that must happen counts as missing
-KQUEUE_MODULE = "friendserve.platform.pollers.kqueue"
-
-
-def import_fake_kqueue():
-    """platform/pollers/kqueue.py as a BSD would load it, over FakeKqueue; sys.modules stays."""
-    names = dict(KQUEUE_CONSTANTS, kqueue=FakeKqueue, kevent=FakeKevent)
-    for name, value in names.items():
-        setattr(select, name, value)
-    try:
-        return importlib.import_module(KQUEUE_MODULE)
-    finally:
-        sys.modules.pop(KQUEUE_MODULE, None)
-        for name in names:
-            delattr(select, name)
+from tests import PATIENCE
+from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakePoller
+from tests.loopcase import FakeKqueueSelect, import_fake_kqueue
 
 
 class RegistrationContract(object):
@@ -479,14 +462,6 @@ if "kqueue" in available_pollers():
     class TestKqueue(NamedPollerContract, unittest.TestCase):
         name = "kqueue"
         volunteers = False
-
-
-class FakeKqueueSelect(object):
-    """Stands in for the stdlib's select module inside the imported kqueue.py."""
-
-    error = select.error
-    kqueue = FakeKqueue
-    kevent = FakeKevent
 
 
 if "kqueue" not in available_pollers():

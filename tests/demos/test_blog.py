@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import sys
 import tempfile
 import threading
 import unittest
@@ -17,24 +16,11 @@ from six.moves.urllib.parse import quote, unquote
 from friendserve import locale
 from friendserve.escape import utf8, xhtml_unescape
 from friendserve.protocol.urls import is_safe_next
-from tests.demo_server import ROOT
+from tests.blogcase import ATOM, FOLDER, PASSWORD, accounts, blog, markup, store
 from tests.httpcase import LogCatcher
+from tests.localecase import LocaleCase
 from tests.services import MariaDB, PostgreSQL
-from tests.test_locale import LocaleCase
 from tests.webcase import WebCase, request
-
-FOLDER = os.path.join(ROOT, "demos", "blog")
-sys.path.insert(0, FOLDER)
-try:
-    import accounts
-    import blog
-    import markup
-    import store
-finally:
-    sys.path.remove(FOLDER)
-
-ATOM = "{http://www.w3.org/2005/Atom}"
-PASSWORD = u"correct \u05d0 horse"
 
 
 class MarkupTest(unittest.TestCase):

@@ -17,7 +17,8 @@ from six.moves import http_client, http_cookies
 from six.moves.urllib.parse import urlencode
 
 from friendserve.feed import Batch, Message
-from tests.demo_server import CHAT, ROOT, TIMEOUT, ChatServer
+from tests import PATIENCE, ROOT
+from tests.demo_server import CHAT, ChatServer
 from tests.services import Nginx, Redis, free_port
 
 
@@ -43,7 +44,7 @@ class Visitor(object):
 
     def start(self, method, path, fields=None, headers=None):
         """Sends a request and returns its connection; `finish` waits for what comes back."""
-        connection = http_client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+        connection = http_client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         body = None
         headers = dict(headers or {})
         if fields is not None:
@@ -308,7 +309,7 @@ class Follower(object):
     """A WebSocket or an event stream of somebody who signed in; `news` is what it has heard."""
 
     def __init__(self, visitor, path):
-        self.socket = socket.create_connection(("127.0.0.1", visitor.port), TIMEOUT)
+        self.socket = socket.create_connection(("127.0.0.1", visitor.port), PATIENCE)
         cookies = "; ".join("%s=%s" % pair for pair in visitor.cookies.items())
         lines = ["GET %s HTTP/1.1" % path, "Host: 127.0.0.1:%d" % visitor.port,
                  "Cookie: " + cookies]

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-from tests.demo_server import ROOT
+from tests import ROOT
 
 
 class TakenPortTest(unittest.TestCase):

@@ -8,8 +8,8 @@ import sys
 import unittest
 
 from friendserve.httpclient import AsyncHTTPClient
-from tests import services
-from tests.demo_server import ROOT, DemoServer, load_demo
+from tests import ROOT, services
+from tests.demo_server import DemoServer, load_demo
 from tests.httpcase import HTTPCase, LogCatcher, answer
 from tests.webcase import WebCase
 

@@ -14,7 +14,7 @@ from friendserve.escape import json_decode
 from friendserve.feed import FeedError, FeedOutcomeUnknown, FeedUnavailable, RedisFeed, open_feed
 from friendserve.iostream import IOStream
 from tests import ROOT, services
-from tests.contract.test_feeds import FeedCase, texts
+from tests.feedcase import FeedCase, texts
 from tests.httpcase import LogCatcher
 
 FEED_NODE = os.path.join(ROOT, "tests", "feed_node.py")

@@ -20,7 +20,7 @@ from friendserve.netutil import Resolver
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from tests import ROOT
 from tests.clientcase import ClientCase
-from tests.netutil.test_resolver import ResolverCase, ResolverContract
+from tests.resolvercase import ResolverCase, ResolverContract
 
 A, AAAA = 1, 28
 NO_ERROR, SERVER_FAILURE, NO_NAME = 0, 2, 3

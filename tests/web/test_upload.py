@@ -23,10 +23,11 @@ from friendserve.httputil import HTTPFile, encode_multipart_formdata
 from friendserve.web import Application, UploadHandler, asynchronous
 from friendserve.routing import PathMatches, Rule, RuleRouter
 from friendserve.web.upload import Upload
-from tests.demo_server import ROOT, TIMEOUT, load_demo
+from tests import PATIENCE, ROOT
+from tests.demo_server import load_demo
 from tests.httpcase import LogCatcher
 from tests.services import free_port
-from tests.test_locale import LocaleCase
+from tests.localecase import LocaleCase
 from tests.webcase import WebCase, request
 
 FOLDER = os.path.join(ROOT, "demos", "upload")
@@ -461,12 +462,12 @@ class LargeTest(unittest.TestCase):
             return int(re.search(r"VmHWM:\s+([0-9]+) kB", source.read()).group(1)) * 1024
 
     def test_a_gigabyte_in_less_than_30_megabytes(self):
-        page = urlopen("http://127.0.0.1:%d/" % self.port, timeout=TIMEOUT)
+        page = urlopen("http://127.0.0.1:%d/" % self.port, timeout=PATIENCE)
         self.addCleanup(page.close)
         token = re.search(br'action="(/store[^"]+)"', page.read()).group(1).decode("ascii")
         cookie = page.headers["Set-Cookie"].partition(";")[0]
         before = self.memory()
-        client = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+        client = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
         self.addCleanup(client.close)
         begin = (b'--1234\r\nContent-Disposition: form-data; name="file"; filename="big"\r\n\r\n')
         end = b"\r\n--1234--\r\n"
