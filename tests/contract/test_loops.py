@@ -4,7 +4,6 @@ from __future__ import absolute_import, division, print_function
 import fcntl
 import functools
 import gc
-import logging
 import os
 import resource
 import select

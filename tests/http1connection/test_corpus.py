@@ -20,6 +20,7 @@ from tests import CORPUS
 from tests.httpcase import Client, HTTPCase, LogCatcher, answer
 
 HTTP1_CORPUS = os.path.join(CORPUS, "http1")
+NAMES = sorted(os.listdir(HTTP1_CORPUS))
 SEED = 20091109
 #: Longer inputs do not go byte by byte from beginning to end.
 LONG = 2000
@@ -79,12 +80,10 @@ def ways(name, data):
         yield "cut by %r" % seed, at_random(data, random.Random(seed))
 
 
-class CorpusTest(HTTPCase):
-    # A009 A023 A031 A032 A036 A037 A039 A054 A056 A101-A137 A139 A206 B120 B121 B127 B128 B140
-    # B144: each file names its cases.
-
+class CorpusCase(HTTPCase):
+    """A server, and connections to it over socket pairs."""
     def setUp(self):
-        super(CorpusTest, self).setUp()
+        super(CorpusCase, self).setUp()
         self.requests = []
         self.server = HTTPServer(self.on_request)
         self.addCleanup(self.server.close_all_connections)
@@ -101,13 +100,32 @@ class CorpusTest(HTTPCase):
         self.addCleanup(theirs.close)
         return Client(self, theirs)
 
-    def test_corpus(self):
-        names = sorted(os.listdir(HTTP1_CORPUS))
-        self.assertGreater(len(names), 250)
+
+def for_each_file(names):
+    """A class decorator: one test for each of these files of the corpus."""
+    def decorate(cls):
         for name in names:
-            case = load(name)
-            for what, pieces in ways(name, case["input"]):
-                self.check("%s, %s" % (name, what), case, pieces)
+            def test(self, name=name):
+                self.check_file(name)
+            setattr(cls, str("test_" + name.partition(".")[0]), test)
+        return cls
+    return decorate
+
+
+@for_each_file(NAMES)
+class CorpusTest(CorpusCase):
+    # A009 A023 A031 A032 A036 A037 A039 A054 A056 A101-A137 A139 A206 B120 B121 B127 B128 B140
+    # B144: each file names its cases.
+
+    def test_each_file_has_a_test(self):
+        self.assertGreater(len(NAMES), 250)
+        tests = [name for name in dir(self) if name.startswith("test_")]
+        self.assertEqual(len(NAMES) + 1, len(tests))
+
+    def check_file(self, name):
+        case = load(name)
+        for what, pieces in ways(name, case["input"]):
+            self.check(what, case, pieces)
 
     def check(self, what, case, pieces):
         self.requests = []
@@ -143,6 +161,8 @@ class CorpusTest(HTTPCase):
             self.assertFalse(client.reset, what)
         self.assertEqual(client.data, b"", what)
 
+
+class CuttingTest(CorpusCase):
     def outcome(self, pieces):
         """(requests, statuses, whether the server closed) after all of that was sent.
 
@@ -166,8 +186,7 @@ class CorpusTest(HTTPCase):
     def test_damaged_inputs(self):
         # Whatever comes, cutting it elsewhere changes nothing, and nothing raises.
         generator = random.Random(SEED)
-        names = sorted(os.listdir(HTTP1_CORPUS))
-        inputs = [data for data in (load(name)["input"] for name in names)
+        inputs = [data for data in (load(name)["input"] for name in NAMES)
                   if 0 < len(data) < 400]
         with LogCatcher() as records:
             for number in range(400):
