@@ -250,7 +250,7 @@ class TLSTest(HTTPCase):
         with LogCatcher() as records:
             client = self.connect(data=get())
             client.wait_for(lambda: client.ended)
-            self.run_until(lambda: not self.server._connections)
+            self.run_until(lambda: not self.server.connection_count())
         self.assertEqual([record.levelno for record in records], [logging.INFO])
         self.assertIn("127.0.0.1", records[0].message)
         self.assertIsNone(records[0].exc_info)
@@ -272,7 +272,7 @@ class TLSTest(HTTPCase):
                 client = self.connect()
                 getattr(client, leave)()
                 self.turn(0.01, times=5)
-            self.run_until(lambda: not self.server._connections)
+            self.run_until(lambda: not self.server.connection_count())
         self.assertFalse([record for record in records if record.levelno > logging.INFO])
 
     def test_b117_stream_that_is_closed_already(self):
@@ -284,7 +284,7 @@ class TLSTest(HTTPCase):
             stream.close(error)
             server.handle_stream(stream, "")
             self.turn(times=3)
-            self.assertFalse(server._connections)
+            self.assertEqual(0, server.connection_count())
 
 
 class PortsTest(HTTPCase):
@@ -337,7 +337,7 @@ class FailureTest(HTTPCase):
                 client.send(get(path))
                 self.assertEqual(client.read_response().status, status)
             client.close()
-            self.run_until(lambda: not self.server._connections)
+            self.run_until(lambda: not self.server.connection_count())
         errors = [record for record in records if record.levelno >= logging.ERROR
                   and record.exc_info]
         self.assertEqual(len(errors), 2 if goes_on else 1, [r.message for r in records])
@@ -466,7 +466,7 @@ class FairnessTest(HTTPCase):
             for client in fast:
                 self.assertEqual(client.read_response().body, b"ok")
         # Meanwhile the slow one had a little of its own, and gets the rest when it wants it.
-        self.assertTrue(self.server._connections)
+        self.assertEqual(51, self.server.connection_count())
         self.assertFalse(slow.ended)
         slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         slow.wait_for(lambda: len(slow.data) > 1 << 20)

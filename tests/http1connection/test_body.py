@@ -121,7 +121,7 @@ class LimitTest(HTTPCase):
             # Before a byte of the body has come.
             self.assertEqual(client.read_response().status, 413)
             client.close()
-        self.run_until(lambda: not self.server._connections)
+        self.run_until(lambda: not self.server.connection_count())
         self.assertEqual(served, [])
 
     def test_b140_as_large_as_it_may_be(self):

@@ -106,7 +106,7 @@ class CloseTest(HTTPCase):
         answer(requests[0])
         client.read_response()
         client.close()
-        self.run_until(lambda: not self.server._connections)
+        self.run_until(lambda: not self.server.connection_count())
         self.turn(times=3)
         self.assertEqual(closed, [])
 
@@ -189,6 +189,6 @@ class CloseTest(HTTPCase):
                 client = self.connect(data=get(path))
                 self.turn(0.01, times=4)
                 client.abort()
-                self.run_until(lambda: not self.server._connections)
+                self.run_until(lambda: not self.server.connection_count())
         self.turn(times=3)
         self.assertEqual([r() for r in references if r() is not None], [])

@@ -142,7 +142,7 @@ class CorpusTest(CorpusCase):
         self.assertEqual([(record.levelno, record.exc_info) for record in records],
                          [(logging.INFO, None)] if refused else [],
                          "%s: %s" % (what, [record.message for record in records]))
-        self.assertFalse(self.server._connections, what)
+        self.assertEqual(0, self.server.connection_count(), what)
 
     def check_answers(self, what, case, client):
         # What is right has to come at once; a limit of time shall end a wrong test early.
@@ -197,7 +197,7 @@ class CuttingTest(CorpusCase):
             self.assertEqual(self.outcome([inputs[0]]), self.outcome([inputs[0]]))
         self.assertFalse([record.message for record in records
                           if record.levelno > logging.INFO or record.exc_info])
-        self.assertFalse(self.server._connections)
+        self.assertEqual(0, self.server.connection_count())
 
     def test_a114_end_of_input_before_the_end_of_a_request(self):
         for name in ("a114_no_final_crlf.json", "partial_body.json", "partial_head.json"):

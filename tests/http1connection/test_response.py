@@ -183,7 +183,7 @@ class ResponseTest(HTTPCase):
         client = self.connect(data=get())
         self.run_until(lambda: waiting.requests)
         client.abort()
-        self.run_until(lambda: not self.server._connections)
+        self.run_until(lambda: not self.server.connection_count())
         connection = waiting.requests[0].connection
         with LogCatcher() as records:
             self.assertRaises(StreamClosedError, connection.write_headers, OK, HTTPHeaders())
