@@ -222,7 +222,7 @@ class EndContract(StreamCase):
         self.a.close()
         self.a.shutdown_write()
 
-    def test_b070_nobody_reads(self):
+    def test_b070_bytes_that_no_read_asks_for_are_bounded(self):
         self.unread(b"x" * 20000000)
         self.assert_quiet(500)
         self.assertTrue(self.a.writing())

@@ -217,11 +217,11 @@ class ChatTest(ChatCase):
         self.assertIn(answer.json["cursor"], path)
         self.server.wait_for_waiters(0)
 
-    def test_who_will_not_wait_is_answered_at_once(self):
+    def test_a_request_that_will_not_wait_is_answered_at_once(self):
         answer = self.visitor(u"Ada").get(self.poll_path() + "&wait=no")
         self.assertEqual([], answer.json["messages"])
 
-    def test_b173_who_goes_away_is_forgotten(self):
+    def test_b173_a_reader_that_goes_away_is_forgotten(self):
         ada, = self.enter(u"Ada")
         path = self.poll_path()
         polls = [ada.start("GET", path) for _ in range(3)]
@@ -232,7 +232,7 @@ class ChatTest(ChatCase):
         ada.say(u"still here")
         self.assertEqual(1, len(ada.finish(polls[2]).json["messages"]))
 
-    def test_b173_who_goes_away_leaves_no_reader_in_the_feed(self):
+    def test_b173_a_reader_that_goes_away_leaves_no_reader_in_the_feed(self):
         ada, = self.enter(u"Ada")
         path = self.poll_path()
         polls = [ada.start("GET", path) for _ in range(2)]

@@ -39,12 +39,12 @@ class CloseTest(HTTPCase):
             self.assertRaises(StreamClosedError, answer, requests.pop())
             del closed[:]
 
-    def test_b123_every_poller(self):
+    def test_b123_a_close_is_noticed_with_every_poller(self):
         for name in available_pollers():
             self.use_loop(IOLoop(name))
             self.check_every_way()
 
-    def test_b123_tls(self):
+    def test_b123_a_close_is_noticed_over_tls(self):
         requests, closed = [], []
 
         def serve(request):

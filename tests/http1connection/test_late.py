@@ -149,7 +149,7 @@ class LateTest(HTTPCase):
         self.run_until(trickle)
         self.assertEqual(408, int(client.read_response("POST").status))
 
-    def test_b123_noticed_behind_bytes_of_the_next_request(self):
+    def test_b123_a_close_is_noticed_after_bytes_of_the_next_request(self):
         for name in available_pollers():
             self.use_loop(IOLoop(impl=name))
             gone = []

@@ -36,7 +36,7 @@ class ScriptedTest(SocketCase):
             self.expect("shaken")
         return stream, sock
 
-    def test_b060_not_now(self):
+    def test_b060_calls_that_would_block_are_repeated(self):
         for code in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR):
             for kind in (IOStream, SSLIOStream):
                 stream, sock = self.stream(kind)
@@ -209,7 +209,7 @@ class ScriptedTest(SocketCase):
             self.expect("closed")
             self.assertIsInstance(stream.error, ssl.SSLError)
 
-    def test_what_nobody_expected_closes_the_stream(self):
+    def test_unexpected_errors_close_the_stream(self):
         """Instead of being logged for ever."""
         for kind in (IOStream, SSLIOStream):
             for script in ("to_recv", "to_send"):

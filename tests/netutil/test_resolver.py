@@ -53,7 +53,7 @@ class WhereTest(ResolverCase):
         self.addCleanup(gate.set)
         return gate.set
 
-    def test_b220_the_loop_goes_on(self):
+    def test_b220_the_loop_goes_on_during_a_look_up(self):
         release = self.slow_look_ups()
         resolver = ThreadedResolver(num_threads=2)
         slow, quick = [], []
@@ -81,7 +81,7 @@ class WhereTest(ResolverCase):
         self.resolve(ThreadedResolver(), "127.0.0.1", 80)
         self.assertEqual(self.threads, [threading.current_thread()])
 
-    def test_b220_closing_the_loop_waits_for_nobody(self):
+    def test_b220_closing_the_loop_does_not_wait_for_a_look_up(self):
         release = self.slow_look_ups()
         loop = IOLoop(make_current=False)
         resolver = ThreadedResolver(io_loop=loop)
@@ -100,7 +100,7 @@ class WhereTest(ResolverCase):
         self.assertEqual(process.returncode, 0, output)
         return output.decode("utf-8")
 
-    def test_b220_nor_does_the_end_of_the_process(self):
+    def test_b220_the_end_of_the_process_does_not_wait_for_a_look_up(self):
         self.run_program("""
             import socket, threading, time
             asked = threading.Event()
@@ -113,7 +113,7 @@ class WhereTest(ResolverCase):
             assert asked.wait(20)
         """)
 
-    def test_b222_while_a_module_is_imported(self):
+    def test_b222_look_ups_end_while_a_module_is_imported(self):
         self.run_program("""
             import os, sys, tempfile
             folder = tempfile.mkdtemp()

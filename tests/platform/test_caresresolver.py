@@ -160,7 +160,7 @@ class NameServerTest(CaresCase):
         self.assertIsNone(resolver._timer)
         self.assertIn(("silent.test", A), self.server.asked)
 
-    def test_closed_in_the_midst(self):
+    def test_closed_in_the_middle(self):
         resolver = self.make_resolver()
         ends = []
         resolver.resolve("silent.test", 80, callback=self.fail, on_error=ends.append)

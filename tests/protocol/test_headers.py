@@ -201,7 +201,7 @@ class FieldsTest(unittest.TestCase):
             self.assertEqual(headers.get_list("X"), ["1", "2"])
         self.assertEqual(len(parse_fields([], 100)), 0)
 
-    def test_what_is_remembered_belongs_to_nobody(self):
+    def test_remembered_headers_are_shared_with_nothing(self):
         lines = ["Host: a", "X: 1"]
         for _ in range(3):
             headers = parse_fields(lines, 100)

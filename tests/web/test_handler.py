@@ -143,7 +143,7 @@ class WritingTest(HandlerCase):
         self.run_until(lambda: len(calls) == 6)
         self.assertEqual(calls, [1, 2, 3] * 2)
 
-    def test_b156_flush_to_nobody(self):
+    def test_b156_flush_to_a_client_that_has_gone(self):
         events = []
 
         class Page(RequestHandler):

@@ -189,7 +189,7 @@ class TestWindowsWaker(WakerContract, unittest.TestCase):
 
 
 class TestSetCloseExec(unittest.TestCase):
-    def test_b021(self):
+    def test_b021_set_close_exec(self):
         reader, writer = os.pipe()
         try:
             for fd, set_close_exec in ((reader, auto.set_close_exec),
