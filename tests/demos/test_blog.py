@@ -16,6 +16,7 @@ from six.moves.urllib.parse import quote, unquote
 from friendserve import locale
 from friendserve.escape import utf8, xhtml_unescape
 from friendserve.protocol.urls import is_safe_next
+from tests import PATIENCE
 from tests.blogcase import ATOM, FOLDER, PASSWORD, accounts, blog, markup, store
 from tests.httpcase import LogCatcher
 from tests.localecase import LocaleCase
@@ -493,7 +494,7 @@ class AttackTest(BlogCase):
 
         def hold(db, name, password):
             held.append(name)
-            go_on.wait(10)
+            go_on.wait(2 * PATIENCE)
         original = store.check_account
         self.addCleanup(setattr, store, "check_account", original)
         store.check_account = hold

@@ -17,7 +17,7 @@ from friendserve.httputil import HTTPFile, HTTPHeaders, parse_body_arguments
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.multipart import encode_multipart
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
-from tests import ROOT, services
+from tests import PATIENCE, ROOT, services
 from tests.clientcase import ClientCase, answer
 from tests.httpcase import HTTPCase
 
@@ -160,7 +160,7 @@ class InThread(HTTPCase):
         thread = threading.Thread(target=run)
         thread.start()
         self.run_until(lambda: results)
-        thread.join(20)
+        thread.join(PATIENCE)
         if isinstance(results[0], Exception):
             raise results[0]
         return results[0]

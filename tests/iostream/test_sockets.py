@@ -16,6 +16,7 @@ import six
 from friendserve.iostream import IOStream, PipeIOStream, SSLIOStream, StreamClosedError
 from friendserve.platform.pollers.auto import available_pollers
 from friendserve.platform.pollers.interface import READ, WRITE
+from tests import PATIENCE
 from tests.loopcase import LogCatcher, open_fds
 from tests.streamcase import RESET, ScriptedSocket, SocketCase
 
@@ -265,7 +266,7 @@ class ConnectContract(object):
         self.expect("connected", "written")
         server = listener.accept()[0]
         self.addCleanup(server.close)
-        server.settimeout(5)
+        server.settimeout(PATIENCE)
         self.assertEqual(b"early", server.recv(99))
         server.send(b"answer\n")
         self.expect(b"answer\n")

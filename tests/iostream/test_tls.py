@@ -16,7 +16,7 @@ import six
 
 from friendserve.iostream import SSLIOStream, StreamClosedError
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
-from tests import CA, CERT, KEY
+from tests import CA, CERT, KEY, PATIENCE
 from tests.loopcase import LogCatcher, open_fds
 from tests.streamcase import CLIENT, RESET, SERVER, ScriptedSocket, SocketCase
 
@@ -32,7 +32,7 @@ class TlsTest(SocketCase):
         return stream
 
     def raw_client(self, listener):
-        sock = socket.create_connection(listener.getsockname(), timeout=5)
+        sock = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
         self.addCleanup(sock.close)
         return sock
 

@@ -95,7 +95,7 @@ class AddAcceptHandlerTest(LoopCase, unittest.TestCase):
         self.connect(7)
         seen = []
         while len(self.accepted) < 7:
-            self.loop.run_once(10)
+            self.loop.run_once(PATIENCE)
             seen.append(len(self.accepted))
         self.assertEqual(seen, [3, 6, 7])
         self.assertEqual(MAX_ACCEPTS_PER_TURN, 128)
@@ -105,7 +105,7 @@ class AddAcceptHandlerTest(LoopCase, unittest.TestCase):
         listener = Listener(self.sock, *codes)
         add_accept_handler(listener, self.on_connection)
         self.connect()
-        self.loop.run_once(10)
+        self.loop.run_once(PATIENCE)
         self.assertEqual(len(self.accepted), 1)
         # Once more for EAGAIN.
         self.assertEqual(listener.calls, len(codes) + 2)
@@ -114,7 +114,7 @@ class AddAcceptHandlerTest(LoopCase, unittest.TestCase):
         listener = Listener(self.sock, *[errno.ECONNABORTED] * 10)
         add_accept_handler(listener, self.on_connection, max_accepts=4)
         self.connect()
-        self.loop.run_once(10)
+        self.loop.run_once(PATIENCE)
         self.assertEqual(listener.calls, 4)
 
     def test_other_errors_go_to_the_loop(self):

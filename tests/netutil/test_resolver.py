@@ -13,7 +13,7 @@ from friendserve.ioloop.interface import ThreadPoolExecutor
 from friendserve.netutil import (
     BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
     Resolver, ThreadedResolver, resolver as resolver_module)
-from tests import ROOT
+from tests import PATIENCE, ROOT
 from tests.resolvercase import ResolverCase, ResolverContract
 
 
@@ -44,7 +44,7 @@ class WhereTest(ResolverCase):
         def getaddrinfo(host, *args):
             self.threads.append(threading.current_thread())
             if host == "slow.test":
-                gate.wait(20)
+                gate.wait(PATIENCE)
                 host = "127.0.0.1"
             return original(host, *args)
 
