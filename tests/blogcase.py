@@ -1,5 +1,5 @@
 # coding: utf-8
-"""What the tests of the blog demo share: its modules, imported from its folder."""
+"""Shared by the tests of the blog demo: its modules, imported from its folder."""
 from __future__ import absolute_import, division, print_function
 
 import os

@@ -1,4 +1,4 @@
-"""What the tests in Chromium share: a window, driven through chromedriver."""
+"""Shared by the tests in Chromium: a window, driven through chromedriver."""
 from __future__ import absolute_import, division, print_function
 
 import shutil
@@ -34,7 +34,7 @@ DESKTOP = (1280, 800)
 
 
 class Window(object):
-    """A browser of its own with an empty profile, and what a person does in it."""
+    """A browser with an empty profile, and the actions of a user in it."""
 
     def __init__(self, size):
         self.profile = tempfile.mkdtemp()
@@ -93,5 +93,5 @@ class Window(object):
         self.wait(lambda: self.one("#state").text == words, "state is " + words)
 
     def complaints(self):
-        """What the browser's console says: errors of scripts, breaches of the page's policy."""
+        """The messages in the browser's console: script errors, violations of the page's policy."""
         return [entry["message"] for entry in self.driver.get_log("browser")]

@@ -26,7 +26,7 @@ def load_demo(path):
 
 
 class DemoServer(object):
-    """Serves what `make_application()` returns, on a free port, from a loop in a thread."""
+    """Serves the application that `make_application()` returns, on a free port, from a thread."""
 
     def __init__(self, make_application):
         self.sockets = bind_sockets(0, "127.0.0.1")
@@ -51,7 +51,7 @@ class DemoServer(object):
         self.loop.close(all_fds=True)
 
     def call(self, function):
-        """What `function()` returns when the loop calls it."""
+        """The result of `function()`, called by the loop."""
         answer = queue.Queue()
         self.loop.add_callback(lambda: answer.put(function()))
         return answer.get(timeout=PATIENCE)
@@ -62,7 +62,7 @@ class DemoServer(object):
 
 
 class ChatServer(DemoServer):
-    """A chat room of its own."""
+    """The chat demo with an empty room."""
 
     def __init__(self):
         self.demo = load_demo(CHAT)
@@ -70,7 +70,7 @@ class ChatServer(DemoServer):
             lambda: self.demo.ChatApplication("a secret of the tests only"))
 
     def wait_for_waiters(self, count):
-        """Returns once so many requests are parked in the room."""
+        """Wait until this many requests are parked in the room."""
         arrived = threading.Event()
         given_up = threading.Event()
 

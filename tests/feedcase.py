@@ -1,4 +1,4 @@
-"""What the tests of feeds share."""
+"""Shared by the tests of feeds: a loop, feeds that are closed, the texts of messages."""
 from __future__ import absolute_import, division, print_function
 
 import unittest
@@ -13,7 +13,7 @@ def texts(batches):
 
 
 class FeedCase(LoopCase, unittest.TestCase):
-    """A loop, and what keeps track of the feeds on it."""
+    """A loop; all feeds in `feeds` are closed at the end."""
     def setUp(self):
         self.loop = IOLoop()
         self.loop.make_current()

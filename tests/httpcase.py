@@ -1,4 +1,4 @@
-"""What the tests of the HTTP server share: a loop, servers on loopback, and clients of bytes."""
+"""Shared by the tests of the HTTP server: a loop, servers on loopback, clients that send bytes."""
 from __future__ import absolute_import, division, print_function
 
 import errno
@@ -79,9 +79,9 @@ def respond(connection, status=200, reason="OK", body=b"ok"):
 
 
 class Recorder(HTTPMessageDelegate):
-    """Keeps what a message delegate is told, and answers in the end.
+    """Records the calls of a message delegate, and answers after the last one.
 
-    `events` has the pieces of the body as native strings, `pieces` as they came.
+    `events` has the pieces of the body as native strings, `pieces` has them as bytes.
     """
     def __init__(self, connection):
         self.connection = connection
@@ -145,7 +145,7 @@ class Client(object):
         self.reset = False
 
     def send(self, data):
-        """Send all of it; the server runs meanwhile. What the peer does not want is dropped."""
+        """Send all of `data` while the server runs. Data that the peer refuses is dropped."""
         data = memoryview(data)
         while len(data):
             try:
@@ -170,7 +170,7 @@ class Client(object):
         self.sock.close()
 
     def receive(self, size=65536):
-        """Take what is there; returns whether there was anything, be it the end."""
+        """Receive once; return whether there was anything: data or the end."""
         if self.ended:
             return False
         try:
@@ -204,7 +204,7 @@ class Client(object):
         return line
 
     def read_rest(self):
-        """All that comes until the server closes; it must not do so by a reset."""
+        """All data until the server closes; it must not do so by a reset."""
         self.wait_for(lambda: self.ended)
         self.case.assertFalse(self.reset, "the connection was reset")
         data, self.data = self.data, b""
@@ -251,7 +251,7 @@ def _is_for_later(error):
 
 
 class HTTPCase(LoopCase, unittest.TestCase):
-    """One loop, servers and clients on it; all of them are closed in the end."""
+    """One loop, servers and clients on it; all of them are closed at the end."""
     longMessage = True
 
     def setUp(self):
@@ -263,7 +263,7 @@ class HTTPCase(LoopCase, unittest.TestCase):
         self.addCleanup(self.close_loop, loop)
 
     def close_loop(self, loop):
-        # What the servers have scheduled on closing is run, not dropped.
+        # Callbacks that the servers scheduled while closing are run, not dropped.
         for _ in range(3):
             loop.run_once(0)
         IOLoop.clear_current()
@@ -305,7 +305,7 @@ class HTTPCase(LoopCase, unittest.TestCase):
         plain = client.sock
         client.sock = ssl_wrap_socket(plain, options, server_hostname="localhost",
                                       do_handshake_on_connect=False)
-        # On Python 2 the fd is closed only when nobody has a socket over it any more.
+        # On Python 2 the fd is closed only with the last socket object that shares it.
         plain.close()
         self.addCleanup(client.sock.close)
 
@@ -323,14 +323,14 @@ class HTTPCase(LoopCase, unittest.TestCase):
         return client
 
     def fetch(self, data, method="GET", server=None):
-        """The Response to the bytes of one request, on a connection of its own."""
+        """The Response to the bytes of one request, on a new connection."""
         client = self.connect(server, data)
         response = client.read_response(method)
         client.close()
         return response
 
     def turn(self, seconds=0, times=1):
-        """Turns of the loop, each of which waits for so many seconds at most."""
+        """Run turns of the loop, each of which waits up to `seconds`."""
         for _ in range(times):
             self.loop.run_once(seconds)
 

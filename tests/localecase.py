@@ -1,4 +1,4 @@
-"""What the tests with translations share: files of them, and the state of `locale` put back."""
+"""Shared by the tests with translations: files of them; the state of `locale` is restored."""
 from __future__ import absolute_import, division, print_function
 
 import io
@@ -30,7 +30,7 @@ class LocaleCase(unittest.TestCase):
             target.write(text if isinstance(text, bytes) else text.encode(encoding))
 
     def load(self, **texts):
-        """Load CSV files by the name of their locale; returns what was logged."""
+        """Load CSV files by the name of their locale; returns the log messages."""
         for code, text in texts.items():
             self.write(code + ".csv", text)
         with LogCatcher() as records:

@@ -1,4 +1,4 @@
-"""What every test with a loop shares: waiting with patience, log records, loops, fake kqueues."""
+"""Shared by all tests with a loop: waiting with patience, log records, loops, fake kqueues."""
 from __future__ import absolute_import, division, print_function
 
 import contextlib
@@ -46,7 +46,7 @@ class LogCatcher(logging.Handler):
 
 
 class LoopCase(object):
-    """The part of a TestCase that waits; `loop` is the loop that runs meanwhile."""
+    """The part of a TestCase that waits: it runs `loop` until a condition is true."""
     loop = None
 
     def run_until(self, condition, loop=None):
@@ -63,7 +63,7 @@ class LoopCase(object):
 
 
 class CountingPoller(object):
-    """A real poller that notes what each poll has returned, but for events of the waker."""
+    """A real poller that records the events each call of `poll` returned, in `polls`."""
 
     def __init__(self, poller):
         self.poller = poller
@@ -79,7 +79,7 @@ class CountingPoller(object):
 
 
 class Loops(LoopCase):
-    """Makes loops, and closes them at the end; an assertion that fails in a callback counts."""
+    """Makes loops, and closes them at the end; a failed assertion in a callback fails the test."""
     def make_loop(self, *args, **kwargs):
         kwargs.setdefault("make_current", False)
         loop = IOLoop(*args, **kwargs)
@@ -97,7 +97,7 @@ class Loops(LoopCase):
         return loop
 
     def assert_quiet(self, turns=50):
-        """The poller soon has nothing more to tell, and that stays so."""
+        """Soon the poller reports nothing more, and continues to report nothing."""
         for _ in range(turns):
             self.loop.run_once(0)
             if not self.poller.polls[-1]:
@@ -117,7 +117,7 @@ class Loops(LoopCase):
         return pair
 
     def pipe_end_at(self, number):
-        """The reading end of a pipe gets the number of an fd that was closed just now."""
+        """Give the reading end of a pipe the number of an fd that was just closed."""
         ends = list(os.pipe())
         if number not in ends:
             os.dup2(ends[0], number)
@@ -147,7 +147,7 @@ def open_fds():
 
 
 def import_fake_kqueue():
-    """platform/pollers/kqueue.py as a BSD would load it, over FakeKqueue; sys.modules stays."""
+    """platform/pollers/kqueue.py as loaded on a BSD, over FakeKqueue; sys.modules is restored."""
     names = dict(KQUEUE_CONSTANTS, kqueue=FakeKqueue, kevent=FakeKevent)
     for name, value in names.items():
         setattr(select, name, value)
@@ -160,7 +160,7 @@ def import_fake_kqueue():
 
 
 class FakeKqueueSelect(object):
-    """Stands in for the stdlib's select module inside the imported kqueue.py."""
+    """The replacement of the standard select module in the imported kqueue.py."""
 
     error = select.error
     kqueue = FakeKqueue

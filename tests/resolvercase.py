@@ -1,5 +1,5 @@
 # coding: utf-8
-"""What the tests of resolvers share: one look-up, and the contract of all resolvers."""
+"""Shared by the tests of resolvers: a look-up, and the contract of all resolvers."""
 from __future__ import absolute_import, division, print_function
 
 import socket

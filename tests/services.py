@@ -1,10 +1,10 @@
-"""Real servers for the tests: each in a folder of its own, on a free port of loopback.
+"""Real servers for the tests: each in a separate folder, on a free port of loopback.
 
 A test class skips where the program is absent (`needs`); `.ci/run` installs all of them. `shared`
 gives one server of a kind to the whole run, which ends it; a test that stops or kills its server
 makes one of its own.
 
-Servers in Python are for newer ones than the tests run on, and need packages of their own: the
+Servers in Python need a newer Python than some that the tests run on, and other packages: the
 environment variable FRIENDSERVE_PEERS names an interpreter that has them.
 """
 from __future__ import absolute_import, division, print_function
@@ -45,7 +45,7 @@ def free_port():
 
 
 def free_ports(count):
-    """So many of them, each another one."""
+    """This many free ports, all different."""
     socks = [socket.socket() for _ in range(count)]
     try:
         for sock in socks:
@@ -90,7 +90,7 @@ class Service(object):
         raise NotImplementedError()
 
     def become_user(self):
-        """Called in the process of the server before it is one, to give up root's rights."""
+        """Called in the child process before it becomes the server, to give up root's rights."""
 
     def answers(self):
         """Whether it serves; called until it does. EnvironmentError means no."""
@@ -98,7 +98,7 @@ class Service(object):
         return True
 
     def start(self):
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         self._log_start = 0
         self._log_start = len(self.log())
         with open(os.path.join(self.folder, "log"), "ab") as log:
@@ -118,7 +118,7 @@ class Service(object):
             return False
 
     def log(self):
-        """What it has printed since it was started."""
+        """The output since it was started."""
         path = os.path.join(self.folder, "log")
         if not os.path.exists(path):
             return u""
@@ -126,7 +126,7 @@ class Service(object):
             return log.read().decode("utf-8", "replace")[self._log_start:]
 
     def stop(self, number=signal.SIGTERM):
-        """End it, and wait for that."""
+        """End the server, and wait until it has ended."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -142,11 +142,11 @@ class Service(object):
             time.sleep(0.01)
 
     def kill(self):
-        """End it as a crash would."""
+        """End the server as a crash would."""
         self.stop(signal.SIGKILL)
 
     def close(self):
-        """End it, and remove its folder."""
+        """End the server, and remove its folder."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -174,11 +174,11 @@ class Redis(Service):
 
 
 class MariaDB(Service):
-    """A MariaDB with a database `test`, which keeps what it has committed whatever happens."""
+    """A MariaDB with a database `test`; committed data survives a crash."""
     name = "mariadbd"
 
     def prepare(self):
-        # A server deletes what others left of temporary tables, so each has a place of its own.
+        # A server deletes the temporary tables of others on start, so each gets a separate folder.
         self._common = ["--tmpdir=" + self.folder] + ([] if os.getuid() else ["--user=root"])
         install = find_program("mariadb-install-db") or find_program("mysql_install_db")
         self._run([install, "--no-defaults", "--datadir=" + self._data(), "--skip-test-db",
@@ -243,7 +243,7 @@ class PostgreSQL(Service):
             raise RuntimeError("initdb: %s" % output[-2000:])
 
     def become_user(self):
-        # It does not run as root.
+        # PostgreSQL refuses to run as root.
         if not os.getuid():
             account = pwd.getpwnam("postgres")
             os.setgroups([])
@@ -261,7 +261,7 @@ class PostgreSQL(Service):
             with open("/proc/%d/task/%d/children" % (pid, pid)) as source:
                 children = [int(child) for child in source.read().split()]
         super(PostgreSQL, self).stop(number)
-        # What is left of it would keep the next one from starting.
+        # Remaining children would keep the next server from starting.
         for child in children:
             try:
                 os.kill(child, number)
@@ -345,7 +345,7 @@ class Nginx(Service):
 
 
 class Tinyproxy(Service):
-    """An HTTP proxy for who knows the user "me" and the password "secret"."""
+    """An HTTP proxy that asks for the user "me" and the password "secret"."""
     name = "tinyproxy"
 
     def prepare(self):

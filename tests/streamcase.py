@@ -1,4 +1,4 @@
-"""What the tests of streams share: pairs of every kind, hand-made sockets, a read that pauses."""
+"""Shared by the tests of streams: pairs of every kind, scripted sockets, a read that pauses."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -35,7 +35,7 @@ class Streams(Loops):
     kept = ()
 
     def keep(self, *streams):
-        """Close them at the end; who wants one to be garbage before takes it out of `kept`."""
+        """Close them at the end. A test that needs one to become garbage removes it from `kept`."""
         if self.kept == ():
             self.kept = []
             self.addCleanup(self.close_kept)
@@ -71,7 +71,7 @@ class Streams(Loops):
 
 
 class Collector(Read):
-    """A read that takes all there is, but pauses as long as it is told to."""
+    """A read that takes all data, but pauses while `paused` is true."""
     def __init__(self, log):
         super(Collector, self).__init__(None)
         self.log = log
@@ -117,20 +117,20 @@ class StreamCase(Streams):
         return functools.partial(self.log.append, what)
 
     def narrow(self):
-        """Let little be on the way from `b` to `a`."""
+        """Shrink the kernel's buffers from `b` to `a`."""
         self.b.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
         self.a.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
 
     def unread(self, data=b"unread"):
-        """Let bytes come to `b` that nobody reads."""
+        """Let bytes arrive at `b` that no read takes."""
         self.b.set_close_callback(self.note("closed"))
         self.a.write(data)
         self.run_until(self.b.has_unread)
 
     def reset(self, stream):
-        """Close so that the other side gets an error, and not an end."""
+        """Close so that the other side gets an error, not the end of the stream."""
         if self.kind == "unix":
-            # That is what unread bytes do here.
+            # For a Unix socket, unread bytes do that.
             other = self.b if stream is self.a else self.a
             other.write(b"never read")
         else:

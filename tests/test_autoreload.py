@@ -1,4 +1,4 @@
-"""Autoreload, with real programs in processes of their own (B232)."""
+"""Autoreload, with real programs in separate processes (B232)."""
 from __future__ import absolute_import, division, print_function
 
 import io
@@ -56,7 +56,7 @@ class ProgramCase(unittest.TestCase):
             os.makedirs(os.path.dirname(path))
         with io.open(path + ".new", "w") as target:
             target.write(text)
-        # Two changes within one tick of a coarse clock shall be seen as two.
+        # Two changes within one tick of a coarse clock must be seen as two.
         moment = time.time() - 1000 + len(os.listdir(self.folder))
         self.changes = getattr(self, "changes", 0) + 1
         os.utime(path + ".new", (moment + 10 * self.changes,) * 2)
@@ -80,7 +80,7 @@ class ProgramCase(unittest.TestCase):
         process.stdout.close()
 
     def lines(self, count):
-        """The lines of the log, once there are so many."""
+        """The lines of the log, once there are this many."""
         deadline = time.time() + PATIENCE
         while True:
             lines = []

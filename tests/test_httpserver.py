@@ -1,4 +1,4 @@
-"""The HTTP server: how it is made, what it tells of a client, TLS, sockets, and failures."""
+"""The HTTP server: constructing it, facts about the client, TLS, sockets, and failures."""
 from __future__ import absolute_import, division, print_function
 
 import email.utils
@@ -139,7 +139,7 @@ class FormsTest(HTTPCase):
 
 
 class ClientTest(HTTPCase):
-    """What the application hears of the client."""
+    """The facts about the client that the application gets."""
     def serve_facts(self, **options):
         self.serve(lambda request: answer(
             request, ("%s %s %s" % (request.remote_ip, request.protocol, request.full_url()))
@@ -214,7 +214,7 @@ class UnixTest(HTTPCase):
         self.serve(lambda request: answer(request, request.remote_ip.encode("ascii")),
                    bind_unix_socket(os.path.join(folder, "socket")), xheaders=True)
         client = self.connect(data=get() + get(headers="X-Real-Ip: 4.4.4.4\r\n") + b"bad\r\n\r\n")
-        # An address that is one, and belongs to nobody.
+        # A valid address that no host has.
         self.assertEqual(client.read_response().body, b"0.0.0.0")
         self.assertEqual(client.read_response().body, b"4.4.4.4")
         with LogCatcher() as records:
@@ -296,7 +296,7 @@ class PortsTest(HTTPCase):
         pending = self.connect(old)
         new = self.serve(lambda request: answer(request, b"new"),
                          bind_sockets(port, "127.0.0.1", reuse_port=True)[0])
-        # Nobody waits in the queue of the old one when it stops.
+        # No connection waits in the queue of the old one when it stops.
         self.turn(0.01, times=3)
         stopped = []
         pending.send(get())
@@ -465,7 +465,7 @@ class FairnessTest(HTTPCase):
                 client.send(get())
             for client in fast:
                 self.assertEqual(client.read_response().body, b"ok")
-        # Meanwhile the slow one had a little of its own, and gets the rest when it wants it.
+        # The slow one has received a little, and gets the rest when it reads.
         self.assertEqual(51, self.server.connection_count())
         self.assertFalse(slow.ended)
         slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)

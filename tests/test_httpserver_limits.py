@@ -1,4 +1,4 @@
-"""Limits of the HTTP server: time and memory that a stranger can take."""
+"""Limits of the HTTP server: time and memory that a client can use up."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -62,7 +62,7 @@ class TimeCase(HTTPCase):
         """Send `data` byte by byte until the server answers or closes; returns how much went."""
         sent = 0
         while not (client.receive() and client.data or client.ended):
-            self.assertLess(sent, len(data), "nobody stopped it")
+            self.assertLess(sent, len(data), "the server did not stop it")
             client.send(data[sent:sent + 1])
             sent += 1
             # One turn takes the byte, and one waits.
@@ -226,7 +226,7 @@ class TimeoutTest(TimeCase):
         client = self.connect(data=b"bad\r\n\r\n")
         self.assertEqual(client.read_response().status, 400)
         self.assertEqual(client.read_rest(), b"")
-        # The client keeps its side open, and the server does not wait for ever.
+        # The client keeps its side open; the server does not wait forever.
         self.run_until(lambda: not self.server.connection_count())
 
     def test_short_times_do_not_spin_the_loop(self):
@@ -288,7 +288,7 @@ class WriteTest(TimeCase):
         while before != len(made):
             before = len(made)
             self.turn(0.01, times=10)
-        # What the kernel took, and a piece.
+        # The bytes in the kernel's buffers, and one piece.
         self.assertLess(sum(made), 32 << 20)
         self.assertLessEqual(len(streams[0]._out), 65536 + 1000)
         client.close()

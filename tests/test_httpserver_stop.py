@@ -34,7 +34,7 @@ class StopTest(HTTPCase):
 
     def check_stopped(self, *clients):
         for client in clients:
-            # Who keeps its side open is waited for.
+            # The server waits for a client that keeps its side open.
             client.close()
         self.run_until(lambda: self.stopped)
         self.turn(0.01, times=3)

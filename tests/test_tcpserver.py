@@ -72,7 +72,7 @@ class ServerTest(LoopCase, unittest.TestCase):
         return client
 
     def receive(self, client):
-        """What comes next on a non-blocking socket, while the loop runs."""
+        """The next data on a non-blocking socket, while the loop runs."""
         received = []
 
         def came():
@@ -330,7 +330,7 @@ class TLSTest(ServerTest):
         with self.assertRaises(ValueError) as cm:
             TCPServer(ssl_options=missing)
         self.assertIn("missing.crt", str(cm.exception))
-        # A key is no certificate.
+        # A key is not a certificate.
         self.assertRaises(ValueError, TCPServer, ssl_options={"certfile": KEY})
         self.assertRaises(ValueError, TCPServer, ssl_options={})
 
@@ -361,7 +361,7 @@ class TLSTest(ServerTest):
                     self.check_tls_echo(address)
                 self.assertEqual([r.getMessage() for r in records
                                   if r.levelno >= logging.WARNING], [])
-                # After a reset there is no peer any more, and so no stream.
+                # After a reset the peer's address is unknown, so no stream is made.
                 self.assertEqual(len(server.streams), 1 if linger else 2)
 
 

@@ -44,7 +44,7 @@ class PageCase(LocaleCase):
             field.send_keys(value)
 
     def send(self, selector="main button"):
-        """Press a button and wait for the page that comes of it."""
+        """Press a button and wait for the next page."""
         before = self.one("html")
         self.one(selector).click()
         self.window.wait(
@@ -55,7 +55,7 @@ class PageCase(LocaleCase):
         self.send(selector)
 
     def assert_fits(self):
-        """Nobody has to scroll to the side."""
+        """The page is not wider than the window."""
         self.assertLessEqual(*self.driver.execute_script(
             "return [document.documentElement.scrollWidth, window.innerWidth]"))
 

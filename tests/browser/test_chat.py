@@ -16,7 +16,7 @@ pytestmark = needs_browser
 
 
 class Demo(object):
-    """The demo as people start it, in a process of its own."""
+    """The demo as users start it, in a separate process."""
 
     def __init__(self, port=0):
         environment = dict(os.environ, PYTHONPATH=ROOT, CHAT_COOKIE_SECRET="of the tests")
@@ -109,7 +109,7 @@ class ChatBrowserTest(unittest.TestCase):
                 for each in (self.phone, self.desktop):
                     each.wait_for_texts(*said)
                     each.wait_for_state("Connected")
-            # What was chosen stays, and nothing comes twice.
+            # The choice is kept, and nothing appears twice.
             self.phone.driver.refresh()
             self.phone.wait(lambda: self.way(self.phone) == there, "still " + there)
             self.phone.wait_for_focus("text")

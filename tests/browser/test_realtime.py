@@ -23,7 +23,7 @@ class Page(RequestHandler):
 
 
 class Events(EventStreamHandler):
-    """Says what was seen before, sends two events, and hangs up."""
+    """Sends two events and hangs up; a client that returns gets one more, or 204."""
     def open(self):
         if self.last_event_id == u"2":
             self.send_event(u"back after 2", id="3")

@@ -10,7 +10,7 @@ from tests.feedcase import FeedCase, texts
 
 
 class FeedContract(object):
-    """What holds for every feed. `make_feed()` gives one whose channels are its own."""
+    """The contract of every feed. `make_feed()` makes one that shares no channels with others."""
 
     def setUp(self):
         super(FeedContract, self).setUp()
@@ -359,6 +359,6 @@ if RedisFeed is not None:
 else:
     @unittest.skip("hiredis is not installed")
     class RedisFeedTest(unittest.TestCase):
-        """Says in the log what is missing."""
+        """Skipped here, so that the log tells what is missing."""
         def test_redis(self):
             """Needs hiredis."""

@@ -1,4 +1,4 @@
-"""The contract of the HTTP clients: what holds for the simple one and for the one over curl."""
+"""The contract of the HTTP clients, both the simple one and the one over curl."""
 from __future__ import absolute_import, division, print_function
 
 import unittest

@@ -36,7 +36,7 @@ class TLSContract(object):
         self.assertEqual(self.fetch_ok(self.secure_url(), ca_certs=CA).body, b"ok")
         self.refused(ca_certs=None)
         self.assertEqual(self.fetch_ok(self.secure_url(), validate_cert=False).body, b"ok")
-        # What was not verified is not used for who wants it verified.
+        # A connection that was not verified is not used for a request that asks for verification.
         self.refused(ca_certs=None)
 
     def test_a505_certificates_that_do_not_hold(self):

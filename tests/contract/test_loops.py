@@ -248,7 +248,7 @@ class LoopContract(Loops):
             loop.add_handler(sockets[-2].fileno(), None, READ)
         loop.close(all_fds=True)
         if six.PY3:
-            # What was given as an object knows that it is closed: its number is free for others.
+            # A file given as an object knows that it is closed: its number may be reused.
             self.assertEqual(set([-1]), set(sock.fileno() for sock in sockets[1::2]))
         for sock in sockets[::2]:
             with self.assertRaises(EnvironmentError):
@@ -402,7 +402,7 @@ class LoopContract(Loops):
 
 
 class ProcessTest(Loops, unittest.TestCase):
-    """Signals, threads, forks and executors, on the poller that is chosen by itself."""
+    """Signals, threads, forks and executors, on the default poller."""
     def setUp(self):
         self.loop = self.make_loop()
 

@@ -13,7 +13,7 @@ from tests.streamcase import Collector, StreamCase, Streams, make_tests
 
 
 class Taker(Collector):
-    """Takes what comes, as long as it is willing and nothing else is there."""
+    """Takes incoming data directly while it is willing and the buffer is empty."""
     willing = True
 
     def take(self, schedule, data):
@@ -54,7 +54,7 @@ class StreamContract(StreamCase):
         self.loop.run_once(0.01)
         self.a.write(b"\r\nA\nB\n")
         self.expect(b"some\nhead\n\r\n")
-        # What was consumed is no part of it.
+        # Consumed bytes do not count.
         self.b.read_until_regex(re.compile(br"^A\n"), self.log.append)
         self.expect(b"A\n")
         self.b.read_until_regex(br"\bB\n", self.log.append, max_bytes=2)
@@ -133,7 +133,7 @@ class StreamContract(StreamCase):
         self.expect(("taken", b"whole"))
         self.assertTrue(self.b.reading())
         self.assertFalse(self.b.has_unread())
-        # What it refuses goes the long way, and so does all that comes while something is left.
+        # Data it refuses goes through the buffer, and so does all later data until that is empty.
         read.willing = False
         self.a.write(b"refused")
         self.expect(b"refused")

@@ -24,7 +24,7 @@ class EndContract(StreamCase):
         self.a.write(b"x" * 200000 + b"\nlast\nrest")
         self.a.close()
         self.run_until(lambda: len(self.log) == 2)
-        # Nobody takes the rest, and as long as it is there the stream is.
+        # No read takes the rest, and the stream stays open until one does.
         self.assertEqual([b"x" * 200000 + b"\n", b"last\n"], self.log)
         self.assert_quiet()
         self.assertFalse(self.b.closed())
@@ -50,7 +50,7 @@ class EndContract(StreamCase):
         self.a.write(b"what came\nbefore the end")
         self.a.close()
         self.expect("closed")
-        # What came can still be had.
+        # Data received before can still be read.
         self.b.read_until(b"\n", self.log.append)
         self.expect(b"what came\n")
         self.b.read_bytes(100, self.log.append, partial=True)
@@ -102,7 +102,7 @@ class EndContract(StreamCase):
         self.a.write(b"x" * 300000)
         self.a.write(b"", self.a.close)
         self.expect(b"x" * 300000, "closed")
-        # After it, there is nothing more.
+        # After the end there is no more data.
         self.b.read_until_close(self.log.append)
         self.expect(b"")
 
@@ -230,7 +230,7 @@ class EndContract(StreamCase):
         self.b.read_bytes(20000000, lambda data: self.log.append(len(data)))
         self.expect(20000000)
 
-    # What must not spin
+    # Situations that must not spin the loop
 
     def test_b074_idle(self):
         self.a.set_close_callback(self.fail)
@@ -369,9 +369,9 @@ class EndContract(StreamCase):
             self.b.read_bytes(1, fail)
         self.a.write(b"2")
         self.expect("mine")
-        # Who dealt with it keeps the stream.
+        # A context that handled the error keeps the stream open.
         self.assertFalse(self.b.closed())
-        # What is delivered inside somebody's context does not run in it.
+        # A callback delivered while another context is active does not run in that context.
         with StackContext(functools.partial(keeping, seen)):
             self.a.write(b"3")
             self.b.start_read(_ContextRead(self.log))

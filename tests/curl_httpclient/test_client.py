@@ -1,4 +1,4 @@
-"""The client over libcurl: its sockets and timers, its handles, and what only it can do."""
+"""The client over libcurl: its sockets, timers and handles, and the features only it has."""
 from __future__ import absolute_import, division, print_function
 
 import base64
@@ -118,7 +118,7 @@ class SocketsTest(CurlCase):
             self.assertEqual(records, [])
 
     def test_b200_a_socket_that_was_forgotten_is_not_in_the_way(self):
-        # Its server closes it while nobody uses it, and other sockets take its number.
+        # Its server closes it while it is idle, and other sockets get its number.
         server = self.script(response(), response())
         self.fetch_ok()
         server.streams[0].close()

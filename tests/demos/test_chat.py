@@ -36,14 +36,14 @@ class Answer(object):
 
 
 class Visitor(object):
-    """Somebody with a cookie jar."""
+    """A visitor with a cookie jar."""
 
     def __init__(self, port):
         self.port = port
         self.cookies = {}
 
     def start(self, method, path, fields=None, headers=None):
-        """Sends a request and returns its connection; `finish` waits for what comes back."""
+        """Send a request and return its connection; `finish` waits for the response."""
         connection = http_client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         body = None
         headers = dict(headers or {})
@@ -99,19 +99,19 @@ class ChatCase(unittest.TestCase):
         return visitor
 
     def messages(self):
-        """What was said so far."""
+        """The messages so far."""
         answer = self.visitor(u"Watcher").get("/messages?wait=no&after=0")
         return answer.json["messages"]
 
     def enter(self, *names):
-        """Visitors who are online already, so that their coming is no news."""
+        """Visitors who are online already, so that their arrival is not announced."""
         visitors = [self.visitor(name) for name in names]
         for visitor in visitors:
             visitor.get("/messages?wait=no&after=0")
         return visitors
 
     def poll_path(self):
-        """The path of a long poll for what is said from now on."""
+        """The path of a long poll for messages from now on."""
         page = self.visitor(u"Watcher").get("/").body
         return "/messages?after=%s&online=%s" % (
             re.search('data-cursor="([^"]+)"', page).group(1),
@@ -306,7 +306,7 @@ class ChatTest(ChatCase):
 
 
 class Follower(object):
-    """A WebSocket or an event stream of somebody who signed in; `news` is what it has heard."""
+    """A WebSocket or an event stream of a visitor who has signed in; `news` is what it received."""
 
     def __init__(self, visitor, path):
         self.socket = socket.create_connection(("127.0.0.1", visitor.port), PATIENCE)
@@ -454,7 +454,7 @@ class FollowTest(ChatCase):
 
 
 class Node(object):
-    """The demo in a process of its own, on a Redis."""
+    """The demo in a separate process, on a Redis."""
 
     def __init__(self, redis, port):
         self.process = subprocess.Popen(
@@ -531,7 +531,7 @@ class ManyProcessesTest(unittest.TestCase):
             for follower in followers:
                 self.assertEqual([u"text %d" % number], follower.hear_texts(1)[0])
 
-        # A process is killed; who was with it goes on with the other, at its cursor.
+        # A process is killed; its clients continue with the other one, at their cursors.
         texts, cursor = self.follow(ada, "/events?after=0").hear_texts(3)
         self.nodes[0].kill()
         self.assertEqual(200, ada.say(u"still here", "t9").status)
@@ -539,7 +539,7 @@ class ManyProcessesTest(unittest.TestCase):
         again = self.follow(ada, "/socket?after=" + cursor)
         self.assertEqual([u"still here"], again.hear_texts(1)[0])
 
-        # Redis is away for a while: nothing is lost, and what could not be kept is told.
+        # Redis is down for a while: nothing is lost, and senders learn which messages failed.
         self.redis.stop()
         self.assertEqual(503, ada.say(u"lost?", "t10").status)
         self.redis.start()

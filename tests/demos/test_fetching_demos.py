@@ -109,7 +109,7 @@ class SpiderProgramTest(HTTPCase):
         self.addCleanup(server.stop)
         with LogCatcher():
             status, said = self.run_spider(server.url + "/", "--concurrency=2")
-        # The service behind two of its pages is not there.
+        # The service that two of its pages ask is down.
         self.assertEqual(status, 1, said)
         self.assertIn("3 pages read, 2 broken", said)
         self.assertIn("%s/feed/ada\n    HTTP 502" % server.url, said)

@@ -53,7 +53,7 @@ class BodyTest(HTTPCase):
         self.assertEqual(client.read_response().body, body)
 
     def test_b146_one_megabyte_in_tiny_pieces(self):
-        # What the server keeps of them is their bytes, not an object for each.
+        # The server keeps their bytes, not an object for each.
         held = []
         self.serve(echo)
         client = self.connect()
@@ -278,7 +278,7 @@ class StreamedTest(HTTPCase):
             pass
         self.turn(0.01, times=5)
         message, = delegate.messages
-        # One piece, and what the kernel holds.
+        # One piece, and the bytes in the kernel's buffers.
         self.assertEqual(len(message.events), 2)
         stream = message.connection.stream
         self.assertLessEqual(len(stream._buffer), 2 * stream.read_chunk_size)

@@ -81,7 +81,7 @@ class CloseTest(HTTPCase):
         self.run_until(lambda: requests)
         client.close()
         self.run_until(lambda: closed)
-        # The first one was finished: nobody tells it.
+        # The first one was finished: it is not told.
         self.assertEqual(closed, ["/2"])
 
     def test_b123_pipelined_and_ended(self):

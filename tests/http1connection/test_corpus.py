@@ -1,6 +1,6 @@
 """Every file of corpus/http1 goes to a server whole, byte by byte, by line and in random pieces.
 
-A file tells its `input` (octets as latin-1; [text, times] repeats), the `requests` that must come
+A file has its `input` (octets as latin-1; [text, times] repeats), the `requests` that must come
 of it as (method, target, host, body), and the `end`: "open", "closed", or the status that
 refuses what is left.
 """
@@ -145,7 +145,7 @@ class CorpusTest(CorpusCase):
         self.assertEqual(0, self.server.connection_count(), what)
 
     def check_answers(self, what, case, client):
-        # What is right has to come at once; a limit of time shall end a wrong test early.
+        # A correct server answers at once; the time limit only ends a failing test.
         for method, _, _, _ in case["requests"]:
             self.assertEqual(client.read_response(method).status, 200, what)
         if isinstance(case["end"], int):

@@ -1,4 +1,4 @@
-"""What comes too early, too late or never at all."""
+"""Data, calls and events that come too early, too late or never."""
 from __future__ import absolute_import, division, print_function
 
 import functools

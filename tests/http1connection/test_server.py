@@ -79,7 +79,7 @@ class OrderTest(HTTPCase):
         count = 10000
         data = get() * count
         sent = 0
-        # Nobody reads the answers, and the first one does not come.
+        # The client does not read the answers, and the first one does not come.
         try:
             while sent < len(data):
                 sent += client.sock.send(data[sent:sent + 65536])

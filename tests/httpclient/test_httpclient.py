@@ -1,4 +1,4 @@
-"""What all HTTP clients share: requests, responses, errors, the blocking client, the program."""
+"""Common to all HTTP clients: requests, responses, errors, the blocking client, the command."""
 from __future__ import absolute_import, division, print_function
 
 import datetime
@@ -147,7 +147,7 @@ class MultipartTest(unittest.TestCase):
 
 
 class InThread(HTTPCase):
-    """Runs what blocks in a thread, while the server runs here."""
+    """Runs blocking code in a thread, while the server runs here."""
     def run_blocking(self, function):
         results = []
 
@@ -215,7 +215,7 @@ class HTTPClientTest(InThread):
 
 class MainTest(InThread):
     def run_main(self, *arguments):
-        """(status, what it printed, what it complained of)."""
+        """(exit status, standard output, standard error)."""
         def run():
             process = subprocess.Popen(
                 [sys.executable, "-m", "friendserve.httpclient"] + list(arguments), cwd=ROOT,

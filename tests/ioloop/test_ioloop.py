@@ -1,6 +1,6 @@
 """The turns of the loop, its timers and executors, where the clock moves only by waiting.
 
-What every poller has to do is in tests/contract/test_loops.py.
+Behaviour with real pollers is in tests/contract/test_loops.py.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -27,7 +27,7 @@ except ImportError:  # version: py2
 
 
 class TurnTest(Loops, unittest.TestCase):
-    """What does not depend on the poller: the clock moves only by waiting."""
+    """Behaviour that does not depend on the poller; the clock moves only by waiting."""
     def setUp(self):
         self.clock = FakeClock()
         self.poller = FakePoller(self.clock)

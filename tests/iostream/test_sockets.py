@@ -1,6 +1,6 @@
-"""Streams: what hand-made sockets can show, connecting, and pipes.
+"""Streams over scripted sockets, connecting, and pipes.
 
-What all streams have in common is in tests/contract/test_streams.py.
+The contract of all streams is in tests/contract/test_streams.py.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -73,7 +73,7 @@ class ScriptedTest(SocketCase):
                 stream, sock = self.stream()
                 sock.to_send.extend([2, socket.error(code, "x")] if queued
                                     else [socket.error(code, "x")])
-                # What came before is delivered first.
+                # Data received before is delivered first.
                 sock.to_recv.extend([b"last ", b"words"])
                 stream.read_bytes(10, self.note)
                 stream.write(b"abcdef", self.fail)
@@ -211,7 +211,7 @@ class ScriptedTest(SocketCase):
             self.assertIsInstance(stream.error, ssl.SSLError)
 
     def test_unexpected_errors_close_the_stream(self):
-        """Instead of being logged for ever."""
+        """They would be logged again and again otherwise."""
         for kind in (IOStream, SSLIOStream):
             for script in ("to_recv", "to_send"):
                 stream, sock = self.stream(kind)

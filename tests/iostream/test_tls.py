@@ -45,7 +45,7 @@ class TlsTest(SocketCase):
         silent = self.raw_client(listener)
         with LogCatcher() as records:
             server = self.tls_server(listener, handshake_timeout=0.05)
-            # Others are served meanwhile.
+            # Other clients are served in the meantime.
             client = self.client(SSLIOStream, ssl_options=CLIENT)
             client.connect(listener.getsockname(), self.noting("connected"), "localhost")
             other = self.tls_server(listener)
@@ -270,7 +270,7 @@ class TlsTest(SocketCase):
         for sock in (client, server):
             self.addCleanup(sock.close)
         self.assertRaises(ValueError, SSLIOStream, client, self.loop)
-        # The peer has gone between accepting and here.
+        # The peer disconnected after the connection was accepted.
         sock = ScriptedSocket(self.socket_pair()[0])
 
         def getpeername():

@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The resolvers: what they find, in which thread, and what they keep."""
+"""The resolvers: their results, their threads, and their cache."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -144,7 +144,7 @@ class FakeSocketModule(object):
 
 
 class CountingResolver(Resolver):
-    """Finds an address for every name, and counts."""
+    """Finds an address for every name, and records the look-ups."""
     def initialize(self, io_loop=None):
         super(CountingResolver, self).initialize(io_loop)
         self.asked = []

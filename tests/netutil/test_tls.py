@@ -139,7 +139,7 @@ class SslWrapSocketTest(unittest.TestCase):
 
     def test_wrong_name(self):
         client, server = self.pair({"ca_certs": CA}, "example.com")
-        # CertificateError, which is no SSLError before Python 3.7.
+        # CertificateError, which is not an SSLError before Python 3.7.
         self.assertRaises((ssl.SSLError, ssl.CertificateError),
                           self.shake_hands, client, server)
 

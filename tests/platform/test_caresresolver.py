@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The resolver over c-ares, against a small name server of our own on loopback."""
+"""The resolver over c-ares, against a small name server on loopback."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -106,7 +106,7 @@ class CaresCase(ResolverCase):
 
 @needs_cares
 class CaresResolverTest(CaresCase, ResolverContract):
-    """What holds for all resolvers."""
+    """The contract of all resolvers."""
 
 
 @needs_cares

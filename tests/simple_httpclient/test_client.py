@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The simple client: its queue, its pool, its time, and what only it promises."""
+"""The simple client: its queue, pool and time limits, and promises that only it makes."""
 from __future__ import absolute_import, division, print_function
 
 import gc

@@ -1,5 +1,5 @@
 # coding: utf-8
-"""UploadHandler, and the demo that stands on it."""
+"""UploadHandler, and the demo that uses it."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -200,13 +200,13 @@ class UploadTest(WebCase):
         self.serve(RuleRouter([Rule(PathMatches("/.*"), Application([("/", Handler)]))]))
         headers, body = form((), [("f", "a", b"x")])
         data = request("/", "POST", headers, body)
-        # Who ends his side waits for the answer still (RFC 9112 9.6).
+        # A client that ends its side still waits for the answer (RFC 9112 9.6).
         client = self.connect(data=data)
         client.end()
         self.run_until(lambda: self.handlers)
         self.handlers.pop().finish("got")
         self.assertEqual(b"got", client.read_response().body)
-        # A handler may be at work with the files when the client has gone.
+        # A handler may still use the files after the client has disconnected.
         client = self.connect(data=data)
         self.run_until(lambda: self.handlers)
         client.abort()
@@ -435,7 +435,7 @@ class DemoTest(LocaleCase, WebCase):
 
 
 class LargeTest(unittest.TestCase):
-    """The demo in a process of its own."""
+    """The demo in a separate process."""
 
     def setUp(self):
         self.folder = tempfile.mkdtemp()

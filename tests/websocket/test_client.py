@@ -24,7 +24,7 @@ class ClientCase(WebSocketCase):
         return "%s://%s:%d%s" % (scheme, host, self.server.address[1], path)
 
     def open_client(self, url=None, **options):
-        """The WebSocketClientConnection of an open WebSocket; `messages` is what came."""
+        """The WebSocketClientConnection of an open WebSocket; `messages` are those received."""
         self.messages = []
         opened = []
         websocket_connect(url or self.url(), opened.append,

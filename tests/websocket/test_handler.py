@@ -296,7 +296,7 @@ class LimitTest(WebSocketCase):
                 pass
             self.turn(0)
             self.assertLess(stream.unsent(), 300000)
-        # It was no longer read from.
+        # The server did not read further.
         self.assertLess(sent, 1000 * len(ping))
         self.assertGreater(stream.unsent(), 65536)
         # And it goes on when the client reads.
@@ -566,7 +566,7 @@ class EndTest(WebSocketCase):
             peer.client.send(encode_frame(FIN | TEXT, b"x" * 100, b"mask") * 5000)
             peer.client.abort()
             self.run_until(self.closings)
-        # Whatever the system still had for us; and nobody is to blame.
+        # The messages that the system had received already; an abort is not an error.
         self.assertEqual(set(self.notes[1:-1]) - set([u"x" * 100]), set())
         self.assertEqual([record for record in records if record.exc_info], [])
 
