@@ -9,3 +9,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 CERTS = os.path.join(ROOT, "tests", "certs")
 CORPUS = os.path.join(ROOT, "tests", "corpus")
+
+#: The authority that the tests trust, and the certificate and key of their servers.
+CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
+
+#: Seconds after which a condition that a test waits for counts as missed. Less than the time limits
+#: of the package and of the demos, so that none of those can make a condition true by itself.
+PATIENCE = 15

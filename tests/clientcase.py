@@ -1,4 +1,4 @@
-"""What the tests of the HTTP clients share: a client of each kind, and servers that misbehave."""
+"""Shared by the tests of HTTP clients: a client of each kind, and servers that misbehave."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -17,11 +17,11 @@ from tests.httpcase import HTTPCase, answer
 
 
 class ScriptedServer(TCPServer):
-    """Answers each head that comes with the next of `answers`, bytes that may be no HTTP at all.
+    """Answers each request head with the next of `answers`: bytes, which need not be HTTP.
 
     An answer may also be a list of bytes, sent one by one, or a function of (stream, head). After
-    an answer the connection stays open, unless `CLOSE` or `RESET` stands behind it in a list; so it
-    does when there are no more answers. `heads` are the heads that came, `streams` all
+    an answer the connection stays open, unless `CLOSE` or `RESET` follows it in a list; it also
+    stays open when no answers are left. `heads` are the heads received, `streams` all
     connections.
     """
     CLOSE, RESET = "close", "reset"
@@ -53,7 +53,7 @@ class ScriptedServer(TCPServer):
         if step is self.RESET:
             reset(stream)
         elif step is self.CLOSE:
-            # After what was written.
+            # After the data written so far.
             stream.write(b"", stream.close)
         else:
             stream.write(step)
@@ -135,13 +135,13 @@ class ClientCase(HTTPCase):
         return responses[0]
 
     def fetch_ok(self, *args, **options):
-        """The same, for what must succeed."""
+        """As `fetch`, for a fetch that must succeed."""
         response = self.fetch(*args, **options)
         self.assertIsNone(response.error)
         return response
 
     def fetch_error(self, kind, *args, **options):
-        """The error of what must fail without a response, with one of this class."""
+        """The error of a fetch that must fail without a response, with an error of this class."""
         response = self.fetch(*args, **options)
         self.assertIsInstance(response.error, kind)
         self.assertEqual(response.code, 599)

@@ -11,12 +11,9 @@ from six.moves import queue
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets
-from tests import ROOT
+from tests import PATIENCE, ROOT
 
 CHAT = os.path.join(ROOT, "demos", "chat", "chatdemo.py")
-
-#: Seconds in which whatever a test waits for must have happened.
-TIMEOUT = 20
 
 
 def load_demo(path):
@@ -29,7 +26,7 @@ def load_demo(path):
 
 
 class DemoServer(object):
-    """Serves what `make_application()` returns, on a free port, from a loop in a thread."""
+    """Serves the application that `make_application()` returns, on a free port, from a thread."""
 
     def __init__(self, make_application):
         self.sockets = bind_sockets(0, "127.0.0.1")
@@ -39,8 +36,8 @@ class DemoServer(object):
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        if not self._ready.wait(TIMEOUT):
-            raise RuntimeError("the server did not start in %d seconds" % TIMEOUT)
+        if not self._ready.wait(PATIENCE):
+            raise RuntimeError("the server did not start in %d seconds" % PATIENCE)
 
     def _run(self):
         self.loop = IOLoop()
@@ -54,18 +51,18 @@ class DemoServer(object):
         self.loop.close(all_fds=True)
 
     def call(self, function):
-        """What `function()` returns when the loop calls it."""
+        """The result of `function()`, called by the loop."""
         answer = queue.Queue()
         self.loop.add_callback(lambda: answer.put(function()))
-        return answer.get(timeout=TIMEOUT)
+        return answer.get(timeout=PATIENCE)
 
     def stop(self):
         self.loop.add_callback(self.loop.stop)
-        self._thread.join(TIMEOUT)
+        self._thread.join(PATIENCE)
 
 
 class ChatServer(DemoServer):
-    """A chat room of its own."""
+    """The chat demo with an empty room."""
 
     def __init__(self):
         self.demo = load_demo(CHAT)
@@ -73,7 +70,7 @@ class ChatServer(DemoServer):
             lambda: self.demo.ChatApplication("a secret of the tests only"))
 
     def wait_for_waiters(self, count):
-        """Returns once so many requests are parked in the room."""
+        """Wait until this many requests are parked in the room."""
         arrived = threading.Event()
         given_up = threading.Event()
 
@@ -84,7 +81,7 @@ class ChatServer(DemoServer):
                 self.loop.call_later(0.005, look)
 
         self.loop.add_callback(look)
-        if not arrived.wait(TIMEOUT):
+        if not arrived.wait(PATIENCE):
             given_up.set()
             raise AssertionError("%d requests wait in the room, not %d" % (
                 len(self.application.presence.watchers), count))

@@ -32,11 +32,11 @@ class FakePoller(interface.Poller):
     """A Poller whose readiness is scripted; the numbers need not be open files.
 
     `set_ready(fd, events)` lasts until changed, as with a real, level-triggered poller.
-    `script(batch, ...)` gives each coming `poll` one list of (fd, events) of its own. Either is
+    `script(batch, ...)` gives each of the next calls of `poll` one list of (fd, events). Either is
     reported only as far as it was asked for; ERROR always, but only for registered fds.
 
     With nothing to report a `poll` moves the FakeClock, when one was given, on by `seconds`;
-    without limit it raises AssertionError, as it would wait for ever. `waits` keeps the
+    without limit it raises AssertionError, as it would wait forever. `waits` keeps the
     `seconds` of every poll, `registered` is fd -> events, `closed` tells whether it is closed.
     """
 
@@ -121,14 +121,14 @@ class FakeKqueue(object):
       of one that does not fails with ENOENT, either on a number that is not open with EBADF;
     - "Calling close() on a file descriptor will remove any kevents that reference the
       descriptor", also when its number is in use again;
-    - every filter is reported as an event of its own, and only filters that were added are;
+    - every filter is reported as a separate event, and only filters that were added are;
     - EVFILT_READ is level-triggered: data to read, or the peer has shut its side down, which
       sets EV_EOF and puts the socket error, if any, in fflags;
-    - EVFILT_WRITE: room to write; EV_EOF when the reader is gone, again with the error in
+    - EVFILT_WRITE: room to write; EV_EOF when the reader has closed, again with the error in
       fflags, so a refused connect is EVFILT_WRITE with EV_EOF;
     - a wait that a signal interrupts fails with EINTR (Python 3.5 resumes it).
 
-    `refuse` holds (fd, filter) pairs whose EV_ADD shall fail with EINVAL.
+    `refuse` holds (fd, filter) pairs whose EV_ADD must fail with EINVAL.
     """
 
     def __init__(self):

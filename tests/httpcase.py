@@ -1,9 +1,8 @@
-"""What the tests of the HTTP server share: a loop, servers on loopback, and clients of bytes."""
+"""Shared by the tests of the HTTP server: a loop, servers on loopback, clients that send bytes."""
 from __future__ import absolute_import, division, print_function
 
 import errno
 import logging
-import os
 import socket
 import ssl
 import struct
@@ -14,13 +13,10 @@ from friendserve.httputil import (
     HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine)
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets, ssl_wrap_socket
-from tests import CERTS
+from tests import CA, CERT, KEY, PATIENCE
+from tests.loopcase import LogCatcher, LoopCase
 
-CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
 SERVER_OPTIONS = {"certfile": CERT, "keyfile": KEY}
-
-#: Nothing here takes as long, in seconds: what does has failed.
-LIMIT = 20
 
 _LATER = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 _TLS_LATER = (ssl.SSL_ERROR_WANT_READ, ssl.SSL_ERROR_WANT_WRITE)
@@ -83,9 +79,9 @@ def respond(connection, status=200, reason="OK", body=b"ok"):
 
 
 class Recorder(HTTPMessageDelegate):
-    """Keeps what a message delegate is told, and answers in the end.
+    """Records the calls of a message delegate, and answers after the last one.
 
-    `events` has the pieces of the body as native strings, `pieces` as they came.
+    `events` has the pieces of the body as native strings, `pieces` has them as bytes.
     """
     def __init__(self, connection):
         self.connection = connection
@@ -128,27 +124,6 @@ class Delegate(HTTPServerConnectionDelegate):
         self.closed.append(server_conn)
 
 
-class LogCatcher(logging.Handler):
-    """Gathers the records of the package's loggers in the body of a with statement."""
-    def __enter__(self):
-        self.records = []
-        self._logger = logging.getLogger("friendserve")
-        self._before = self._logger.level, self._logger.propagate
-        self._logger.setLevel(logging.INFO)
-        self._logger.propagate = False
-        self._logger.addHandler(self)
-        return self.records
-
-    def emit(self, record):
-        record.message = record.getMessage()
-        self.records.append(record)
-
-    def __exit__(self, *exc_info):
-        self._logger.removeHandler(self)
-        level, self._logger.propagate = self._before
-        self._logger.setLevel(level)
-
-
 class Response(object):
     """A response as a client sees it; `chunks` are those of a chunked body."""
     def __init__(self, version, status, reason, headers, body, chunks=None):
@@ -170,7 +145,7 @@ class Client(object):
         self.reset = False
 
     def send(self, data):
-        """Send all of it; the server runs meanwhile. What the peer does not want is dropped."""
+        """Send all of `data` while the server runs. Data that the peer refuses is dropped."""
         data = memoryview(data)
         while len(data):
             try:
@@ -195,7 +170,7 @@ class Client(object):
         self.sock.close()
 
     def receive(self, size=65536):
-        """Take what is there; returns whether there was anything, be it the end."""
+        """Receive once; return whether there was anything: data or the end."""
         if self.ended:
             return False
         try:
@@ -229,7 +204,7 @@ class Client(object):
         return line
 
     def read_rest(self):
-        """All that comes until the server closes; it must not do so by a reset."""
+        """All data until the server closes; it must not do so by a reset."""
         self.wait_for(lambda: self.ended)
         self.case.assertFalse(self.reset, "the connection was reset")
         data, self.data = self.data, b""
@@ -275,8 +250,8 @@ def _is_for_later(error):
     return error.errno in _LATER
 
 
-class HTTPCase(unittest.TestCase):
-    """One loop, servers and clients on it; all of them are closed in the end."""
+class HTTPCase(LoopCase, unittest.TestCase):
+    """One loop, servers and clients on it; all of them are closed at the end."""
     longMessage = True
 
     def setUp(self):
@@ -288,7 +263,7 @@ class HTTPCase(unittest.TestCase):
         self.addCleanup(self.close_loop, loop)
 
     def close_loop(self, loop):
-        # What the servers have scheduled on closing is run, not dropped.
+        # Callbacks that the servers scheduled while closing are run, not dropped.
         for _ in range(3):
             loop.run_once(0)
         IOLoop.clear_current()
@@ -316,7 +291,7 @@ class HTTPCase(unittest.TestCase):
         self.addCleanup(sock.close)
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.settimeout(LIMIT)
+        sock.settimeout(PATIENCE)
         sock.connect(address)
         sock.setblocking(False)
         client = Client(self, sock)
@@ -330,7 +305,7 @@ class HTTPCase(unittest.TestCase):
         plain = client.sock
         client.sock = ssl_wrap_socket(plain, options, server_hostname="localhost",
                                       do_handshake_on_connect=False)
-        # On Python 2 the fd is closed only when nobody has a socket over it any more.
+        # On Python 2 the fd is closed only with the last socket object that shares it.
         plain.close()
         self.addCleanup(client.sock.close)
 
@@ -348,23 +323,16 @@ class HTTPCase(unittest.TestCase):
         return client
 
     def fetch(self, data, method="GET", server=None):
-        """The Response to the bytes of one request, on a connection of its own."""
+        """The Response to the bytes of one request, on a new connection."""
         client = self.connect(server, data)
         response = client.read_response(method)
         client.close()
         return response
 
     def turn(self, seconds=0, times=1):
-        """Turns of the loop, each of which waits for so many seconds at most."""
+        """Run turns of the loop, each of which waits up to `seconds`."""
         for _ in range(times):
             self.loop.run_once(seconds)
-
-    def run_until(self, condition):
-        """Run the loop until `condition()` holds."""
-        deadline = self.loop.time() + LIMIT
-        while not condition():
-            self.assertLess(self.loop.time(), deadline, "it never happened")
-            self.loop.run_once(0.01)
 
     def assert_refused(self, data, status, **kwargs):
         """`data` is answered with `status` and a closing connection, and one log line."""

@@ -1,10 +1,10 @@
-"""Real servers for the tests: each in a folder of its own, on a free port of loopback.
+"""Real servers for the tests: each in a separate folder, on a free port of loopback.
 
 A test class skips where the program is absent (`needs`); `.ci/run` installs all of them. `shared`
 gives one server of a kind to the whole run, which ends it; a test that stops or kills its server
 makes one of its own.
 
-Servers in Python are for newer ones than the tests run on, and need packages of their own: the
+Servers in Python need a newer Python than some that the tests run on, and other packages: the
 environment variable FRIENDSERVE_PEERS names an interpreter that has them.
 """
 from __future__ import absolute_import, division, print_function
@@ -22,10 +22,7 @@ import tempfile
 import time
 import unittest
 
-from tests import CERTS
-
-#: Seconds that a server may take to answer, and to end.
-PATIENCE = 60
+from tests import CERTS, PATIENCE
 
 
 def find_program(name, *folders):
@@ -48,7 +45,7 @@ def free_port():
 
 
 def free_ports(count):
-    """So many of them, each another one."""
+    """This many free ports, all different."""
     socks = [socket.socket() for _ in range(count)]
     try:
         for sock in socks:
@@ -93,7 +90,7 @@ class Service(object):
         raise NotImplementedError()
 
     def become_user(self):
-        """Called in the process of the server before it is one, to give up root's rights."""
+        """Called in the child process before it becomes the server, to give up root's rights."""
 
     def answers(self):
         """Whether it serves; called until it does. EnvironmentError means no."""
@@ -101,14 +98,14 @@ class Service(object):
         return True
 
     def start(self):
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         self._log_start = 0
         self._log_start = len(self.log())
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen(self.command(), cwd=self.folder, close_fds=True,
                                             stdout=log, stderr=subprocess.STDOUT,
                                             preexec_fn=self.become_user)
-        deadline = time.time() + PATIENCE
+        deadline = time.time() + 4 * PATIENCE
         while not self._try_answer():
             if self.process.poll() is not None or time.time() > deadline:
                 raise RuntimeError("%s does not answer: %s" % (self.name, self.log()[-2000:]))
@@ -121,7 +118,7 @@ class Service(object):
             return False
 
     def log(self):
-        """What it has printed since it was started."""
+        """The output since it was started."""
         path = os.path.join(self.folder, "log")
         if not os.path.exists(path):
             return u""
@@ -129,7 +126,7 @@ class Service(object):
             return log.read().decode("utf-8", "replace")[self._log_start:]
 
     def stop(self, number=signal.SIGTERM):
-        """End it, and wait for that."""
+        """End the server, and wait until it has ended."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -138,18 +135,18 @@ class Service(object):
         except OSError as error:
             if error.errno != errno.ESRCH:
                 raise
-        deadline = time.time() + PATIENCE
+        deadline = time.time() + 4 * PATIENCE
         while process.poll() is None:
             if time.time() > deadline:
                 process.kill()
             time.sleep(0.01)
 
     def kill(self):
-        """End it as a crash would."""
+        """End the server as a crash would."""
         self.stop(signal.SIGKILL)
 
     def close(self):
-        """End it, and remove its folder."""
+        """End the server, and remove its folder."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -177,11 +174,11 @@ class Redis(Service):
 
 
 class MariaDB(Service):
-    """A MariaDB with a database `test`, which keeps what it has committed whatever happens."""
+    """A MariaDB with a database `test`; committed data survives a crash."""
     name = "mariadbd"
 
     def prepare(self):
-        # A server deletes what others left of temporary tables, so each has a place of its own.
+        # A server deletes the temporary tables of others on start, so each gets a separate folder.
         self._common = ["--tmpdir=" + self.folder] + ([] if os.getuid() else ["--user=root"])
         install = find_program("mariadb-install-db") or find_program("mysql_install_db")
         self._run([install, "--no-defaults", "--datadir=" + self._data(), "--skip-test-db",
@@ -246,7 +243,7 @@ class PostgreSQL(Service):
             raise RuntimeError("initdb: %s" % output[-2000:])
 
     def become_user(self):
-        # It does not run as root.
+        # PostgreSQL refuses to run as root.
         if not os.getuid():
             account = pwd.getpwnam("postgres")
             os.setgroups([])
@@ -264,7 +261,7 @@ class PostgreSQL(Service):
             with open("/proc/%d/task/%d/children" % (pid, pid)) as source:
                 children = [int(child) for child in source.read().split()]
         super(PostgreSQL, self).stop(number)
-        # What is left of it would keep the next one from starting.
+        # Remaining children would keep the next server from starting.
         for child in children:
             try:
                 os.kill(child, number)
@@ -348,7 +345,7 @@ class Nginx(Service):
 
 
 class Tinyproxy(Service):
-    """An HTTP proxy for who knows the user "me" and the password "secret"."""
+    """An HTTP proxy that asks for the user "me" and the password "secret"."""
     name = "tinyproxy"
 
     def prepare(self):

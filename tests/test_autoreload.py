@@ -1,4 +1,4 @@
-"""Autoreload, with real programs in processes of their own (B232)."""
+"""Autoreload, with real programs in separate processes (B232)."""
 from __future__ import absolute_import, division, print_function
 
 import io
@@ -13,10 +13,9 @@ import time
 import unittest
 
 from friendserve import autoreload
-from tests import ROOT
+from tests import PATIENCE, ROOT
 
 #: Seconds in which whatever is waited for must have happened.
-LIMIT = 30
 
 #: Each run of it adds a line to a file: its arguments, what its module says, the number of its
 #: open files, and whether it polls.
@@ -57,7 +56,7 @@ class ProgramCase(unittest.TestCase):
             os.makedirs(os.path.dirname(path))
         with io.open(path + ".new", "w") as target:
             target.write(text)
-        # Two changes within one tick of a coarse clock shall be seen as two.
+        # Two changes within one tick of a coarse clock must be seen as two.
         moment = time.time() - 1000 + len(os.listdir(self.folder))
         self.changes = getattr(self, "changes", 0) + 1
         os.utime(path + ".new", (moment + 10 * self.changes,) * 2)
@@ -81,8 +80,8 @@ class ProgramCase(unittest.TestCase):
         process.stdout.close()
 
     def lines(self, count):
-        """The lines of the log, once there are so many."""
-        deadline = time.time() + LIMIT
+        """The lines of the log, once there are this many."""
+        deadline = time.time() + PATIENCE
         while True:
             lines = []
             if os.path.exists(self.log):
@@ -179,7 +178,7 @@ class CommandTest(ProgramCase):
 
     def write_when_waiting(self, name, text, said):
         """Put a file in its place once the command has said that it waits, and why."""
-        timer = threading.Timer(LIMIT, self.process.kill)
+        timer = threading.Timer(PATIENCE, self.process.kill)
         timer.start()
         output = b""
         while b"Waiting for a change" not in output:

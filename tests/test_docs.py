@@ -11,7 +11,7 @@ import six
 from friendserve.feed import open_feed
 from friendserve.web import Application
 from friendserve.websocket import websocket_connect
-from tests.demo_server import ROOT
+from tests import ROOT
 from tests.webcase import WebCase
 
 

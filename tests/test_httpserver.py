@@ -1,4 +1,4 @@
-"""The HTTP server: how it is made, what it tells of a client, TLS, sockets, and failures."""
+"""The HTTP server: constructing it, facts about the client, TLS, sockets, and failures."""
 from __future__ import absolute_import, division, print_function
 
 import email.utils
@@ -139,7 +139,7 @@ class FormsTest(HTTPCase):
 
 
 class ClientTest(HTTPCase):
-    """What the application hears of the client."""
+    """The facts about the client that the application gets."""
     def serve_facts(self, **options):
         self.serve(lambda request: answer(
             request, ("%s %s %s" % (request.remote_ip, request.protocol, request.full_url()))
@@ -214,7 +214,7 @@ class UnixTest(HTTPCase):
         self.serve(lambda request: answer(request, request.remote_ip.encode("ascii")),
                    bind_unix_socket(os.path.join(folder, "socket")), xheaders=True)
         client = self.connect(data=get() + get(headers="X-Real-Ip: 4.4.4.4\r\n") + b"bad\r\n\r\n")
-        # An address that is one, and belongs to nobody.
+        # A valid address that no host has.
         self.assertEqual(client.read_response().body, b"0.0.0.0")
         self.assertEqual(client.read_response().body, b"4.4.4.4")
         with LogCatcher() as records:
@@ -250,7 +250,7 @@ class TLSTest(HTTPCase):
         with LogCatcher() as records:
             client = self.connect(data=get())
             client.wait_for(lambda: client.ended)
-            self.run_until(lambda: not self.server._connections)
+            self.run_until(lambda: not self.server.connection_count())
         self.assertEqual([record.levelno for record in records], [logging.INFO])
         self.assertIn("127.0.0.1", records[0].message)
         self.assertIsNone(records[0].exc_info)
@@ -272,7 +272,7 @@ class TLSTest(HTTPCase):
                 client = self.connect()
                 getattr(client, leave)()
                 self.turn(0.01, times=5)
-            self.run_until(lambda: not self.server._connections)
+            self.run_until(lambda: not self.server.connection_count())
         self.assertFalse([record for record in records if record.levelno > logging.INFO])
 
     def test_b117_stream_that_is_closed_already(self):
@@ -284,7 +284,7 @@ class TLSTest(HTTPCase):
             stream.close(error)
             server.handle_stream(stream, "")
             self.turn(times=3)
-            self.assertFalse(server._connections)
+            self.assertEqual(0, server.connection_count())
 
 
 class PortsTest(HTTPCase):
@@ -296,7 +296,7 @@ class PortsTest(HTTPCase):
         pending = self.connect(old)
         new = self.serve(lambda request: answer(request, b"new"),
                          bind_sockets(port, "127.0.0.1", reuse_port=True)[0])
-        # Nobody waits in the queue of the old one when it stops.
+        # No connection waits in the queue of the old one when it stops.
         self.turn(0.01, times=3)
         stopped = []
         pending.send(get())
@@ -337,7 +337,7 @@ class FailureTest(HTTPCase):
                 client.send(get(path))
                 self.assertEqual(client.read_response().status, status)
             client.close()
-            self.run_until(lambda: not self.server._connections)
+            self.run_until(lambda: not self.server.connection_count())
         errors = [record for record in records if record.levelno >= logging.ERROR
                   and record.exc_info]
         self.assertEqual(len(errors), 2 if goes_on else 1, [r.message for r in records])
@@ -465,8 +465,8 @@ class FairnessTest(HTTPCase):
                 client.send(get())
             for client in fast:
                 self.assertEqual(client.read_response().body, b"ok")
-        # Meanwhile the slow one had a little of its own, and gets the rest when it wants it.
-        self.assertTrue(self.server._connections)
+        # The slow one has received a little, and gets the rest when it reads.
+        self.assertEqual(51, self.server.connection_count())
         self.assertFalse(slow.ended)
         slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         slow.wait_for(lambda: len(slow.data) > 1 << 20)

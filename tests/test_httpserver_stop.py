@@ -6,7 +6,7 @@ import socket
 
 from friendserve.httputil import HTTPHeaders, ResponseStartLine
 from friendserve.web import Application, RequestHandler, asynchronous
-from tests.httpcase import HTTPCase, LogCatcher, answer, get, post
+from tests.httpcase import HTTPCase, LogCatcher, answer, get, head_of, post
 
 OK = ResponseStartLine("HTTP/1.1", 200, "OK")
 
@@ -34,12 +34,12 @@ class StopTest(HTTPCase):
 
     def check_stopped(self, *clients):
         for client in clients:
-            # Who keeps its side open is waited for.
+            # The server waits for a client that keeps its side open.
             client.close()
         self.run_until(lambda: self.stopped)
         self.turn(0.01, times=3)
         self.assertEqual(self.stopped, [1])
-        self.assertFalse(self.server._connections)
+        self.assertEqual(0, self.server.connection_count())
 
     def test_b132_nothing_to_do(self):
         self.stop()
@@ -67,7 +67,7 @@ class StopTest(HTTPCase):
     def test_b132_idle_connections_close_at_once(self):
         clients = [self.connect(data=get()), self.connect()]
         self.assertEqual(clients[0].read_response().status, 200)
-        self.run_until(lambda: len(self.server._connections) == 2)
+        self.run_until(lambda: self.server.connection_count() == 2)
         self.stop()
         for client in clients:
             self.assertEqual(client.read_rest(), b"")
@@ -112,19 +112,24 @@ class StopTest(HTTPCase):
         self.check_stopped(client)
 
     def test_b132_upload_in_progress(self):
-        data = post(b"hello")
-        client = self.connect(data=data[:-2])
-        self.run_until(lambda: [c for c in self.server._connections if c._body is not None])
+        head, body = head_of(post(b"hello", headers="Expect: 100-continue\r\n"))
+        client = self.connect(data=head)
+        self.assertEqual(100, client.read_response().status)
+        client.send(body[:-2])
+        self.turn()
         self.stop()
-        client.send(data[-2:])
+        client.send(body[-2:])
         response = client.read_response()
         self.assertEqual((response.status, response.headers["Connection"]), (200, "close"))
         self.assertEqual(client.read_rest(), b"")
         self.check_stopped(client)
 
     def test_b132_half_a_head(self):
-        client = self.connect(data=get()[:-5])
-        self.run_until(lambda: [c for c in self.server._connections if c.stream.has_unread()])
+        client = self.connect(data=get("/first"))
+        client.read_response()
+        stream = self.requests.pop().connection.stream
+        client.send(get()[:-5])
+        self.run_until(stream.has_unread)
         self.stop()
         client.send(get()[-5:] + get("/never"))
         response = client.read_response()
@@ -135,7 +140,7 @@ class StopTest(HTTPCase):
 
     def test_b132_head_that_waits_for_the_loop(self):
         client = self.connect()
-        self.run_until(lambda: self.server._connections)
+        self.run_until(self.server.connection_count)
         client.send(get())
         self.turn()
         self.assertEqual(self.requests, [])
@@ -218,6 +223,21 @@ class StopTest(HTTPCase):
         self.assertEqual(response.status, 200)
         self.assertNotIn("Connection", response.headers)
 
+    def test_connection_count(self):
+        self.assertEqual(0, self.server.connection_count())
+        clients = [self.waiting_client(), self.waiting_client()]
+        self.assertEqual(2, self.server.connection_count())
+        answer(self.requests[-1])
+        clients[1].read_response()
+        # An idle connection counts.
+        self.assertEqual(2, self.server.connection_count())
+        clients[1].close()
+        self.run_until(lambda: self.server.connection_count() == 1)
+        stream = self.requests[0].connection.detach()
+        self.addCleanup(stream.close)
+        self.assertEqual(0, self.server.connection_count())
+        self.assertFalse(stream.closed())
+
     def test_close_all_connections(self):
         clients = [self.waiting_client(), self.connect(data=get())]
         clients[1].read_response()
@@ -225,4 +245,4 @@ class StopTest(HTTPCase):
         for client in clients:
             client.wait_for(lambda: client.ended)
         self.turn(times=3)
-        self.assertFalse(self.server._connections)
+        self.assertEqual(0, self.server.connection_count())

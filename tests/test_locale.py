@@ -5,11 +5,8 @@ from __future__ import absolute_import, division, print_function
 import array
 import codecs
 import datetime
-import io
 import os
-import shutil
 import struct
-import tempfile
 import unittest
 
 import six
@@ -18,36 +15,10 @@ from friendserve import locale
 from friendserve.web import RequestHandler
 from friendserve.web.page import accepted_languages
 from tests.httpcase import LogCatcher
+from tests.localecase import LocaleCase
 from tests.webcase import WebCase
 
 NOW = datetime.datetime(2026, 11, 26, 10, 30)
-
-
-class LocaleCase(unittest.TestCase):
-    def setUp(self):
-        self.before = locale._default, locale._translations, locale._locale_class
-        self.addCleanup(self.restore)
-        self.folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def restore(self):
-        locale._default, locale._translations, locale._locale_class = self.before
-        locale.Locale._cache.clear()
-
-    def write(self, name, text, encoding="utf-8"):
-        path = os.path.join(self.folder, name)
-        if not os.path.isdir(os.path.dirname(path)):
-            os.makedirs(os.path.dirname(path))
-        with io.open(path, "wb") as target:
-            target.write(text if isinstance(text, bytes) else text.encode(encoding))
-
-    def load(self, **texts):
-        """Load CSV files by the name of their locale; returns what was logged."""
-        for code, text in texts.items():
-            self.write(code + ".csv", text)
-        with LogCatcher() as records:
-            locale.load_translations(self.folder)
-        return [record.getMessage() for record in records]
 
 
 class FilesTest(LocaleCase):
@@ -190,7 +161,7 @@ class ClosestTest(LocaleCase):
 
 class SayingsTest(LocaleCase):
     def say(self, *age, **options):
-        """What the English say of a moment `age` (arguments of timedelta) ago."""
+        """The English words for a moment `age` (arguments of timedelta) ago."""
         return locale.get("en_US").format_date(
             NOW - datetime.timedelta(*age), now=NOW, **options)
 

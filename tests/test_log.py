@@ -44,7 +44,7 @@ class Terminal(object):
 
 
 class TerminalTestCase(unittest.TestCase):
-    """Gives each test a known environment and standard error stream."""
+    """A known environment and standard error stream for each test."""
 
     def setUp(self):
         self.old = sys.stderr, dict((name, os.environ.get(name)) for name in ("TERM", "NO_COLOR"))
@@ -258,7 +258,7 @@ class EnablePrettyLoggingTest(unittest.TestCase):
         self.assertIs(logging.StreamHandler, type(handler))
         self.assertIs(LogFormatter, type(handler.formatter))
         self.assertEqual(logging.INFO, self.logger.level)
-        # Who has a handler needs no second one, unless it is asked for.
+        # A logger with a handler gets a second one only on request.
         enable_pretty_logging(logger=self.logger)
         self.assertEqual(1, len(self.logger.handlers))
         enable_pretty_logging(self.options(log_to_stderr=True), self.logger)

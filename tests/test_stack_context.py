@@ -12,6 +12,7 @@ from friendserve import stack_context
 from friendserve.stack_context import (
     ExceptionStackContext, NullContext, StackContext, StackContextInconsistentError,
     run_with_stack_context, wrap)
+from tests import PATIENCE
 
 
 def fail():
@@ -23,7 +24,7 @@ def active():
 
 
 class Recorder(object):
-    """Makes context managers that note when they are entered and left, and by what."""
+    """Makes context managers that record when they are entered and left, and with which error."""
 
     def __init__(self, handles=()):
         self.log = []
@@ -490,7 +491,7 @@ class ThreadTest(ContextTest):
         results = []
         thread = threading.Thread(target=lambda: results.append(function()))
         thread.start()
-        thread.join(10)
+        thread.join(PATIENCE)
         return results[0]
 
     def test_contexts_are_those_of_the_thread(self):
@@ -511,17 +512,17 @@ class ThreadTest(ContextTest):
 
         def wait():
             inside.set()
-            return release.wait(10) and len(active())
+            return release.wait(PATIENCE) and len(active())
 
         results = []
         with self.context("a"):
             blocked, quick = wrap(wait), wrap(active)
         thread = threading.Thread(target=lambda: results.append(blocked()))
         thread.start()
-        self.assertTrue(inside.wait(10))
+        self.assertTrue(inside.wait(PATIENCE))
         self.assertEqual(len(quick()), 1)
         release.set()
-        thread.join(10)
+        thread.join(PATIENCE)
         self.assertEqual(results, [1])
         self.assertEqual(self.log, ["enter a", "leave a", "enter a", "enter a", "leave a",
                                     "leave a"])

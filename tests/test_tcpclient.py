@@ -1,4 +1,4 @@
-"""TCPClient: which address it takes, and what it leaves behind."""
+"""TCPClient: the choice of an address, and what it leaves open."""
 from __future__ import absolute_import, division, print_function
 
 import os

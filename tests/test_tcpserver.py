@@ -15,9 +15,9 @@ from friendserve.iostream import IOStream, SSLIOStream
 from friendserve.netutil import bind_sockets, bind_unix_socket, ssl_options_to_context
 from friendserve.stack_context import ExceptionStackContext
 from friendserve.tcpserver import TCPServer
-from tests import CERTS
+from tests import CA, CERT, KEY, PATIENCE
+from tests.loopcase import LogCatcher, LoopCase
 
-CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
 SERVER_OPTIONS = {"certfile": CERT, "keyfile": KEY}
 
 
@@ -41,25 +41,7 @@ class BrokenServer(EchoServer):
         raise ValueError("from handle_stream")
 
 
-class LogCatcher(logging.Handler):
-    """Gathers the records of all loggers of the package in the body of a with statement."""
-
-    def __enter__(self):
-        self.records = []
-        self.logger = logging.getLogger("friendserve")
-        self.propagated, self.logger.propagate = self.logger.propagate, False
-        self.logger.addHandler(self)
-        return self.records
-
-    def emit(self, record):
-        self.records.append(record)
-
-    def __exit__(self, *exc_info):
-        self.logger.removeHandler(self)
-        self.logger.propagate = self.propagated
-
-
-class ServerTest(unittest.TestCase):
+class ServerTest(LoopCase, unittest.TestCase):
     def setUp(self):
         self.loop = IOLoop()
         self.loop.make_current()
@@ -84,19 +66,13 @@ class ServerTest(unittest.TestCase):
     def connect(self, address, family=socket.AF_INET):
         client = socket.socket(family, socket.SOCK_STREAM)
         self.addCleanup(client.close)
-        client.settimeout(10)
+        client.settimeout(PATIENCE)
         client.connect(address)
         client.setblocking(False)
         return client
 
-    def run_until(self, condition):
-        deadline = self.loop.time() + 10
-        while not condition():
-            self.assertLess(self.loop.time(), deadline, "it never happened")
-            self.loop.run_once(0.01)
-
     def receive(self, client):
-        """What comes next on a non-blocking socket, while the loop runs."""
+        """The next data on a non-blocking socket, while the loop runs."""
         received = []
 
         def came():
@@ -354,7 +330,7 @@ class TLSTest(ServerTest):
         with self.assertRaises(ValueError) as cm:
             TCPServer(ssl_options=missing)
         self.assertIn("missing.crt", str(cm.exception))
-        # A key is no certificate.
+        # A key is not a certificate.
         self.assertRaises(ValueError, TCPServer, ssl_options={"certfile": KEY})
         self.assertRaises(ValueError, TCPServer, ssl_options={})
 
@@ -385,7 +361,7 @@ class TLSTest(ServerTest):
                     self.check_tls_echo(address)
                 self.assertEqual([r.getMessage() for r in records
                                   if r.levelno >= logging.WARNING], [])
-                # After a reset there is no peer any more, and so no stream.
+                # After a reset the peer's address is unknown, so no stream is made.
                 self.assertEqual(len(server.streams), 1 if linger else 2)
 
 

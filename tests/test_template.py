@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""The template language, its loaders, and what they say about a template that is wrong."""
+"""The template language, its loaders, and their messages about invalid templates."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -143,7 +143,7 @@ class AutoescapeTest(unittest.TestCase):
         self.assertEqual(render("{% raw '<b>' %}"), "<b>")
 
     def test_a005_none_for_a_file(self):
-        # Wherever the directive stands, it holds for the file.
+        # Wherever the directive is, it applies to the whole file.
         self.assertEqual(render("{{ '<' }}{% autoescape None %}{{ '<' }}"), "<<")
 
     def test_a005_none_for_a_template_or_a_loader(self):

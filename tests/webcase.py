@@ -1,4 +1,4 @@
-"""What the tests of the web module share: applications on a real server, asked over loopback."""
+"""Shared by the tests of the web package: applications on a real server, asked over loopback."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -37,16 +37,8 @@ class WebCase(HTTPCase):
         self.serve(self.app, **(options or {}))
         return self.app
 
-    def run_until(self, condition):
-        # Mostly it is a matter of a few turns, without anything to wait for.
-        for _ in range(10):
-            if condition():
-                return
-            self.loop.run_once(0)
-        super(WebCase, self).run_until(condition)
-
     def ask(self, path="/", method="GET", *args, **kwargs):
-        """The Response to one request, on a connection of its own."""
+        """The Response to one request, on a new connection."""
         with LogCatcher() as self.records:
             return self.fetch(request(path, method, *args, **kwargs), method)
 
@@ -77,7 +69,7 @@ class HandlerCase(WebCase):
         self.serve_app([("/.*", handler(**methods))], **(settings or {}))
 
     def failing(self, function, error, *args):
-        """Run a get that calls function(handler); the error must come, with text in it."""
+        """Run a get that calls function(handler); it must raise `error` with these texts in it."""
         seen = []
 
         def get(self):

@@ -1,4 +1,4 @@
-"""What the tests of WebSockets share: clients of bytes that speak frames, and a noting handler."""
+"""Shared by the tests of WebSockets: clients that send frames, and handlers that take notes."""
 from __future__ import absolute_import, division, print_function
 
 from timeit import default_timer
@@ -27,7 +27,7 @@ class SkippingClock(object):
 
 
 class Noting(WebSocketHandler):
-    """Notes what it is told in the list of the setting `notes`, and adds itself to `opened`."""
+    """Appends each call to the list of the setting `notes`, and itself to `opened`."""
 
     def note(self, *what):
         self.settings["notes"].append(what if len(what) > 1 else what[0])
@@ -81,7 +81,7 @@ class Peer(object):
 
 
 class WebSocketCase(WebCase):
-    """`notes` is what the handlers have noted, `handlers` those that were opened."""
+    """`notes` are the calls of the handlers, `handlers` the handlers that were opened."""
 
     def use_skipping_clock(self):
         """A loop whose time can be moved on: by `skip`, which also runs it."""
@@ -123,6 +123,6 @@ class WebSocketCase(WebCase):
         self.run_until(lambda: note in self.notes)
 
     def closings(self):
-        """What was noted by on_close, after some more turns."""
+        """The notes of on_close, after some more turns."""
         self.turn(0, 3)
         return [note for note in self.notes if isinstance(note, tuple) and note[0] == "close"]

@@ -10,12 +10,13 @@ from xml.etree import ElementTree
 from six.moves.urllib.request import urlopen
 
 from friendserve import locale
-from tests.browser.test_chat import DESKTOP, PHONE, Window, pytestmark
-from tests.demo_server import ROOT, TIMEOUT, DemoServer, load_demo
-from tests.test_locale import LocaleCase
-from tests.demos.test_blog import ATOM, FOLDER, PASSWORD, blog, store
+from tests import PATIENCE, ROOT
+from tests.blogcase import ATOM, FOLDER, PASSWORD, blog, store
+from tests.browsercase import DESKTOP, PHONE, Window, needs_browser
+from tests.demo_server import DemoServer, load_demo
+from tests.localecase import LocaleCase
 
-__all__ = ["pytestmark"]
+pytestmark = needs_browser
 
 
 class PageCase(LocaleCase):
@@ -43,7 +44,7 @@ class PageCase(LocaleCase):
             field.send_keys(value)
 
     def send(self, selector="main button"):
-        """Press a button and wait for the page that comes of it."""
+        """Press a button and wait for the next page."""
         before = self.one("html")
         self.one(selector).click()
         self.window.wait(
@@ -54,7 +55,7 @@ class PageCase(LocaleCase):
         self.send(selector)
 
     def assert_fits(self):
-        """Nobody has to scroll to the side."""
+        """The page is not wider than the window."""
         self.assertLessEqual(*self.driver.execute_script(
             "return [document.documentElement.scrollWidth, window.innerWidth]"))
 
@@ -112,7 +113,7 @@ class BlogTest(PageCase):
         self.assertEqual([], self.window.find("article a[href^='/compose']"))
 
         # As a program that gathers feeds would.
-        feed = urlopen(self.one("link[rel=alternate]").get_attribute("href"), timeout=TIMEOUT)
+        feed = urlopen(self.one("link[rel=alternate]").get_attribute("href"), timeout=PATIENCE)
         self.addCleanup(feed.close)
         entry = ElementTree.fromstring(feed.read()).find(ATOM + "entry")
         self.assertEqual(u"A letter from the sea", entry.find(ATOM + "title").text)

@@ -4,107 +4,19 @@ from __future__ import absolute_import, division, print_function
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
-import pytest
+from tests import ROOT
+from tests.browsercase import DESKTOP, PHONE, Keys, Window, needs_browser
+from tests.demo_server import CHAT, ChatServer
 
-from tests.demo_server import CHAT, ROOT, TIMEOUT, ChatServer
-
-try:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-    from selenium.webdriver.support.ui import WebDriverWait
-except ImportError:
-    webdriver = None
-
-find_program = getattr(shutil, "which", lambda name: None)  # version: py2
-CHROMIUM = find_program("chromium")
-DRIVER = find_program("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    webdriver is None or CHROMIUM is None or DRIVER is None,
-    reason="needs selenium, and chromium and chromedriver on the PATH")
-
-OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-           "--disable-background-networking", "--disable-component-update", "--disable-sync",
-           "--disable-dev-shm-usage")
-
-PHONE = (390, 844)
-DESKTOP = (1280, 800)
-
-
-class Window(object):
-    """A browser of its own with an empty profile, and what a person does in it."""
-
-    def __init__(self, size):
-        self.profile = tempfile.mkdtemp()
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for option in OPTIONS + ("--user-data-dir=" + self.profile,
-                                 "--window-size=%d,%d" % size):
-            options.add_argument(option)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-        self.driver.set_page_load_timeout(TIMEOUT)
-
-    def quit(self):
-        self.driver.quit()
-        shutil.rmtree(self.profile, ignore_errors=True)
-
-    def find(self, selector):
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def one(self, selector):
-        element, = self.find(selector)
-        return element
-
-    def wait(self, condition, what):
-        WebDriverWait(self.driver, TIMEOUT, poll_frequency=0.02).until(
-            lambda _: condition(), "in %d seconds not: %s" % (TIMEOUT, what))
-
-    def wait_for_focus(self, name):
-        self.wait(lambda: self.driver.execute_script(
-            "return document.activeElement.id") == name, "focus in " + name)
-
-    def enter(self, url, name):
-        self.driver.get(url)
-        self.sign_in(name)
-
-    def sign_in(self, name):
-        """Signs in by the keyboard alone: the page puts the focus where one is to write."""
-        self.wait_for_focus("name")
-        self.type(name + Keys.ENTER)
-        self.wait_for_focus("text")
-
-    def type(self, text):
-        """Writes where the focus is."""
-        self.driver.switch_to.active_element.send_keys(text)
-
-    def texts(self):
-        """The text of each message that the server has confirmed."""
-        return self.driver.execute_script(
-            "return Array.from(document.querySelectorAll('.message:not(.pending) .text'),"
-            " (text) => text.textContent)")
-
-    def wait_for_texts(self, *texts):
-        self.wait(lambda: self.texts() == list(texts), "messages are %r" % (texts,))
-
-    def wait_for_state(self, words):
-        self.wait(lambda: self.one("#state").text == words, "state is " + words)
-
-    def complaints(self):
-        """What the browser's console says: errors of scripts, breaches of the page's policy."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
+pytestmark = needs_browser
 
 
 class Demo(object):
-    """The demo as people start it, in a process of its own."""
+    """The demo as users start it, in a separate process."""
 
     def __init__(self, port=0):
         environment = dict(os.environ, PYTHONPATH=ROOT, CHAT_COOKIE_SECRET="of the tests")
@@ -197,7 +109,7 @@ class ChatBrowserTest(unittest.TestCase):
                 for each in (self.phone, self.desktop):
                     each.wait_for_texts(*said)
                     each.wait_for_state("Connected")
-            # What was chosen stays, and nothing comes twice.
+            # The choice is kept, and nothing appears twice.
             self.phone.driver.refresh()
             self.phone.wait(lambda: self.way(self.phone) == there, "still " + there)
             self.phone.wait_for_focus("text")

@@ -5,10 +5,10 @@ import unittest
 
 from friendserve.web import Application, EventStreamHandler, RequestHandler
 from friendserve.websocket import WebSocketHandler
-from tests.browser.test_chat import DESKTOP, Window, pytestmark
+from tests.browsercase import DESKTOP, Window, needs_browser
 from tests.demo_server import DemoServer
 
-__all__ = ["pytestmark"]
+pytestmark = needs_browser
 
 PAGE = """<!doctype html><title>real time</title><link rel="icon" href="data:,"><ol></ol><script>
 function show(text) {
@@ -23,7 +23,7 @@ class Page(RequestHandler):
 
 
 class Events(EventStreamHandler):
-    """Says what was seen before, sends two events, and hangs up."""
+    """Sends two events and hangs up; a client that returns gets one more, or 204."""
     def open(self):
         if self.last_event_id == u"2":
             self.send_event(u"back after 2", id="3")

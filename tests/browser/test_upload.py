@@ -1,4 +1,4 @@
-"""The upload demo in Chromium: files with a progress bar, and what becomes of them."""
+"""The upload demo in Chromium: files with a progress bar, and the list of stored files."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -6,10 +6,11 @@ import shutil
 import tempfile
 import unittest
 
-from tests.browser.test_chat import PHONE, Window, pytestmark
-from tests.demo_server import ROOT, DemoServer, load_demo
+from tests import ROOT
+from tests.browsercase import PHONE, Window, needs_browser
+from tests.demo_server import DemoServer, load_demo
 
-__all__ = ["pytestmark"]
+pytestmark = needs_browser
 
 
 class UploadTest(unittest.TestCase):
@@ -36,13 +37,13 @@ class UploadTest(unittest.TestCase):
         self.window.find("#file")[0].send_keys("\n".join(paths))
 
     def shown(self):
-        """The names in the list; None while the page is loaded anew."""
+        """The names in the list; None while the page is being reloaded."""
         return self.driver.execute_script(
             "return Array.from(document.querySelectorAll('.files a'), a => a.textContent)")
 
     def test_files_arrive_and_are_shown(self):
         large = os.urandom(30000000)
-        # Every bar's values, for they are gone with the page.
+        # Record the values of every bar: they disappear with the page.
         self.driver.execute_script("""
             sessionStorage.seen = "";
             new MutationObserver(() => {

@@ -13,15 +13,12 @@ from friendserve import database
 from friendserve.database import engines
 from friendserve.ioloop import IOLoop
 from friendserve.stack_context import ExceptionStackContext
-from tests import services
-from tests.httpcase import LogCatcher
-
-#: Seconds in which whatever is waited for must have happened.
-LIMIT = 60
+from tests import PATIENCE, services
+from tests.loopcase import LogCatcher, LoopCase
 
 
 class DatabaseContract(object):
-    """`url()` is that of an empty database. `serial` is the type of a key that counts by itself."""
+    """`url()` is that of an empty database. `serial` is the type of an auto-incrementing key."""
     serial = None
 
     def setUp(self):
@@ -172,8 +169,8 @@ class DatabaseContract(object):
         self.assertIsNot(before, self.db._connection)
 
 
-class PoolContract(object):
-    """What a Pool does on every database."""
+class PoolContract(LoopCase):
+    """The contract of a Pool, on every database."""
     def setUp(self):
         super(PoolContract, self).setUp()
         self.loop = IOLoop()
@@ -188,14 +185,8 @@ class PoolContract(object):
         IOLoop.clear_current()
         self.loop.close(all_fds=True)
 
-    def run_until(self, condition):
-        deadline = self.loop.time() + LIMIT
-        while not condition():
-            self.assertLess(self.loop.time(), deadline, "it did not happen in time")
-            self.loop.run_once(0.05)
-
     def result(self, ask, *args, **options):
-        """What the callback or on_error of one call gets."""
+        """The argument that one call passes to its callback or on_error."""
         results = []
         ask(*args, callback=results.append, on_error=results.append, **options)
         self.assertEqual([], results, "it was called at once")
@@ -286,7 +277,7 @@ class PoolContract(object):
 
         def hold(db):
             held.append(True)
-            go_on.wait(LIMIT)
+            go_on.wait(PATIENCE)
             return "late"
 
         results = []
@@ -316,12 +307,12 @@ class PoolContract(object):
 
         def hold(db):
             held.set()
-            go_on.wait(LIMIT)
+            go_on.wait(PATIENCE)
             return "begun"
 
         for work in (hold, len):
             pool.run(work, callback=outcomes.append, on_error=outcomes.append)
-        held.wait(LIMIT)
+        held.wait(PATIENCE)
         pool.close(lambda: ended.append(True))
         self.run_until(lambda: outcomes)
         self.assertIsInstance(outcomes[0], database.Unavailable)
@@ -336,11 +327,11 @@ class PoolContract(object):
         loop = IOLoop()
         pool = database.Pool(self.url(), threads=1, io_loop=loop)
         done = threading.Event()
-        pool.run(lambda db: done.wait(LIMIT))
+        pool.run(lambda db: done.wait(PATIENCE))
         loop.close()
         done.set()
         pool.close()
-        pool._threads[0].join(LIMIT)
+        pool._threads[0].join(PATIENCE)
         self.assertFalse(pool._threads[0].is_alive())
 
 
@@ -421,7 +412,7 @@ class UrlTest(unittest.TestCase):
 
 
 class ServerContract(PoolContract, DatabaseContract):
-    """What is only to be seen with a server."""
+    """Behaviour that only a database server shows."""
     service = None
 
     def url(self):
@@ -447,7 +438,7 @@ class ServerContract(PoolContract, DatabaseContract):
         # A SELECT is asked again.
         self.assertEqual(["one"], self.titles())
         self.drop_connections()
-        # Of all else nobody knows.
+        # The outcome of any other statement is unknown.
         with self.assertRaises(database.OutcomeUnknown):
             self.add("two")
         self.add("three")

@@ -4,46 +4,13 @@ from __future__ import absolute_import, division, print_function
 import unittest
 
 from friendserve.feed import FeedUnavailable, LocalFeed, RedisFeed, open_feed
-from friendserve.ioloop import IOLoop
 from friendserve.stack_context import ExceptionStackContext
 from tests import services
-
-#: Seconds in which whatever is waited for must have happened.
-LIMIT = 20
-
-
-def texts(batches):
-    """The texts of all messages of some batches."""
-    return [message.text for batch in batches for message in batch.messages]
-
-
-class FeedCase(unittest.TestCase):
-    """A loop, and what keeps track of the feeds on it."""
-    def setUp(self):
-        self.loop = IOLoop()
-        self.loop.make_current()
-        self.feeds = []
-        self.addCleanup(self._clean_up)
-
-    def _clean_up(self):
-        for feed in self.feeds:
-            feed.close()
-        IOLoop.clear_current()
-        self.loop.close(all_fds=True)
-
-    def run_until(self, condition):
-        deadline = self.loop.time() + LIMIT
-        while not condition():
-            self.assertLess(self.loop.time(), deadline, "it did not happen in time")
-            self.loop.run_once(0.05)
-
-    def settle(self, turns=5):
-        for _ in range(turns):
-            self.loop.run_once(0)
+from tests.feedcase import FeedCase, texts
 
 
 class FeedContract(object):
-    """What holds for every feed. `make_feed()` gives one whose channels are its own."""
+    """The contract of every feed. `make_feed()` makes one that shares no channels with others."""
 
     def setUp(self):
         super(FeedContract, self).setUp()
@@ -392,6 +359,6 @@ if RedisFeed is not None:
 else:
     @unittest.skip("hiredis is not installed")
     class RedisFeedTest(unittest.TestCase):
-        """Says in the log what is missing."""
+        """Skipped here, so that the log tells what is missing."""
         def test_redis(self):
             """Needs hiredis."""

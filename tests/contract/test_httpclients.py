@@ -1,4 +1,4 @@
-"""The contract of the HTTP clients: what holds for the simple one and for the one over curl."""
+"""The contract of the HTTP clients, both the simple one and the one over curl."""
 from __future__ import absolute_import, division, print_function
 
 import unittest
@@ -112,7 +112,7 @@ class RefusalContract(object):
             self.refused(headers={bad: "1"})
         self.refused(user_agent="a\r\nX-Evil: 1")
 
-    def test_a307_nor_can_a_method_or_url(self):
+    def test_a307_a_method_or_url_cannot_bring_a_header(self):
         for method in ("GET / HTTP/1.1\r\nX:", "G ET", "GET\n", ""):
             self.refused(method=method)
             self.refused(method=method, allow_nonstandard_methods=True)

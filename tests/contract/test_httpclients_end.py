@@ -103,7 +103,7 @@ class TimeContract(object):
     """Row B182: each phase by its name, and the slot given back."""
 
     def timed_out(self, phase, url="/", redirects=0, **options):
-        """Let the time of a fetch be over when it has come to a phase; returns what it says."""
+        """Let a fetch time out in a given phase, and return the phase that its error names."""
         client, responses = self.client, []
         url = self.url(url) if url == "/" else url
         with LogCatcher():
@@ -126,7 +126,7 @@ class TimeContract(object):
         self.addCleanup(sock.close)
         sock.bind(("127.0.0.1", 0))
         sock.listen(0)
-        # So that nobody else is let in.
+        # So that no other connection is accepted.
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
             self.addCleanup(filler.close)
@@ -177,7 +177,7 @@ class TimeContract(object):
 
 
 class PhaseContract(object):
-    """What else goes wrong, and how far it had come."""
+    """Other failures, and the phase they happen in."""
 
     def test_phases_of_errors(self):
         error = self.fetch_error(HTTPConnectError, "http://127.0.0.1:%d/" % services.free_port())

@@ -10,8 +10,9 @@ import unittest
 from friendserve.httpclient import HTTPConnectError, HTTPTLSError
 from friendserve.netutil import ssl_options_to_context
 from friendserve.tcpclient import TCPClient
+from tests import CERTS
 from tests.clientcase import ScriptedServer, answer, for_each_client, response
-from tests.httpcase import CA, CERT, CERTS, KEY, SERVER_OPTIONS, LogCatcher
+from tests.httpcase import CA, CERT, KEY, SERVER_OPTIONS, LogCatcher
 
 
 def options(name):
@@ -35,7 +36,7 @@ class TLSContract(object):
         self.assertEqual(self.fetch_ok(self.secure_url(), ca_certs=CA).body, b"ok")
         self.refused(ca_certs=None)
         self.assertEqual(self.fetch_ok(self.secure_url(), validate_cert=False).body, b"ok")
-        # What was not verified is not used for who wants it verified.
+        # A connection that was not verified is not used for a request that asks for verification.
         self.refused(ca_certs=None)
 
     def test_a505_certificates_that_do_not_hold(self):

@@ -4,7 +4,6 @@ from __future__ import absolute_import, division, print_function
 import fcntl
 import functools
 import gc
-import logging
 import os
 import resource
 import select
@@ -21,7 +20,8 @@ from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.stack_context import StackContext
-from tests.ioloop.test_ioloop import PATIENCE, CountingPoller, Logs, Loops, keeping, open_fds
+from tests import PATIENCE
+from tests.loopcase import CountingPoller, LogCatcher, Loops, keeping, open_fds
 
 READ, WRITE, ERROR = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR
 
@@ -33,19 +33,6 @@ class LoopContract(Loops):
     def setUp(self):
         self.poller = CountingPoller(make_poller(self.impl))
         self.loop = self.make_loop(self.poller)
-
-    def assert_quiet(self, turns=20):
-        """The poller soon has nothing more to tell, and that stays so."""
-        for _ in range(turns):
-            self.loop.run_once(0)
-            if not self.poller.polls[-1]:
-                break
-        else:
-            self.fail("the loop spins: %r" % (self.poller.polls[-3:],))
-        del self.poller.polls[:]
-        for _ in range(3):
-            self.loop.run_once(0.01)
-        self.assertEqual([[], [], []], self.poller.polls)
 
     def test_each_turn_is_another(self):
         turns = []
@@ -82,7 +69,7 @@ class LoopContract(Loops):
             self.loop.add_handler(a.fileno(), handler, asked)
             b.close()
             if asked != ERROR:
-                self.drive(lambda: seen)
+                self.run_until(lambda: seen)
             self.assert_quiet()
             self.assertLessEqual(len(seen), 1)
             self.loop.remove_handler(a.fileno())
@@ -116,7 +103,7 @@ class LoopContract(Loops):
         for a, b in pairs:
             self.loop.add_handler(a, handler, READ)
             b.send(b"x")
-        self.drive(lambda: called)
+        self.run_until(lambda: called)
         self.loop.run_once(0)
         self.assertEqual(1, len(called))
 
@@ -137,7 +124,7 @@ class LoopContract(Loops):
         for sock, peer in ((a, a_peer), (b, b_peer)):
             self.loop.add_handler(sock, handler, READ)
             peer.send(b"x")
-        self.drive(lambda: fresh)
+        self.run_until(lambda: fresh)
         self.assert_quiet()
         self.assertEqual(([], 1), (called, len(fresh)))
 
@@ -150,7 +137,7 @@ class LoopContract(Loops):
         with self.assertRaises((EnvironmentError, KeyError, ValueError)):
             self.loop.update_handler(number, READ | WRITE)
         self.assert_quiet()
-        with Logs(level=logging.INFO) as records:
+        with LogCatcher() as records:
             # A closed socket does not know its number any more.
             self.loop.remove_handler(a)
             self.loop.remove_handler(a)
@@ -166,7 +153,7 @@ class LoopContract(Loops):
         self.loop.add_handler(a, lambda fd, events: seen.append(a.recv(9)), READ)
         self.assertRaises(ValueError, self.loop.add_handler, a.fileno(), None, WRITE)
         b.send(b"first")
-        self.drive(lambda: seen)
+        self.run_until(lambda: seen)
         self.assertEqual([b"first"], seen)
 
     def test_handler_that_is_none_leaves_nothing_registered(self):
@@ -204,8 +191,8 @@ class LoopContract(Loops):
             raise ZeroDivisionError("on purpose")
         self.loop.add_handler(a, handler, READ)
         b.send(b"x")
-        with Logs() as records:
-            self.drive(lambda: records)
+        with LogCatcher() as records:
+            self.run_until(lambda: records)
         self.assertEqual(["friendserve.application"], [r.name for r in records])
         self.assertIs(ZeroDivisionError, records[0].exc_info[0])
 
@@ -236,7 +223,7 @@ class LoopContract(Loops):
             endless()
             b.send(b"x")
             turns = []
-            self.drive(lambda: turns.append(1) or seen)
+            self.run_until(lambda: turns.append(1) or seen)
             self.assertLess(len(turns), 5)
             del seen[:]
 
@@ -261,7 +248,7 @@ class LoopContract(Loops):
             loop.add_handler(sockets[-2].fileno(), None, READ)
         loop.close(all_fds=True)
         if six.PY3:
-            # What was given as an object knows that it is closed: its number is free for others.
+            # A file given as an object knows that it is closed: its number may be reused.
             self.assertEqual(set([-1]), set(sock.fileno() for sock in sockets[1::2]))
         for sock in sockets[::2]:
             with self.assertRaises(EnvironmentError):
@@ -301,7 +288,7 @@ class LoopContract(Loops):
         threads = [threading.Thread(target=work, args=(name,)) for name in range(10)]
         for thread in threads:
             thread.start()
-        self.drive(lambda: len(seen) == 10 * count)
+        self.run_until(lambda: len(seen) == 10 * count)
         for thread in threads:
             thread.join(PATIENCE)
         for name in range(10):
@@ -315,7 +302,7 @@ class LoopContract(Loops):
         seen = []
         for number in range(100):
             self.loop.add_callback(seen.append, number)
-        self.drive(lambda: len(seen) == 100)
+        self.run_until(lambda: len(seen) == 100)
         self.assertEqual(1, len(wakes))
         self.assert_quiet()
 
@@ -415,7 +402,7 @@ class LoopContract(Loops):
 
 
 class ProcessTest(Loops, unittest.TestCase):
-    """Signals, threads, forks and executors, on the poller that is chosen by itself."""
+    """Signals, threads, forks and executors, on the default poller."""
     def setUp(self):
         self.loop = self.make_loop()
 
@@ -433,7 +420,7 @@ class ProcessTest(Loops, unittest.TestCase):
             block_until = monotonic_time() + 0.12
             while monotonic_time() < block_until:
                 pass
-        with Logs() as records:
+        with LogCatcher() as records:
             self.loop.call_later(0.15, block_here)    # waits longer than the threshold
             self.loop.call_later(0.16, self.loop.stop)
             self.loop.start()
@@ -452,7 +439,7 @@ class ProcessTest(Loops, unittest.TestCase):
         signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
         try:
             # They come while the main program is inside add_callback.
-            self.drive(lambda: self.loop.add_callback(int) or len(seen) > 30)
+            self.run_until(lambda: self.loop.add_callback(int) or len(seen) > 30)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -503,7 +490,7 @@ class ProcessTest(Loops, unittest.TestCase):
             self.assertIn("RuntimeError", answer)
             self.assertIn("after the fork", answer)
             # Where it was made: in Loops.make_loop.
-            self.assertIn("test_ioloop.py", answer)
+            self.assertIn("loopcase.py", answer)
         # Even one that was running; and its end leaves the loop of the parent alone.
         answers = []
         self.loop.add_callback(lambda: answers.append(self.in_child(self.loop.close)))
@@ -528,7 +515,7 @@ class ProcessTest(Loops, unittest.TestCase):
         self.loop.add_callback(threading.Thread(target=work).start)
         self.loop.call_later(PATIENCE, self.fail)
         self.loop.start()
-        self.drive(lambda: len(seen) == 3)
+        self.run_until(lambda: len(seen) == 3)
         self.assertEqual([True, True, None], seen)
 
     def test_current_loop(self):

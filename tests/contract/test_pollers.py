@@ -4,39 +4,22 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import fcntl
-import importlib
 import os
 import resource
-import select
 import signal
 import socket
-import sys
 import unittest
 
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
-from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakeKevent, FakeKqueue, FakePoller
-
-PATIENCE = 5.0  # seconds until something that must happen counts as missing
-KQUEUE_MODULE = "friendserve.platform.pollers.kqueue"
-
-
-def import_fake_kqueue():
-    """platform/pollers/kqueue.py as a BSD would load it, over FakeKqueue; sys.modules stays."""
-    names = dict(KQUEUE_CONSTANTS, kqueue=FakeKqueue, kevent=FakeKevent)
-    for name, value in names.items():
-        setattr(select, name, value)
-    try:
-        return importlib.import_module(KQUEUE_MODULE)
-    finally:
-        sys.modules.pop(KQUEUE_MODULE, None)
-        for name in names:
-            delattr(select, name)
+from tests import PATIENCE
+from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakePoller
+from tests.loopcase import FakeKqueueSelect, import_fake_kqueue
 
 
 class RegistrationContract(object):
-    """What holds for any numbers, be they open files or not (then FakePoller)."""
+    """The part of the contract that does not need open files, so that FakePoller holds it too."""
 
     def make(self):
         raise NotImplementedError
@@ -101,7 +84,7 @@ class RegistrationContract(object):
 class PollerContract(RegistrationContract):
     """All of the contract, on real files."""
 
-    #: Whether failures and hang-ups are reported to who asked for NONE or ERROR alone.
+    #: Whether failures and hang-ups are reported for fds registered with NONE or ERROR alone.
     volunteers = True
     has_fileno = True
     #: Whether a pipe without reader is ERROR; if not, it is WRITE as for any write that fails.
@@ -218,7 +201,7 @@ class PollerContract(RegistrationContract):
             self.assertEqual(self.poller.poll(PATIENCE), [(fd, events & ~ERROR)])
         for events in (NONE, ERROR):
             self.poller.modify(fd, events)
-            self.assertEqual(self.poller.poll(0), [])  # data alone is no error
+            self.assertEqual(self.poller.poll(0), [])  # data alone is not an error
 
     def test_unregistered_is_silent(self):
         a, b = self.socketpair()
@@ -289,7 +272,7 @@ class PollerContract(RegistrationContract):
 
     def test_reader_of_a_pipe_closes(self):
         reader, writer = self.pipe()
-        while True:  # full, so that room is not what is reported
+        while True:  # full, so that WRITE cannot be reported for room
             fcntl.fcntl(writer, fcntl.F_SETFL, os.O_NONBLOCK)
             try:
                 os.write(writer, b"x" * 65536)
@@ -304,7 +287,7 @@ class PollerContract(RegistrationContract):
     def test_b003_refused_connect_is_an_error(self):
         for events in (WRITE, READ | WRITE, WRITE | ERROR):
             port = self.socket()
-            port.bind(("127.0.0.1", 0))  # taken, but nobody listens
+            port.bind(("127.0.0.1", 0))  # taken, but not listening
             sock = self.socket()
             sock.setblocking(False)
             self.assertEqual(sock.connect_ex(port.getsockname()), errno.EINPROGRESS)
@@ -479,14 +462,6 @@ if "kqueue" in available_pollers():
     class TestKqueue(NamedPollerContract, unittest.TestCase):
         name = "kqueue"
         volunteers = False
-
-
-class FakeKqueueSelect(object):
-    """Stands in for the stdlib's select module inside the imported kqueue.py."""
-
-    error = select.error
-    kqueue = FakeKqueue
-    kevent = FakeKevent
 
 
 if "kqueue" not in available_pollers():

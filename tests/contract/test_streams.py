@@ -4,173 +4,22 @@ from __future__ import absolute_import, division, print_function
 import functools
 import os
 import re
-import socket
-import struct
 import unittest
 
 import six
 
-from friendserve.iostream import (
-    IOStream, SSLIOStream, StreamBufferFullError, UnsatisfiableReadError)
-from friendserve.iostream.buffers import PAUSE, Read
-from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
-from friendserve.platform.pollers.auto import available_pollers, make_poller
-from tests import CERTS
-from tests.contract.test_pollers import FakeKqueueSelect, import_fake_kqueue
-from tests.ioloop.test_ioloop import CountingPoller, Loops
-
-CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
-SERVER = ssl_options_to_context({"certfile": CERT, "keyfile": KEY})
-CLIENT = ssl_options_to_context({"ca_certs": CA}, server_side=False)
-RESET = struct.pack("ii", 1, 0)     # SO_LINGER: closing sends a reset
-
-
-class Streams(Loops):
-    """Makes pairs of connected streams."""
-    def tcp_sockets(self):
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(1)
-        client = socket.create_connection(listener.getsockname())
-        server = listener.accept()[0]
-        listener.close()
-        return client, server
-
-    kept = ()
-
-    def keep(self, *streams):
-        """Close them at the end; who wants one to be garbage before takes it out of `kept`."""
-        if self.kept == ():
-            self.kept = []
-            self.addCleanup(self.close_kept)
-        self.kept.extend(streams)
-        return streams
-
-    def close_kept(self):
-        while self.kept:
-            self.kept.pop().close()
-
-    def tcp_pair(self, **kwargs):
-        return self.keep(*[IOStream(s, self.loop, **kwargs) for s in self.tcp_sockets()])
-
-    def unix_pair(self, **kwargs):
-        return self.keep(*[IOStream(s, self.loop, **kwargs) for s in socket.socketpair()])
-
-    def tls_pair(self, **kwargs):
-        client, server = self.tcp_sockets()
-        client = ssl_wrap_socket(client, CLIENT, "localhost", do_handshake_on_connect=False)
-        server = ssl_wrap_socket(server, SERVER, server_side=True, do_handshake_on_connect=False)
-        streams = self.keep(*[SSLIOStream(s, self.loop, **kwargs) for s in (client, server)])
-        done = []
-        for stream in streams:
-            stream.wait_for_handshake(done.append)
-        self.drive(lambda: len(done) == 2)
-        return streams
-
-    def assert_quiet(self, turns=50):
-        """The poller soon has nothing more to tell, and that stays so."""
-        for _ in range(turns):
-            self.loop.run_once(0)
-            if not self.poller.polls[-1]:
-                break
-        else:
-            self.fail("the loop spins: %r" % (self.poller.polls[-3:],))
-        del self.poller.polls[:]
-        for _ in range(3):
-            self.loop.run_once(0.001)
-        self.assertEqual([[], [], []], self.poller.polls)
-
-
-class Collector(Read):
-    """A read that takes all there is, but pauses as long as it is told to."""
-    def __init__(self, log):
-        super(Collector, self).__init__(None)
-        self.log = log
-        self.paused = self.wants_to_write = False
-
-    def find(self, buffer):
-        return PAUSE if self.paused else len(buffer) or None
-
-    def deliver(self, schedule, data):
-        schedule(self.log.append, data)
-        return self
-
-    def ended(self):
-        return self.wants_to_write
-
-    def deliver_rest(self, schedule, buffer):
-        schedule(self.log.append, "end")
-        return True
+from friendserve.iostream import StreamBufferFullError, UnsatisfiableReadError
+from tests.streamcase import Collector, StreamCase, Streams, make_tests
 
 
 class Taker(Collector):
-    """Takes what comes, as long as it is willing and nothing else is there."""
+    """Takes incoming data directly while it is willing and the buffer is empty."""
     willing = True
 
     def take(self, schedule, data):
         if self.willing:
             schedule(self.log.append, ("taken", data))
         return self.willing
-
-
-def make_any_poller(name):
-    if name in available_pollers():
-        return make_poller(name)
-    module = import_fake_kqueue()
-    module.select = FakeKqueueSelect
-    return module.KqueuePoller()
-
-
-class StreamCase(Streams):
-    """A pair of streams, of a kind and on a poller, and a log."""
-    kind = impl = None
-
-    def setUp(self):
-        self.poller = CountingPoller(make_any_poller(self.impl))
-        self.loop = self.make_loop(self.poller)
-        self.a, self.b = self.make_pair()
-        self.log = []
-
-    def make_pair(self, **kwargs):
-        return getattr(self, self.kind + "_pair")(**kwargs)
-
-    def note(self, what):
-        return functools.partial(self.log.append, what)
-
-    def wait(self, *expected):
-        self.drive(lambda: len(self.log) >= len(expected))
-        self.assertEqual(list(expected), self.log)
-        del self.log[:]
-
-    def narrow(self):
-        """Let little be on the way from `b` to `a`."""
-        self.b.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
-        self.a.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
-
-    def unread(self, data=b"unread"):
-        """Let bytes come to `b` that nobody reads."""
-        self.b.set_close_callback(self.note("closed"))
-        self.a.write(data)
-        self.drive(self.b.has_unread)
-
-    def reset(self, stream):
-        """Close so that the other side gets an error, and not an end."""
-        if self.kind == "unix":
-            # That is what unread bytes do here.
-            other = self.b if stream is self.a else self.a
-            other.write(b"never read")
-        else:
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        stream._close_for(IOError("no goodbye"))
-
-
-def make_tests(contract, name, namespace):
-    """A TestCase of the contract for every kind of streams on every poller."""
-    for kind in ("tcp", "unix", "tls"):
-        for impl in sorted(set(available_pollers() + ["kqueue"])):
-            full_name = str("%s%s%sTest" % (kind.title(), impl.title(), name))
-            namespace[full_name] = type(
-                full_name, (contract, unittest.TestCase), {"kind": kind, "impl": impl})
 
 
 class StreamContract(StreamCase):
@@ -183,12 +32,12 @@ class StreamContract(StreamCase):
         self.loop.run_once(0.01)
         self.assertEqual([], self.log)
         self.a.write(b"\ntwo\r\nthree")
-        self.wait(b"one\r\n")
+        self.expect(b"one\r\n")
         self.b.read_until(b"\r\n", self.log.append)
         self.assertEqual([], self.log)
-        self.wait(b"two\r\n")
+        self.expect(b"two\r\n")
         self.b.read_bytes(5, self.log.append)
-        self.wait(b"three")
+        self.expect(b"three")
 
     def test_read_byte_by_byte(self):
         data = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n1234567"
@@ -197,52 +46,52 @@ class StreamContract(StreamCase):
         for i in range(len(data)):
             self.a.write(data[i:i + 1])
             self.loop.run_once(0)
-        self.wait(data[:-7], data[-7:])
+        self.expect(data[:-7], data[-7:])
 
     def test_read_until_regex(self):
         self.b.read_until_regex(br"\r?\n\r?\n", self.log.append)
         self.a.write(b"some\nhead\n")
         self.loop.run_once(0.01)
         self.a.write(b"\r\nA\nB\n")
-        self.wait(b"some\nhead\n\r\n")
-        # What was consumed is no part of it.
+        self.expect(b"some\nhead\n\r\n")
+        # Consumed bytes do not count.
         self.b.read_until_regex(re.compile(br"^A\n"), self.log.append)
-        self.wait(b"A\n")
+        self.expect(b"A\n")
         self.b.read_until_regex(br"\bB\n", self.log.append, max_bytes=2)
-        self.wait(b"B\n")
+        self.expect(b"B\n")
 
     def test_read_into_and_partial(self):
         buf = bytearray(b"......")
         self.b.read_into(buf, lambda size: self.log.append((size, bytes(buf))))
         self.a.write(b"abcdefgh")
-        self.wait((6, b"abcdef"))
+        self.expect((6, b"abcdef"))
         self.b.read_into(buf, lambda size: self.log.append(size) or buf.extend(b"x"),
                          partial=True)
-        self.wait(2)
+        self.expect(2)
         self.assertEqual(b"ghcdefx", bytes(buf))
         self.b.read_bytes(1000, self.log.append, partial=True)
         self.loop.run_once(0)
         self.assertEqual([], self.log)
         self.a.write(b"xyz")
-        self.wait(b"xyz")
+        self.expect(b"xyz")
 
     def test_streaming_read(self):
         pieces = []
         self.b.read_bytes(100000, self.log.append, streaming_callback=pieces.append)
         self.a.write(b"x" * 100000 + b"rest")
-        self.wait(b"")
+        self.expect(b"")
         self.assertEqual(b"x" * 100000, b"".join(pieces))
         self.assertGreater(len(pieces), 1)
         self.b.read_bytes(0, self.log.append, streaming_callback=self.fail)
-        self.wait(b"")
+        self.expect(b"")
         self.b.read_bytes(4, self.log.append)
-        self.wait(b"rest")
+        self.expect(b"rest")
 
     def test_one_read_at_a_time(self):
         self.b.read_bytes(1, self.log.append)
         self.assertRaises(RuntimeError, self.b.read_until, b"x", self.fail)
         self.a.write(b"1")
-        self.wait(b"1")
+        self.expect(b"1")
 
     def test_arguments_that_make_no_sense(self):
         for wrong in (u"\n", b"", None, bytearray(b"\n")):
@@ -257,49 +106,49 @@ class StreamContract(StreamCase):
         self.assertRaises(TypeError, self.a.write, u"x")
         self.b.read_bytes(2, self.log.append)
         self.a.write(b"ok")
-        self.wait(b"ok")
+        self.expect(b"ok")
 
     def test_paused_read(self):
         read = Collector(self.log)
         self.b.start_read(read)
         self.a.write(b"one")
-        self.wait(b"one")
+        self.expect(b"one")
         read.paused = True
         self.a.write(b"two")
-        self.drive(self.b.has_unread)
+        self.run_until(self.b.has_unread)
         self.assert_quiet()
         self.b.push_back(b"back-")
         read.paused = False
         self.b.resume_read()
-        self.wait(b"back-two")
+        self.expect(b"back-two")
         self.b.end_read()
         self.a.write(b"three")
         self.b.read_bytes(5, self.log.append)
-        self.wait(b"three")
+        self.expect(b"three")
 
     def test_read_that_takes_what_comes_in_one_piece(self):
         read = Taker(self.log)
         self.b.start_read(read)
         self.a.write(b"whole")
-        self.wait(("taken", b"whole"))
+        self.expect(("taken", b"whole"))
         self.assertTrue(self.b.reading())
         self.assertFalse(self.b.has_unread())
-        # What it refuses goes the long way, and so does all that comes while something is left.
+        # Data it refuses goes through the buffer, and so does all later data until that is empty.
         read.willing = False
         self.a.write(b"refused")
-        self.wait(b"refused")
+        self.expect(b"refused")
         read.willing = read.paused = True
         self.b.push_back(b"left|")
         self.a.write(b"more")
-        self.drive(lambda: len(self.b._buffer) == 9)
+        self.run_until(lambda: len(self.b._buffer) == 9)
         self.assertEqual([], self.log)
         read.paused = False
         self.b.resume_read()
-        self.wait(b"left|more")
+        self.expect(b"left|more")
         self.a.write(b"again")
-        self.wait(("taken", b"again"))
+        self.expect(("taken", b"again"))
         self.a.close()
-        self.wait("end")
+        self.expect("end")
 
     def test_b069_max_bytes(self):
         streams = []
@@ -313,11 +162,11 @@ class StreamContract(StreamCase):
                 b.set_close_callback(self.note("closed"))
                 if inline:
                     a.write(data)
-                    self.drive(b.has_unread)
+                    self.run_until(b.has_unread)
                 getattr(b, method)(b"\n", self.log.append, max_bytes=max_bytes)
                 if not inline:
                     a.write(data)
-                self.wait(data if good else "closed")
+                self.expect(data if good else "closed")
                 self.assertIs(type(None) if good else UnsatisfiableReadError, type(b.error))
                 b.set_close_callback(None)
 
@@ -325,17 +174,17 @@ class StreamContract(StreamCase):
         self.b.read_until(b"\n", self.fail, max_bytes=5)
         self.b.set_close_callback(self.note("closed"))
         self.a.write(b"12345")
-        self.wait("closed")
+        self.expect("closed")
 
     def test_max_buffer_size(self):
         a, b = self.make_pair(max_buffer_size=1000)
         b.read_bytes(1000, self.log.append)
         a.write(b"x" * 1000)
-        self.wait(b"x" * 1000)
+        self.expect(b"x" * 1000)
         b.set_close_callback(self.note("closed"))
         b.read_until(b"\n", self.fail)
         a.write(b"x" * 2000)
-        self.wait("closed")
+        self.expect("closed")
         self.assertIsInstance(b.error, StreamBufferFullError)
 
     def test_b072_many_reads_from_the_buffer(self):
@@ -347,17 +196,17 @@ class StreamContract(StreamCase):
             if len(self.log) < count:
                 self.b.read_until(b"\n", on_line)
         self.b.read_until(b"\n", on_line)
-        self.drive(lambda: len(self.log) == count)
+        self.run_until(lambda: len(self.log) == count)
         self.assertEqual({b"x\n"}, set(self.log))
 
     # Writing
 
     def test_b066_writes_of_nothing_and_from_callbacks(self):
         self.b.read_bytes(0, self.log.append)
-        self.wait(b"")
+        self.expect(b"")
         self.a.write(b"", self.note("nothing"))
         self.assertEqual([], self.log)
-        self.wait("nothing")
+        self.expect("nothing")
 
         def write_on(left):
             self.log.append(left)
@@ -365,7 +214,7 @@ class StreamContract(StreamCase):
                 self.a.write(b"x" * 300000, functools.partial(write_on, left - 1))
         write_on(3)
         self.b.read_bytes(900000, self.note("read"))
-        self.drive(lambda: len(self.log) == 4)
+        self.run_until(lambda: len(self.log) == 4)
         self.assertEqual([3, 2, 1, 0], self.log)
 
     def test_b067_every_write_callback_runs_in_order(self):
@@ -374,7 +223,7 @@ class StreamContract(StreamCase):
             self.a.write(b"x" * size, self.note(number))
         self.assertTrue(self.a.writing())
         self.b.read_bytes(sum(sizes), lambda data: self.a.write(b"", self.note("end")))
-        self.wait(*(list(range(len(sizes))) + ["end"]))
+        self.expect(*(list(range(len(sizes))) + ["end"]))
         self.assertFalse(self.a.writing())
         self.assertIsNone(self.a.write_progress())
 
@@ -383,7 +232,7 @@ class StreamContract(StreamCase):
         before = self.a.write_progress()
         self.assertIsNotNone(before)
         self.b.read_bytes(10000000, self.log.append)
-        self.drive(lambda: self.log)
+        self.run_until(lambda: self.log)
         self.assertNotEqual(before, self.a.write_progress())
         before = self.a.write_progress()
         self.assert_quiet()
@@ -400,9 +249,9 @@ class StreamContract(StreamCase):
         self.assertFalse(a.closed())
         read = []
         b.read_until(b"end", read.append)
-        self.drive(lambda: not a.writing())
+        self.run_until(lambda: not a.writing())
         a.write(b"end")
-        self.drive(lambda: read)
+        self.run_until(lambda: read)
         self.assertEqual({b"y"}, set(read[0][i:i + 1] for i in range(0, 8000000, 100000)))
         self.assertEqual(0, (len(read[0]) - 3) % 1000000)
         self.assertGreaterEqual(len(self.log), written)
@@ -419,7 +268,7 @@ class StreamContract(StreamCase):
         del big[:]
         self.a.write(memoryview(b"typed|").cast("H") if six.PY3 else b"typed|")
         self.b.read_until(b"typed|", self.log.append)
-        self.wait(b"bytearray|memoryview|part-of-it|" + b"x" * 5000000 + b"typed|")
+        self.expect(b"bytearray|memoryview|part-of-it|" + b"x" * 5000000 + b"typed|")
 
 
 class HeavyContract(Streams):
@@ -441,7 +290,7 @@ class HeavyContract(Streams):
             self.assertEqual(data[received[0]:received[0] + len(piece)], piece)
             received[0] += len(piece)
         self.b.read_bytes(size, lambda rest: self.log.append("read"), streaming_callback=take)
-        self.drive(lambda: len(self.log) == 2)
+        self.run_until(lambda: len(self.log) == 2)
         self.assertEqual(size, received[0])
 
     def test_b068_read_until_after_50_mb(self):
@@ -450,7 +299,7 @@ class HeavyContract(Streams):
         data = b"\r\n\r" * (size // 3) + b"\r\n\r\n"
         self.a.write(data)
         self.b.read_until(b"\r\n\r\n", self.log.append)
-        self.drive(lambda: self.log)
+        self.run_until(lambda: self.log)
         self.assertTrue(data == self.log[0] or (len(data), data[-9:]) == (
             len(self.log[0]), self.log[0][-9:]))
 

@@ -10,8 +10,8 @@ import six
 from friendserve.iostream import StreamBufferFullError, StreamClosedError
 from friendserve.iostream.buffers import PAUSE, Read
 from friendserve.stack_context import ExceptionStackContext, StackContext, state
-from tests.contract.test_streams import Collector, StreamCase, make_tests
-from tests.ioloop.test_ioloop import Logs, keeping
+from tests.loopcase import LogCatcher, keeping
+from tests.streamcase import Collector, StreamCase, make_tests
 
 
 class EndContract(StreamCase):
@@ -23,13 +23,13 @@ class EndContract(StreamCase):
             self.log.append(data), self.b.read_until(b"\n", self.log.append)))
         self.a.write(b"x" * 200000 + b"\nlast\nrest")
         self.a.close()
-        self.drive(lambda: len(self.log) == 2)
-        # Nobody takes the rest, and as long as it is there the stream is.
+        self.run_until(lambda: len(self.log) == 2)
+        # No read takes the rest, and the stream stays open until one does.
         self.assertEqual([b"x" * 200000 + b"\n", b"last\n"], self.log)
         self.assert_quiet()
         self.assertFalse(self.b.closed())
         self.b.read_bytes(4, self.log.append)
-        self.drive(lambda: len(self.log) == 4)
+        self.run_until(lambda: len(self.log) == 4)
         self.assertEqual([b"rest", "closed"], self.log[2:])
         self.assertIsNone(self.b.error)
         self.assert_quiet()
@@ -40,7 +40,7 @@ class EndContract(StreamCase):
         self.b.set_close_callback(self.note("closed"))
         self.a.write(b"too few")
         self.a.close()
-        self.wait("closed")
+        self.expect("closed")
         self.assertRaises(StreamClosedError, self.b.read_until, b"\n", self.fail)
         self.assertRaises(StreamClosedError, self.b.write, b"x")
 
@@ -49,12 +49,12 @@ class EndContract(StreamCase):
         self.b.set_close_callback(self.note("closed"))
         self.a.write(b"what came\nbefore the end")
         self.a.close()
-        self.wait("closed")
-        # What came can still be had.
+        self.expect("closed")
+        # Data received before can still be read.
         self.b.read_until(b"\n", self.log.append)
-        self.wait(b"what came\n")
+        self.expect(b"what came\n")
         self.b.read_bytes(100, self.log.append, partial=True)
-        self.wait(b"before the end")
+        self.expect(b"before the end")
         self.assertRaises(StreamClosedError, self.b.read_bytes, 1, self.fail)
 
     def test_b063_close_callback_set_late_replaced_or_taken_back(self):
@@ -64,72 +64,72 @@ class EndContract(StreamCase):
         self.b.set_close_callback(self.note("second"))
         self.b.close()
         self.assertEqual([], self.log)
-        self.wait("second")
+        self.expect("second")
         self.b.set_close_callback(self.note("late"))
-        self.wait("late")
+        self.expect("late")
         self.b.close()
-        self.drive(self.a.closed)
+        self.run_until(self.a.closed)
         self.assert_quiet()
         self.assertEqual([], self.log)
 
     def test_b063_local_close_after_a_read_was_satisfied(self):
         self.b.set_close_callback(self.note("closed"))
         self.a.write(b"data")
-        self.drive(self.b.has_unread)
+        self.run_until(self.b.has_unread)
         self.b.read_bytes(4, self.log.append)
         self.b.close()
         self.b.close()
-        self.wait(b"data", "closed")
+        self.expect(b"data", "closed")
         self.assert_quiet()
         self.assertEqual([], self.log)
 
     def test_b004_idle_stream_notices_that_the_peer_closes(self):
         self.b.set_close_callback(self.note("closed"))
         self.a.close()
-        self.wait("closed")
+        self.expect("closed")
 
     def test_b004_emptied_stream_notices_that_the_peer_closes(self):
         self.unread()
         self.assert_quiet()
         self.b.read_bytes(6, self.log.append)
-        self.wait(b"unread")
+        self.expect(b"unread")
         self.a.close()
-        self.wait("closed")
+        self.expect("closed")
 
     def test_b065_read_until_close(self):
         self.b.set_close_callback(self.note("closed"))
         self.b.read_until_close(self.log.append)
         self.a.write(b"x" * 300000)
         self.a.write(b"", self.a.close)
-        self.wait(b"x" * 300000, "closed")
-        # After it, there is nothing more.
+        self.expect(b"x" * 300000, "closed")
+        # After the end there is no more data.
         self.b.read_until_close(self.log.append)
-        self.wait(b"")
+        self.expect(b"")
 
     def test_b065_read_until_close_piece_by_piece(self):
         self.unread()
         self.b.read_until_close(lambda rest: self.log.append(("end", rest)),
                                 streaming_callback=self.log.append)
-        self.wait(b"unread")
+        self.expect(b"unread")
         self.a.write(b"more")
-        self.wait(b"more")
+        self.expect(b"more")
         self.a.close()
-        self.wait(("end", b""), "closed")
+        self.expect(("end", b""), "closed")
 
     def test_b065_read_until_close_after_the_end(self):
         self.unread(b"before")
         self.b.close()
-        self.wait("closed")
+        self.expect("closed")
         self.b.read_until_close(lambda rest: self.log.append(("end", rest)),
                                 streaming_callback=self.log.append)
-        self.wait(b"before", ("end", b""))
+        self.expect(b"before", ("end", b""))
 
     def test_b065_read_until_close_over_the_limit(self):
         a, b = self.make_pair(max_buffer_size=1000)
         b.set_close_callback(self.note("closed"))
         b.read_until_close(self.fail)
         a.write(b"x" * 5000)
-        self.wait("closed")
+        self.expect("closed")
         self.assertIsInstance(b.error, StreamBufferFullError)
         self.assertRaises(StreamClosedError, b.read_until_close, self.fail)
 
@@ -137,11 +137,11 @@ class EndContract(StreamCase):
         self.b.set_close_callback(self.note("closed"))
         self.b.read_until_close(self.fail, streaming_callback=self.log.append)
         self.a.write(b"part")
-        self.wait(b"part")
+        self.expect(b"part")
         self.reset(self.a)
         if (self.kind, self.impl) == ("tls", "select") and six.PY3:
             return  # the ssl module says that it is an end, and select does not object
-        self.wait("closed")
+        self.expect("closed")
         self.assertIsInstance(self.b.error, EnvironmentError)
 
     def test_b061_write_to_a_peer_that_has_gone(self):
@@ -152,7 +152,7 @@ class EndContract(StreamCase):
             if not self.b.closed():
                 self.b.write(b"x" * 1000000)
             return self.log
-        self.drive(write)
+        self.run_until(write)
         self.assertEqual(["closed"], self.log)
         self.assertIsInstance(self.b.error, EnvironmentError)
 
@@ -161,7 +161,7 @@ class EndContract(StreamCase):
         self.a.set_close_callback(self.note("closed"))
         self.a.close()
         self.assertFalse(self.a.writing())
-        self.wait("closed")
+        self.expect("closed")
 
     def test_b073_half_close(self):
         """The response comes although the request was followed by the end."""
@@ -170,7 +170,7 @@ class EndContract(StreamCase):
         self.a.write(b"one\ntwo\n")
         self.a.shutdown_write()
         self.b.read_until(b"\n", self.log.append)
-        self.wait(b"one\n")
+        self.expect(b"one\n")
         self.assert_quiet()
         self.assertFalse(self.b.closed())
 
@@ -179,9 +179,9 @@ class EndContract(StreamCase):
                 self.b.write(b"x" * 1000, functools.partial(respond, left - 1))
         self.b.set_close_callback(self.note("closed"))
         self.b.read_until(b"\n", lambda data: respond(20))
-        self.drive(lambda: response)
+        self.run_until(lambda: response)
         self.assertEqual([b"x" * 20000], response)
-        self.wait("closed")
+        self.expect("closed")
         self.assertIsNone(self.b.error)
 
     def test_b073_half_close_sends_what_is_queued_first(self):
@@ -194,7 +194,7 @@ class EndContract(StreamCase):
         self.assert_quiet()
         self.assertFalse(self.b.closed())
         self.a.read_until_close(lambda data: self.log.append(len(data)))
-        self.wait("written", "closed", size)
+        self.expect("written", "closed", size)
 
     def test_b073_read_that_wants_to_write_keeps_the_stream(self):
         read = Collector(self.log)
@@ -202,15 +202,15 @@ class EndContract(StreamCase):
         self.b.start_read(read)
         self.a.write(b"request")
         self.a.shutdown_write()
-        self.wait(b"request")
+        self.expect(b"request")
         self.assert_quiet()
         self.assertFalse(self.b.closed())
         self.a.read_bytes(8, self.log.append)
         self.b.write(b"response")
-        self.wait(b"response")
+        self.expect(b"response")
         read.wants_to_write = False
         self.b.resume_read()
-        self.wait("end")
+        self.expect("end")
         self.assertTrue(self.b.closed())
 
     def test_shutdown_write_waits_for_what_is_queued(self):
@@ -218,19 +218,19 @@ class EndContract(StreamCase):
         self.a.write(b"x" * size)
         self.a.shutdown_write()
         self.b.read_until_close(lambda data: self.log.append(len(data)))
-        self.wait(size)
+        self.expect(size)
         self.a.close()
         self.a.shutdown_write()
 
-    def test_b070_nobody_reads(self):
+    def test_b070_bytes_that_no_read_asks_for_are_bounded(self):
         self.unread(b"x" * 20000000)
         self.assert_quiet(500)
         self.assertTrue(self.a.writing())
         self.assertLessEqual(len(self.b._buffer), 2 * 65536 + 16384)
         self.b.read_bytes(20000000, lambda data: self.log.append(len(data)))
-        self.wait(20000000)
+        self.expect(20000000)
 
-    # What must not spin
+    # Situations that must not spin the loop
 
     def test_b074_idle(self):
         self.a.set_close_callback(self.fail)
@@ -244,20 +244,20 @@ class EndContract(StreamCase):
         self.a.close()
         self.assert_quiet()
         self.b.read_bytes(200000, lambda data: self.log.append(len(data)))
-        self.wait(200000, "closed")
+        self.expect(200000, "closed")
         self.assertIsNone(self.b.error)
         self.assert_quiet()
 
     def test_b074_closed_on_both_sides_with_bytes_unread(self):
         self.b.set_close_callback(self.note("closed"))
         self.a.write(b"x" * 200000)
-        self.drive(self.b.has_unread)
+        self.run_until(self.b.has_unread)
         self.b.shutdown_write()
         self.a.close()
         self.assert_quiet()
         self.assertEqual([], self.log)
         self.b.read_bytes(200000, lambda data: self.log.append(len(data)))
-        self.wait(200000, "closed")
+        self.expect(200000, "closed")
         self.assert_quiet()
 
     def test_b074_reset_with_bytes_unread(self):
@@ -265,7 +265,7 @@ class EndContract(StreamCase):
         self.reset(self.a)
         self.assert_quiet()
         if self.impl in ("epoll", "poll") and self.kind != "unix":
-            self.wait("closed")
+            self.expect("closed")
             self.assertIsInstance(self.b.error, EnvironmentError)
 
     def test_b074_peer_goes_while_a_read_is_paused(self):
@@ -273,11 +273,11 @@ class EndContract(StreamCase):
         read.paused = True
         self.b.start_read(read)
         self.a.write(b"x" * 200000)
-        self.drive(self.b.has_unread)
+        self.run_until(self.b.has_unread)
         self.reset(self.a)
         self.assert_quiet()
         if self.impl in ("epoll", "poll"):
-            self.wait("end")
+            self.expect("end")
 
     def test_b074_half_open(self):
         self.narrow()
@@ -287,7 +287,7 @@ class EndContract(StreamCase):
         self.assert_quiet()
         self.assertTrue(self.b.writing())
         self.reset(self.a)
-        self.wait("closed")
+        self.expect("closed")
         self.assert_quiet()
 
     # Callbacks
@@ -305,11 +305,11 @@ class EndContract(StreamCase):
             gc.collect()
             gc.disable()
             try:
-                with Logs("friendserve.application") as records:
+                with LogCatcher("friendserve.application") as records:
                     b.set_close_callback(self.note("closed"))
                     start(b)
                     a.write(b"x")
-                    self.wait("closed")
+                    self.expect("closed")
                 self.assertEqual(1, len(records))
                 self.assertIs(ZeroDivisionError, records[0].exc_info[0])
                 self.assertTrue(b.closed())
@@ -325,9 +325,9 @@ class EndContract(StreamCase):
 
     def test_b062_close_callback_that_raises(self):
         self.b.set_close_callback(lambda: {}["missing"])
-        with Logs("friendserve.application") as records:
+        with LogCatcher("friendserve.application") as records:
             self.a.close()
-            self.drive(lambda: records)
+            self.run_until(lambda: records)
             self.assert_quiet()
         self.assertEqual(1, len(records))
 
@@ -340,7 +340,7 @@ class EndContract(StreamCase):
                 b.read_until(b"\n", self.fail)
                 b.set_close_callback(self.note("closed"))
                 self.reset(a) if error and self.kind != "unix" else a.close()
-                self.wait("closed")
+                self.expect("closed")
                 self.kept.remove(b)
                 reference = weakref.ref(b)
                 del b
@@ -362,22 +362,22 @@ class EndContract(StreamCase):
             self.b.set_close_callback(lambda: self.log.append(len(state.contexts)))
         with ExceptionStackContext(handler):
             self.a.write(b"1", lambda: self.log.append(len(state.contexts)))
-        self.drive(lambda: len(self.log) == 2)
+        self.run_until(lambda: len(self.log) == 2)
         self.assertEqual([1, 1], self.log)
         del self.log[:]
         with ExceptionStackContext(handler):
             self.b.read_bytes(1, fail)
         self.a.write(b"2")
-        self.wait("mine")
-        # Who dealt with it keeps the stream.
+        self.expect("mine")
+        # A context that handled the error keeps the stream open.
         self.assertFalse(self.b.closed())
-        # What is delivered inside somebody's context does not run in it.
+        # A callback delivered while another context is active does not run in that context.
         with StackContext(functools.partial(keeping, seen)):
             self.a.write(b"3")
             self.b.start_read(_ContextRead(self.log))
-            self.drive(self.b.has_unread)
+            self.run_until(self.b.has_unread)
             self.b.resume_read()
-        self.drive(lambda: self.log)
+        self.run_until(lambda: self.log)
         self.assertEqual([0], self.log)
 
 

@@ -1,11 +1,11 @@
-"""The contract of streams, continued: what is sent from files."""
+"""The contract of streams, continued: sending files."""
 from __future__ import absolute_import, division, print_function
 
 import os
 import tempfile
 
 from friendserve.iostream import StreamClosedError
-from tests.contract.test_streams import StreamCase, make_tests
+from tests.streamcase import StreamCase, make_tests
 
 CONTENT = bytes(bytearray(range(256))) * 4096 * 3      # 3 MB
 
@@ -29,7 +29,7 @@ class FileContract(StreamCase):
         self.assertEqual([], self.log)
         self.a.write(b">", self.note("all sent"))
         self.b.read_bytes(len(CONTENT) + 2, lambda data: self.log.append(data[1:-1] == CONTENT))
-        self.drive(lambda: len(self.log) == 3)
+        self.run_until(lambda: len(self.log) == 3)
         self.assertEqual({"sent", "all sent", True}, set(self.log))
         self.assertLess(self.log.index("sent"), self.log.index("all sent"))
         self.assertTrue(source.closed)
@@ -38,7 +38,7 @@ class FileContract(StreamCase):
     def test_a_part_of_a_file(self):
         self.a.write_file(self.open(), 1000, 70000)
         self.b.read_bytes(70000, lambda data: self.log.append(data == CONTENT[1000:71000]))
-        self.wait(True)
+        self.expect(True)
 
     def test_two_files(self):
         first, second = self.open(), self.open()
@@ -46,7 +46,7 @@ class FileContract(StreamCase):
         self.a.write_file(second, 5, 300000, self.note("sent"), b"between")
         self.b.read_bytes(600007, lambda data: self.log.append(
             data == CONTENT[:300000] + b"between" + CONTENT[5:300005]))
-        self.drive(lambda: len(self.log) == 2)
+        self.run_until(lambda: len(self.log) == 2)
         self.assertEqual({"sent", True}, set(self.log))
         self.assertTrue(first.closed and second.closed)
 
@@ -61,10 +61,10 @@ class FileContract(StreamCase):
         self.assertGreater(self.b.unsent(), len(CONTENT) // 8)
         before = self.b.write_progress()
         self.a.read_bytes(len(CONTENT) - 1000, lambda data: self.log.append("read"))
-        self.drive(lambda: "read" in self.log)
+        self.run_until(lambda: "read" in self.log)
         self.assertNotEqual(before, self.b.write_progress())
         self.a.read_bytes(1000, lambda data: self.log.append(data == CONTENT[-1000:]))
-        self.drive(lambda: len(self.log) == 3)
+        self.run_until(lambda: len(self.log) == 3)
         self.assertEqual({"read", "sent", True}, set(self.log))
 
     def test_bytes_of_files_are_not_held_in_memory(self):
@@ -72,7 +72,7 @@ class FileContract(StreamCase):
         a.write_file(self.open(), 0, len(CONTENT))
         a.write(b"x" * 1000)
         b.read_bytes(len(CONTENT) + 1000, lambda data: self.log.append(data[-1001:-999]))
-        self.wait(CONTENT[-1:] + b"x")
+        self.expect(CONTENT[-1:] + b"x")
 
     def test_a_file_that_became_shorter_closes_the_stream(self):
         self.narrow()
@@ -80,7 +80,7 @@ class FileContract(StreamCase):
         self.b.set_close_callback(self.note("closed"))
         self.b.write_file(source, len(CONTENT) - 1000, 2000, self.note("sent"))
         self.a.read_until_close(lambda data: self.log.append(len(data)))
-        self.drive(lambda: len(self.log) == 2)
+        self.run_until(lambda: len(self.log) == 2)
         self.assertEqual({"closed", 1000}, set(self.log))
         self.assertIn("became shorter", str(self.b.error))
         self.assertTrue(source.closed)
@@ -101,7 +101,7 @@ class FileContract(StreamCase):
     def test_the_loop_is_quiet_afterwards(self):
         self.a.write_file(self.open(), 0, len(CONTENT), self.note("sent"))
         self.b.read_bytes(len(CONTENT), lambda data: self.log.append("read"))
-        self.drive(lambda: len(self.log) == 2)
+        self.run_until(lambda: len(self.log) == 2)
         self.assert_quiet()
 
 

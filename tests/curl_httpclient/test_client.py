@@ -1,4 +1,4 @@
-"""The client over libcurl: its sockets and timers, its handles, and what only it can do."""
+"""The client over libcurl: its sockets, timers and handles, and the features only it has."""
 from __future__ import absolute_import, division, print_function
 
 import base64
@@ -118,7 +118,7 @@ class SocketsTest(CurlCase):
             self.assertEqual(records, [])
 
     def test_b200_a_socket_that_was_forgotten_is_not_in_the_way(self):
-        # Its server closes it while nobody uses it, and other sockets take its number.
+        # Its server closes it while it is idle, and other sockets get its number.
         server = self.script(response(), response())
         self.fetch_ok()
         server.streams[0].close()
@@ -260,7 +260,7 @@ class HandleTest(CurlCase):
         self.assertEqual(len(self.client._free), 1)
         return self.server.heads
 
-    def test_a048_b208_nothing_leaks(self):
+    def test_a048_b208_nothing_of_a_request_is_left_in_its_handle(self):
         host, port = self.script().address
         secret = base64.b64encode(b"me:secret")
         loud = dict(
@@ -279,13 +279,13 @@ class HandleTest(CurlCase):
             self.assertNotIn(word, second)
         self.assertIn(b"Accept-Encoding: gzip", second)
 
-    def test_a048_nor_what_every_request_sets(self):
+    def test_a048_decompress_response_counts_for_its_request_only(self):
         first, second, third = self.seen_by({}, {"decompress_response": False}, {})
         self.assertIn(b"Accept-Encoding", first)
         self.assertNotIn(b"Accept-Encoding", second)
         self.assertEqual(third, first)
 
-    def test_a048_a_client_certificate(self):
+    def test_a048_a_client_certificate_is_for_its_request_only(self):
         context = ssl_options_to_context(SERVER_OPTIONS)
         context.load_verify_locations(CA)
         context.verify_mode = 1     # ssl.CERT_OPTIONAL

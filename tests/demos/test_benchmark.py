@@ -1,4 +1,4 @@
-"""The programs of demos/benchmark: what they compute, and one real measurement of the bare loop."""
+"""The programs of demos/benchmark: their arithmetic, and one real measurement of the bare loop."""
 from __future__ import absolute_import, division, print_function
 
 import contextlib

@@ -1,12 +1,11 @@
 # coding: utf-8
-"""The blog demo: its whole life over HTTP, on every database, and what attackers try."""
+"""The blog demo: its whole life over HTTP, on every database, and attacks on it."""
 from __future__ import absolute_import, division, print_function
 
 import contextlib
 import os
 import re
 import shutil
-import sys
 import tempfile
 import threading
 import unittest
@@ -17,24 +16,12 @@ from six.moves.urllib.parse import quote, unquote
 from friendserve import locale
 from friendserve.escape import utf8, xhtml_unescape
 from friendserve.protocol.urls import is_safe_next
-from tests.demo_server import ROOT
+from tests import PATIENCE
+from tests.blogcase import ATOM, FOLDER, PASSWORD, accounts, blog, markup, store
 from tests.httpcase import LogCatcher
+from tests.localecase import LocaleCase
 from tests.services import MariaDB, PostgreSQL
-from tests.test_locale import LocaleCase
 from tests.webcase import WebCase, request
-
-FOLDER = os.path.join(ROOT, "demos", "blog")
-sys.path.insert(0, FOLDER)
-try:
-    import accounts
-    import blog
-    import markup
-    import store
-finally:
-    sys.path.remove(FOLDER)
-
-ATOM = "{http://www.w3.org/2005/Atom}"
-PASSWORD = u"correct \u05d0 horse"
 
 
 class MarkupTest(unittest.TestCase):
@@ -184,7 +171,7 @@ class BlogCase(LocaleCase, WebCase):
         pool.close(lambda: done.append(True))
         self.run_until(lambda: done)
 
-    # What a browser does
+    # The part of the browser
 
     def visit(self, path, method="GET", body=None, headers=()):
         headers = list(headers)
@@ -226,7 +213,7 @@ class BlogCase(LocaleCase, WebCase):
 
 
 class Story(object):
-    """What is to be the same on each database."""
+    """Must run the same way on each database."""
 
     def test_whole_life(self):
         self.assertIn(u"Nothing is written yet.", self.visit("/").text)
@@ -470,7 +457,7 @@ class AttackTest(BlogCase):
             response = self.post("/login", name=u"Ada", password=PASSWORD)
             self.assertEqual(429, response.status)
             self.assertGreaterEqual(int(response.headers["Retry-After"]), 1)
-            # Those who do not guess are left in peace.
+            # Users who do not guess are not slowed down.
             self.assertEqual(403, self.post("/login", name=u"Noa", password=PASSWORD).status)
 
     def test_nobody_learns_who_has_an_account(self):
@@ -507,7 +494,7 @@ class AttackTest(BlogCase):
 
         def hold(db, name, password):
             held.append(name)
-            go_on.wait(10)
+            go_on.wait(2 * PATIENCE)
         original = store.check_account
         self.addCleanup(setattr, store, "check_account", original)
         store.check_account = hold
@@ -537,7 +524,7 @@ class AttackTest(BlogCase):
         for path in ("/entry/%ff", "/logout"):
             self.assertIn(u"This cannot be answered as it was asked.", self.visit(path).text)
         self.assertEqual(404, self.visit("/?before=1").status)
-        # A target that is no text.
+        # A target that is not text.
         client = self.connect(data=b"GET /archive?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n")
         self.assertEqual(200, client.read_response().status)
 

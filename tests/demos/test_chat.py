@@ -17,7 +17,8 @@ from six.moves import http_client, http_cookies
 from six.moves.urllib.parse import urlencode
 
 from friendserve.feed import Batch, Message
-from tests.demo_server import CHAT, ROOT, TIMEOUT, ChatServer
+from tests import PATIENCE, ROOT
+from tests.demo_server import CHAT, ChatServer
 from tests.services import Nginx, Redis, free_port
 
 
@@ -35,15 +36,15 @@ class Answer(object):
 
 
 class Visitor(object):
-    """Somebody with a cookie jar."""
+    """A visitor with a cookie jar."""
 
     def __init__(self, port):
         self.port = port
         self.cookies = {}
 
     def start(self, method, path, fields=None, headers=None):
-        """Sends a request and returns its connection; `finish` waits for what comes back."""
-        connection = http_client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+        """Send a request and return its connection; `finish` waits for the response."""
+        connection = http_client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         body = None
         headers = dict(headers or {})
         if fields is not None:
@@ -98,19 +99,19 @@ class ChatCase(unittest.TestCase):
         return visitor
 
     def messages(self):
-        """What was said so far."""
+        """The messages so far."""
         answer = self.visitor(u"Watcher").get("/messages?wait=no&after=0")
         return answer.json["messages"]
 
     def enter(self, *names):
-        """Visitors who are online already, so that their coming is no news."""
+        """Visitors who are online already, so that their arrival is not announced."""
         visitors = [self.visitor(name) for name in names]
         for visitor in visitors:
             visitor.get("/messages?wait=no&after=0")
         return visitors
 
     def poll_path(self):
-        """The path of a long poll for what is said from now on."""
+        """The path of a long poll for messages from now on."""
         page = self.visitor(u"Watcher").get("/").body
         return "/messages?after=%s&online=%s" % (
             re.search('data-cursor="([^"]+)"', page).group(1),
@@ -216,11 +217,11 @@ class ChatTest(ChatCase):
         self.assertIn(answer.json["cursor"], path)
         self.server.wait_for_waiters(0)
 
-    def test_who_will_not_wait_is_answered_at_once(self):
+    def test_a_request_that_will_not_wait_is_answered_at_once(self):
         answer = self.visitor(u"Ada").get(self.poll_path() + "&wait=no")
         self.assertEqual([], answer.json["messages"])
 
-    def test_b173_who_goes_away_is_forgotten(self):
+    def test_b173_a_reader_that_goes_away_is_forgotten(self):
         ada, = self.enter(u"Ada")
         path = self.poll_path()
         polls = [ada.start("GET", path) for _ in range(3)]
@@ -231,7 +232,7 @@ class ChatTest(ChatCase):
         ada.say(u"still here")
         self.assertEqual(1, len(ada.finish(polls[2]).json["messages"]))
 
-    def test_b173_who_goes_away_leaves_no_reader_in_the_feed(self):
+    def test_b173_a_reader_that_goes_away_leaves_no_reader_in_the_feed(self):
         ada, = self.enter(u"Ada")
         path = self.poll_path()
         polls = [ada.start("GET", path) for _ in range(2)]
@@ -305,10 +306,10 @@ class ChatTest(ChatCase):
 
 
 class Follower(object):
-    """A WebSocket or an event stream of somebody who signed in; `news` is what it has heard."""
+    """A WebSocket or an event stream of a visitor who has signed in; `news` is what it received."""
 
     def __init__(self, visitor, path):
-        self.socket = socket.create_connection(("127.0.0.1", visitor.port), TIMEOUT)
+        self.socket = socket.create_connection(("127.0.0.1", visitor.port), PATIENCE)
         cookies = "; ".join("%s=%s" % pair for pair in visitor.cookies.items())
         lines = ["GET %s HTTP/1.1" % path, "Host: 127.0.0.1:%d" % visitor.port,
                  "Cookie: " + cookies]
@@ -453,7 +454,7 @@ class FollowTest(ChatCase):
 
 
 class Node(object):
-    """The demo in a process of its own, on a Redis."""
+    """The demo in a separate process, on a Redis."""
 
     def __init__(self, redis, port):
         self.process = subprocess.Popen(
@@ -530,7 +531,7 @@ class ManyProcessesTest(unittest.TestCase):
             for follower in followers:
                 self.assertEqual([u"text %d" % number], follower.hear_texts(1)[0])
 
-        # A process is killed; who was with it goes on with the other, at its cursor.
+        # A process is killed; its clients continue with the other one, at their cursors.
         texts, cursor = self.follow(ada, "/events?after=0").hear_texts(3)
         self.nodes[0].kill()
         self.assertEqual(200, ada.say(u"still here", "t9").status)
@@ -538,7 +539,7 @@ class ManyProcessesTest(unittest.TestCase):
         again = self.follow(ada, "/socket?after=" + cursor)
         self.assertEqual([u"still here"], again.hear_texts(1)[0])
 
-        # Redis is away for a while: nothing is lost, and what could not be kept is told.
+        # Redis is down for a while: nothing is lost, and senders learn which messages failed.
         self.redis.stop()
         self.assertEqual(503, ada.say(u"lost?", "t10").status)
         self.redis.start()

@@ -1,4 +1,4 @@
-"""What a demo says when its port is taken already."""
+"""The message of a demo whose port is already in use."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-from tests.demo_server import ROOT
+from tests import ROOT
 
 
 class TakenPortTest(unittest.TestCase):

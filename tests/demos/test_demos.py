@@ -1,4 +1,4 @@
-"""The small demos, run as people run them: each program in a process of its own."""
+"""The small demos, run as users run them: each program in a separate process."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -11,7 +11,8 @@ import unittest
 from six.moves.urllib.request import urlopen
 
 from friendserve.web import Application
-from tests.demo_server import ROOT, TIMEOUT, DemoServer, load_demo
+from tests import PATIENCE, ROOT
+from tests.demo_server import DemoServer, load_demo
 
 
 def start(*command, **options):
@@ -27,7 +28,7 @@ class HelloTest(unittest.TestCase):
         demo = load_demo(os.path.join(ROOT, "demos", "helloworld", "helloworld.py"))
         server = DemoServer(lambda: Application([("/", demo.Hello)]))
         self.addCleanup(server.stop)
-        answer = urlopen(server.url + "/", timeout=TIMEOUT)
+        answer = urlopen(server.url + "/", timeout=PATIENCE)
         self.addCleanup(answer.close)
         self.assertEqual(b"Hello from one thread.\n", answer.read())
 
@@ -59,7 +60,7 @@ class EchoTest(unittest.TestCase):
         self.assertEqual((0, lines), self.client([], "\n".join(lines).encode("ascii")))
 
     def test_two_clients(self):
-        first = socket.create_connection(("127.0.0.1", int(self.port)), TIMEOUT)
+        first = socket.create_connection(("127.0.0.1", int(self.port)), PATIENCE)
         self.addCleanup(first.close)
         first.sendall(b"half a li")
         self.assertEqual((0, ["second"]), self.client(["second"]))
@@ -67,7 +68,7 @@ class EchoTest(unittest.TestCase):
         self.assertEqual(b"half a line\n", self.receive(first, 12))
 
     def test_too_long_a_line_ends_the_connection(self):
-        client = socket.create_connection(("127.0.0.1", int(self.port)), TIMEOUT)
+        client = socket.create_connection(("127.0.0.1", int(self.port)), PATIENCE)
         self.addCleanup(client.close)
         try:
             client.sendall(b"x" * 200000)

@@ -8,8 +8,8 @@ import sys
 import unittest
 
 from friendserve.httpclient import AsyncHTTPClient
-from tests import services
-from tests.demo_server import ROOT, DemoServer, load_demo
+from tests import ROOT, services
+from tests.demo_server import DemoServer, load_demo
 from tests.httpcase import HTTPCase, LogCatcher, answer
 from tests.webcase import WebCase
 
@@ -109,7 +109,7 @@ class SpiderProgramTest(HTTPCase):
         self.addCleanup(server.stop)
         with LogCatcher():
             status, said = self.run_spider(server.url + "/", "--concurrency=2")
-        # The service behind two of its pages is not there.
+        # The service that two of its pages ask is down.
         self.assertEqual(status, 1, said)
         self.assertIn("3 pages read, 2 broken", said)
         self.assertIn("%s/feed/ada\n    HTTP 502" % server.url, said)

@@ -8,8 +8,9 @@ import os
 import re
 
 from friendserve import locale
-from tests.demo_server import ROOT, load_demo
-from tests.test_locale import LocaleCase
+from tests import ROOT
+from tests.demo_server import load_demo
+from tests.localecase import LocaleCase
 from tests.webcase import WebCase
 
 FOLDER = os.path.join(ROOT, "demos", "localized")

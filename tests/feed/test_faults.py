@@ -14,7 +14,7 @@ from friendserve.escape import json_decode
 from friendserve.feed import FeedError, FeedOutcomeUnknown, FeedUnavailable, RedisFeed, open_feed
 from friendserve.iostream import IOStream
 from tests import ROOT, services
-from tests.contract.test_feeds import FeedCase, texts
+from tests.feedcase import FeedCase, texts
 from tests.httpcase import LogCatcher
 
 FEED_NODE = os.path.join(ROOT, "tests", "feed_node.py")
@@ -238,7 +238,7 @@ class RedisFaults(FeedCase):
 
 
 class Reader(object):
-    """A client that polls for ever: on one node, and on the next when that goes away."""
+    """A client that keeps polling: one node, and the next one when that goes away."""
     def __init__(self, ports, loop, cursor, number):
         self.ports = ports
         self.loop = loop
@@ -277,7 +277,7 @@ class Reader(object):
 @unittest.skipUnless(RedisFeed, "hiredis is not installed")
 @services.needs(services.Redis)
 class Nodes(FeedCase):
-    """Two processes and 2,000 who wait, through one Redis."""
+    """Two processes and 2,000 waiting clients, through one Redis."""
 
     def setUp(self):
         super(Nodes, self).setUp()

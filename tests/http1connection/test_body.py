@@ -53,7 +53,7 @@ class BodyTest(HTTPCase):
         self.assertEqual(client.read_response().body, body)
 
     def test_b146_one_megabyte_in_tiny_pieces(self):
-        # What the server keeps of them is their bytes, not an object for each.
+        # The server keeps their bytes, not an object for each.
         held = []
         self.serve(echo)
         client = self.connect()
@@ -121,7 +121,7 @@ class LimitTest(HTTPCase):
             # Before a byte of the body has come.
             self.assertEqual(client.read_response().status, 413)
             client.close()
-        self.run_until(lambda: not self.server._connections)
+        self.run_until(lambda: not self.server.connection_count())
         self.assertEqual(served, [])
 
     def test_b140_as_large_as_it_may_be(self):
@@ -157,7 +157,7 @@ class LimitTest(HTTPCase):
 class ExpectTest(HTTPCase):
     HEADERS = "Expect: 100-continue\r\n"
 
-    def test_a138_continue(self):
+    def test_a138_100_continue_invites_the_body(self):
         self.serve(echo)
         head, body = head_of(post(b"hello", headers=self.HEADERS))
         client = self.connect(data=head)
@@ -170,7 +170,7 @@ class ExpectTest(HTTPCase):
         self.assertEqual(client.read_response().body, b"hello")
         self.assertEqual(client.read_response().body, b"")
 
-    def test_a138_not_when_the_body_is_there_already(self):
+    def test_a138_the_body_may_come_without_waiting_for_100_continue(self):
         self.serve(echo)
         client = self.connect(data=post(b"hello", headers=self.HEADERS))
         response = client.read_response()
@@ -180,7 +180,7 @@ class ExpectTest(HTTPCase):
         self.assertEqual(response.body, b"hello")
         self.assertEqual(client.data, b"")
 
-    def test_a138_not_for_http_1_0(self):
+    def test_a138_no_100_continue_for_http_1_0(self):
         self.serve(echo)
         head, body = head_of(post(b"hello", headers=self.HEADERS, version="1.0"))
         client = self.connect(data=head)
@@ -188,24 +188,24 @@ class ExpectTest(HTTPCase):
         client.send(body)
         self.assertEqual(client.read_response().body, b"hello")
 
-    def test_a138_not_without_a_body(self):
+    def test_a138_no_100_continue_without_a_body(self):
         self.serve(echo)
         for data in (get(headers=self.HEADERS), post(b"", headers=self.HEADERS)):
             self.assertEqual(self.fetch(data).status, 200)
 
-    def test_a138_other_expectations(self):
+    def test_a138_other_expectations_are_refused(self):
         self.serve(echo)
         for value in ("other", "100-continue, other", "100"):
             self.assert_refused(post(b"x", headers="Expect: %s\r\n" % value), 417)
 
-    def test_b129_not_when_it_is_refused(self):
+    def test_b129_no_100_continue_when_the_length_is_refused(self):
         self.serve(echo, max_body_size=4)
         head, body = head_of(post(b"hello", headers=self.HEADERS))
         client = self.connect(data=head)
         self.assertEqual(client.read_response().status, 413)
         self.assertEqual(client.read_rest(), b"")
 
-    def test_b129_not_when_it_is_answered(self):
+    def test_b129_no_100_continue_when_the_head_is_answered(self):
         class Refuse(Recorder):
             def headers_received(self, start_line, headers):
                 respond(self.connection, 401, "Unauthorized")
@@ -278,7 +278,7 @@ class StreamedTest(HTTPCase):
             pass
         self.turn(0.01, times=5)
         message, = delegate.messages
-        # One piece, and what the kernel holds.
+        # One piece, and the bytes in the kernel's buffers.
         self.assertEqual(len(message.events), 2)
         stream = message.connection.stream
         self.assertLessEqual(len(stream._buffer), 2 * stream.read_chunk_size)

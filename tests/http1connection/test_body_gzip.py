@@ -96,7 +96,7 @@ class GzipTest(HTTPCase):
             client = self.connect(data=post(bomb, headers=GZIP)[:-1000])
             self.turn(0.01, times=3)
             client.abort()
-            self.run_until(lambda: not self.server._connections)
+            self.run_until(lambda: not self.server.connection_count())
         self.assertEqual(records, [])
 
     def test_streamed(self):

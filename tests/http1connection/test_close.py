@@ -39,12 +39,12 @@ class CloseTest(HTTPCase):
             self.assertRaises(StreamClosedError, answer, requests.pop())
             del closed[:]
 
-    def test_b123_every_poller(self):
+    def test_b123_a_close_is_noticed_with_every_poller(self):
         for name in available_pollers():
             self.use_loop(IOLoop(name))
             self.check_every_way()
 
-    def test_b123_tls(self):
+    def test_b123_a_close_is_noticed_over_tls(self):
         requests, closed = [], []
 
         def serve(request):
@@ -81,7 +81,7 @@ class CloseTest(HTTPCase):
         self.run_until(lambda: requests)
         client.close()
         self.run_until(lambda: closed)
-        # The first one was finished: nobody tells it.
+        # The first one was finished: it is not told.
         self.assertEqual(closed, ["/2"])
 
     def test_b123_pipelined_and_ended(self):
@@ -106,7 +106,7 @@ class CloseTest(HTTPCase):
         answer(requests[0])
         client.read_response()
         client.close()
-        self.run_until(lambda: not self.server._connections)
+        self.run_until(lambda: not self.server.connection_count())
         self.turn(times=3)
         self.assertEqual(closed, [])
 
@@ -189,6 +189,6 @@ class CloseTest(HTTPCase):
                 client = self.connect(data=get(path))
                 self.turn(0.01, times=4)
                 client.abort()
-                self.run_until(lambda: not self.server._connections)
+                self.run_until(lambda: not self.server.connection_count())
         self.turn(times=3)
         self.assertEqual([r() for r in references if r() is not None], [])

@@ -1,6 +1,6 @@
 """Every file of corpus/http1 goes to a server whole, byte by byte, by line and in random pieces.
 
-A file tells its `input` (octets as latin-1; [text, times] repeats), the `requests` that must come
+A file has its `input` (octets as latin-1; [text, times] repeats), the `requests` that must come
 of it as (method, target, host, body), and the `end`: "open", "closed", or the status that
 refuses what is left.
 """
@@ -20,6 +20,7 @@ from tests import CORPUS
 from tests.httpcase import Client, HTTPCase, LogCatcher, answer
 
 HTTP1_CORPUS = os.path.join(CORPUS, "http1")
+NAMES = sorted(os.listdir(HTTP1_CORPUS))
 SEED = 20091109
 #: Longer inputs do not go byte by byte from beginning to end.
 LONG = 2000
@@ -79,12 +80,10 @@ def ways(name, data):
         yield "cut by %r" % seed, at_random(data, random.Random(seed))
 
 
-class CorpusTest(HTTPCase):
-    # A009 A023 A031 A032 A036 A037 A039 A054 A056 A101-A137 A139 A206 B120 B121 B127 B128 B140
-    # B144: each file names its cases.
-
+class CorpusCase(HTTPCase):
+    """A server, and connections to it over socket pairs."""
     def setUp(self):
-        super(CorpusTest, self).setUp()
+        super(CorpusCase, self).setUp()
         self.requests = []
         self.server = HTTPServer(self.on_request)
         self.addCleanup(self.server.close_all_connections)
@@ -101,13 +100,32 @@ class CorpusTest(HTTPCase):
         self.addCleanup(theirs.close)
         return Client(self, theirs)
 
-    def test_corpus(self):
-        names = sorted(os.listdir(HTTP1_CORPUS))
-        self.assertGreater(len(names), 250)
+
+def for_each_file(names):
+    """A class decorator: one test for each of these files of the corpus."""
+    def decorate(cls):
         for name in names:
-            case = load(name)
-            for what, pieces in ways(name, case["input"]):
-                self.check("%s, %s" % (name, what), case, pieces)
+            def test(self, name=name):
+                self.check_file(name)
+            setattr(cls, str("test_" + name.partition(".")[0]), test)
+        return cls
+    return decorate
+
+
+@for_each_file(NAMES)
+class CorpusTest(CorpusCase):
+    # A009 A023 A031 A032 A036 A037 A039 A054 A056 A101-A137 A139 A206 B120 B121 B127 B128 B140
+    # B144: each file names its cases.
+
+    def test_each_file_has_a_test(self):
+        self.assertGreater(len(NAMES), 250)
+        tests = [name for name in dir(self) if name.startswith("test_")]
+        self.assertEqual(len(NAMES) + 1, len(tests))
+
+    def check_file(self, name):
+        case = load(name)
+        for what, pieces in ways(name, case["input"]):
+            self.check(what, case, pieces)
 
     def check(self, what, case, pieces):
         self.requests = []
@@ -124,10 +142,10 @@ class CorpusTest(HTTPCase):
         self.assertEqual([(record.levelno, record.exc_info) for record in records],
                          [(logging.INFO, None)] if refused else [],
                          "%s: %s" % (what, [record.message for record in records]))
-        self.assertFalse(self.server._connections, what)
+        self.assertEqual(0, self.server.connection_count(), what)
 
     def check_answers(self, what, case, client):
-        # What is right has to come at once; a limit of time shall end a wrong test early.
+        # A correct server answers at once; the time limit only ends a failing test.
         for method, _, _, _ in case["requests"]:
             self.assertEqual(client.read_response(method).status, 200, what)
         if isinstance(case["end"], int):
@@ -143,6 +161,8 @@ class CorpusTest(HTTPCase):
             self.assertFalse(client.reset, what)
         self.assertEqual(client.data, b"", what)
 
+
+class CuttingTest(CorpusCase):
     def outcome(self, pieces):
         """(requests, statuses, whether the server closed) after all of that was sent.
 
@@ -166,8 +186,7 @@ class CorpusTest(HTTPCase):
     def test_damaged_inputs(self):
         # Whatever comes, cutting it elsewhere changes nothing, and nothing raises.
         generator = random.Random(SEED)
-        names = sorted(os.listdir(HTTP1_CORPUS))
-        inputs = [data for data in (load(name)["input"] for name in names)
+        inputs = [data for data in (load(name)["input"] for name in NAMES)
                   if 0 < len(data) < 400]
         with LogCatcher() as records:
             for number in range(400):
@@ -178,7 +197,7 @@ class CorpusTest(HTTPCase):
             self.assertEqual(self.outcome([inputs[0]]), self.outcome([inputs[0]]))
         self.assertFalse([record.message for record in records
                           if record.levelno > logging.INFO or record.exc_info])
-        self.assertFalse(self.server._connections)
+        self.assertEqual(0, self.server.connection_count())
 
     def test_a114_end_of_input_before_the_end_of_a_request(self):
         for name in ("a114_no_final_crlf.json", "partial_body.json", "partial_head.json"):

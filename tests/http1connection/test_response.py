@@ -1,4 +1,4 @@
-"""What the HTTP server sends: how a body is framed, and what an application cannot break."""
+"""Responses of the HTTP server: their framing, and misuse by an application."""
 from __future__ import absolute_import, division, print_function
 
 import functools
@@ -28,7 +28,7 @@ class ResponseTest(HTTPCase):
         client = self.connect(data=get() + get())
         for _ in range(2):
             response = client.read_response()
-            # An empty piece is no end.
+            # An empty piece is not the end.
             self.assertEqual(response.chunks, [b"a", b"bc"])
             self.assertNotIn("Content-Length", response.headers)
 
@@ -88,7 +88,7 @@ class ResponseTest(HTTPCase):
         self.serve(self.stream(b"abcd", **{"Content-Length": "5"}))
         with LogCatcher() as records:
             client = self.connect(data=get() + get())
-            # What is missing shows as the end of the connection.
+            # The client sees the missing bytes as the end of the connection.
             client.wait_for(lambda: client.ended)
             self.assertEqual(client.data.count(b"HTTP/1.1 "), 1)
             self.assertTrue(client.data.endswith(b"\r\n\r\nabcd"))
@@ -183,7 +183,7 @@ class ResponseTest(HTTPCase):
         client = self.connect(data=get())
         self.run_until(lambda: waiting.requests)
         client.abort()
-        self.run_until(lambda: not self.server._connections)
+        self.run_until(lambda: not self.server.connection_count())
         connection = waiting.requests[0].connection
         with LogCatcher() as records:
             self.assertRaises(StreamClosedError, connection.write_headers, OK, HTTPHeaders())

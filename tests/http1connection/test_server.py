@@ -79,7 +79,7 @@ class OrderTest(HTTPCase):
         count = 10000
         data = get() * count
         sent = 0
-        # Nobody reads the answers, and the first one does not come.
+        # The client does not read the answers, and the first one does not come.
         try:
             while sent < len(data):
                 sent += client.sock.send(data[sent:sent + 65536])
@@ -193,7 +193,7 @@ class OrderTest(HTTPCase):
         stream.write(b"echo")
         self.assertEqual(client.read(4), b"echo")
         self.assertEqual(paths, ["/1"])
-        self.assertFalse(self.server._connections)
+        self.assertEqual(0, self.server.connection_count())
 
     def test_a139_upgrade_that_is_refused(self):
         self.serve(lambda request: answer(request, status=426, reason="Upgrade Required",
@@ -289,7 +289,7 @@ class RefusalTest(HTTPCase):
                 client.sock.send(b"x" * 1000)
             except socket.error:
                 pass
-            return not self.server._connections
+            return not self.server.connection_count()
 
         self.run_until(send)
 
@@ -301,7 +301,7 @@ class RefusalTest(HTTPCase):
             client = self.connect(data=b"\x16\x03\x01\x02\x00\x01")
             client.read_rest()
             client.close()
-            self.run_until(lambda: not self.server._connections)
+            self.run_until(lambda: not self.server.connection_count())
         self.assertEqual(len(records), 1)
         self.assertEqual(records[0].levelno, logging.INFO)
 

@@ -1,4 +1,4 @@
-"""What all HTTP clients share: requests, responses, errors, the blocking client, the program."""
+"""Common to all HTTP clients: requests, responses, errors, the blocking client, the command."""
 from __future__ import absolute_import, division, print_function
 
 import datetime
@@ -17,7 +17,7 @@ from friendserve.httputil import HTTPFile, HTTPHeaders, parse_body_arguments
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.multipart import encode_multipart
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
-from tests import ROOT, services
+from tests import PATIENCE, ROOT, services
 from tests.clientcase import ClientCase, answer
 from tests.httpcase import HTTPCase
 
@@ -147,7 +147,7 @@ class MultipartTest(unittest.TestCase):
 
 
 class InThread(HTTPCase):
-    """Runs what blocks in a thread, while the server runs here."""
+    """Runs blocking code in a thread, while the server runs here."""
     def run_blocking(self, function):
         results = []
 
@@ -160,7 +160,7 @@ class InThread(HTTPCase):
         thread = threading.Thread(target=run)
         thread.start()
         self.run_until(lambda: results)
-        thread.join(20)
+        thread.join(PATIENCE)
         if isinstance(results[0], Exception):
             raise results[0]
         return results[0]
@@ -215,7 +215,7 @@ class HTTPClientTest(InThread):
 
 class MainTest(InThread):
     def run_main(self, *arguments):
-        """(status, what it printed, what it complained of)."""
+        """(exit status, standard output, standard error)."""
         def run():
             process = subprocess.Popen(
                 [sys.executable, "-m", "friendserve.httpclient"] + list(arguments), cwd=ROOT,

@@ -1,16 +1,13 @@
 """The turns of the loop, its timers and executors, where the clock moves only by waiting.
 
-What every poller has to do is in tests/contract/test_loops.py.
+Behaviour with real pollers is in tests/contract/test_loops.py.
 """
 from __future__ import absolute_import, division, print_function
 
-import contextlib
 import datetime
 import functools
 import gc
 import logging
-import os
-import socket
 import sys
 import threading
 import time
@@ -19,136 +16,32 @@ import weakref
 
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.stack_context import ExceptionStackContext, StackContext, state
+from tests import PATIENCE
 from tests.fakes import FakeClock, FakePoller
+from tests.loopcase import LogCatcher, Loops, keeping
 
 try:
     from concurrent.futures import ThreadPoolExecutor
 except ImportError:  # version: py2
     ThreadPoolExecutor = None
 
-PATIENCE = 10.0  # seconds until something that must happen counts as missing
-
-
-class Logs(logging.Handler):
-    """The records of a logger, while it is entered."""
-
-    def __init__(self, name="friendserve", level=logging.DEBUG):
-        logging.Handler.__init__(self)
-        self.logger = logging.getLogger(name)
-        self.wanted = level
-        self.records = []
-
-    def emit(self, record):
-        self.records.append(record)
-
-    def __enter__(self):
-        self.before = self.logger.level, self.logger.propagate
-        self.logger.setLevel(self.wanted)
-        self.logger.propagate = False
-        self.logger.addHandler(self)
-        return self.records
-
-    def __exit__(self, *exc_info):
-        self.logger.removeHandler(self)
-        self.logger.level, self.logger.propagate = self.before
-
-
-class CountingPoller(object):
-    """A real poller that notes what each poll has returned, but for events of the waker."""
-
-    def __init__(self, poller):
-        self.poller = poller
-        self.polls = []
-
-    def __getattr__(self, name):
-        return getattr(self.poller, name)
-
-    def poll(self, seconds):
-        events = self.poller.poll(seconds)
-        self.polls.append(events)
-        return events
-
-
-class Loops(object):
-    """Makes loops, and closes them at the end; an assertion that fails in a callback counts."""
-    def make_loop(self, *args, **kwargs):
-        kwargs.setdefault("make_current", False)
-        loop = IOLoop(*args, **kwargs)
-        self.addCleanup(loop.close)
-        failures = []
-        handle = loop.handle_callback_exception
-
-        def handle_callback_exception(callback):
-            error = sys.exc_info()[1]
-            if isinstance(error, self.failureException):
-                failures.append(str(error))
-            handle(callback)
-        loop.handle_callback_exception = handle_callback_exception
-        self.addCleanup(lambda: self.assertEqual([], failures))
-        return loop
-
-    def drive(self, condition, loop=None):
-        """Run turns until the condition holds."""
-        loop = loop or self.loop
-        end = time.time() + PATIENCE
-        while not condition():
-            if time.time() > end:
-                self.fail("the condition has not come true")
-            loop.run_once(0.002)
-
-    def socket_pair(self):
-        pair = socket.socketpair()
-        for sock in pair:
-            sock.setblocking(False)
-            self.addCleanup(sock.close)
-        return pair
-
-    def pipe_end_at(self, number):
-        """The reading end of a pipe gets the number of an fd that was closed just now."""
-        ends = list(os.pipe())
-        if number not in ends:
-            os.dup2(ends[0], number)
-            ends.append(number)
-        for fd in ends:
-            self.addCleanup(os.close, fd)
-
-
-@contextlib.contextmanager
-def keeping(log):
-    log.append("in")
-    try:
-        yield
-    finally:
-        log.append("out")
-
-
-def open_fds():
-    found = set()
-    for fd in range(3, 512):
-        try:
-            os.fstat(fd)
-        except OSError:
-            continue
-        found.add(fd)
-    return found
-
 
 class TurnTest(Loops, unittest.TestCase):
-    """What does not depend on the poller: the clock moves only by waiting."""
+    """Behaviour that does not depend on the poller; the clock moves only by waiting."""
     def setUp(self):
         self.clock = FakeClock()
         self.poller = FakePoller(self.clock)
         self.loop = self.make_loop(self.poller, time_func=self.clock)
         self.log = []
 
-    def run_until(self, when):
+    def run_to(self, when):
         self.loop.call_at(when, self.loop.stop)
         self.loop.start()
 
     def test_b014_timers_with_one_deadline_run_in_order(self):
         for number in range(20):
             self.loop.call_at(1005.0, self.log.append, number)
-        self.run_until(1010)
+        self.run_to(1010)
         self.assertEqual(list(range(20)), self.log)
 
     def test_b015_cancelled_timers(self):
@@ -162,7 +55,7 @@ class TurnTest(Loops, unittest.TestCase):
         loop.call_at(1002, loop.remove_timeout, fired)
         loop.remove_timeout(later[2])
         loop.remove_timeout(later[2])
-        self.run_until(1010)
+        self.run_to(1010)
         for _ in range(100000):
             loop.remove_timeout(loop.call_later(1000, self.fail))
         self.assertLess(len(loop._timers._heap), 1000)
@@ -178,7 +71,7 @@ class TurnTest(Loops, unittest.TestCase):
         self.assertRaises(KeyboardInterrupt, self.loop.start)
         self.assertEqual([0, 1], self.log)
         self.loop.remove_timeout(timer)
-        self.run_until(1010)
+        self.run_to(1010)
         self.assertEqual([0, 1, 2, 3], self.log)
 
     def test_b011_callback_raises(self):
@@ -190,15 +83,15 @@ class TurnTest(Loops, unittest.TestCase):
         for add in (self.loop.add_callback, functools.partial(self.loop.call_at, 999)):
             add(fail, Mine())
             add(self.log.append, "next")
-        with Logs() as records:
-            self.run_until(1010)
+        with LogCatcher() as records:
+            self.run_to(1010)
         self.assertEqual(["next"] * 2, self.log)
         self.assertEqual([Mine] * 2, [record.exc_info[0] for record in records])
         for error in (SystemExit, KeyboardInterrupt):
             self.loop.add_callback(fail, error())
             self.loop.add_callback(self.log.append, error)
             self.assertRaises(error, self.loop.start)
-            self.run_until(1020)
+            self.run_to(1020)
             self.assertIs(error, self.log[-1])
 
     def test_b016_stop_before_start(self):
@@ -206,7 +99,7 @@ class TurnTest(Loops, unittest.TestCase):
         self.loop.stop()
         self.loop.start()
         self.assertEqual([], self.log)
-        self.run_until(1010)
+        self.run_to(1010)
         self.assertEqual([1], self.log)
 
     def test_b017_start_while_running(self):
@@ -217,8 +110,8 @@ class TurnTest(Loops, unittest.TestCase):
         self.loop.add_callback(thread.start)
         self.loop.add_callback(thread.join, PATIENCE)
         self.loop.add_callback(self.assertRaises, RuntimeError, self.loop.close)
-        with Logs() as records:
-            self.run_until(1010)
+        with LogCatcher() as records:
+            self.run_to(1010)
         self.assertEqual(([], [None]), (records, self.log))
 
     def test_b022_what_a_callback_returns_is_ignored(self):
@@ -241,7 +134,7 @@ class TurnTest(Loops, unittest.TestCase):
         self.poller.poll = lambda seconds: alive.append([r() for r in references]) or []
         gc.disable()
         try:
-            with Logs("friendserve", logging.CRITICAL):
+            with LogCatcher("friendserve", logging.CRITICAL):
                 self.loop.run_once(0)
         finally:
             gc.enable()
@@ -259,14 +152,14 @@ class TurnTest(Loops, unittest.TestCase):
             self.assertIsNotNone(handle)
         for wrong in (None, "5", datetime.datetime.now()):
             self.assertRaises(TypeError, loop.add_timeout, wrong, self.fail)
-        self.run_until(1010)
+        self.run_to(1010)
         self.assertEqual(["past", "negative", "deadline", "delta", "at"], self.log)
 
     def test_b038_wall_clock_deadlines_of_old_programs(self):
         self.loop.add_timeout(time.time() + 20, self.log.append, "wall")
-        self.run_until(1019)
+        self.run_to(1019)
         self.assertEqual([], self.log)
-        self.run_until(1022)
+        self.run_to(1022)
         self.assertEqual(["wall"], self.log)
         # A loop on the wall clock understands nothing else.
         clock = FakeClock(time.time())
@@ -284,7 +177,7 @@ class TurnTest(Loops, unittest.TestCase):
                 self.loop.add_callback(self.log.append, "nested")
         self.loop._waker.wake = wake
         self.loop.add_callback(self.log.append, "outer")
-        self.run_until(1010)
+        self.run_to(1010)
         self.assertEqual(3, self.log.count("nested"))
         with IOLoop._instance_lock:
             self.assertIs(IOLoop.initialized(), IOLoop._instance is not None)
@@ -298,7 +191,7 @@ class TurnTest(Loops, unittest.TestCase):
             self.loop.add_callback(lambda: seen.append(len(state.contexts)))
             self.loop.call_at(999, lambda: seen.append(len(state.contexts)))
             self.loop.add_callback_from_signal(lambda: seen.append(len(state.contexts)))
-        self.run_until(1010)
+        self.run_to(1010)
         self.assertEqual([1, 0, 1], seen)
         self.assertEqual(before + 1 + 4, len(self.log))
 
@@ -324,26 +217,26 @@ class PeriodicCallbackTest(Loops, unittest.TestCase):
         periodic.start()
         return periodic
 
-    def run_until(self, when):
+    def run_to(self, when):
         self.loop.call_at(1000 + when, self.loop.stop)
         self.loop.start()
 
     def test_b030_period_is_kept(self):
         self.work = 0.03
         self.make(100)
-        self.run_until(0.55)
+        self.run_to(0.55)
         self.assertEqual([0.1, 0.2, 0.3, 0.4, 0.5], self.times)
 
     def test_b031_missed_ticks_are_skipped(self):
         self.work = 0.25
         self.make(100)
-        self.run_until(1)
+        self.run_to(1)
         self.assertEqual([0.1, 0.4, 0.7, 1.0], self.times[:4])
         self.assertLessEqual(len(self.loop._timers), 1)
 
     def test_b032_clock_set_forward(self):
         self.make(100, lambda: self.times.append(1) or self.clock.advance(86400 * 365))
-        self.run_until(86400)
+        self.run_to(86400)
         self.assertEqual([1], self.times)
 
     def test_b032_clock_set_back(self):
@@ -352,14 +245,14 @@ class PeriodicCallbackTest(Loops, unittest.TestCase):
             if len(self.times) == 1:
                 self.clock.advance(-86400)
         self.make(1000, callback)
-        self.run_until(1)
-        self.run_until(1 - 86400 + 3.5)
+        self.run_to(1)
+        self.run_to(1 - 86400 + 3.5)
         self.assertEqual([1, -86398, -86397, -86396], self.times)
 
     def test_b033_woken_early(self):
         self.work = -0.003
         self.make(100)
-        self.run_until(0.25)
+        self.run_to(0.25)
         self.assertEqual([0.1, 0.2], self.times)
 
     def test_b034_period_that_makes_no_sense(self):
@@ -379,7 +272,7 @@ class PeriodicCallbackTest(Loops, unittest.TestCase):
                     getattr(periodic, action)()
             periodic = self.make(100, callback)
             self.assertTrue(periodic.is_running())
-            self.run_until(now + 0.55)
+            self.run_to(now + 0.55)
             self.assertEqual(expected, len(self.times), actions)
             self.assertEqual(actions != ("stop",), periodic.is_running())
             periodic.stop()
@@ -388,20 +281,20 @@ class PeriodicCallbackTest(Loops, unittest.TestCase):
 
     def test_b036_callback_raises(self):
         self.make(100, lambda: self.tick() or {}["missing"])
-        with Logs() as records:
-            self.run_until(0.35)
+        with LogCatcher() as records:
+            self.run_to(0.35)
         self.assertEqual(([0.1, 0.2, 0.3], 3), (self.times, len(records)))
 
     def test_jitter(self):
         self.make(1000, jitter=0.5)
-        self.run_until(100)
+        self.run_to(100)
         gaps = [b - a for a, b in zip(self.times, self.times[1:])]
         self.assertTrue(0.74 <= min(gaps) < 0.95 and 1.05 < max(gaps) <= 1.26, gaps)
 
     def test_b158_does_not_carry_the_context_that_started_it(self):
         with StackContext(functools.partial(keeping, [])):
             self.make(100, lambda: self.times.append(state.contexts))
-        self.run_until(0.35)
+        self.run_to(0.35)
         self.assertEqual([()] * 3, self.times)
 
 
@@ -420,12 +313,12 @@ class ExecutorTest(Loops, unittest.TestCase):
                 executor, lambda *args: (args, threading.current_thread() is main), 1, 2,
                 callback=lambda result: self.seen.append(
                     result + (threading.current_thread() is main,)))
-            self.drive(lambda: self.seen)
+            self.run_until(lambda: self.seen)
             self.assertEqual([((1, 2), False, True)], self.seen)
             del self.seen[:]
         self.loop.set_default_executor(self.executor)
         self.loop.run_in_executor(None, self.seen.append, 5)
-        self.drive(lambda: self.seen)
+        self.run_until(lambda: self.seen)
         self.assertRaises(TypeError, self.loop.run_in_executor, None, int, calback=self.fail)
 
     def test_exception_comes_home(self):
@@ -440,11 +333,11 @@ class ExecutorTest(Loops, unittest.TestCase):
             # This one is ready before anybody waits for it.
             self.executor.submit(int).result()
             self.loop.run_in_executor(self.executor, int, callback=lambda result: fail("late"))
-        self.drive(lambda: len(self.seen) == 2)
+        self.run_until(lambda: len(self.seen) == 2)
         self.assertEqual(["on purpose", "late"], self.seen)
-        with Logs() as records:
+        with LogCatcher() as records:
             self.loop.run_in_executor(self.executor, fail)
-            self.drive(lambda: records)
+            self.run_until(lambda: records)
 
     if sys.version_info >= (3, 10):     # result() of older futures makes a cycle
         def test_exception_leaves_no_cycle(self):
@@ -462,7 +355,7 @@ class ExecutorTest(Loops, unittest.TestCase):
             gc.collect()
             gc.disable()
             try:
-                with Logs("friendserve", logging.CRITICAL):
+                with LogCatcher("friendserve", logging.CRITICAL):
                     self.loop.run_in_executor(self.executor, fail)
                     self.executor.submit(int).result()
                     self.loop.run_once(0)
@@ -474,7 +367,7 @@ class ExecutorTest(Loops, unittest.TestCase):
 
     def test_b052_outcome_after_the_loop_was_closed(self):
         go = threading.Event()
-        with Logs() as records:
+        with LogCatcher() as records:
             self.loop.run_in_executor(self.executor, go.wait, PATIENCE, callback=self.fail)
             self.loop.close()
             go.set()

@@ -1,11 +1,11 @@
-"""Streams: what hand-made sockets can show, connecting, and pipes.
+"""Streams over scripted sockets, connecting, and pipes.
 
-What all streams have in common is in tests/contract/test_streams.py.
+The contract of all streams is in tests/contract/test_streams.py.
 """
 from __future__ import absolute_import, division, print_function
 
-import collections
 import errno
+import logging
 import os
 import socket
 import ssl
@@ -14,112 +14,18 @@ import unittest
 import six
 
 from friendserve.iostream import IOStream, PipeIOStream, SSLIOStream, StreamClosedError
-from friendserve.platform.pollers.auto import available_pollers, make_poller
+from friendserve.platform.pollers.auto import available_pollers
 from friendserve.platform.pollers.interface import READ, WRITE
-from tests.contract.test_streams import RESET, Streams, make_any_poller
-from tests.ioloop.test_ioloop import CountingPoller, Logs, open_fds
-
-
-class Case(Streams, unittest.TestCase):
-    impl = "auto"
-
-    def setUp(self):
-        self.poller = CountingPoller(make_poller(self.impl) if self.impl == "auto"
-                                     else make_any_poller(self.impl))
-        self.loop = self.make_loop(self.poller)
-        self.log = []
-
-    def note(self, *what):
-        self.log.append(what[0] if len(what) == 1 else what)
-
-    def noting(self, what):
-        return lambda *args: self.log.append(what)
-
-    def wait(self, *expected):
-        self.drive(lambda: len(self.log) >= len(expected))
-        self.assertEqual(list(expected), self.log)
-        del self.log[:]
-
-    def listener(self):
-        sock = socket.socket()
-        self.addCleanup(sock.close)
-        sock.bind(("127.0.0.1", 0))
-        sock.listen(5)
-        return sock
-
-    def client(self, stream_class=IOStream, **kwargs):
-        stream, = self.keep(stream_class(socket.socket(), self.loop, **kwargs))
-        stream.set_close_callback(self.noting("closed"))
-        return stream
-
-
-class ScriptedSocket(object):
-    """A socket that answers recv and send by a script: an exception is raised, a number is how
-    much is sent, None sends all. Without a script nothing is ready. Polling asks `real`."""
-    family = socket.AF_INET
-
-    def __init__(self, real):
-        self.real = real
-        self.to_recv, self.to_send = collections.deque(), collections.deque()
-        self.to_shake = collections.deque()
-        self.asked, self.sent, self.offered = [], b"", []
-        self.option_error = self.connect_error = None
-        self.buffered = 0
-
-    def fileno(self):
-        return self.real.fileno()
-
-    def setblocking(self, flag):
-        self.real.setblocking(flag)
-
-    def close(self):
-        self.real.close()
-
-    def getpeername(self):
-        return ("192.0.2.1", 5)
-
-    def getsockopt(self, *args):
-        return 0
-
-    def setsockopt(self, *args):
-        if self.option_error is not None:
-            raise self.option_error
-
-    def connect(self, address):
-        raise self.connect_error
-
-    def pending(self):
-        return self.buffered
-
-    def do_handshake(self):
-        self.play(self.to_shake)
-
-    def recv(self, size):
-        self.asked.append(size)
-        return self.play(self.to_recv)
-
-    def send(self, data):
-        self.offered.append(memoryview(data).tobytes())
-        answer = self.play(self.to_send)
-        answer = len(data) if answer is None else answer
-        self.sent += self.offered[-1][:answer]
-        return answer
-
-    def unwrap(self):
-        raise ssl.SSLError(ssl.SSL_ERROR_WANT_READ, "no answer")
-
-    def play(self, script):
-        answer = script.popleft() if script else socket.error(errno.EAGAIN, "not now")
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+from tests import PATIENCE
+from tests.loopcase import LogCatcher, open_fds
+from tests.streamcase import RESET, ScriptedSocket, SocketCase
 
 
 def ssl_error(code, text=""):
     return ssl.SSLError(code, text or "scripted")
 
 
-class ScriptedTest(Case):
+class ScriptedTest(SocketCase):
     def stream(self, stream_class=IOStream, **kwargs):
         real, self.peer = self.socket_pair()
         sock = ScriptedSocket(real)
@@ -128,10 +34,10 @@ class ScriptedTest(Case):
         stream.set_close_callback(self.noting("closed"))
         if stream_class is SSLIOStream:
             stream.wait_for_handshake(self.noting("shaken"))
-            self.wait("shaken")
+            self.expect("shaken")
         return stream, sock
 
-    def test_b060_not_now(self):
+    def test_b060_calls_that_would_block_are_repeated(self):
         for code in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR):
             for kind in (IOStream, SSLIOStream):
                 stream, sock = self.stream(kind)
@@ -140,7 +46,7 @@ class ScriptedTest(Case):
                 sock.to_send.extend([socket.error(code, "x")] * 2 + [3, None])
                 stream.read_bytes(4, self.note)
                 stream.write(b"abcdef", self.noting("written"))
-                self.drive(lambda: len(self.log) == 2)
+                self.run_until(lambda: len(self.log) == 2)
                 self.assertEqual({b"data", u"written"}, set(self.log))
                 self.assertEqual(b"abcdef", sock.sent)
                 del self.log[:]
@@ -155,9 +61,9 @@ class ScriptedTest(Case):
                 sock.to_recv.append(socket.error(code, "x"))
                 if reading:
                     stream.read_bytes(4, self.fail)
-                with Logs() as records:
+                with LogCatcher(level=logging.DEBUG) as records:
                     self.peer.send(b"readable")
-                    self.wait("closed")
+                    self.expect("closed")
                 self.assertEqual(code, stream.error.errno)
                 self.assertEqual(["DEBUG"], [record.levelname for record in records])
 
@@ -167,11 +73,11 @@ class ScriptedTest(Case):
                 stream, sock = self.stream()
                 sock.to_send.extend([2, socket.error(code, "x")] if queued
                                     else [socket.error(code, "x")])
-                # What came before is delivered first.
+                # Data received before is delivered first.
                 sock.to_recv.extend([b"last ", b"words"])
                 stream.read_bytes(10, self.note)
                 stream.write(b"abcdef", self.fail)
-                self.wait(b"last words", "closed")
+                self.expect(b"last words", "closed")
                 self.assertEqual(code, stream.error.errno)
                 self.assertFalse(stream.writing())
                 self.assertRaises(StreamClosedError, stream.write, b"x")
@@ -183,7 +89,7 @@ class ScriptedTest(Case):
             stream.set_nodelay(True)
         stream.close()
         stream.set_nodelay(False)
-        self.wait("closed")
+        self.expect("closed")
 
     def test_close_that_fails(self):
         stream, sock = self.stream()
@@ -192,9 +98,9 @@ class ScriptedTest(Case):
             sock.real.close()
             raise socket.error(errno.ECONNRESET, "x")
         sock.close = close
-        with Logs(level=20) as records:
+        with LogCatcher() as records:
             stream.close()
-            self.wait("closed")
+            self.expect("closed")
         self.assertEqual([], records)
 
     def test_b010_interrupted_connect(self):
@@ -203,7 +109,7 @@ class ScriptedTest(Case):
             stream, sock = self.stream()
             sock.connect_error = socket.error(code, "x")
             stream.connect(("192.0.2.1", 5), self.noting("connected"))
-            self.wait("connected" if under_way else "closed")
+            self.expect("connected" if under_way else "closed")
             stream.set_close_callback(None)
 
     def test_b095_reading_wants_to_write(self):
@@ -212,14 +118,14 @@ class ScriptedTest(Case):
                              ssl_error(ssl.SSL_ERROR_WANT_READ)])
         self.peer.send(b"readable")
         stream.read_bytes(4, self.note)
-        self.drive(lambda: len(sock.asked) == 1)
+        self.run_until(lambda: len(sock.asked) == 1)
         # Now it waits for WRITE alone, for READ is there all the time.
         self.assertEqual(WRITE, stream._events)
-        self.drive(lambda: len(sock.asked) == 2)
+        self.run_until(lambda: len(sock.asked) == 2)
         self.assertEqual(READ, stream._events)
         self.peer.send(b"readable")
         sock.to_recv.append(b"data")
-        self.wait(b"data")
+        self.expect(b"data")
 
     def test_b095_writing_wants_to_read(self):
         stream, sock = self.stream(SSLIOStream)
@@ -231,9 +137,9 @@ class ScriptedTest(Case):
         self.assertEqual(1, len(sock.offered))
         sock.to_recv.append(ssl_error(ssl.SSL_ERROR_WANT_READ))
         self.peer.send(b"readable")
-        self.drive(lambda: len(sock.offered) == 2)
+        self.run_until(lambda: len(sock.offered) == 2)
         sock.to_send.append(None)
-        self.wait("written")
+        self.expect("written")
         self.assertEqual([b"data"] * 3, sock.offered)
         self.assertEqual(READ, stream._events)
 
@@ -245,7 +151,7 @@ class ScriptedTest(Case):
         sock.to_recv.append(b"")
         sock.to_send.extend([ssl_error(ssl.SSL_ERROR_WANT_READ)] * 3
                             + [ssl_error(ssl.SSL_ERROR_EOF)])
-        self.wait("closed")
+        self.expect("closed")
         self.assertIsInstance(stream.error, ssl.SSLError)
 
     def test_b096_same_bytes_are_offered_again(self):
@@ -255,7 +161,7 @@ class ScriptedTest(Case):
         stream.write(b"second" * 10000)
         stream.write(b"third", self.noting("written"))
         sock.to_send.extend([ssl_error(ssl.SSL_ERROR_WANT_WRITE), None, None, None])
-        self.wait("written")
+        self.expect("written")
         self.assertEqual(b"first" + b"second" * 10000 + b"third", sock.sent)
         self.assertEqual([b"first"] * 3 + [b"rst"] * 2, sock.offered[:5])
 
@@ -263,20 +169,20 @@ class ScriptedTest(Case):
         stream, sock = self.stream(SSLIOStream)
         sock.to_send.extend([0, 0, ssl_error(ssl.SSL_ERROR_WANT_WRITE), 4, None])
         stream.write(b"abcdef", self.noting("written"))
-        self.wait("written")
+        self.expect("written")
         self.assertEqual(b"abcdef", sock.sent)
 
     def test_b098_tls_gets_no_more_than_it_can_count(self):
         stream, sock = self.stream(SSLIOStream)
         sock.to_send.extend([None] * 9)
         stream.write(b"x" * 5000000, self.noting("written"))
-        self.wait("written")
+        self.expect("written")
         self.assertEqual(5000000, len(sock.sent))
         self.assertLessEqual(max(map(len, sock.offered)), 1 << 20)
         sock.to_recv.append(b"y")
         self.peer.send(b"readable")
         stream.read_bytes(1, self.note)
-        self.wait(b"y")
+        self.expect(b"y")
         self.assertLessEqual(max(sock.asked), 65536)
 
     def test_b100_kinds_of_the_end_of_tls(self):
@@ -288,8 +194,8 @@ class ScriptedTest(Case):
             sock.to_recv.extend([b"data", end])
             self.peer.send(b"readable")
             stream.read_until_close(self.note)
-            with Logs() as records:
-                self.wait(b"data", "closed")
+            with LogCatcher() as records:
+                self.expect(b"data", "closed")
             self.assertEqual(([], None), (records, stream.error))
 
     def test_errors_of_tls(self):
@@ -301,11 +207,11 @@ class ScriptedTest(Case):
                 self.peer.send(b"readable")
             else:
                 stream.write(b"x", self.fail)
-            self.wait("closed")
+            self.expect("closed")
             self.assertIsInstance(stream.error, ssl.SSLError)
 
-    def test_what_nobody_expected_closes_the_stream(self):
-        """Instead of being logged for ever."""
+    def test_unexpected_errors_close_the_stream(self):
+        """They would be logged again and again otherwise."""
         for kind in (IOStream, SSLIOStream):
             for script in ("to_recv", "to_send"):
                 stream, sock = self.stream(kind)
@@ -313,10 +219,10 @@ class ScriptedTest(Case):
                 sock.to_send.append(0)
                 getattr(sock, script).append(ValueError("not an errno"))
                 self.peer.send(b"readable")
-                with Logs("friendserve.application") as records:
+                with LogCatcher("friendserve.application") as records:
                     stream.read_bytes(1, self.fail)
                     stream.write(b"x", self.fail)
-                    self.wait("closed")
+                    self.expect("closed")
                     self.assert_quiet()
                 self.assertEqual(1, len(records))
                 self.assertIsInstance(stream.error, ValueError)
@@ -325,8 +231,8 @@ class ScriptedTest(Case):
         sock.to_shake.append(AttributeError("as in Python 2"))
         stream, = self.keep(SSLIOStream(sock, self.loop))
         stream.set_close_callback(self.noting("closed"))
-        with Logs("friendserve.application") as records:
-            self.wait("closed")
+        with LogCatcher("friendserve.application") as records:
+            self.expect("closed")
         self.assertEqual(1, len(records))
 
     def test_b010_interrupted_handshake(self):
@@ -335,7 +241,7 @@ class ScriptedTest(Case):
         sock.to_shake.extend([socket.error(errno.EINTR, "x"), None])
         stream, = self.keep(SSLIOStream(sock, self.loop))
         stream.wait_for_handshake(self.noting("shaken"))
-        self.wait("shaken")
+        self.expect("shaken")
 
     def test_a_fast_reader_does_not_keep_the_loop(self):
         stream, sock = self.stream()
@@ -346,7 +252,7 @@ class ScriptedTest(Case):
         self.assertEqual(["other"], self.log)
         self.assertTrue(0 < len(sock.sent) <= 17 << 20)
         del self.log[:]
-        self.wait("written")
+        self.expect("written")
 
 
 class ConnectContract(object):
@@ -357,16 +263,16 @@ class ConnectContract(object):
         stream.connect(listener.getsockname(), self.noting("connected"))
         stream.write(b"early", self.noting("written"))
         self.assertTrue(stream.writing())
-        self.wait("connected", "written")
+        self.expect("connected", "written")
         server = listener.accept()[0]
         self.addCleanup(server.close)
-        server.settimeout(5)
+        server.settimeout(PATIENCE)
         self.assertEqual(b"early", server.recv(99))
         server.send(b"answer\n")
-        self.wait(b"answer\n")
+        self.expect(b"answer\n")
         self.assert_quiet()
         server.close()
-        self.wait("closed")
+        self.expect("closed")
 
     def test_b003_b080_refused_connect(self):
         listener = self.listener()
@@ -374,12 +280,12 @@ class ConnectContract(object):
         listener.close()
         before = open_fds()
         stream = self.client()
-        with Logs(level=20) as records:
+        with LogCatcher() as records:
             stream.connect(address, self.fail)
             if not stream.closed():
                 stream.write(b"early", self.fail)
                 stream.read_until(b"\n", self.fail)
-            self.wait("closed")
+            self.expect("closed")
             self.assert_quiet()
         self.assertEqual(([], []), (self.log, records))
         self.assertEqual(errno.ECONNREFUSED, stream.error.errno)
@@ -391,7 +297,7 @@ class ConnectContract(object):
         stream.connect(listener.getsockname(), self.fail)
         stream.write(b"early", self.fail)
         stream.close()
-        self.wait("closed")
+        self.expect("closed")
         self.assert_quiet()
         self.assertRaises(StreamClosedError, stream.connect, listener.getsockname())
 
@@ -400,7 +306,7 @@ class ConnectContract(object):
         stream = self.client()
         self.assert_quiet()
         stream.connect(self.listener().getsockname(), self.noting("connected"))
-        self.wait("connected")
+        self.expect("connected")
         self.assert_quiet()
 
     def test_pipe(self):
@@ -409,16 +315,16 @@ class ConnectContract(object):
         writer.write(b"x" * size, self.noting("written"))
         self.assertTrue(writer.writing())
         reader.read_bytes(size - 10, lambda data: self.note(len(data)))
-        self.drive(lambda: len(self.log) == 2)
+        self.run_until(lambda: len(self.log) == 2)
         self.assertEqual([size - 10, "written"], sorted(self.log, key=str))
         del self.log[:]
         reader.set_close_callback(self.noting("closed"))
         writer.close()
-        self.drive(reader.has_unread)
+        self.run_until(reader.has_unread)
         self.assert_quiet()
         self.assertEqual([], self.log)
         reader.read_until_close(self.note)
-        self.wait(b"x" * 10, "closed")
+        self.expect(b"x" * 10, "closed")
         self.assertEqual((-1, -1), (reader.fd, writer.fd))
 
     def pipe(self):
@@ -437,33 +343,33 @@ class ConnectContract(object):
                 self.loop.run_once(0)
                 if not self.log:
                     writer.close()
-            self.wait("closed")
+            self.expect("closed")
             self.assertEqual(errno.EPIPE if busy else None, getattr(writer.error, "errno", None))
             reader, writer = self.pipe()
             reader.close()
             writer.set_close_callback(self.noting("closed"))
             writer.write(b"x", self.fail)
-            self.wait("closed")
+            self.expect("closed")
             self.assertEqual(errno.EPIPE, writer.error.errno)
 
 
 for _impl in sorted(set(available_pollers() + ["kqueue"])):
     _name = str("%sConnectTest" % _impl.title())
-    globals()[_name] = type(_name, (ConnectContract, Case), {"impl": _impl})
+    globals()[_name] = type(_name, (ConnectContract, SocketCase), {"impl": _impl})
 
 
-class SocketTest(Case):
+class SocketTest(SocketCase):
     def test_b080_addresses_that_make_no_sense(self):
         for address in (("::1", 80), ("a" * 70 + ".", 80)):
             stream = self.client()
             stream.connect(address, self.fail)
-            self.wait("closed")
+            self.expect("closed")
             self.assertIsNotNone(stream.error)
         stream = self.client()
         self.assertRaises((TypeError, OverflowError), stream.connect, ("127.0.0.1", 1 << 20))
         self.assertFalse(stream.closed())
         stream.connect(self.listener().getsockname(), self.noting("connected"))
-        self.wait("connected")
+        self.expect("connected")
 
     @unittest.skipUnless(hasattr(socket, "AF_UNIX"), "no Unix sockets")
     def test_b080_unix_socket_without_room(self):
@@ -483,7 +389,7 @@ class SocketTest(Case):
             streams.append(stream)
             stream.connect(path, self.noting("connected"))
             count = len(self.log)
-            self.drive(lambda: len(self.log) > count)
+            self.run_until(lambda: len(self.log) > count)
         self.assertEqual(errno.EAGAIN, streams[-1].error.errno)
         self.assertEqual(len(streams) - 1, self.log.count("connected"))
         for stream in streams:
@@ -492,8 +398,8 @@ class SocketTest(Case):
     def test_b062_connect_callback_that_raises(self):
         stream = self.client()
         stream.connect(self.listener().getsockname(), lambda: {}["missing"])
-        with Logs("friendserve.application") as records:
-            self.wait("closed")
+        with LogCatcher("friendserve.application") as records:
+            self.expect("closed")
         self.assertEqual(1, len(records))
         self.assertIsInstance(stream.error, KeyError)
 
@@ -511,7 +417,7 @@ class SocketTest(Case):
                     # Whoever goes on raising it keeps its traceback.
                     self.assertIsNotNone(error.__traceback__.tb_next or error.__traceback__)
             self.assertEqual("mine", str(stream.error))
-            self.wait("closed")
+            self.expect("closed")
             with self.assertRaises(StreamClosedError) as caught:
                 stream.write(b"x")
             self.assertIs(stream.error, caught.exception.real_error)
@@ -549,7 +455,7 @@ class SocketTest(Case):
         a.read_until(b"\n", self.fail)
         number = a.socket.fileno()
         a.socket.close()
-        with Logs(level=20) as records:
+        with LogCatcher() as records:
             a.close()
         self.assertEqual([], records)
         self.assertNotIn(number, self.loop._handlers)

@@ -16,12 +16,12 @@ import six
 
 from friendserve.iostream import SSLIOStream, StreamClosedError
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
-from tests.contract.test_streams import CA, CERT, CLIENT, KEY, RESET, SERVER
-from tests.ioloop.test_ioloop import Logs, open_fds
-from tests.iostream.test_sockets import Case, ScriptedSocket
+from tests import CA, CERT, KEY, PATIENCE
+from tests.loopcase import LogCatcher, open_fds
+from tests.streamcase import CLIENT, RESET, SERVER, ScriptedSocket, SocketCase
 
 
-class TlsTest(Case):
+class TlsTest(SocketCase):
     def tls_server(self, listener, options=SERVER, **kwargs):
         """Accept one connection and make a stream of it."""
         connection = listener.accept()[0]
@@ -32,7 +32,7 @@ class TlsTest(Case):
         return stream
 
     def raw_client(self, listener):
-        sock = socket.create_connection(listener.getsockname(), timeout=5)
+        sock = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
         self.addCleanup(sock.close)
         return sock
 
@@ -43,14 +43,14 @@ class TlsTest(Case):
         listener = self.listener()
         before = open_fds()
         silent = self.raw_client(listener)
-        with Logs() as records:
+        with LogCatcher() as records:
             server = self.tls_server(listener, handshake_timeout=0.05)
-            # Others are served meanwhile.
+            # Other clients are served in the meantime.
             client = self.client(SSLIOStream, ssl_options=CLIENT)
             client.connect(listener.getsockname(), self.noting("connected"), "localhost")
             other = self.tls_server(listener)
             other.set_close_callback(None)
-            self.drive(lambda: len(self.log) == 2)
+            self.run_until(lambda: len(self.log) == 2)
         self.assertEqual({"connected", "server closed"}, set(self.log))
         self.assertIn("longer than 0.05", str(server.error))
         self.assertEqual([("INFO", None)], self.messages(records))
@@ -92,9 +92,9 @@ class TlsTest(Case):
             server = self.tls_server(listener)
             server.write(b"never sent", self.fail)
             server.read_bytes(1, self.fail)
-            with Logs() as records:
+            with LogCatcher() as records:
                 attack(client)
-                self.wait("server closed")
+                self.expect("server closed")
                 self.assert_quiet()
             self.assertEqual([("INFO", None)], self.messages(records))
             self.assertIn("TLS handshake with", records[0].getMessage())
@@ -110,8 +110,8 @@ class TlsTest(Case):
             server = listener.accept()[0]
             server.send(answer)
             server.shutdown(socket.SHUT_WR)
-            with Logs() as records:
-                self.wait("closed")
+            with LogCatcher() as records:
+                self.expect("closed")
             server.close()
             self.assertEqual([("INFO", None)], self.messages(records))
             self.assertIsInstance(client.error, EnvironmentError)
@@ -123,7 +123,7 @@ class TlsTest(Case):
         client.read_until(b"!", self.note)
         raw = self.client()
         raw.connect(listener.getsockname(), self.noting("tcp"))
-        self.wait("tcp")
+        self.expect("tcp")
         server = self.tls_server(listener)
         server.write(b"early!", self.fail)
         self.assert_quiet()
@@ -134,7 +134,7 @@ class TlsTest(Case):
         server = self.tls_server(listener)
         server.write(b"early!", self.noting("written"))
         server.read_until_regex(br"\|early\|", self.note)
-        self.drive(lambda: len(self.log) == 4)
+        self.run_until(lambda: len(self.log) == 4)
         self.assertEqual({"connected", "written", b"early!", b"before connect|early|"},
                          set(self.log))
 
@@ -142,7 +142,7 @@ class TlsTest(Case):
         a, b = self.tls_pair(read_chunk_size=100)
         b.read_bytes(16000, lambda data: self.note(len(data)))
         a.write(b"x" * 16000)
-        self.wait(16000)
+        self.expect(16000)
         # Also when the reader stops and goes on.
         count = 3000
         a.write(b"line\n" * count)
@@ -152,7 +152,7 @@ class TlsTest(Case):
             if len(self.log) < count:
                 self.loop.add_callback(b.read_until, b"\n", on_line)
         b.read_until(b"\n", on_line)
-        self.drive(lambda: len(self.log) == count)
+        self.run_until(lambda: len(self.log) == count)
 
     def test_b099_verification(self):
         hostname = "127.0.0.1" if six.PY3 else "localhost"
@@ -166,7 +166,7 @@ class TlsTest(Case):
             client.connect(listener.getsockname(), self.noting("connected"), name)
             server = self.tls_server(listener)
             server.set_close_callback(None)
-            self.wait("connected" if good else "closed")
+            self.expect("connected" if good else "closed")
             self.assertEqual(good, client.error is None)
             if good and options is CLIENT:
                 self.assertEqual(((("commonName", "localhost"),),),
@@ -180,7 +180,7 @@ class TlsTest(Case):
             listener = self.listener()
             client = self.client(SSLIOStream, ssl_options=options)
             client.connect(listener.getsockname(), self.fail, name)
-            self.wait("closed")
+            self.expect("closed")
             self.assertIsInstance(client.error, ValueError)
 
     def test_b099_server_name_and_client_certificate(self):
@@ -199,7 +199,7 @@ class TlsTest(Case):
             server = self.tls_server(listener, context)
             server.wait_for_handshake(lambda stream: self.note(
                 stream.socket.getpeercert()["subject"]))
-            self.wait(((("commonName", "localhost"),),) if certificate else "server closed")
+            self.expect(((("commonName", "localhost"),),) if certificate else "server closed")
             server.set_close_callback(None)
         self.assertEqual(["localhost"] * 2, names)
 
@@ -212,12 +212,12 @@ class TlsTest(Case):
         client.wait_for_handshake(self.noting("second"))
         client.wait_for_handshake()
         server = self.tls_server(listener)
-        self.wait(("first", True), "second", "connected")
+        self.expect(("first", True), "second", "connected")
         client.wait_for_handshake(self.noting("third"))
         self.assertEqual([], self.log)
-        self.wait("third")
+        self.expect("third")
         server.close()
-        self.drive(client.closed)
+        self.run_until(client.closed)
         self.assertRaises(StreamClosedError, client.wait_for_handshake, self.fail)
 
     def test_b062_handshake_callback_that_raises(self):
@@ -226,19 +226,19 @@ class TlsTest(Case):
         client.wait_for_handshake(lambda stream: {}["missing"])
         client.connect(listener.getsockname(), None, "localhost")
         self.tls_server(listener).set_close_callback(None)
-        with Logs("friendserve.application") as records:
-            self.wait("closed")
+        with LogCatcher("friendserve.application") as records:
+            self.expect("closed")
         self.assertEqual(1, len(records))
 
     def test_b100_end_without_goodbye(self):
         a, b = self.tls_pair()
         b.set_close_callback(self.noting("closed"))
         b.read_until_close(self.note)
-        with Logs() as records:
+        with LogCatcher() as records:
             a.write(b"data")
             a._forget_events()
             socket.socket.shutdown(a.socket, socket.SHUT_RDWR)
-            self.wait(b"data", "closed")
+            self.expect(b"data", "closed")
         self.assertEqual(([], None), (records, b.error))
 
     def test_goodbye_is_said(self):
@@ -262,7 +262,7 @@ class TlsTest(Case):
             except ssl.SSLError as error:
                 self.assertEqual(ssl.SSL_ERROR_WANT_READ, error.args[0])
             return seen[-1:] == [b""]
-        self.drive(step)
+        self.run_until(step)
         self.assertEqual([None, b"all", b""], seen)
 
     def test_sockets_that_would_stay_without_tls(self):
@@ -270,7 +270,7 @@ class TlsTest(Case):
         for sock in (client, server):
             self.addCleanup(sock.close)
         self.assertRaises(ValueError, SSLIOStream, client, self.loop)
-        # The peer has gone between accepting and here.
+        # The peer disconnected after the connection was accepted.
         sock = ScriptedSocket(self.socket_pair()[0])
 
         def getpeername():
@@ -288,7 +288,7 @@ class TlsTest(Case):
             client = self.raw_client(listener)
             server = self.tls_server(listener)
             client.send(b"no TLS at all\r\n\r\n")
-            self.wait("server closed")
+            self.expect("server closed")
             reference = weakref.ref(server)
             self.kept.remove(server)
             del server
@@ -297,9 +297,9 @@ class TlsTest(Case):
             gc.enable()
 
 
-class StartTlsTest(Case):
+class StartTlsTest(SocketCase):
     def setUp(self):
-        Case.setUp(self)
+        SocketCase.setUp(self)
         self.a, self.b = self.tcp_pair()
 
     def start(self, hostname="localhost"):
@@ -318,7 +318,7 @@ class StartTlsTest(Case):
         self.b.read_until(b"\n", on_command)
         self.a.read_until(b"\n", lambda line: self.a.start_tls(
             False, dict(ca_certs=CA), "localhost", lambda stream: self.note(stream)))
-        self.drive(lambda: len(self.log) == 2)
+        self.run_until(lambda: len(self.log) == 2)
         streams = sorted(self.log, key=lambda stream: stream.socket.server_side)
         self.keep(*streams)
         del self.log[:]
@@ -326,7 +326,7 @@ class StartTlsTest(Case):
         client, server = streams
         server.read_until(b"\n", self.note)
         client.write(b"secret\n")
-        self.wait(b"secret\n")
+        self.expect(b"secret\n")
         # The old ones are done, and the socket is not theirs any more.
         for stream in (self.a, self.b):
             self.assertTrue(stream.closed())
@@ -337,21 +337,21 @@ class StartTlsTest(Case):
         gc.collect()
         client.write(b"still here\n")
         server.read_until(b"\n", self.note)
-        self.wait(b"still here\n")
+        self.expect(b"still here\n")
         self.assertRaises(RuntimeError, client.start_tls, False, CLIENT, "localhost")
         # So is the close callback.
         client.close()
-        self.wait("closed")
+        self.expect("closed")
 
     def test_stream_that_is_not_idle(self):
         self.a.read_until(b"\n", self.note)
         self.assertRaises(ValueError, self.a.start_tls, False, CLIENT, "localhost")
         # Plain bytes that came with the command would be taken for secret ones.
         self.b.write(b"go\ninjected\n")
-        self.wait(b"go\n")
+        self.expect(b"go\n")
         self.assertRaises(ValueError, self.a.start_tls, False, CLIENT, "localhost")
         self.a.read_until(b"\n", self.note)
-        self.wait(b"injected\n")
+        self.expect(b"injected\n")
         self.b.write(b"x" * 10000000)
         self.assertRaises(ValueError, self.b.start_tls, True, SERVER)
         stream = self.client()
@@ -362,7 +362,7 @@ class StartTlsTest(Case):
         for arguments in ((True,), (True, {}), (False, CLIENT), (False, dict(ca_certs="/none"))):
             self.assertRaises(ValueError, self.a.start_tls, *arguments)
         self.start()
-        self.drive(lambda: len(self.log) == 2)
+        self.run_until(lambda: len(self.log) == 2)
 
     def test_b091_handshake_that_fails(self):
         before = open_fds()
@@ -370,8 +370,8 @@ class StartTlsTest(Case):
         a.set_close_callback(self.noting("closed"))
         stream = a.start_tls(False, CLIENT, "localhost", self.fail)
         b.write(b"no TLS\r\n" * 10)
-        with Logs() as records:
-            self.wait("closed")
+        with LogCatcher() as records:
+            self.expect("closed")
             self.assert_quiet()
         self.assertEqual(1, len(records))
         self.assertIsInstance(stream.error, ssl.SSLError)
@@ -387,7 +387,7 @@ class StartTlsTest(Case):
         stream = self.a.start_tls(False, CLIENT, "localhost", self.fail)
         self.loop.run_once(0)
         stream.close()
-        self.wait("closed")
+        self.expect("closed")
         del stream
         self.a = None
         self.assertEqual(1, len(before - open_fds()))
@@ -396,7 +396,7 @@ class StartTlsTest(Case):
     def test_b091_wrong_name(self):
         self.a.set_close_callback(self.noting("closed"))
         self.start("example.com")
-        self.drive(lambda: "closed" in self.log)
+        self.run_until(lambda: "closed" in self.log)
         self.assertNotIn("client", [entry[0] for entry in self.log])
 
     def test_peer_that_has_gone(self):
@@ -408,8 +408,8 @@ class StartTlsTest(Case):
         except StreamClosedError as error:
             self.assertIsNotNone(error.real_error)
         else:
-            self.drive(stream.closed)
-        self.wait("closed")
+            self.run_until(stream.closed)
+        self.expect("closed")
         self.assertTrue(self.a.closed())
 
 

@@ -1,7 +1,6 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
-import logging
 import os
 import socket
 import subprocess
@@ -13,6 +12,8 @@ from friendserve.ioloop import IOLoop
 from friendserve.netutil import add_accept_handler, bind_sockets
 from friendserve.netutil.listening import ACCEPT_PAUSES, MAX_ACCEPTS_PER_TURN
 from friendserve.platform.pollers.auto import available_pollers
+from tests import PATIENCE
+from tests.loopcase import LogCatcher, LoopCase
 
 try:
     import fcntl
@@ -41,25 +42,7 @@ class Listener(object):
         return self.sock.accept()
 
 
-class LogCatcher(logging.Handler):
-    """Gathers the records of the application log in the body of a with statement."""
-
-    def __enter__(self):
-        self.messages = []
-        self.logger = logging.getLogger("friendserve.application")
-        self.propagated, self.logger.propagate = self.logger.propagate, False
-        self.logger.addHandler(self)
-        return self.messages
-
-    def emit(self, record):
-        self.messages.append(record.getMessage())
-
-    def __exit__(self, *exc_info):
-        self.logger.removeHandler(self)
-        self.logger.propagate = self.propagated
-
-
-class AddAcceptHandlerTest(unittest.TestCase):
+class AddAcceptHandlerTest(LoopCase, unittest.TestCase):
     def setUp(self):
         self.sock, = bind_sockets(0, "127.0.0.1")
         self.addCleanup(self.sock.close)
@@ -76,17 +59,11 @@ class AddAcceptHandlerTest(unittest.TestCase):
         self.addCleanup(connection.close)
 
     def connect(self, count=1):
-        clients = [socket.create_connection(self.sock.getsockname(), timeout=10)
+        clients = [socket.create_connection(self.sock.getsockname(), timeout=PATIENCE)
                    for _ in range(count)]
         for client in clients:
             self.addCleanup(client.close)
         return clients
-
-    def run_until(self, condition):
-        deadline = self.loop.time() + 10
-        while not condition():
-            self.assertLess(self.loop.time(), deadline, "it never happened")
-            self.loop.run_once(0.05)
 
     def test_connection_and_address(self):
         add_accept_handler(self.sock, self.on_connection)
@@ -118,7 +95,7 @@ class AddAcceptHandlerTest(unittest.TestCase):
         self.connect(7)
         seen = []
         while len(self.accepted) < 7:
-            self.loop.run_once(10)
+            self.loop.run_once(PATIENCE)
             seen.append(len(self.accepted))
         self.assertEqual(seen, [3, 6, 7])
         self.assertEqual(MAX_ACCEPTS_PER_TURN, 128)
@@ -128,7 +105,7 @@ class AddAcceptHandlerTest(unittest.TestCase):
         listener = Listener(self.sock, *codes)
         add_accept_handler(listener, self.on_connection)
         self.connect()
-        self.loop.run_once(10)
+        self.loop.run_once(PATIENCE)
         self.assertEqual(len(self.accepted), 1)
         # Once more for EAGAIN.
         self.assertEqual(listener.calls, len(codes) + 2)
@@ -137,26 +114,26 @@ class AddAcceptHandlerTest(unittest.TestCase):
         listener = Listener(self.sock, *[errno.ECONNABORTED] * 10)
         add_accept_handler(listener, self.on_connection, max_accepts=4)
         self.connect()
-        self.loop.run_once(10)
+        self.loop.run_once(PATIENCE)
         self.assertEqual(listener.calls, 4)
 
     def test_other_errors_go_to_the_loop(self):
-        with LogCatcher() as messages:
+        with LogCatcher("friendserve.application") as records:
             add_accept_handler(Listener(self.sock, errno.EBADF), self.on_connection)
             self.connect()
             self.run_until(lambda: self.accepted)
-        self.assertEqual(len(messages), 1)
+        self.assertEqual(len(records), 1)
 
     def test_exception_in_the_callback_goes_to_the_loop(self):
         def callback(connection, address):
             self.on_connection(connection, address)
             raise ValueError("from the callback")
 
-        with LogCatcher() as messages:
+        with LogCatcher("friendserve.application") as records:
             add_accept_handler(self.sock, callback)
             self.connect(2)
             self.run_until(lambda: len(self.accepted) == 2)
-        self.assertEqual(len(messages), 2)
+        self.assertEqual(len(records), 2)
 
     def test_b110_each_shortage(self):
         for code in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
@@ -170,7 +147,7 @@ class AddAcceptHandlerTest(unittest.TestCase):
         self.use_loop(loop)
         del self.accepted[:]
         listener = Listener(self.sock, code)
-        with LogCatcher() as messages:
+        with LogCatcher("friendserve.application") as records:
             remove = add_accept_handler(listener, self.on_connection)
             self.connect()
             self.run_until(lambda: listener.calls)
@@ -179,8 +156,8 @@ class AddAcceptHandlerTest(unittest.TestCase):
             # Turns go by in no time and without another try.
             self.assertEqual(listener.calls, 1)
             self.run_until(lambda: self.accepted)
-        self.assertEqual(len(messages), 1)
-        self.assertIn(os.strerror(code), messages[0])
+        self.assertEqual(len(records), 1)
+        self.assertIn(os.strerror(code), records[0].message)
         remove()
 
     def skip_pauses(self):
@@ -197,12 +174,12 @@ class AddAcceptHandlerTest(unittest.TestCase):
 
     def test_b110_pauses_grow_and_are_logged_once(self):
         pauses = self.skip_pauses()
-        with LogCatcher() as messages:
+        with LogCatcher("friendserve.application") as records:
             add_accept_handler(Listener(self.sock, *[errno.EMFILE] * 6), self.on_connection)
             self.connect()
             self.run_until(lambda: self.accepted)
         self.assertEqual(pauses, [0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
-        self.assertEqual(len(messages), 1)
+        self.assertEqual(len(records), 1)
 
     def test_b110_pauses_are_short_again_after_the_shortage(self):
         pauses = self.skip_pauses()
@@ -218,7 +195,7 @@ class AddAcceptHandlerTest(unittest.TestCase):
 
     def test_b114_removed_while_paused(self):
         listener = Listener(self.sock, errno.EMFILE)
-        with LogCatcher() as messages:
+        with LogCatcher("friendserve.application") as records:
             remove = add_accept_handler(listener, self.on_connection)
             self.connect()
             self.run_until(lambda: listener.calls)
@@ -227,7 +204,7 @@ class AddAcceptHandlerTest(unittest.TestCase):
             self.loop.call_later(2 * ACCEPT_PAUSES[0], lambda: done.append(True))
             self.run_until(lambda: done)
         self.assertEqual(listener.calls, 1)
-        self.assertEqual(len(messages), 1)
+        self.assertEqual(len(records), 1)
 
     def test_b114_removed_inside_the_accept_loop(self):
         def callback(connection, address):
@@ -237,11 +214,11 @@ class AddAcceptHandlerTest(unittest.TestCase):
 
         remove = add_accept_handler(self.sock, callback)
         self.connect(3)
-        with LogCatcher() as messages:
+        with LogCatcher("friendserve.application") as records:
             self.run_until(lambda: self.accepted)
             self.loop.run_once(0)
         self.assertEqual(len(self.accepted), 1)
-        self.assertEqual(messages, [])
+        self.assertEqual(records, [])
 
     def test_removed(self):
         remove = add_accept_handler(self.sock, self.on_connection)
@@ -261,7 +238,7 @@ class AddAcceptHandlerTest(unittest.TestCase):
 
     @needs_posix
     def test_b110_process_out_of_fds(self):
-        # In a process of its own: the limit would hurt the other tests.
+        # In a separate process: the limit would break the other tests.
         program = textwrap.dedent("""
             from __future__ import print_function
             import logging, os, resource, socket, sys

@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 from friendserve.netutil import bind_sockets, bind_unix_socket, is_valid_ip
+from tests import PATIENCE
 
 try:
     import fcntl
@@ -99,7 +100,7 @@ class BindSocketsTest(unittest.TestCase):
 
     def test_listens_on_the_port(self):
         sock, = self.bind(0, "127.0.0.1")
-        client = socket.create_connection(sock.getsockname(), timeout=10)
+        client = socket.create_connection(sock.getsockname(), timeout=PATIENCE)
         self.addCleanup(client.close)
         connection, address = sock.accept()
         connection.close()

@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The resolvers: what they find, in which thread, and what they keep."""
+"""The resolvers: their results, their threads, and their cache."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -13,68 +13,8 @@ from friendserve.ioloop.interface import ThreadPoolExecutor
 from friendserve.netutil import (
     BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
     Resolver, ThreadedResolver, resolver as resolver_module)
-from friendserve.stack_context import ExceptionStackContext
-from tests import ROOT
-from tests.httpcase import HTTPCase
-
-
-class ResolverCase(HTTPCase):
-    def resolve(self, resolver, *args, **kwargs):
-        """(addresses, error) of one of the two callbacks, which must be called once."""
-        calls = []
-        resolver.resolve(*args, callback=lambda found: calls.append((found, None)),
-                         on_error=lambda error: calls.append((None, error)), **kwargs)
-        self.assertEqual(calls, [])
-        self.run_until(lambda: calls)
-        self.turn(0, 2)
-        self.assertEqual(len(calls), 1)
-        return calls[0]
-
-
-class ResolverContract(object):
-    def make_resolver(self):
-        return self.resolver_class()
-
-    def test_localhost(self):
-        resolver = self.make_resolver()
-        addresses, error = self.resolve(resolver, "localhost", 80, socket.AF_INET)
-        self.assertIsNone(error)
-        self.assertIn((socket.AF_INET, ("127.0.0.1", 80)), addresses)
-        self.assertIn((socket.AF_INET, ("127.0.0.1", 80)),
-                      self.resolve(resolver, u"localhost", 80)[0])
-        resolver.close()
-
-    def test_b221_addresses(self):
-        resolver = self.make_resolver()
-        for host in ("127.0.0.1", u"127.0.0.1"):
-            self.assertEqual(self.resolve(resolver, host, 80),
-                             ([(socket.AF_INET, ("127.0.0.1", 80))], None))
-        if socket.has_ipv6:
-            (family, address), = self.resolve(resolver, "::1", 80)[0]
-            self.assertEqual((family, address[:2]), (socket.AF_INET6, ("::1", 80)))
-        resolver.close()
-
-    def test_errors(self):
-        resolver = self.make_resolver()
-        for host in ("no-such-host.invalid", "a" * 64 + ".invalid", "1.2.3.4.5", "1:2:3"):
-            error = self.resolve(resolver, host, 80)[1]
-            self.assertIsInstance(error, EnvironmentError, host)
-        self.assertRaises(ValueError, resolver.resolve, u"ü" * 100, 80)
-        resolver.close()
-
-    def test_without_on_error_it_is_raised_in_the_context_of_the_call(self):
-        resolver = self.make_resolver()
-        caught = []
-
-        def handler(kind, error, trace):
-            caught.append(error)
-            return True
-
-        with ExceptionStackContext(handler):
-            resolver.resolve("no-such-host.invalid", 80, callback=self.fail)
-        self.run_until(lambda: caught)
-        self.assertIsInstance(caught[0], EnvironmentError)
-        resolver.close()
+from tests import PATIENCE, ROOT
+from tests.resolvercase import ResolverCase, ResolverContract
 
 
 class BlockingResolverTest(ResolverContract, ResolverCase):
@@ -104,7 +44,7 @@ class WhereTest(ResolverCase):
         def getaddrinfo(host, *args):
             self.threads.append(threading.current_thread())
             if host == "slow.test":
-                gate.wait(20)
+                gate.wait(PATIENCE)
                 host = "127.0.0.1"
             return original(host, *args)
 
@@ -113,7 +53,7 @@ class WhereTest(ResolverCase):
         self.addCleanup(gate.set)
         return gate.set
 
-    def test_b220_the_loop_goes_on(self):
+    def test_b220_the_loop_goes_on_during_a_look_up(self):
         release = self.slow_look_ups()
         resolver = ThreadedResolver(num_threads=2)
         slow, quick = [], []
@@ -141,7 +81,7 @@ class WhereTest(ResolverCase):
         self.resolve(ThreadedResolver(), "127.0.0.1", 80)
         self.assertEqual(self.threads, [threading.current_thread()])
 
-    def test_b220_closing_the_loop_waits_for_nobody(self):
+    def test_b220_closing_the_loop_does_not_wait_for_a_look_up(self):
         release = self.slow_look_ups()
         loop = IOLoop(make_current=False)
         resolver = ThreadedResolver(io_loop=loop)
@@ -160,7 +100,7 @@ class WhereTest(ResolverCase):
         self.assertEqual(process.returncode, 0, output)
         return output.decode("utf-8")
 
-    def test_b220_nor_does_the_end_of_the_process(self):
+    def test_b220_the_end_of_the_process_does_not_wait_for_a_look_up(self):
         self.run_program("""
             import socket, threading, time
             asked = threading.Event()
@@ -173,7 +113,7 @@ class WhereTest(ResolverCase):
             assert asked.wait(20)
         """)
 
-    def test_b222_while_a_module_is_imported(self):
+    def test_b222_look_ups_end_while_a_module_is_imported(self):
         self.run_program("""
             import os, sys, tempfile
             folder = tempfile.mkdtemp()
@@ -204,7 +144,7 @@ class FakeSocketModule(object):
 
 
 class CountingResolver(Resolver):
-    """Finds an address for every name, and counts."""
+    """Finds an address for every name, and records the look-ups."""
     def initialize(self, io_loop=None):
         super(CountingResolver, self).initialize(io_loop)
         self.asked = []

@@ -11,9 +11,8 @@ import warnings
 import six
 
 from friendserve.netutil import bind_sockets, ssl_options_to_context, ssl_wrap_socket
-from tests import CERTS
+from tests import CA, CERT, KEY, PATIENCE
 
-CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
 SERVER_OPTIONS = {"certfile": CERT, "keyfile": KEY}
 
 
@@ -101,7 +100,7 @@ class SslWrapSocketTest(unittest.TestCase):
     def pair(self, client_options, server_hostname=None, server_options=SERVER_OPTIONS):
         """Wrap both ends of a connection and return them, without shaking hands."""
         listener, = bind_sockets(0, "127.0.0.1")
-        client = socket.create_connection(listener.getsockname(), timeout=10)
+        client = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
         server = listener.accept()[0]
         listener.close()
         for sock in (client, server):
@@ -140,7 +139,7 @@ class SslWrapSocketTest(unittest.TestCase):
 
     def test_wrong_name(self):
         client, server = self.pair({"ca_certs": CA}, "example.com")
-        # CertificateError, which is no SSLError before Python 3.7.
+        # CertificateError, which is not an SSLError before Python 3.7.
         self.assertRaises((ssl.SSLError, ssl.CertificateError),
                           self.shake_hands, client, server)
 

@@ -1,4 +1,4 @@
-"""Cookies: what is read from a header, what may be set, and signed values."""
+"""Cookies: reading the header, setting cookies, and signed values."""
 from __future__ import absolute_import, division, print_function
 
 import base64
@@ -248,7 +248,7 @@ class SignedValueTest(unittest.TestCase):
         payload, timestamp, signature = signed.split(b"|")
         for moved in (1, 2, 3, 4):
             forged = b"|".join([payload[:-moved], payload[-moved:] + timestamp, signature])
-            # Even in a time when so large a number is no future.
+            # Refused even when the clock is so far ahead that the number is not in the future.
             self.assertIsNone(self.decode(forged))
             self.assertIsNone(self.decode(forged, now=10 ** 13, max_age_days=10 ** 9))
 
@@ -399,7 +399,7 @@ class SignedValueTest(unittest.TestCase):
 if given is not None:
     class PropertyTest(unittest.TestCase):
         names = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1)
-        # What UTF-8 cannot encode (surrogates) and control characters are refused.
+        # Surrogates, which UTF-8 cannot encode, and control characters are refused.
         values = st.text(st.characters(blacklist_categories=["Cs", "Cc"]))
 
         @settings(max_examples=200, deadline=None)

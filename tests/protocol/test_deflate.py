@@ -1,4 +1,4 @@
-"""permessage-deflate: what is agreed (A510), and compression within bounds (A028)."""
+"""permessage-deflate: the negotiation (A510), and compression within bounds (A028)."""
 from __future__ import absolute_import, division, print_function
 
 import unittest

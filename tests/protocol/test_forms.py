@@ -1,4 +1,4 @@
-"""Forms: what browsers and others send, what is refused, and that time and memory are bounded."""
+"""Forms: accepted and refused inputs, and the bounds of time and memory."""
 from __future__ import absolute_import, division, print_function
 
 import io
@@ -49,7 +49,7 @@ def parse(data, **limits):
 
 
 def seconds(function, *args):
-    """The least of three runs, so that what else the machine does counts little."""
+    """The least of three runs, so that other load on the machine counts little."""
     spent = []
     for _ in range(3):
         start = time.time()
@@ -59,7 +59,7 @@ def seconds(function, *args):
 
 
 class CorpusTest(unittest.TestCase):
-    """Each file is a body and what it gives, or words of the error."""
+    """Each file is a body and its result, or words of the error."""
 
     longMessage = True
 
@@ -101,7 +101,7 @@ class CorpusTest(unittest.TestCase):
 
 
 def parse_in_pieces(boundary, pieces, **limits):
-    """What `parse_multipart` returns, from a body that comes in pieces."""
+    """The result of `parse_multipart`, from a body that arrives in pieces."""
     parser = MultipartParser(boundary, **limits)
     parts = []
     for piece in pieces:
@@ -138,7 +138,7 @@ def cuts(data):
 
 
 class PiecesTest(unittest.TestCase):
-    """A body that comes in pieces gives what it gives as a whole."""
+    """A body in pieces gives the same result as the whole body."""
 
     def outcome(self, function, *args):
         try:

@@ -1,4 +1,4 @@
-"""Header fields: the mapping, the strict reader of lines, and what it remembers."""
+"""Header fields: the mapping, the strict reader of lines, and its memo."""
 from __future__ import absolute_import, division, print_function
 
 import copy
@@ -131,7 +131,7 @@ class HTTPHeadersTest(unittest.TestCase):
         for number in range(3 * module._NAME_ENTRIES):
             normalize_name("x-name-%d" % number)
         self.assertLessEqual(len(module._names), module._NAME_ENTRIES)
-        # And what comes later is remembered all the same.
+        # Later lines are still remembered.
         normalize_name("x-another-name")
         self.assertTrue("x-another-name" in module._names)
         normalize_name("x" * 1000)
@@ -201,7 +201,7 @@ class FieldsTest(unittest.TestCase):
             self.assertEqual(headers.get_list("X"), ["1", "2"])
         self.assertEqual(len(parse_fields([], 100)), 0)
 
-    def test_what_is_remembered_belongs_to_nobody(self):
+    def test_remembered_headers_are_shared_with_nothing(self):
         lines = ["Host: a", "X: 1"]
         for _ in range(3):
             headers = parse_fields(lines, 100)

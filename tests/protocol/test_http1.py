@@ -107,13 +107,13 @@ class RequestHeadTest(EngineTest):
 
 
 class ReadRequestHeadTest(EngineTest):
-    """What is remembered of a head changes nothing."""
+    """The memo of heads does not change results."""
     def setUp(self):
         http1._heads.clear()
 
     def read_twice(self, head):
         first = read_request_head(head)
-        # Whoever got it may do with it what it wants.
+        # A caller may change the headers it got.
         before = first[3].copy()
         first[3]["Host"] = "changed"
         first[3].add("X", "added")
@@ -263,7 +263,7 @@ class FramingTest(EngineTest):
         states = (IDLE, HEAD, BODY, RESPONDING, CLOSING, UPGRADED)
         for old, new in itertools.product(states, states):
             self.assertEqual(MOVES.get((old, new), new), new)
-        # Whatever happens it can be closed, except by who gave the stream away.
+        # It can be closed in every state, except after the stream was detached.
         for old in states:
             self.assertEqual((old, CLOSING) in MOVES, old is not UPGRADED)
         # Nothing is parsed any more.
@@ -454,7 +454,7 @@ if given is not None:
 
 
 class RememberedHeadTest(unittest.TestCase):
-    """What is remembered of a head never changes what the next one says."""
+    """A remembered head never changes the result of the next one."""
 
     PARTS = [b"Host: a", b"X: 1", b"Cookie: a=b", b"Cookie: c=d", b"cookie: e", b"Cookie:f",
              b" fold", b"Cookie: \x01", b"Content-Length: 3", b"Connection: close",

@@ -51,7 +51,7 @@ class EncodeTextTest(unittest.TestCase):
 
 class ReaderTest(unittest.TestCase):
     def read(self, *pieces, **options):
-        """What a server reads from these bytes."""
+        """The events that a server reads from these bytes."""
         reader = FrameReader(True, **options)
         events = []
         for piece in pieces:

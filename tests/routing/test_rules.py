@@ -12,7 +12,7 @@ from tests.webcase import WebCase, request
 
 
 class Tell(RequestHandler):
-    """Says who it is, and with what it was called."""
+    """Writes its class and its arguments."""
     def initialize(self, name="tell"):
         self.name = name
 
@@ -36,7 +36,7 @@ class Stream(RequestHandler):
 
 
 class Delegate(HTTPServerConnectionDelegate):
-    """Answers with the body, as a delegate of its own."""
+    """Answers with the body of the request, as a message delegate."""
     def __init__(self):
         self.closed = []
 

@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The simple client: its queue, its pool, its time, and what only it promises."""
+"""The simple client: its queue, pool and time limits, and promises that only it makes."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -53,7 +53,7 @@ class TimeTest(ClientCase):
 class PoolTest(ClientCase):
     """Row B196."""
 
-    def test_b196_what_connections_must_have_in_common(self):
+    def test_b196_connections_are_shared_by_equal_host_proxy_and_interface_only(self):
         self.serve()
         port = self.server.address[1]
         for host, options in (("127.0.0.1", {}), ("localhost", {}),
@@ -66,7 +66,7 @@ class PoolTest(ClientCase):
                 self.fetch_ok(self.url(host=host), **options)
             self.assertEqual(self.client.statistics()["connects"], before + 1, options)
 
-    def test_b196_a_stale_connection_is_replaced_once(self):
+    def test_b196_a_request_is_repeated_when_its_kept_connection_was_closed(self):
         for method, body in (("GET", None), ("PUT", b"x"), ("DELETE", None)):
             server = self.script(response(), [ScriptedServer.CLOSE], response(b"new"))
             self.fetch_ok()
@@ -74,25 +74,25 @@ class PoolTest(ClientCase):
             self.assertEqual(len(server.streams), 2)
         self.assertEqual(self.client.statistics()["retries"], 3)
 
-    def test_b196_but_not_twice(self):
+    def test_b196_a_request_is_repeated_once_at_most(self):
         server = self.script(response(), [ScriptedServer.CLOSE], [ScriptedServer.CLOSE])
         self.fetch_ok()
         self.fetch_error(HTTPStreamClosedError)
         self.assertEqual(len(server.heads), 3)
 
-    def test_b196_nor_when_something_came(self):
+    def test_b196_a_request_is_not_repeated_after_part_of_a_response(self):
         server = self.script(response(), [b"HTTP/1.1 2", ScriptedServer.CLOSE])
         self.fetch_ok()
         self.fetch_error(HTTPStreamClosedError)
         self.assertEqual(len(server.heads), 2)
 
-    def test_b196_nor_what_must_not_be_done_twice(self):
+    def test_b196_a_post_is_not_repeated(self):
         server = self.script(response(), [ScriptedServer.CLOSE])
         self.fetch_ok()
         self.fetch_error(HTTPStreamClosedError, method="POST", body=b"x")
         self.assertEqual(len(server.heads), 2)
 
-    def test_b196_before_a_post_the_connection_is_looked_at(self):
+    def test_b196_a_post_checks_first_whether_its_connection_was_closed(self):
         server = self.script(response(), response(b"new"))
         self.fetch_ok()
         server.streams[0].close()
@@ -100,21 +100,21 @@ class PoolTest(ClientCase):
         self.assertEqual(self.client.statistics()["idle"], 1)
         self.assertEqual(self.fetch_ok(method="POST", body=b"x").body, b"new")
 
-    def test_b196_never_after_what_nobody_asked_for(self):
+    def test_b196_a_connection_with_bytes_after_the_response_is_not_kept(self):
         for more in (b"more", response(b"evil")):
             server = self.script([response(b"1") + more], response(b"2"))
             self.assertEqual(self.fetch_ok().body, b"1")
             self.assertEqual(self.fetch_ok().body, b"2")
             self.assertEqual(len(server.streams), 2)
 
-    def test_b196_nor_after_bytes_on_an_idle_connection(self):
+    def test_b196_an_idle_connection_that_receives_bytes_is_not_used_again(self):
         server = self.script(response(b"1"), response(b"2"))
         self.fetch_ok()
         server.streams[0].write(response(b"evil"))
         self.run_until(lambda: not self.client.statistics()["idle"])
         self.assertEqual(self.fetch_ok().body, b"2")
 
-    def test_b196_nor_with_an_answer_before_the_end_of_the_request(self):
+    def test_b196_a_connection_answered_before_the_end_of_the_request_is_not_kept(self):
         server = self.script(response(b"early"), response(b"2"))
 
         def produce(write):
@@ -126,7 +126,7 @@ class PoolTest(ClientCase):
         self.assertEqual(self.fetch_ok().body, b"2")
         self.assertEqual(len(server.streams), 2)
 
-    def test_connection_close(self):
+    def test_connection_close_is_not_kept(self):
         for headers in ("Connection: close\r\n", "Connection: x, Close\r\n"):
             server = self.script(response(headers=headers), response())
             self.fetch_ok()

@@ -113,7 +113,7 @@ class StreamTest(WebCase):
         client.close()
         self.run_until(lambda: self.closed)
 
-    def test_a207_who_does_not_read_is_closed(self):
+    def test_a207_a_client_that_does_not_read_is_closed(self):
         self.serve_stream()
         client = self.open_stream()
         handler = self.opened[0]

@@ -1,4 +1,4 @@
-"""What UI modules need, put into the page that renders them."""
+"""Resources of UI modules, inserted into the page that renders them."""
 from __future__ import absolute_import, division, print_function
 
 import unittest

@@ -1,4 +1,4 @@
-"""Output transforms: what is compressed, what is not, and what the headers then say."""
+"""Output transforms: which responses are compressed, and their headers."""
 from __future__ import absolute_import, division, print_function
 
 import unittest

@@ -1,5 +1,5 @@
 # coding: utf-8
-"""UploadHandler, and the demo that stands on it."""
+"""UploadHandler, and the demo that uses it."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -23,10 +23,11 @@ from friendserve.httputil import HTTPFile, encode_multipart_formdata
 from friendserve.web import Application, UploadHandler, asynchronous
 from friendserve.routing import PathMatches, Rule, RuleRouter
 from friendserve.web.upload import Upload
-from tests.demo_server import ROOT, TIMEOUT, load_demo
+from tests import PATIENCE, ROOT
+from tests.demo_server import load_demo
 from tests.httpcase import LogCatcher
 from tests.services import free_port
-from tests.test_locale import LocaleCase
+from tests.localecase import LocaleCase
 from tests.webcase import WebCase, request
 
 FOLDER = os.path.join(ROOT, "demos", "upload")
@@ -199,13 +200,13 @@ class UploadTest(WebCase):
         self.serve(RuleRouter([Rule(PathMatches("/.*"), Application([("/", Handler)]))]))
         headers, body = form((), [("f", "a", b"x")])
         data = request("/", "POST", headers, body)
-        # Who ends his side waits for the answer still (RFC 9112 9.6).
+        # A client that ends its side still waits for the answer (RFC 9112 9.6).
         client = self.connect(data=data)
         client.end()
         self.run_until(lambda: self.handlers)
         self.handlers.pop().finish("got")
         self.assertEqual(b"got", client.read_response().body)
-        # A handler may be at work with the files when the client has gone.
+        # A handler may still use the files after the client has disconnected.
         client = self.connect(data=data)
         self.run_until(lambda: self.handlers)
         client.abort()
@@ -434,7 +435,7 @@ class DemoTest(LocaleCase, WebCase):
 
 
 class LargeTest(unittest.TestCase):
-    """The demo in a process of its own."""
+    """The demo in a separate process."""
 
     def setUp(self):
         self.folder = tempfile.mkdtemp()
@@ -461,12 +462,12 @@ class LargeTest(unittest.TestCase):
             return int(re.search(r"VmHWM:\s+([0-9]+) kB", source.read()).group(1)) * 1024
 
     def test_a_gigabyte_in_less_than_30_megabytes(self):
-        page = urlopen("http://127.0.0.1:%d/" % self.port, timeout=TIMEOUT)
+        page = urlopen("http://127.0.0.1:%d/" % self.port, timeout=PATIENCE)
         self.addCleanup(page.close)
         token = re.search(br'action="(/store[^"]+)"', page.read()).group(1).decode("ascii")
         cookie = page.headers["Set-Cookie"].partition(";")[0]
         before = self.memory()
-        client = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+        client = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
         self.addCleanup(client.close)
         begin = (b'--1234\r\nContent-Disposition: form-data; name="file"; filename="big"\r\n\r\n')
         end = b"\r\n--1234--\r\n"

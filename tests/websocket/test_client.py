@@ -24,7 +24,7 @@ class ClientCase(WebSocketCase):
         return "%s://%s:%d%s" % (scheme, host, self.server.address[1], path)
 
     def open_client(self, url=None, **options):
-        """The WebSocketClientConnection of an open WebSocket; `messages` is what came."""
+        """The WebSocketClientConnection of an open WebSocket; `messages` are those received."""
         self.messages = []
         opened = []
         websocket_connect(url or self.url(), opened.append,
@@ -205,7 +205,7 @@ class FailureTest(ClientCase):
         self.script([ScriptedServer.CLOSE])
         self.failure(HTTPStreamClosedError)
 
-    def test_nobody_listens(self):
+    def test_no_server_listens(self):
         sock, = bind_sockets(0, "127.0.0.1")
         port = sock.getsockname()[1]
         sock.close()
@@ -425,7 +425,7 @@ class ReadMessageTest(ClientCase):
         with self.assertRaises(RuntimeError):
             self.open_client().read_message(self.messages.append)
 
-    def test_who_does_not_read_holds_the_server_back(self):
+    def test_a_client_that_does_not_read_holds_the_server_back(self):
         self.serve_sockets(Noting)
         client = self.open_reader()
         stream = self.handlers[0].stream

@@ -296,7 +296,7 @@ class LimitTest(WebSocketCase):
                 pass
             self.turn(0)
             self.assertLess(stream.unsent(), 300000)
-        # It was no longer read from.
+        # The server did not read further.
         self.assertLess(sent, 1000 * len(ping))
         self.assertGreater(stream.unsent(), 65536)
         # And it goes on when the client reads.
@@ -307,7 +307,7 @@ class LimitTest(WebSocketCase):
         while handler.stream.unsent() <= 10000:
             handler.write_message(u"x" * 100000)
 
-    def test_b227_who_does_not_read_is_closed(self):
+    def test_b227_a_client_that_does_not_read_is_closed(self):
         self.serve_sockets(Noting, websocket_max_queue_size=10000)
         slow = self.open_socket()
         self.fill(self.handlers[0])
@@ -559,14 +559,14 @@ class EndTest(WebSocketCase):
         self.run_until(self.closings)
         self.assertEqual(self.notes, ["open"] + messages + [("close", 1000, u"")])
 
-    def test_b228_also_when_the_answers_cannot_be_sent(self):
+    def test_b228_messages_are_delivered_though_the_answers_cannot_be_sent(self):
         self.serve_sockets()
         peer = self.open_socket()
         with LogCatcher() as records:
             peer.client.send(encode_frame(FIN | TEXT, b"x" * 100, b"mask") * 5000)
             peer.client.abort()
             self.run_until(self.closings)
-        # Whatever the system still had for us; and nobody is to blame.
+        # The messages that the system had received already; an abort is not an error.
         self.assertEqual(set(self.notes[1:-1]) - set([u"x" * 100]), set())
         self.assertEqual([record for record in records if record.exc_info], [])
 
@@ -614,7 +614,7 @@ class PingTest(WebSocketCase):
                            websocket_ping_timeout=timeout)
         return self.open_socket()
 
-    def test_b223_who_answers_nothing_is_closed(self):
+    def test_b223_a_client_that_answers_no_ping_is_closed(self):
         peer = self.open_pinged()
         with LogCatcher() as records:
             for _ in range(4):
@@ -624,7 +624,7 @@ class PingTest(WebSocketCase):
         self.assertEqual(len(records), 1)
         self.assertEqual([type(peer.read()) for _ in range(4)], [Ping, Ping, Ping, type(None)])
 
-    def test_b223_none_by_default(self):
+    def test_b223_no_pings_by_default(self):
         self.serve_sockets()
         peer = self.open_socket()
         self.skip(1000000)
@@ -632,7 +632,7 @@ class PingTest(WebSocketCase):
         peer.client.receive()
         self.assertEqual(peer.client.data, b"")
 
-    def test_b224_who_answers_stays(self):
+    def test_b224_a_client_that_answers_pings_stays(self):
         peer = self.open_pinged(timeout=5)
         for _ in range(10):
             self.skip(10)

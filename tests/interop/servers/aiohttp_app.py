@@ -34,7 +34,7 @@ async def slow(request):
 
 
 async def expect(request):
-    # What a server may say before it has the body.
+    # A server may answer before it has the body.
     return web.Response(text=request.headers.get("Expect", "") + str(len(await request.read())))
 
 

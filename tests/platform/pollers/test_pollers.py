@@ -15,6 +15,7 @@ import unittest
 from friendserve.platform.pollers import auto, common, interface, posix, windows
 from friendserve.platform.pollers.clock import monotonic_time, never_backwards
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
+from tests import PATIENCE
 from tests.fakes import FakeClock
 
 
@@ -77,7 +78,7 @@ class WakerContract(object):
         for _ in range(10):
             self.waker.wake()
         self.assertAwake()
-        deadline = monotonic_time() + 5
+        deadline = monotonic_time() + PATIENCE
         while is_readable(self.waker.fileno()) and monotonic_time() < deadline:
             self.waker.consume()
         self.assertFalse(is_readable(self.waker.fileno()))
@@ -106,7 +107,7 @@ class WakerContract(object):
 
             thread = threading.Thread(target=wake)
             thread.start()
-            thread.join(5)
+            thread.join(PATIENCE)
             self.assertEqual(raised, [])
             self.assertFalse(is_readable(pipe[0]))
             self.waker.consume()
@@ -189,7 +190,7 @@ class TestWindowsWaker(WakerContract, unittest.TestCase):
 
 
 class TestSetCloseExec(unittest.TestCase):
-    def test_b021(self):
+    def test_b021_set_close_exec(self):
         reader, writer = os.pipe()
         try:
             for fd, set_close_exec in ((reader, auto.set_close_exec),

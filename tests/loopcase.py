@@ -1,0 +1,167 @@
+"""Shared by all tests with a loop: waiting with patience, log records, loops, fake kqueues."""
+from __future__ import absolute_import, division, print_function
+
+import contextlib
+import importlib
+import logging
+import os
+import select
+import socket
+import sys
+
+from friendserve.ioloop import IOLoop
+from friendserve.platform.pollers.clock import monotonic_time
+from tests import PATIENCE
+from tests.fakes import KQUEUE_CONSTANTS, FakeKevent, FakeKqueue
+
+KQUEUE_MODULE = "friendserve.platform.pollers.kqueue"
+
+
+class LogCatcher(logging.Handler):
+    """Catches the log records of the package, or of one of its loggers, in a `with` block.
+
+    The block gets the list of records. Each has its text as `message`.
+    """
+    def __init__(self, name="friendserve", level=logging.INFO):
+        logging.Handler.__init__(self)
+        self._logger = logging.getLogger(name)
+        self._wanted = level
+
+    def emit(self, record):
+        record.message = record.getMessage()
+        self.records.append(record)
+
+    def __enter__(self):
+        self.records = []
+        self._before = self._logger.level, self._logger.propagate
+        self._logger.setLevel(self._wanted)
+        self._logger.propagate = False
+        self._logger.addHandler(self)
+        return self.records
+
+    def __exit__(self, *exc_info):
+        self._logger.removeHandler(self)
+        level, self._logger.propagate = self._before
+        self._logger.setLevel(level)
+
+
+class LoopCase(object):
+    """The part of a TestCase that waits: it runs `loop` until a condition is true."""
+    loop = None
+
+    def run_until(self, condition, loop=None):
+        """Run the loop until `condition()` is true; the test fails after PATIENCE seconds."""
+        loop = loop or self.loop
+        deadline = monotonic_time() + PATIENCE
+        turns = 0
+        while not condition():
+            if monotonic_time() > deadline:
+                self.fail("the condition did not come true in %d seconds" % PATIENCE)
+            # Mostly a few turns are enough, without anything to wait for.
+            loop.run_once(0 if turns < 10 else 0.002)
+            turns += 1
+
+
+class CountingPoller(object):
+    """A real poller that records the events each call of `poll` returned, in `polls`."""
+
+    def __init__(self, poller):
+        self.poller = poller
+        self.polls = []
+
+    def __getattr__(self, name):
+        return getattr(self.poller, name)
+
+    def poll(self, seconds):
+        events = self.poller.poll(seconds)
+        self.polls.append(events)
+        return events
+
+
+class Loops(LoopCase):
+    """Makes loops, and closes them at the end; a failed assertion in a callback fails the test."""
+    def make_loop(self, *args, **kwargs):
+        kwargs.setdefault("make_current", False)
+        loop = IOLoop(*args, **kwargs)
+        self.addCleanup(loop.close)
+        failures = []
+        handle = loop.handle_callback_exception
+
+        def handle_callback_exception(callback):
+            error = sys.exc_info()[1]
+            if isinstance(error, self.failureException):
+                failures.append(str(error))
+            handle(callback)
+        loop.handle_callback_exception = handle_callback_exception
+        self.addCleanup(lambda: self.assertEqual([], failures))
+        return loop
+
+    def assert_quiet(self, turns=50):
+        """Soon the poller reports nothing more, and continues to report nothing."""
+        for _ in range(turns):
+            self.loop.run_once(0)
+            if not self.poller.polls[-1]:
+                break
+        else:
+            self.fail("the loop spins: %r" % (self.poller.polls[-3:],))
+        del self.poller.polls[:]
+        for _ in range(3):
+            self.loop.run_once(0.001)
+        self.assertEqual([[], [], []], self.poller.polls)
+
+    def socket_pair(self):
+        pair = socket.socketpair()
+        for sock in pair:
+            sock.setblocking(False)
+            self.addCleanup(sock.close)
+        return pair
+
+    def pipe_end_at(self, number):
+        """Give the reading end of a pipe the number of an fd that was just closed."""
+        ends = list(os.pipe())
+        if number not in ends:
+            os.dup2(ends[0], number)
+            ends.append(number)
+        for fd in ends:
+            self.addCleanup(os.close, fd)
+
+
+@contextlib.contextmanager
+def keeping(log):
+    log.append("in")
+    try:
+        yield
+    finally:
+        log.append("out")
+
+
+def open_fds():
+    found = set()
+    for fd in range(3, 512):
+        try:
+            os.fstat(fd)
+        except OSError:
+            continue
+        found.add(fd)
+    return found
+
+
+def import_fake_kqueue():
+    """platform/pollers/kqueue.py as loaded on a BSD, over FakeKqueue; sys.modules is restored."""
+    names = dict(KQUEUE_CONSTANTS, kqueue=FakeKqueue, kevent=FakeKevent)
+    for name, value in names.items():
+        setattr(select, name, value)
+    try:
+        return importlib.import_module(KQUEUE_MODULE)
+    finally:
+        sys.modules.pop(KQUEUE_MODULE, None)
+        for name in names:
+            delattr(select, name)
+
+
+class FakeKqueueSelect(object):
+    """The replacement of the standard select module in the imported kqueue.py."""
+
+    error = select.error
+    kqueue = FakeKqueue
+    kevent = FakeKevent

@@ -1,0 +1,56 @@
+"""Rules for the tests themselves: shared code is in the modules whose names end in "case"."""
+from __future__ import absolute_import, division, print_function
+
+import ast
+import io
+import os
+import unittest
+
+from tests import ROOT
+
+
+def sources():
+    """(path, text) of each module of tests, the path relative to the root."""
+    for folder, subfolders, names in os.walk(os.path.join(ROOT, "tests")):
+        if os.path.basename(folder) == "interop":
+            # Programs for newer Pythons than this one may be.
+            subfolders.remove("servers")
+        for name in sorted(names):
+            if name.endswith(".py"):
+                path = os.path.join(folder, name)
+                with io.open(path, "rb") as source:
+                    yield os.path.relpath(path, ROOT), source.read()
+
+
+def imported_tests(text):
+    """The dotted names in the import statements of a module that lead to a test module."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = ["%s.%s" % (node.module or "", alias.name) for alias in node.names]
+        found.extend(name for name in names
+                     if any(part.startswith("test_") for part in name.split(".")))
+    return found
+
+
+class TestModulesTest(unittest.TestCase):
+    def test_no_module_imports_from_a_test_module(self):
+        modules = dict(sources())
+        self.assertIn(os.path.join("tests", "test_tests.py"), modules)
+        self.assertIn(os.path.join("tests", "ioloop", "test_ioloop.py"), modules)
+        found = dict((path, imported_tests(text)) for path, text in modules.items())
+        self.assertEqual({}, dict((path, names) for path, names in found.items() if names))
+
+    def test_imports_of_test_modules_are_found(self):
+        for text in ("from tests.ioloop.test_ioloop import Loops", "import tests.test_util",
+                     "from tests import ROOT, test_util", "from . import test_util",
+                     "from .test_util import a", "def f():\n    import tests.test_util as b"):
+            self.assertEqual(1, len(imported_tests(text)), text)
+        self.assertEqual([], imported_tests("from tests import ROOT\nimport tests.loopcase"))
+
+
+if __name__ == "__main__":
+    unittest.main()
