@@ -69,6 +69,10 @@ class PollIOLoop(IOLoop):
         if state.contexts:
             handler = wrap(handler)
         self._poller.register(number, events)
+        if number in self._handlers:
+            # Its old file was closed without remove_handler, and its events are stale.
+            self._fd_objects.pop(number, None)
+            self._removed.add(number)
         if obj is number:
             self._handlers[number] = handler
         else:
