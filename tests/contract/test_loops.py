@@ -479,7 +479,10 @@ class LoopContract(Loops):
         if c.fileno() != number:
             os.dup2(c.fileno(), number)
             self.addCleanup(os.close, number)
-        self.loop.add_handler(number, lambda fd, events: new.append((fd, c.recv(9))), READ)
+        try:
+            self.loop.add_handler(number, lambda fd, events: new.append((fd, c.recv(9))), READ)
+        except ValueError as error:
+            self.fail("the new file was refused: %s" % error)
         del old[:]
         for _ in range(3):
             self.loop.run_once(0)

@@ -453,6 +453,13 @@ class PollerContract(RegistrationContract):
         keep_open(reader)
         return reader, writer
 
+    def register_new_file(self, fd, events=READ):
+        """Register a number whose old file was closed."""
+        try:
+            self.poller.register(fd, events)
+        except (ValueError, EnvironmentError) as error:
+            self.fail("the new file was refused: %s" % error)
+
     def assert_others_work(self, reader=None, writer=None):
         """No poll ends early, and a pipe that becomes readable is reported."""
         if reader is None:
@@ -527,7 +534,7 @@ class PollerContract(RegistrationContract):
         self.poller.unregister(reader)
         other, other_writer = self.pipe()
         os.dup2(other, reader)
-        self.poller.register(reader, READ)
+        self.register_new_file(reader)
         for _ in range(3):
             self.assertEqual([], self.poller.poll(0))
         os.write(other_writer, b"x")
@@ -541,7 +548,7 @@ class PollerContract(RegistrationContract):
         self.poller.unregister(reader)
         other, other_writer = self.pipe()
         os.dup2(other, reader)
-        self.poller.register(reader, READ)
+        self.register_new_file(reader)
         os.write(other_writer, b"x")
         self.assertEqual([(reader, READ)], self.poller.poll(0) or self.poller.poll(0))
 
@@ -552,7 +559,7 @@ class PollerContract(RegistrationContract):
         os.close(reader)
         self.poller.unregister(reader)
         os.dup2(kept, reader)
-        self.poller.register(reader, WRITE)
+        self.register_new_file(reader, WRITE)
         self.poller.modify(reader, READ)
         self.assert_others_work()
 
@@ -562,7 +569,7 @@ class PollerContract(RegistrationContract):
         other, other_writer = self.pipe()
         os.dup2(other, reader)
         with Logs() as records:
-            self.poller.register(reader, READ)
+            self.register_new_file(reader)
             for _ in range(3):
                 self.assertEqual([], self.poller.poll(0))
         self.assertEqual(["fd %d: closed before it was unregistered; remove its handler first"
@@ -581,7 +588,7 @@ class PollerContract(RegistrationContract):
         self.assertRaises(EnvironmentError, self.poller.register, reader, READ)
         other, writer = self.pipe()
         os.dup2(other, reader)
-        self.poller.register(reader, READ)
+        self.register_new_file(reader)
         os.write(writer, b"x")
         self.assertEqual([(reader, READ)], self.poller.poll(PATIENCE))
 

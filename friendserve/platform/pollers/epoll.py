@@ -125,8 +125,8 @@ class EpollPoller(interface.Poller):
             if is_interrupt(error):
                 return []
             raise
-        self._polls += 1
-        if self._polls >= self._check_at:
+        self._polls = polls = self._polls + 1
+        if polls >= self._check_at:
             pairs = self._checked(pairs)
         for _, events in pairs:
             if events > _CALM:
