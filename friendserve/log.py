@@ -1,7 +1,7 @@
-"""The loggers of the framework, and how lines look on a terminal and in a file.
+"""The framework's loggers, and the format of log lines on a terminal and in a file.
 
-`access_log` gets one line a request, `app_log` what application code did wrong, `gen_log` what
-the framework has to say itself. All three are below the logger "friendserve".
+`access_log` gets one line per request, `app_log` the errors of application code, `gen_log` the
+messages of the framework itself. All three are children of the logger "friendserve".
 
     import logging
     from friendserve.log import app_log, enable_pretty_logging
@@ -23,7 +23,7 @@ import traceback
 import six
 
 __all__ = ["JSONFormatter", "LogFormatter", "access_log", "app_log", "define_logging_options",
-           "enable_pretty_logging", "escape_controls", "gen_log"]
+           "enable_pretty_logging", "escape_controls", "gen_log", "set_defaults"]
 
 access_log = logging.getLogger("friendserve.access")
 app_log = logging.getLogger("friendserve.application")
@@ -36,11 +36,11 @@ _ASCII_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def escape_controls(text):
-    """`text` with each control character, line ends and tabs too, written as ``\\x1b``.
+    """`text` with each control character, including line ends and tabs, written as ``\\x1b``.
 
-    For what strangers chose (a path, a User-Agent) on its way into a log: no one may end a line
-    there, or send commands to the terminal of whoever reads it. Takes and returns a native
-    string or a unicode one.
+    Use it for text that clients choose (a path, a User-Agent) before logging it: they must not be
+    able to end a line there, or to send commands to a terminal. Takes and returns a native string
+    or a unicode one.
     """
     pattern = _CONTROL if isinstance(text, six.text_type) else _ASCII_CONTROL
     return pattern.sub(_escape_one, text)
@@ -51,7 +51,7 @@ def _escape_one(match):
 
 
 def _to_text(value):
-    """Text for whatever may be found in a log record; never raises."""
+    """Text for any value in a log record; never raises."""
     if not isinstance(value, (bytes, six.text_type)):
         try:
             value = str(value)
@@ -69,16 +69,18 @@ class LogFormatter(logging.Formatter):
     """Formats a log line with its level, time and place, in colour on a terminal.
 
     A record that cannot be formatted gives a line that says so; no record raises, whatever
-    bytes, text or exceptions are in it. Control characters are written as ``\\x1b``, and the
-    second and later lines of a record are indented, so that each line that is not begins a
-    record. Always gives unicode.
+    bytes, text or exceptions it contains. Control characters are written as ``\\x1b``, and the
+    second and later lines of a record are indented, so that every line without an indent begins a
+    record. The result is always unicode.
 
-    `fmt` may use ``%(color)s`` and ``%(end_color)s`` beside the fields of `logging`; `style` is
-    "%", "{" or "$" as there, and only "%" on Python 2. `colors` gives the ANSI number of a colour
-    (0 black to 7 white) by level. `color` False takes the colours away; they are also absent
-    where the standard error stream is no terminal that knows them, or NO_COLOR is set.
+    `fmt` may use ``%(color)s``, ``%(end_color)s`` and ``%(place)s`` in addition to the fields of
+    `logging`. The place is the module and line ("main:5"), for modules of friendserve with the
+    package they are in ("httpclient.fetch:120"). `style` is "%", "{" or "$" as in `logging`, but
+    only "%" on Python 2. `colors` maps levels to ANSI colour numbers (0 black to 7 white). There
+    are no colours if `color` is False, standard error is not a terminal that supports them, or
+    NO_COLOR is set.
     """
-    DEFAULT_FORMAT = ("%(color)s[%(levelname)1.1s %(asctime)s %(module)s:%(lineno)d]"
+    DEFAULT_FORMAT = ("%(color)s[%(levelname)1.1s %(asctime)s %(place)s]"
                       "%(end_color)s %(message)s")
     DEFAULT_DATE_FORMAT = "%y%m%d %H:%M:%S"
     DEFAULT_COLORS = {logging.DEBUG: 4, logging.INFO: 2, logging.WARNING: 3, logging.ERROR: 1,
@@ -88,9 +90,9 @@ class LogFormatter(logging.Formatter):
                  colors=DEFAULT_COLORS):
         if six.PY2:  # version: py2
             if style != "%":
-                raise ValueError("only the style '%%' is known on Python 2, not %r" % (style,))
+                raise ValueError("Python 2 supports only the style '%%', not %r" % (style,))
             if isinstance(datefmt, six.text_type):
-                datefmt = datefmt.encode("utf-8")   # strftime takes no other text
+                datefmt = datefmt.encode("utf-8")   # strftime takes byte strings only
             logging.Formatter.__init__(self, _to_text(fmt), datefmt)
         else:
             logging.Formatter.__init__(self, fmt, datefmt, style)
@@ -111,6 +113,7 @@ class LogFormatter(logging.Formatter):
         record.asctime = _to_text(self.formatTime(record, self.datefmt))
         record.color = self._colors.get(record.levelno, u"")
         record.end_color = u"\x1b[0m" if record.color else u""
+        record.place = _place(record)
         try:
             text = self._format_fields(record)
         except Exception as error:
@@ -121,15 +124,15 @@ class LogFormatter(logging.Formatter):
             if extra:
                 text = text.rstrip() + u"\n" + _CONTROL_IN_LINES.sub(_escape_one, _to_text(extra))
         text = text.replace(u"\n", u"\n    ")
-        # Lone surrogates, which stand for undecodable bytes of file names, fit into no file.
+        # Lone surrogates, for undecodable bytes of file names, cannot be encoded.
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def formatException(self, ei):
-        """The traceback of the exception that `ei`, from ``sys.exc_info``, holds."""
+        """The traceback of the exception in `ei`, a tuple of ``sys.exc_info``."""
         try:
             return logging.Formatter.formatException(self, ei)
         except Exception:
-            # Python 2 does not print a SyntaxError whose line is unicode, for example.
+            # For example, Python 2 cannot print a SyntaxError whose line is unicode.
             kind, error, trace = ei
             lines = [_to_text(line) for line in traceback.format_tb(trace)]
             return u"".join(lines) + u"%s: %s" % (kind.__name__, _to_text(error))
@@ -145,8 +148,8 @@ class JSONFormatter(LogFormatter):
     """Formats a record as one line of JSON, for programs that read logs.
 
     Every line has `time` (UTC, ISO 8601), `level`, `logger`, `place` and `message`, and
-    `exception` where there is one. Those of the access log also have `method`, `uri`, `status`,
-    `remote_ip`, `user_agent`, `bytes` (of the body, where it is known) and `milliseconds`.
+    `exception` if there is one. Lines of the access log also have `method`, `uri`, `status`,
+    `remote_ip`, `user_agent`, `bytes` (of the body, if known) and `milliseconds`.
     """
     def __init__(self):
         LogFormatter.__init__(self, "%(message)s", color=False)
@@ -157,7 +160,7 @@ class JSONFormatter(LogFormatter):
         fields = {
             "time": (datetime.datetime(1970, 1, 1) + seconds).isoformat()[:23] + "Z",
             "level": record.levelname.lower(), "logger": record.name,
-            "place": "%s:%d" % (record.module, record.lineno)}
+            "place": _place(record)}
         if record.exc_info:
             fields["exception"] = _to_text(self.formatException(record.exc_info))
         line = LogFormatter.format(self, _Plain(record))
@@ -169,7 +172,7 @@ class JSONFormatter(LogFormatter):
 
 
 class _Plain(object):
-    """A record without its exception, which has a field of its own."""
+    """A record without its exception, which is in a separate field."""
     def __init__(self, record):
         self.__dict__.update(record.__dict__, exc_info=None, exc_text=None, stack_info=None)
         self.getMessage = record.getMessage
@@ -182,10 +185,24 @@ def _describe(record):
         return u"it cannot be shown"
 
 
+# What the paths of our own modules begin with, as compiled code spells it.
+_PACKAGE = os.path.join(os.path.dirname(_describe.__code__.co_filename), "")
+
+
+def _place(record):
+    """"module:line"; for our own modules with their package: several are called "client"."""
+    module, path = record.module, record.pathname
+    if path.startswith(_PACKAGE):
+        module = os.path.splitext(path[len(_PACKAGE):])[0].replace(os.sep, ".")
+        if module.endswith(".__init__"):
+            module = module[:-len(".__init__")]
+    return "%s:%d" % (module, record.lineno)
+
+
 def _stderr_has_colors():
     try:
         is_terminal = sys.stderr.isatty()
-    except (AttributeError, ValueError):    # it is None or some object; it was closed
+    except (AttributeError, ValueError):    # None or some other object; a closed file
         return False
     return (is_terminal and "NO_COLOR" not in os.environ and
             os.environ.get("TERM", "dumb") != "dumb")
@@ -203,31 +220,37 @@ class _Defaults(object):
     log_format = "text"
 
 
-#: What `enable_pretty_logging` takes when it is given no options. The module `options` puts
-#: those of the command line here.
-default_options = _Defaults
+_default_options = _Defaults
+
+
+def set_defaults(options):
+    """Let `enable_pretty_logging` use these options when it is called without any. The module
+    `options` passes those of the program when it is imported; before that nothing can have set
+    them, and they would have the same values as the defaults here."""
+    global _default_options
+    _default_options = options
 
 
 def enable_pretty_logging(options=None, logger=None):
-    """Send the log through LogFormatter to standard error, or to files that rotate.
+    """Send the log through LogFormatter to standard error, or to rotating files.
 
-    `logger` is the root logger unless another is given. `options` is an object with these
-    attributes (None: their defaults):
+    `logger` None means the root logger. `options` is an object with these attributes; None means
+    the program's options (`friendserve.options`), or the defaults in parentheses:
 
     logging              "debug", "info", "warning", "error", or "none" to change nothing ("info")
     log_file_prefix      path of the file to write; None for no file (None)
-    log_to_stderr        True or False; None for "if there is no other handler" (None)
+    log_to_stderr        True or False; None: only if there is no other handler (None)
     log_rotate_mode      "size" or "time" ("size")
-    log_file_max_size    bytes after which a file is done with, mode "size" (100,000,000)
+    log_file_max_size    bytes after which a new file is started, mode "size" (100,000,000)
     log_rotate_when      unit of the interval, as in TimedRotatingFileHandler ("midnight")
-    log_rotate_interval  number of units after which a file is done with, mode "time" (1)
-    log_file_num_backups files kept beside the one that is written (10)
+    log_rotate_interval  units after which a new file is started, mode "time" (1)
+    log_file_num_backups files kept in addition to the current one (10)
     log_format           "text", or "json" for lines of JSONFormatter ("text")
 
     Raises ValueError for an unknown level, mode or format.
     """
     if options is None:
-        options = default_options
+        options = _default_options
     if logger is None:
         logger = logging.getLogger()
     if options.logging is None or options.logging.lower() == "none":
@@ -236,7 +259,7 @@ def enable_pretty_logging(options=None, logger=None):
     if not isinstance(level, int):
         raise ValueError("logging must be debug, info, warning, error or none, not %r"
                          % (options.logging,))
-    # Options of older programs may not have it.
+    # Option objects of older programs may lack it.
     form = getattr(options, "log_format", "text")
     if form not in ("text", "json"):
         raise ValueError("log_format must be 'text' or 'json', not %r" % (form,))
@@ -266,26 +289,26 @@ def _file_handler(options):
 
 
 def define_logging_options(options=None):
-    """Define what `enable_pretty_logging` reads as options of an OptionParser (None: those of
-    the program), and have it called when they have been parsed."""
+    """Define the options of `enable_pretty_logging` on an OptionParser (None: the program's, which
+    exists once `friendserve.options` is imported), and call that function after parsing."""
     if options is None:
-        options = default_options
+        options = _default_options
     options.define("logging", default="info", metavar="debug|info|warning|error|none",
-                   help="the least level that is logged; none leaves logging alone")
+                   help="the lowest level to log; none leaves logging unconfigured")
     options.define("log_to_stderr", type=bool,
-                   help="log to standard error; without it, if nothing else is logged to")
+                   help="log to standard error (default: only if nothing else is configured)")
     options.define("log_file_prefix", type=str, metavar="PATH",
-                   help="the file to log to; the older ones get a number or a date behind it")
+                   help="the file to log to; older files get a number or a date appended")
     options.define("log_file_max_size", default=_Defaults.log_file_max_size, metavar="BYTES",
-                   help="the size after which a new file is begun")
+                   help="the size at which a new file is started")
     options.define("log_file_num_backups", default=_Defaults.log_file_num_backups,
-                   metavar="NUMBER", help="how many older files are kept")
+                   metavar="NUMBER", help="how many older files to keep")
     options.define("log_rotate_mode", default=_Defaults.log_rotate_mode, metavar="size|time",
-                   help="when a new file is begun: after a size or an interval")
+                   help="what starts a new file: a size or an interval")
     options.define("log_rotate_when", default=_Defaults.log_rotate_when,
                    metavar="S|M|H|D|W0-W6|midnight", help="the unit of the interval")
     options.define("log_rotate_interval", default=_Defaults.log_rotate_interval,
-                   metavar="NUMBER", help="how many units make the interval")
+                   metavar="NUMBER", help="the number of units in the interval")
     options.define("log_format", default=_Defaults.log_format, metavar="text|json",
-                   help="lines for people, or one JSON object a line for programs")
+                   help="lines for people, or one JSON object per line for programs")
     options.add_parse_callback(lambda: enable_pretty_logging(options))

@@ -460,5 +460,5 @@ def enable_pretty_logging(options=options):
     log.enable_pretty_logging(options)
 
 
-log.default_options = options
+log.set_defaults(options)
 define_logging_options(options)

@@ -10,7 +10,8 @@ import select
 import stat
 
 from friendserve.platform.pollers import interface
-from friendserve.platform.pollers.common import check_registered, check_unregistered
+from friendserve.platform.pollers.common import (
+    already_registered, check_events, check_registered)
 from friendserve.platform.pollers.interface import ERROR, NONE
 
 
@@ -58,7 +59,9 @@ class FakePoller(interface.Poller):
         raise NotImplementedError("a fake poller has no file descriptor")
 
     def register(self, fd, events):
-        check_unregistered(fd, events, self.registered)
+        check_events(events)
+        if fd in self.registered:
+            raise already_registered(fd)
         self.registered[fd] = events
 
     def modify(self, fd, events):
@@ -97,6 +100,7 @@ KQUEUE_CONSTANTS = {
     "KQ_FILTER_WRITE": -2,
     "KQ_EV_ADD": 0x0001,
     "KQ_EV_DELETE": 0x0002,
+    "KQ_EV_ENABLE": 0x0004,
     "KQ_EV_EOF": 0x8000,
 }
 _POLLRDHUP = 0x2000
@@ -117,8 +121,9 @@ class FakeKevent(object):
 class FakeKqueue(object):
     """select.kqueue on Linux, told by poll(2) and behaving as kqueue(2) says:
 
-    - a kevent is identified by (ident, filter); EV_ADD of one that exists replaces it, EV_DELETE
-      of one that does not fails with ENOENT, either on a number that is not open with EBADF;
+    - a kevent is identified by (ident, filter); EV_ADD of one that exists replaces it,
+      EV_DELETE and EV_ENABLE of one that does not fail with ENOENT, and all three fail with EBADF
+      on a number that is not open;
     - "Calling close() on a file descriptor will remove any kevents that reference the
       descriptor", also when its number is in use again;
     - every filter is reported as a separate event, and only filters that were added are;
@@ -169,10 +174,10 @@ class FakeKqueue(object):
             if key in self.refuse:
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             self._filters[key] = identity
-        elif key in self._filters:
-            del self._filters[key]
-        else:
+        elif key not in self._filters:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        elif kevent.flags & KQUEUE_CONSTANTS["KQ_EV_DELETE"]:
+            del self._filters[key]
 
     def _drop_closed(self):
         for fd, kq_filter in list(self._filters):

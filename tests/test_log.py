@@ -20,6 +20,7 @@ from friendserve.log import (
     JSONFormatter, LogFormatter, access_log, app_log, define_logging_options,
     enable_pretty_logging, escape_controls, gen_log)
 from friendserve.options import OptionParser
+from friendserve.platform.pollers import common
 from friendserve.util import ObjectDict
 
 
@@ -234,10 +235,9 @@ class EnablePrettyLoggingTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp()
         self.path = os.path.join(self.folder, "app.log")
         self.logger = logging.Logger("test")
-        self.old_options = log.default_options
+        self.addCleanup(log.set_defaults, log._default_options)
 
     def tearDown(self):
-        log.default_options = self.old_options
         for handler in self.logger.handlers:
             handler.close()
         shutil.rmtree(self.folder)
@@ -334,15 +334,15 @@ class EnablePrettyLoggingTest(unittest.TestCase):
         self.assertEqual([logging.handlers.RotatingFileHandler, logging.StreamHandler],
                          [type(handler) for handler in self.logger.handlers])
 
-    def test_options_that_register_themselves(self):
-        log.default_options = self.options(logging="error")
+    def test_defaults_that_were_set(self):
+        log.set_defaults(self.options(logging="error"))
         enable_pretty_logging(logger=self.logger)
         self.assertEqual(logging.ERROR, self.logger.level)
 
     def test_as_options_of_a_program(self):
         options = OptionParser()
         define_logging_options(options)
-        log.default_options = self.options()
+        log.set_defaults(self.options())
         root = logging.getLogger()
         handlers, level = root.handlers, root.level
         root.handlers = []
@@ -398,6 +398,38 @@ class JSONFormatterTest(unittest.TestCase):
         for message, args in [(b"\xff", ()), ("%d", ("x",)), ("%s", (Undescribable(),)),
                               (u"\ud800", ())]:
             self.fields(message, *args)
+
+
+class PlaceTest(unittest.TestCase):
+    def place(self, *path):
+        record = logging.LogRecord("name", logging.INFO, os.path.join(*path), 12, "message", (),
+                                   None)
+        place = LogFormatter("%(place)s").format(record)
+        self.assertEqual(place, json.loads(JSONFormatter().format(record))["place"])
+        return place
+
+    def test_modules_of_the_framework_show_their_package(self):
+        package = os.path.dirname(log.__file__)
+        for path, place in (("httpclient/fetch.py", "httpclient.fetch:12"),
+                            ("platform/pollers/epoll.py", "platform.pollers.epoll:12"),
+                            ("web/__init__.py", "web:12"), ("httpserver.py", "httpserver:12")):
+            self.assertEqual(place, self.place(package, *path.split("/")))
+
+    def test_other_modules_show_their_name(self):
+        self.assertEqual("main:12", self.place("shop", "main.py"))
+        self.assertEqual("client:12", self.place("friendserves", "client.py"))
+
+    def test_a_line_that_the_framework_logs(self):
+        stream = io.StringIO()
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(LogFormatter(color=False))
+        gen_log.addHandler(handler)
+        try:
+            common.warn_of_closed([5])
+        finally:
+            gen_log.removeHandler(handler)
+        six.assertRegex(self, stream.getvalue(),
+                        r"\A\[W [0-9]{6} [0-9:]{8} platform\.pollers\.common:[0-9]+\] fd 5: ")
 
 
 class LoggersTest(unittest.TestCase):

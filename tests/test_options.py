@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 
 import datetime
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -230,6 +231,12 @@ class HelpTest(OptionsCase):
 
 class ProgramsOptionsTest(unittest.TestCase):
     def test_the_options_of_the_program_have_those_of_the_log(self):
-        self.assertIs(log.default_options, module.options)
         self.assertEqual("info", module.options.logging)
         self.assertEqual("text", module.options["log-format"])
+
+    def test_the_log_is_set_up_by_them(self):
+        logger = logging.Logger("test")
+        self.addCleanup(setattr, module.options, "logging", module.options.logging)
+        module.options.logging = "error"
+        log.enable_pretty_logging(logger=logger)
+        self.assertEqual(logging.ERROR, logger.level)

@@ -1,4 +1,4 @@
-"""The loop: it waits for fds and clocks, and it alone calls callbacks.
+"""The loop: it waits for fds and timers, and it alone calls callbacks.
 
     from friendserve.ioloop import IOLoop
 
@@ -9,14 +9,14 @@
 One turn of the loop has five phases:
 
 1. *callbacks*: run those that were queued before this turn began;
-2. *timers*: fire the ones due at one reading of the clock;
-3. *wait*: work out how long nothing can happen by itself;
+2. *timers*: fire those that are due at one reading of the clock;
+3. *wait*: compute the time until the next timer, 0 if callbacks are queued;
 4. *poll*: wait that long for the fds;
-5. *dispatch*: call the handlers of the fds that are ready, without those that were removed
-   meanwhile.
+5. *dispatch*: call the handlers of the fds that are ready, except those that were removed in the
+   meantime.
 
-What a callback adds runs in the next turn, so that no chain of callbacks can starve the fds.
-Other threads may only call `add_callback`, and signal handlers `add_callback_from_signal`.
+Callbacks added by a callback run in the next turn, so no chain of callbacks can starve the fds.
+Other threads may only call `add_callback`, and signal handlers only `add_callback_from_signal`.
 """
 from __future__ import absolute_import, division, print_function
 

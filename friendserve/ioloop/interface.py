@@ -1,4 +1,4 @@
-"""What every loop gives, and the place to find the current one."""
+"""The interface of every loop, and access to the current one."""
 from __future__ import absolute_import, division, print_function
 
 import datetime
@@ -22,20 +22,20 @@ from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
 from friendserve.stack_context import NullContext, unwrap, wrap
 from friendserve.util import Configurable, import_object
 
-#: A later deadline is of the wall clock: monotonic ones count from the start of the machine.
+#: A deadline above this belongs to the wall clock: monotonic ones count from the machine's start.
 _WALL_CLOCK = 1e9
 
 
 class IOLoop(Configurable):
-    """The interface of every loop, and the place to find the current one.
+    """The interface of every loop, and access to the current one.
 
-    `IOLoop()` makes a `PollIOLoop`. A loop of another kind gives what that gives: add_handler,
-    update_handler, remove_handler, add_callback, call_at, remove_timeout, start, stop, running
-    and close; it may also give `turn`. A loop belongs to the thread that starts it and the
-    process that made it.
+    `IOLoop()` makes a `PollIOLoop`. Another implementation provides the same methods as that:
+    add_handler, update_handler, remove_handler, add_callback, call_at, remove_timeout, start,
+    stop, running and close; it may also set `turn`. A loop belongs to the thread that starts it
+    and the process that made it.
     """
     #: A new object each turn; compare it to find out whether something was already done in this
-    #: turn. None: this loop does not say, so do it each time.
+    #: turn. None if this loop does not tell, so do it each time.
     turn = None
 
     NONE = NONE
@@ -57,17 +57,18 @@ class IOLoop(Configurable):
 
     @classmethod
     def configurable_default(cls):
-        # By name: it stands above this module.
+        # By name: that module imports this one.
         return import_object("friendserve.ioloop.polling.PollIOLoop")
 
     def initialize(self, make_current=None):
-        """`make_current`: whether this becomes the thread's current loop; None: if it has none."""
+        """`make_current`: whether this becomes the thread's current loop; None: only if the
+        thread has none."""
         if make_current or make_current is None and IOLoop.current(instance=False) is None:
             self.make_current()
 
     @staticmethod
     def instance():
-        """The loop of the process, made at the first call; the same in every thread."""
+        """The process's loop, made at the first call; the same in every thread."""
         with IOLoop._instance_lock:
             if IOLoop._instance is None:
                 IOLoop._instance = IOLoop(make_current=False)
@@ -75,22 +76,22 @@ class IOLoop(Configurable):
 
     @staticmethod
     def initialized():
-        """Whether `instance` has a loop already."""
+        """Whether `instance` has made a loop already."""
         return IOLoop._instance is not None
 
     def install(self):
-        """Make this loop the one that `instance` returns. Call it before anybody asks."""
+        """Make this the loop that `instance` returns. Call it before the first `instance`."""
         IOLoop._instance = self
 
     @staticmethod
     def clear_instance():
-        """Forget the loop of the process; the next `instance` makes another."""
+        """Forget the process's loop; the next `instance` makes a new one."""
         IOLoop._instance = None
 
     @staticmethod
     def current(instance=True):
-        """The loop that runs in this thread or was made current in it; where there is none,
-        the loop of the process, or None if `instance` is false."""
+        """The loop that runs in this thread or was made current in it. If there is none: the
+        process's loop, or None if `instance` is false."""
         loop = getattr(IOLoop._current, "loop", None)
         return IOLoop.instance() if loop is None and instance else loop
 
@@ -105,26 +106,27 @@ class IOLoop(Configurable):
 
     @property
     def attachments(self):
-        """A dict for objects that live as long as this loop, such as its HTTP clients. Use a key
-        of your module's name. Only for the loop's thread."""
+        """A dict for objects that live as long as this loop, such as its HTTP clients. Use the
+        name of your module as the key. Only for the loop's thread."""
         return self.__dict__.setdefault("_attachments", {})
 
     def time(self):
-        """Seconds on the clock of this loop, which never goes back; its zero means nothing."""
+        """Seconds on the loop's clock, which never goes back; its zero is arbitrary."""
         return monotonic_time()
 
-    def add_callback_from_signal(self, callback, *args, **kwargs):
-        """As `add_callback`, for signal handlers: it takes no context along."""
+    def spawn_callback(self, callback, *args, **kwargs):
+        """As `add_callback`, but without the caller's stack context."""
         with NullContext():
             self.add_callback(callback, *args, **kwargs)
 
-    spawn_callback = add_callback_from_signal
+    #: The same, for signal handlers: the context they interrupt is not theirs.
+    add_callback_from_signal = spawn_callback
 
     def add_timeout(self, deadline, callback, *args, **kwargs):
         """Call `callback` once, at `deadline`: seconds of `time()`, or a timedelta from now.
 
-        Old programs pass `time.time() + seconds`, which is understood too. Returns a handle
-        for `remove_timeout`. Raises TypeError for a deadline of another type.
+        Old programs pass `time.time() + seconds`, which works too. Returns a handle for
+        `remove_timeout`. Raises TypeError for a deadline of another type.
         """
         if isinstance(deadline, datetime.timedelta):
             deadline = self.time() + deadline.total_seconds()
@@ -140,16 +142,17 @@ class IOLoop(Configurable):
         return self.call_at(self.time() + delay, callback, *args, **kwargs)
 
     def handle_callback_exception(self, callback):
-        """Log what `callback` raised, which is in sys.exc_info(). To be overridden."""
+        """Log the exception that `callback` raised, which is in sys.exc_info(). Subclasses may
+        override this."""
         app_log.error("Exception in callback %r", unwrap(callback), exc_info=True)
 
     def run_in_executor(self, executor, func, *args, **kwargs):
         """Run `func(*args)` on a thread of `executor`, then `callback(result)` on this loop.
 
-        The keyword `callback` may be left out. An exception of `func` is raised again on the
-        loop, in the context of the caller; once the loop is closed either is dropped.
-        `executor` is of concurrent.futures; None means that of `set_default_executor`, or a
-        pool of 5 threads made when first needed.
+        The keyword argument `callback` is optional. An exception of `func` is raised again on the
+        loop, in the caller's stack context. Once the loop is closed, results and exceptions are
+        dropped. `executor` is one of concurrent.futures; None means the one given to
+        `set_default_executor`, or a pool of 5 threads made when first needed.
         """
         callback = kwargs.pop("callback", None)
         if kwargs:
@@ -160,38 +163,38 @@ class IOLoop(Configurable):
                 raise RuntimeError("no executor: install the package 'futures', or pass one")
             executor = self._default_executor = ThreadPoolExecutor(5)
         deliver = wrap(functools.partial(_deliver_outcome, callback))
-        # A list, to be emptied, or else frames lead from the exception back to its future.
+        # In a list that is emptied: otherwise frames lead from the exception back to its future.
         executor.submit(func, *args).add_done_callback(
             lambda future: self.spawn_callback(deliver, [future]))
 
     def set_default_executor(self, executor):
-        """The executor for `run_in_executor(None, ...)`. The caller shuts it down."""
+        """Set the executor for `run_in_executor(None, ...)`. The caller shuts it down."""
         self._default_executor = executor
 
     def split_fd(self, fd):
-        """(number, what was given) of a number or of an object with `fileno()`."""
+        """(number, `fd`) for a number or an object with `fileno()`."""
         return (fd, fd) if isinstance(fd, six.integer_types) else (fd.fileno(), fd)
 
     def close_fd(self, fd):
-        """Close a number or an object with `close()`, even if that was closed before."""
+        """Close a number or an object with `close()`; harmless if it was closed before."""
         try:
             os.close(fd) if isinstance(fd, six.integer_types) else fd.close()
         except (OSError, IOError):
             gen_log.debug("fd %r was closed before its loop", fd, exc_info=True)
 
     def set_blocking_signal_threshold(self, seconds, action):
-        """Raise SIGALRM when one turn takes longer than `seconds`, waiting apart; None ends
-        that. `action` is the handler (signal, frame), or None to let the signal kill the
-        process. Only for the loop of the main thread."""
+        """Raise SIGALRM when a turn takes longer than `seconds`, not counting the wait; None
+        switches this off. `action` is the handler (signal, frame), or None to let the signal kill
+        the process. Only for the loop of the main thread."""
         raise NotImplementedError("this loop cannot tell when it is blocked")
 
     def set_blocking_log_threshold(self, seconds):
-        """Log the stack when one turn takes longer than `seconds`; None ends that."""
+        """Log the stack when a turn takes longer than `seconds`; None switches this off."""
         self.set_blocking_signal_threshold(seconds, self.log_stack)
 
     def log_stack(self, signal, frame):
-        """A signal handler that logs where the program is."""
-        gen_log.warning("The loop is blocked for over %s seconds in\n%s",
+        """A signal handler that logs the stack of `frame`."""
+        gen_log.warning("The loop has been blocked for over %s seconds in\n%s",
                         self._blocking_threshold, "".join(traceback.format_stack(frame)))
 
 

@@ -1,4 +1,4 @@
-"""Calls that come again and again."""
+"""Callbacks that are called periodically."""
 from __future__ import absolute_import, division, print_function
 
 import random
@@ -10,9 +10,10 @@ from friendserve.stack_context import NullContext
 class PeriodicCallback(object):
     """Call `callback` every `callback_time` milliseconds (more than 0), from `start` to `stop`.
 
-    Each time is counted from the one that was planned before, not from when it ran, so the
-    period holds on average; times that passed while the loop was busy are skipped. `jitter`
-    (0 to 1, such as 0.1) lets each period vary by that fraction. Raises ValueError for others.
+    Each call is planned relative to the planned time of the one before, not to when that ran, so
+    the period holds on average; calls that were due while the loop was busy are skipped. `jitter`
+    (0 to 1, such as 0.1) lets each period vary by that fraction. Raises ValueError for other
+    values.
     """
     def __init__(self, callback, callback_time, io_loop=None, jitter=0):
         if not callback_time or callback_time <= 0:
@@ -27,20 +28,20 @@ class PeriodicCallback(object):
         self._planned = None
 
     def start(self):
-        """Begin (anew), with the first call one period from now."""
+        """Start, or start again, with the first call one period from now."""
         self.stop()
         self.io_loop = self.io_loop or IOLoop.current()
         self._planned = self.io_loop.time()
         self._plan_next()
 
     def stop(self):
-        """Call no more until the next `start`."""
+        """Stop calling until the next `start`."""
         if self._timer is not None:
             self.io_loop.remove_timeout(self._timer)
             self._timer = None
 
     def is_running(self):
-        """Whether it was started and not stopped."""
+        """Whether it has been started and not stopped since."""
         return self._timer is not None
 
     def _plan_next(self):
@@ -50,10 +51,10 @@ class PeriodicCallback(object):
             period *= 1 + self.jitter * (random.random() - 0.5)
         behind = now - self._planned
         if -behind > period:
-            # Somebody else's clock went back: do not wait until it has come here again.
+            # The clock of this loop was set back: do not wait until it has caught up.
             self._planned, behind = now, 0
         self._planned += period * (1 + max(0, int(behind / period)))
-        # It outlives the request that started it, and so must not carry its context.
+        # It outlives the request that started it, so it must not carry that request's context.
         with NullContext():
             self._timer = self.io_loop.call_at(self._planned, self._fire)
 
@@ -64,6 +65,6 @@ class PeriodicCallback(object):
         except Exception:
             self.io_loop.handle_callback_exception(self.callback)
         finally:
-            # The callback may have stopped it, or started it anew.
+            # The callback may have stopped or restarted it.
             if self._timer is timer:
                 self._plan_next()

@@ -20,7 +20,7 @@ from friendserve.stack_context import state, wrap
 
 
 def _creator():
-    """The place outside this package that is making a loop, for error messages."""
+    """The line outside this package that is making a loop, for error messages."""
     here = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
     frame = sys._getframe()
     while frame.f_back and os.path.abspath(frame.f_code.co_filename).startswith(here):
@@ -31,9 +31,9 @@ def _creator():
 class PollIOLoop(IOLoop):
     """The loop over a poller.
 
-    `impl`: a poller or its name ("epoll", "kqueue", "poll", "select", "auto"), or None for what
-    the environment variable FRIENDSERVE_POLLER names, else the best there is. `time_func`: a
-    clock in place of the monotonic one.
+    `impl`: a poller or its name ("epoll", "kqueue", "poll", "select", "auto"), or None for the one
+    that the environment variable FRIENDSERVE_POLLER names, else the best of this system.
+    `time_func`: a clock to use instead of the monotonic one.
     """
     def initialize(self, impl=None, time_func=None, make_current=None):
         if impl is None or isinstance(impl, six.string_types):
@@ -42,15 +42,15 @@ class PollIOLoop(IOLoop):
         self._poller = impl
         waker = self._waker = Waker()
         self._handlers = {}     # fd -> handler
-        self._fd_objects = {}   # fd -> the object it was given as, where it was one
+        self._fd_objects = {}   # fd -> the object passed for it, unless it was a number
         self._removed = set()   # fds removed since the last poll: their events are stale
         self._callbacks = collections.deque()
         self._timers = TimerQueue()
         self._due = collections.deque()     # timers of this turn that have not fired yet
-        # True while the loop, or an outer one on its behalf, may be waiting: the first to queue
-        # a callback ends it and wakes the loop, once a batch. The loop sets it *before* a last
-        # look at the queue, and others append *before* they look at it, so neither can miss
-        # the other; no lock.
+        # True while the loop, or an outer one on its behalf, may be waiting: the first thread that
+        # queues a callback resets it and wakes the loop, once per batch. The loop sets it *before*
+        # its last look at the queue, and others append *before* they test it, so neither can miss
+        # the other without a lock.
         self._wake_needed = True
         self.turn = object()
         self._running = threading.Lock()
@@ -62,13 +62,17 @@ class PollIOLoop(IOLoop):
         super(PollIOLoop, self).initialize(make_current=make_current)
 
     def add_handler(self, fd, handler, events):
-        """Call `handler(fd, events)` whenever one of `events` (READ, WRITE) is ready on `fd`,
-        and for ERROR unasked. `fd` is a number or an object with `fileno()`, and the handler
-        gets what was given. One handler an fd: a second raises ValueError."""
+        """Call `handler(fd, events)` whenever one of `events` (READ, WRITE) is ready on `fd`, and
+        for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on as it is.
+        Each fd can have one handler; a second raises ValueError."""
         number, obj = self.split_fd(fd)
         if state.contexts:
             handler = wrap(handler)
         self._poller.register(number, events)
+        if number in self._handlers:
+            # Its old file was closed without remove_handler, and its events are stale.
+            self._fd_objects.pop(number, None)
+            self._removed.add(number)
         if obj is number:
             self._handlers[number] = handler
         else:
@@ -76,12 +80,13 @@ class PollIOLoop(IOLoop):
             self._fd_objects[number] = obj
 
     def update_handler(self, fd, events):
-        """Change the events that are waited for on `fd`."""
+        """Change the events to wait for on `fd`."""
         self._poller.modify(fd if type(fd) is int else self.split_fd(fd)[0], events)
 
     def remove_handler(self, fd):
-        """Call the handler of `fd` no more, not even for events already polled. Harmless for
-        an fd that has no handler or was closed."""
+        """Stop calling the handler of `fd`, even for events already polled. Harmless for an fd
+        without a handler. Call it before closing the fd: if another descriptor keeps the file open
+        (dup, fork), removing it later costs a new epoll and a warning in the log."""
         number = fd if type(fd) is int else self._number_of(fd)
         if self._handlers.pop(number, None) is None:
             return
@@ -98,15 +103,15 @@ class PollIOLoop(IOLoop):
         except (OSError, IOError, ValueError):
             number = -1
         if number < 0:
-            # It was closed, and does not know its number any more.
+            # A closed object does not know its number any more.
             for number, obj in six.iteritems(self._fd_objects):
                 if obj is fd:
                     return number
         return number
 
     def add_callback(self, callback, *args, **kwargs):
-        """Call `callback(*args, **kwargs)` in the next turn, in the order of adding. Safe from
-        every thread; does nothing once the loop is closed."""
+        """Call `callback(*args, **kwargs)` in the next turn, in the order of adding. May be called
+        from any thread; does nothing once the loop is closed."""
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
@@ -120,28 +125,28 @@ class PollIOLoop(IOLoop):
         self._waker.wake()
 
     def call_at(self, when, callback, *args, **kwargs):
-        """Call `callback` once, when `time()` reaches `when`, in the order of adding where that
-        is equal; returns a handle."""
+        """Call `callback` once, when `time()` reaches `when`; those with equal times in the order
+        of adding. Returns a handle."""
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
             callback = wrap(callback)
         timer = self._timers.add(when, callback)
         if self._wake_needed:
-            # An outer loop may be waiting for longer than that.
+            # An outer loop may have computed a longer wait.
             self._wake()
         return timer
 
     def remove_timeout(self, timeout):
-        """Forget that timer; harmless when it has fired or was removed."""
+        """Cancel a timer; harmless if it has fired or was removed."""
         self._timers.remove(timeout)
 
     def time(self):
         return self.time_func()
 
     def start(self):
-        """Run turns until `stop`. RuntimeError if this loop is running already, was closed, or
-        was made in another process."""
+        """Run turns until `stop`. RuntimeError if this loop is already running, was closed, or was
+        made in another process."""
         before = self._enter()
         try:
             while not self._stopping:
@@ -151,7 +156,7 @@ class PollIOLoop(IOLoop):
 
     def stop(self):
         """Leave `start` after this turn; before `start`, make its next call return at once.
-        From another thread say `loop.add_callback(loop.stop)`."""
+        From another thread use `loop.add_callback(loop.stop)`."""
         self._stopping = True
         if self._wake_needed:
             self._wake()
@@ -161,11 +166,11 @@ class PollIOLoop(IOLoop):
         return self._running.locked()
 
     def run_once(self, timeout=0):
-        """Run one turn, waiting `timeout` seconds at most (None: as long as it takes).
+        """Run one turn, waiting at most `timeout` seconds (None: no limit).
 
-        For a program with a loop of its own: it polls `fileno()` for reading and calls this
-        when that is ready, or when the returned time is over: the seconds until there is
-        something to do, 0 for at once, None for nothing in sight. Raises as `start` does.
+        For a program with another main loop: it polls `fileno()` for reading and calls this when
+        that is ready, or when the returned time has passed: the seconds until the loop has
+        something to do, 0 for immediately, None if nothing is planned. Raises as `start` does.
         """
         before = self._enter()
         try:
@@ -175,14 +180,14 @@ class PollIOLoop(IOLoop):
         return self._wait_time(None)
 
     def fileno(self):
-        """The fd that is readable when this loop has something to do, timers excepted. Only
-        epoll and kqueue have one; NotImplementedError with the other pollers."""
+        """An fd that is readable when this loop has something to do, except for timers. Only epoll
+        and kqueue have one; NotImplementedError with the other pollers."""
         return self._poller.fileno()
 
     def _enter(self):
         if os.getpid() != self._process:
             raise RuntimeError(
-                "this loop was made at %s in process %d and cannot run in its fork %d: "
+                "this loop was made at %s in process %d and cannot run in its child %d: "
                 "make the loop after the fork" % (self._made_at, self._process, os.getpid()))
         if self._closed:
             raise RuntimeError("this loop is closed")
@@ -201,7 +206,7 @@ class PollIOLoop(IOLoop):
             if current != self._waker.write_fileno():
                 signal.set_wakeup_fd(current)
         self._stopping = False
-        # From now on whoever runs this loop waits, and must be woken.
+        # From now on an outer loop may be waiting on our behalf, and must be woken.
         self._wake_needed = True
         self._running.release()
 
@@ -227,7 +232,7 @@ class PollIOLoop(IOLoop):
                 callback()
             except Exception:
                 self.handle_callback_exception(callback)
-        # Nothing that a callback held may live through the wait that follows.
+        # Nothing that a callback held may stay alive during the wait.
         del callback
 
     def _fire_timers(self):
@@ -235,10 +240,10 @@ class PollIOLoop(IOLoop):
         if self._timers:
             due.extend(self._timers.pop_due(self.time_func()))
         callback = None
-        # Those that a KeyboardInterrupt leaves in there are the first of the next turn.
+        # Those that a KeyboardInterrupt leaves here are the first of the next turn.
         while due:
             callback = due.popleft().take()
-            # None: an earlier one of the batch has removed it.
+            # None: an earlier timer of the batch removed it.
             if callback is not None:
                 try:
                     callback()
@@ -258,7 +263,7 @@ class PollIOLoop(IOLoop):
     def _poll(self, wait):
         if self._blocking_threshold is None:
             return self._poller.poll(wait)
-        # Waiting is not blocking: the alarm is off meanwhile.
+        # Waiting is not blocking: switch the alarm off.
         self._set_alarm(0)
         try:
             return self._poller.poll(wait)
@@ -267,7 +272,7 @@ class PollIOLoop(IOLoop):
 
     def _dispatch(self, events):
         handlers, removed = self._handlers, self._removed
-        # An fd removed before the poll may be in use again, and that one was polled.
+        # An fd removed before the poll may have been added again, and then this is its event.
         removed.clear()
         for fd, mask in events:
             if removed and fd in removed:
@@ -281,8 +286,8 @@ class PollIOLoop(IOLoop):
                 self.handle_callback_exception(handler)
 
     def _take_signals(self):
-        # Signals shall write to the waker, so that one just before a poll ends that poll. Only
-        # the main thread may ask for it, and what somebody else (Twisted, say) asked for stays.
+        # Signals write to the waker, so that one just before a poll ends that poll. Only the main
+        # thread may set this, and a setting of another library (such as Twisted) is kept.
         try:
             previous = signal.set_wakeup_fd(self._waker.write_fileno())
         except ValueError:
@@ -306,8 +311,8 @@ class PollIOLoop(IOLoop):
             signal.setitimer(signal.ITIMER_REAL, seconds or 0, 0)
 
     def close(self, all_fds=False):
-        """Give back the fds of the loop itself, and with `all_fds` close those of its handlers.
-        Callbacks that arrive later are dropped. RuntimeError while the loop is running."""
+        """Close the loop's own fds, and with `all_fds` also those of its handlers. Callbacks added
+        later are dropped. RuntimeError while the loop is running."""
         if self.running() and os.getpid() == self._process:
             raise RuntimeError("a loop cannot be closed while it runs: stop it first")
         if self._closed:
@@ -317,11 +322,12 @@ class PollIOLoop(IOLoop):
         self._callbacks = collections.deque(maxlen=0)
         self._timers = TimerQueue()
         self._due.clear()
-        # If that was our own, its threads end with it.
+        # If the loop made it, its threads end with it.
         self._default_executor = None
         del self._handlers[self._waker.fileno()]
         fds = [self._owner(fd) for fd in self._handlers]
-        # Before the poller, and not one by one: after a fork the parent has the same epoll.
+        # All at once, by closing the poller: after a fork the parent has the same epoll, so
+        # unregistering one by one would take its registrations away.
         self._handlers.clear()
         self._fd_objects.clear()
         self._poller.close()
@@ -333,8 +339,8 @@ class PollIOLoop(IOLoop):
             IOLoop.clear_current()
 
     def _owner(self, fd):
-        """What to close for `fd`: the object it was given as, or else the one whose method
-        is its handler. A stream gives its number, but must itself learn that it is closed."""
+        """What to close for `fd`: the object passed for it, or else the one whose method is its
+        handler. A stream registers its number, but must itself be told that it is closed."""
         owner = getattr(self._handlers[fd], "__self__", None)
         if hasattr(owner, "close") and hasattr(owner, "fileno") and owner.fileno() == fd:
             return owner

@@ -400,6 +400,108 @@ class LoopContract(Loops):
         outer.start()
         self.assertEqual([True], sorted(set(seen)))
 
+    def turns_in(self, seconds):
+        """How many turns the loop makes in this time."""
+        del self.poller.polls[:]
+        self.loop.call_later(seconds, self.loop.stop)
+        self.loop.start()
+        return len(self.poller.polls)
+
+    def readable_twin(self, handler):
+        """A readable socket with a handler, and another descriptor that keeps it open."""
+        a, b = self.socket_pair()
+        twin = a.dup()
+        self.addCleanup(twin.close)
+        self.loop.add_handler(a.fileno(), handler, READ)
+        b.send(b"x")
+        self.loop.run_once(PATIENCE)
+        return a, twin
+
+    def test_closed_and_then_removed_does_not_spin_while_another_descriptor_is_open(self):
+        a, twin = self.readable_twin(lambda fd, events: None)
+        number = a.fileno()
+        a.close()
+        self.loop.remove_handler(number)
+        self.assertLess(self.turns_in(0.2), 10)
+        self.assert_quiet()
+
+    def test_closed_and_then_removed_does_not_spin_while_a_child_has_it(self):
+        reader, writer = os.pipe()
+        a, b = self.socket_pair()
+        number = a.fileno()
+        self.loop.add_handler(number, lambda fd, events: None, READ)
+        child = os.fork()
+        if not child:
+            os.close(writer)
+            select.select([reader], [], [], PATIENCE)
+            os._exit(0)
+        try:
+            b.send(b"x")
+            a.close()
+            self.loop.remove_handler(number)
+            self.assertLess(self.turns_in(0.2), 10)
+        finally:
+            os.close(writer)
+            os.waitpid(child, 0)
+            os.close(reader)
+
+    def test_closed_and_never_removed_does_not_spin_while_another_descriptor_is_open(self):
+        calls = []
+        a, twin = self.readable_twin(lambda fd, events: calls.append(fd))
+        number = a.fileno()
+        a.close()
+        del calls[:]
+        self.assertLess(self.turns_in(0.2), 150)
+        # The contract of pollers allows 100.
+        self.assertLessEqual(len(calls), 100)
+        self.loop.remove_handler(number)
+        self.assert_quiet()
+
+    def test_number_of_a_closed_file_gets_a_new_handler(self):
+        old, new = [], []
+        a, twin = self.readable_twin(lambda fd, events: old.append(fd))
+        number = a.fileno()
+        a.close()
+        c, d = self.socket_pair()
+        if c.fileno() != number:
+            os.dup2(c.fileno(), number)
+            self.addCleanup(os.close, number)
+        try:
+            self.loop.add_handler(number, lambda fd, events: new.append((fd, c.recv(9))), READ)
+        except ValueError as error:
+            self.fail("the new file was refused: %s" % error)
+        del old[:]
+        for _ in range(3):
+            self.loop.run_once(0)
+        self.assertEqual(([], []), (old, new))
+        d.send(b"y")
+        self.run_until(lambda: new)
+        self.assertEqual([(number, b"y")], new)
+        self.assert_quiet()
+
+    def test_new_handler_gets_no_event_polled_for_the_closed_file(self):
+        """Two files are ready in one turn; the first handler to run closes the other's, without
+        removing it, and gives its number to a file that is not ready."""
+        pairs = [self.socket_pair() for _ in range(2)]
+        given, called = [], []
+
+        def replace(sock, events):
+            self.loop.remove_handler(sock)
+            other = [a for a, _ in pairs if a is not sock][0]
+            number = other.fileno()
+            other.close()
+            self.pipe_end_at(number)
+            given.append(number)
+            self.loop.add_handler(number, lambda fd, events: called.append(fd), READ)
+        for a, b in pairs:
+            self.loop.add_handler(a, replace, READ)
+            b.send(b"x")
+        self.run_until(lambda: given)
+        self.assert_quiet()
+        self.assertEqual((1, []), (len(given), called))
+        # What it was given as is forgotten, too.
+        self.assertEqual({}, self.loop._fd_objects)
+
 
 class ProcessTest(Loops, unittest.TestCase):
     """Signals, threads, forks and executors, on the default poller."""

@@ -5,6 +5,7 @@ from __future__ import absolute_import, division, print_function
 import errno
 import fcntl
 import os
+import select
 import resource
 import signal
 import socket
@@ -15,7 +16,9 @@ from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
 from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakePoller
-from tests.loopcase import FakeKqueueSelect, import_fake_kqueue
+from tests.loopcase import FakeKqueueSelect, LogCatcher, import_fake_kqueue
+
+SOON = 110      # polls until a closed file must be silent; the contract says 100
 
 
 class RegistrationContract(object):
@@ -406,6 +409,228 @@ class PollerContract(RegistrationContract):
         os.close(again)
         self.assertEqual(again, free)
 
+    # Files that are closed while another descriptor keeps them open
+
+    def dup(self, fd):
+        fd = os.dup(fd)
+        self.files.append(fd)
+        return fd
+
+    def held_by_a_child(self, fd):
+        """Fork a child that keeps `fd` open until this test ends, but for PATIENCE at most."""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(writer)
+            select.select([reader], [], [], PATIENCE)
+            os._exit(0)
+        os.close(reader)
+        self.addCleanup(os.waitpid, child, 0)
+        self.addCleanup(os.close, writer)
+
+    def registered_and_readable(self, keep_open):
+        """A readable pipe: its reader, which is registered, and its writer."""
+        reader, writer = self.pipe()
+        self.poller.register(reader, READ)
+        os.write(writer, b"x")
+        self.wait_for(reader, READ)
+        keep_open(reader)
+        return reader, writer
+
+    def register_new_file(self, fd, events=READ):
+        """Register a number whose old file was closed."""
+        try:
+            self.poller.register(fd, events)
+        except (ValueError, EnvironmentError) as error:
+            self.fail("the new file was refused: %s" % error)
+
+    def assert_others_work(self, reader=None, writer=None):
+        """No poll ends early, and a pipe that becomes readable is reported."""
+        if reader is None:
+            reader, writer = self.pipe()
+        self.poller.register(reader, READ)
+        start = monotonic_time()
+        self.assertEqual([], self.poller.poll(0.02))
+        self.assertGreaterEqual(monotonic_time() - start, 0.02)
+        os.write(writer, b"x")
+        self.assertEqual([(reader, READ)], self.poller.poll(PATIENCE))
+        os.read(reader, 1)
+        self.poller.unregister(reader)
+
+    def test_closed_then_unregistered_is_silent_while_a_dup_is_open(self):
+        reader, _ = self.registered_and_readable(self.dup)
+        os.close(reader)
+        self.poller.unregister(reader)
+        for _ in range(3):
+            self.assertEqual([], self.poller.poll(0))
+        self.assert_others_work()
+
+    def test_closed_then_unregistered_is_silent_while_a_child_has_it(self):
+        reader, _ = self.registered_and_readable(self.held_by_a_child)
+        os.close(reader)
+        self.poller.unregister(reader)
+        for _ in range(3):
+            self.assertEqual([], self.poller.poll(0))
+        self.assert_others_work()
+
+    def test_closed_without_unregister_is_soon_silent_while_a_dup_is_open(self):
+        others = self.pipe()
+        reader, _ = self.registered_and_readable(self.dup)
+        os.close(reader)
+        for _ in range(SOON):
+            self.poller.poll(0)
+        self.assertEqual([], self.poller.poll(0))
+        self.assert_others_work(*others)
+        self.poller.unregister(reader)
+        self.assert_others_work(*others)
+
+    def test_closed_without_unregister_is_soon_silent_while_a_child_has_it(self):
+        others = self.pipe()
+        reader, _ = self.registered_and_readable(self.held_by_a_child)
+        os.close(reader)
+        for _ in range(SOON):
+            self.poller.poll(0)
+        self.assertEqual([], self.poller.poll(0))
+        self.assert_others_work(*others)
+
+    def test_all_that_is_still_open_is_watched_as_before(self):
+        a, b = self.socketpair()
+        c, d = self.socketpair()
+        b.send(b"x")
+        self.poller.register(a.fileno(), READ)
+        self.poller.register(b.fileno(), READ)
+        self.poller.register(c.fileno(), READ)
+        self.poller.modify(c.fileno(), READ | WRITE)
+        reader, _ = self.registered_and_readable(self.dup)
+        os.close(reader)
+        self.poller.unregister(reader)
+        self.poller.poll(0)
+        expected = sorted([(a.fileno(), READ), (c.fileno(), WRITE)])
+        self.assertEqual(expected, sorted(self.poller.poll(0)))
+        a.send(b"x")
+        d.send(b"x")
+        expected = sorted([(a.fileno(), READ), (b.fileno(), READ), (c.fileno(), READ | WRITE)])
+        self.assertEqual(expected, sorted(self.poller.poll(0)))
+
+    def test_a_number_that_was_unregistered_too_late_is_registered_for_another_file(self):
+        reader, writer = self.registered_and_readable(self.dup)
+        os.close(reader)
+        self.poller.unregister(reader)
+        other, other_writer = self.pipe()
+        os.dup2(other, reader)
+        self.register_new_file(reader)
+        for _ in range(3):
+            self.assertEqual([], self.poller.poll(0))
+        os.write(other_writer, b"x")
+        self.assertEqual([(reader, READ)], self.poller.poll(PATIENCE))
+        os.read(reader, 1)
+        self.assert_others_work()
+
+    def test_a_number_with_an_old_and_a_new_file_is_reported_once(self):
+        reader, writer = self.registered_and_readable(self.dup)
+        os.close(reader)
+        self.poller.unregister(reader)
+        other, other_writer = self.pipe()
+        os.dup2(other, reader)
+        self.register_new_file(reader)
+        os.write(other_writer, b"x")
+        self.assertEqual([(reader, READ)], self.poller.poll(0) or self.poller.poll(0))
+
+    def test_a_number_that_gets_its_old_file_back_can_be_registered(self):
+        reader, _ = self.pipe()
+        kept = self.dup(reader)
+        self.poller.register(reader, READ)
+        os.close(reader)
+        self.poller.unregister(reader)
+        os.dup2(kept, reader)
+        self.register_new_file(reader, WRITE)
+        self.poller.modify(reader, READ)
+        self.assert_others_work()
+
+    def test_a_registered_number_is_registered_again_for_another_file_with_one_warning(self):
+        reader, writer = self.registered_and_readable(self.dup)
+        os.close(reader)
+        other, other_writer = self.pipe()
+        os.dup2(other, reader)
+        with LogCatcher() as records:
+            self.register_new_file(reader)
+            for _ in range(3):
+                self.assertEqual([], self.poller.poll(0))
+        self.assertEqual(["fd %d: closed before it was unregistered; remove its handler first"
+                          % reader], [record.getMessage() for record in records])
+        with self.assertRaises(ValueError):
+            self.poller.register(reader, READ)
+        os.write(other_writer, b"x")
+        self.assertEqual([(reader, READ)], self.poller.poll(PATIENCE))
+        self.poller.unregister(reader)
+        self.assertEqual([], self.poller.poll(0))
+
+    def test_a_registered_number_is_registered_again_when_nothing_holds_its_old_file(self):
+        reader, _ = self.pipe()
+        self.poller.register(reader, WRITE)
+        os.close(reader)
+        self.assertRaises(EnvironmentError, self.poller.register, reader, READ)
+        other, writer = self.pipe()
+        os.dup2(other, reader)
+        self.register_new_file(reader)
+        os.write(writer, b"x")
+        self.assertEqual([(reader, READ)], self.poller.poll(PATIENCE))
+
+    def test_a_registered_number_is_refused_while_it_has_its_file(self):
+        reader, _ = self.pipe()
+        self.dup(reader)
+        for events in (READ, READ | WRITE):
+            self.poller.register(reader, events)
+            self.assertRaises(ValueError, self.poller.register, reader, READ)
+            self.poller.modify(reader, READ)
+            self.poller.unregister(reader)
+
+    def test_modify_raises_when_the_number_belongs_to_another_file(self):
+        reader, _ = self.registered_and_readable(self.dup)
+        os.close(reader)
+        other, writer = self.pipe()
+        os.dup2(other, reader)
+        for events in (READ, WRITE, READ | WRITE, NONE):
+            self.assertRaises(EnvironmentError, self.poller.modify, reader, events)
+        self.poller.unregister(reader)
+        os.write(writer, b"x")
+        self.assertEqual([], self.poller.poll(0))
+        self.poller.register(reader, READ)
+        self.assertEqual([(reader, READ)], self.poller.poll(0) or self.poller.poll(0))
+
+    def test_a_closed_file_costs_one_warning_at_most(self):
+        with LogCatcher() as records:
+            reader, _ = self.registered_and_readable(self.dup)
+            os.close(reader)
+            for _ in range(2 * SOON):
+                self.poller.poll(0)
+            self.poller.unregister(reader)
+            for _ in range(SOON):
+                self.poller.poll(0)
+        self.assertLessEqual(len(records), 1)
+
+    def test_another_poller_watches_on(self):
+        if not self.has_fileno:
+            return
+        number = self.poller.fileno()
+        outers = [make_poller(name) for name in available_pollers()]
+        for outer in outers:
+            self.addCleanup(outer.close)
+            outer.register(number, READ)
+        reader, _ = self.registered_and_readable(self.dup)
+        os.close(reader)
+        self.poller.unregister(reader)
+        self.assertEqual([], self.poller.poll(0))
+        self.assertEqual(number, self.poller.fileno())
+        self.assertTrue(fcntl.fcntl(number, fcntl.F_GETFD) & fcntl.FD_CLOEXEC)
+        reader, writer = self.pipe()
+        self.poller.register(reader, READ)
+        for outer in outers:
+            self.assertEqual([], outer.poll(0))
+        os.write(writer, b"x")
+        for outer in outers:
+            self.assertEqual([(number, READ)], outer.poll(PATIENCE))
+
 
 class NamedPollerContract(PollerContract):
     name = None
@@ -423,6 +648,42 @@ if "epoll" in available_pollers():
             self.poller.register(reader, READ)
             os.close(writer)
             self.assertEqual(self.poller.poll(PATIENCE), [(reader, READ | ERROR)])
+
+        def test_without_a_free_descriptor_the_others_are_reported(self):
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            reader, _ = self.registered_and_readable(self.dup)
+            good, writer = self.pipe()
+            self.poller.register(good, READ)
+            os.write(writer, b"x")
+            os.close(reader)
+            self.poller.unregister(reader)
+            # All that may be opened from now on are the numbers that are free below these.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (reader, limits[1]))
+            try:
+                taken = []
+                with self.assertRaises(EnvironmentError):
+                    while True:
+                        taken.append(os.open(os.devnull, os.O_RDONLY))
+                for _ in range(3):
+                    self.assertEqual([(good, READ)], self.poller.poll(0))
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+                for fd in taken:
+                    os.close(fd)
+            with LogCatcher() as records:
+                self.assertEqual([(good, READ)], self.poller.poll(0))
+            self.assertEqual(1, len(records))
+            os.read(good, 1)
+            self.assert_others_work()
+
+        def test_a_file_that_is_back_under_its_number_is_still_registered(self):
+            reader, _ = self.pipe()
+            kept = self.dup(reader)
+            self.poller.register(reader, READ)
+            os.close(reader)
+            os.dup2(kept, reader)
+            self.assertRaises(ValueError, self.poller.register, reader, READ)
+            self.poller.modify(reader, READ)
 
 
 if "poll" in available_pollers():
@@ -473,7 +734,8 @@ if "kqueue" not in available_pollers():
             module.select = FakeKqueueSelect
             return module.KqueuePoller()
 
-        test_a_poller_watches_another = None  # the fake's descriptor is never readable
+        # The fake's descriptor is never readable.
+        test_a_poller_watches_another = test_another_poller_watches_on = None
 
         def kernel(self):
             return self.poller._kqueue

@@ -191,9 +191,28 @@ class TurnTest(Loops, unittest.TestCase):
             self.loop.add_callback(lambda: seen.append(len(state.contexts)))
             self.loop.call_at(999, lambda: seen.append(len(state.contexts)))
             self.loop.add_callback_from_signal(lambda: seen.append(len(state.contexts)))
+            self.loop.spawn_callback(lambda: seen.append(len(state.contexts)))
         self.run_to(1010)
-        self.assertEqual([1, 0, 1], seen)
+        self.assertEqual([1, 0, 0, 1], seen)
         self.assertEqual(before + 1 + 4, len(self.log))
+
+    def test_attachments_live_as_long_as_the_loop(self):
+        loop = self.loop
+        self.assertEqual({}, loop.attachments)
+        loop.attachments["shop"] = self
+        self.assertIs(loop.attachments, loop.attachments)
+        self.assertEqual({"shop": self}, loop.attachments)
+        other = self.make_loop(FakePoller(self.clock), time_func=self.clock)
+        self.assertEqual({}, other.attachments)
+
+    def test_loop_of_another_kind_has_attachments_and_no_turn(self):
+        class Minimal(IOLoop):
+            pass
+        loop = Minimal()
+        loop.clear_current()
+        loop.attachments["shop"] = 1
+        self.assertEqual({"shop": 1}, loop.attachments)
+        self.assertIsNone(loop.turn)
 
     def test_failed_loop_is_not_current(self):
         self.assertRaises(ValueError, IOLoop, "abacus", make_current=True)

@@ -1,38 +1,67 @@
-"""What the implementations share."""
+"""What the pollers and wakers share."""
 
 from __future__ import absolute_import, division, print_function
 
 import errno
+import os
 import socket
+import stat
 
+from friendserve.log import gen_log
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 
 _KNOWN = READ | WRITE | ERROR
+_WINDOWS = os.name == "nt"
 
 
-def check_unregistered(fd, events, registered):
-    """Raises ValueError unless `fd` is absent from `registered` and `events` is a valid mask."""
-    if fd in registered:
-        raise ValueError("fd %d is already registered; use modify, or unregister it first" % fd)
+def check_events(events):
+    """Raise ValueError unless `events` is a valid mask."""
     if events & ~_KNOWN:
         raise ValueError("events 0x%x: only READ, WRITE and ERROR may be combined" % events)
 
 
 def check_registered(fd, events, registered):
-    """Raises KeyError unless `fd` is in `registered`, ValueError unless `events` is valid."""
+    """Raise KeyError unless `fd` is in `registered`, ValueError unless `events` is valid."""
     if fd not in registered:
         raise KeyError("fd %r is not registered" % (fd,))
     if events & ~_KNOWN:
         raise ValueError("events 0x%x: only READ, WRITE and ERROR may be combined" % events)
 
 
+def already_registered(fd):
+    """The ValueError for a second registration of `fd`."""
+    return ValueError("fd %d is already registered; use modify, or unregister it first" % fd)
+
+
+def identify(fd):
+    """A value that tells the file of `fd` from others, as far as fstat(2) can: it has the same
+    number for all TCP sockets of a BSD, and for all of Linux's eventfds, timers and the like.
+    None on Windows, where a socket is not a file. EnvironmentError when `fd` is not open."""
+    if _WINDOWS:
+        return None
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode)
+
+
+def check_identity(fd, identity):
+    """Raise EnvironmentError unless `fd` is open and has the file with this `identity`."""
+    if identify(fd) != identity:
+        raise OSError(errno.ENOENT, "fd %d was closed, and its number belongs to another file" % fd)
+
+
+def warn_of_closed(fds):
+    """Log that these were closed while they were registered."""
+    gen_log.warning("fd %s: closed before it was unregistered; remove its handler first",
+                    ", ".join(str(fd) for fd in sorted(fds)))
+
+
 def is_interrupt(error):
-    """True when `error`, from any version's select module, says that a signal came (EINTR)."""
+    """Whether `error`, from any version's select module, says that a signal arrived (EINTR)."""
     return error.args[0] == errno.EINTR  # select.error has no errno  # version: py2
 
 
 def try_close(f):
-    """Calls `f.close()` and ignores the operating system's complaints (EnvironmentError)."""
+    """Call `f.close()` and ignore the operating system's complaints (EnvironmentError)."""
     try:
         f.close()
     except EnvironmentError:
@@ -40,8 +69,9 @@ def try_close(f):
 
 
 def loopback_pair():
-    """Two TCP sockets of 127.0.0.1 connected to each other, as socket.socketpair gives where
-    it exists. Blocking, with TCP_NODELAY; the caller closes both. Raises EnvironmentError."""
+    """Two TCP sockets of 127.0.0.1 connected to each other, like those of socket.socketpair, which
+    not every system has. Blocking, with TCP_NODELAY; the caller closes both. Raises
+    EnvironmentError."""
     listener = socket.socket()
     client = socket.socket()
     try:

@@ -1,54 +1,111 @@
-"""A poller over epoll(7). Importing it raises ImportError where the system has no epoll."""
+"""A poller over epoll(7). Importing it raises ImportError where the system has no epoll.
+
+The facts:
+
+1. epoll does not watch a number. It watches an open file, reached by a number: the kernel's key is
+   the pair of both. `poll` is told the number alone.
+2. Closing a number removes nothing while the file is still open elsewhere: under another number
+   (dup), or in a child process (fork). Its events go on arriving, under the number it had.
+3. EPOLL_CTL_ADD, MOD and DEL look up the file that the number has *now*. After a close they fail
+   (EBADF), or mean another file (DEL and MOD: ENOENT, ADD: success), and the old pair can no
+   longer be removed by any call. It ends with the file or with the epoll.
+4. So one number can have several pairs, and an event does not say which one it belongs to.
+5. MOD with unchanged events changes nothing and fails unless the pair is there: it asks the kernel
+   whether the number still has the file that was registered.
+6. An epoll can be watched by another, and by poll and select. Putting a new epoll in the place of
+   an old one (dup2) is fact 2 again: an outer epoll would lose it.
+
+What follows: a program ought to unregister before it closes. If it does not, all is well as long as
+nothing else holds the file. Otherwise the only remedy is a new epoll with the registrations that
+are still good (`_renew`), and one warning in the log. The poller learns that it needs one
+
+- when an event has a number that is not registered, or a number that has two pairs. Both can only
+  happen after a DEL that failed, so `poll` looks at its events one by one only from then on;
+- when a registered number is registered again and MOD says that its file is another one;
+- every `CHECK_INTERVAL` polls, when it asks by MOD for each number that is reported. This finds a
+  file that was closed and never unregistered.
+
+`fileno` has to stay valid. It is therefore a second epoll, made when first asked for, that watches
+the one in use.
+
+Given up: exactness in that last case, since it would cost a system call for each event. A file that
+was closed, is open elsewhere and was not unregistered is reported up to `CHECK_INTERVAL` times.
+"""
 
 from __future__ import absolute_import, division, print_function
 
+import errno
 import math
 import select
+import sys
 
 import six
 
 from friendserve.platform.pollers import interface
-from friendserve.platform.pollers.common import check_registered, check_unregistered, is_interrupt
-from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+from friendserve.platform.pollers.common import (
+    already_registered, check_events, check_registered, is_interrupt, warn_of_closed)
+from friendserve.platform.pollers.interface import (
+    CHECK_INTERVAL, ERROR, MAX_WAIT, NONE, READ, WRITE)
 
 if not hasattr(select, "epoll"):
     raise ImportError("this system has no epoll")
 
 # READ, WRITE and ERROR are epoll's own bits, so masks go in and come out as they are. A value
-# above this one has EPOLLERR or EPOLLHUP in it.
+# above this one contains EPOLLERR or EPOLLHUP.
 _CALM = READ | WRITE
 _HUP = select.EPOLLHUP
 _PY2 = six.PY2
+# epoll.unregister hides EBADF before Python 3.9; epoll.modify does not.
+_QUIET_DEL = sys.version_info < (3, 9)  # version: py2, 3.6
 
 
 class EpollPoller(interface.Poller):
     """Poller over epoll: the cost of a wait depends on what is ready, not on what is watched."""
 
     def __init__(self):
-        self._epoll = select.epoll()
-        if _PY2:  # version: py2
-            interface.set_close_exec(self._epoll.fileno())
-        self._fds = set()
+        self._epoll = _create()
+        self._outer = None      # the epoll of `fileno`
+        self._fds = {}          # fd -> events
+        self._lost = set()      # fds whose DEL failed: the kernel may still report their old files
+        self._polls = 0         # since the last check
+        self._check_at = CHECK_INTERVAL     # 0 while there are lost fds
 
     def fileno(self):
-        return self._epoll.fileno()
+        if self._outer is None:
+            outer = _create()
+            outer.register(self._epoll.fileno(), READ)
+            self._outer = outer
+        return self._outer.fileno()
 
     def register(self, fd, events):
-        check_unregistered(fd, events, self._fds)
-        self._epoll.register(fd, events)
-        self._fds.add(fd)
+        check_events(events)
+        if fd in self._fds:
+            self._register_again(fd, events)
+        else:
+            try:
+                self._epoll.register(fd, events)
+            except EnvironmentError as error:
+                if error.errno != errno.EEXIST or fd not in self._lost:
+                    raise
+                # The file it lost is back under its number.
+                self._epoll.modify(fd, events)
+        self._fds[fd] = events
 
     def modify(self, fd, events):
         check_registered(fd, events, self._fds)
         self._epoll.modify(fd, events)
+        self._fds[fd] = events
 
     def unregister(self, fd):
         check_registered(fd, NONE, self._fds)
-        self._fds.discard(fd)
+        del self._fds[fd]
         try:
+            if _QUIET_DEL:
+                self._epoll.modify(fd, NONE)
             self._epoll.unregister(fd)
         except EnvironmentError:
-            pass  # closed, and the number maybe in use again: the kernel has forgotten it
+            self._lost.add(fd)
+            self._check_at = 0
 
     def poll(self, seconds):
         if seconds is None:
@@ -68,14 +125,98 @@ class EpollPoller(interface.Poller):
             if is_interrupt(error):
                 return []
             raise
+        self._polls = polls = self._polls + 1
+        if polls >= self._check_at:
+            pairs = self._checked(pairs)
         for _, events in pairs:
             if events > _CALM:
                 return [(fd, _translate(events)) for fd, events in pairs]
         return pairs
 
     def close(self):
+        for epoll in (self._epoll, self._outer):
+            if epoll is not None:
+                epoll.close()
+        self._outer = None
+        self._fds = {}
+
+    def _register_again(self, fd, events):
+        """Register a number that is registered already, but only if it has another file now."""
+        if self._has_its_file(fd):
+            raise already_registered(fd)
+        epoll = self._copy(without=fd)
+        try:
+            epoll.register(fd, events)
+        except EnvironmentError:
+            epoll.close()
+            raise
+        self._replace(epoll, [fd])
+
+    def _checked(self, pairs):
+        """`pairs` without those of files that were closed; if there are any, they end here."""
+        thorough = self._polls >= CHECK_INTERVAL
+        if thorough:
+            self._polls = 0
+        seen, stale = set(), set()
+        for fd, events in pairs:
+            if (fd not in self._fds or fd in seen
+                    or fd in self._lost and not _is_ready(fd, events)
+                    or thorough and not self._has_its_file(fd)):
+                stale.add(fd)
+            seen.add(fd)
+        if not stale:
+            return pairs
+        try:
+            self._replace(self._copy(), stale)
+        except EnvironmentError:
+            pass  # no descriptor is free; their next event brings us here again
+        return [(fd, events) for fd, events in pairs if fd not in stale]
+
+    def _has_its_file(self, fd):
+        """Whether the number of a registered file still belongs to it."""
+        try:
+            self._epoll.modify(fd, self._fds[fd])
+        except EnvironmentError:
+            return False
+        return True
+
+    def _copy(self, without=None):
+        """A new epoll with the registrations whose numbers still have their files."""
+        epoll = _create()
+        try:
+            for fd, events in six.iteritems(self._fds):
+                if fd != without and self._has_its_file(fd):
+                    epoll.register(fd, events)
+        except EnvironmentError:
+            epoll.close()
+            raise
+        return epoll
+
+    def _replace(self, epoll, stale):
+        """Go on with `epoll` instead of the one in use."""
+        if self._outer is not None:
+            self._outer.register(epoll.fileno(), READ)
+            self._outer.unregister(self._epoll.fileno())
         self._epoll.close()
-        self._fds = set()
+        self._epoll = epoll
+        self._lost.clear()
+        self._polls = 0
+        self._check_at = CHECK_INTERVAL
+        warn_of_closed(stale)
+
+
+def _create():
+    epoll = select.epoll()
+    if _PY2:  # version: py2
+        interface.set_close_exec(epoll.fileno())
+    return epoll
+
+
+def _is_ready(fd, events):
+    """Whether poll(2), which knows numbers only, confirms one of `events`."""
+    probe = select.poll()
+    probe.register(fd, events)
+    return any(found & events for _, found in probe.poll(0))
 
 
 def _translate(events):

@@ -1,6 +1,6 @@
-"""The contracts of what lies under the loop: pollers and wakers.
+"""The contracts of what a loop needs from the system: pollers and wakers.
 
-The docstrings of `Poller` and `Waker` are the contract; one suite of tests holds every
+The docstrings of `Poller` and `Waker` are the contract, and one test suite holds every
 implementation to it. Nothing here knows the loop.
 """
 
@@ -18,84 +18,94 @@ NONE, READ, WRITE, ERROR = 0x000, 0x001, 0x004, 0x018
 #: shortest: 2**31 milliseconds, about 24 days).
 MAX_WAIT = 86400.0
 
+#: How many times `poll` may report a file that was closed, never unregistered, and is still open
+#: under another number or in another process. At 100, looking for such files costs 1/100 of a
+#: system call for each event.
+CHECK_INTERVAL = 100
+
 
 class Poller(object):
-    """Watches file descriptors and tells which are ready. It calls nobody back.
+    """Watches file descriptors and tells which are ready. It calls no callbacks.
 
     `fd` is always an int, the number of an open descriptor. `events` is READ, WRITE and ERROR
     in any combination, or NONE; other bits raise ValueError. All pollers are level-triggered:
-    what is ready and was not dealt with is reported by the next `poll` again.
+    an fd that is ready and was not dealt with is reported again by the next `poll`.
 
-    A number counts as registered from a successful `register` until `unregister`, whatever
-    happens to the file behind it. Every method changes the poller's state only after the
-    system call succeeded, so a call that raised has had no effect.
+    A number is registered from a successful `register` until `unregister`, whatever happens to
+    the file behind it. A `register` or `modify` that raised has had no effect.
+
+    Unregister before closing. A file that was closed without `unregister` is not reported any more,
+    and makes neither `poll` fail nor spin, even if it is still open under another number (dup) or
+    in another process (fork); only then epoll may report it up to CHECK_INTERVAL times. If its
+    number is given to another file,
+
+    - `register` forgets the old file, logs a warning and watches the new one;
+    - `modify` raises EnvironmentError;
+    - `unregister` works, and leaves the new file alone;
+    - until then poll and select, which know numbers only, report the new file.
+
+    Files are told apart by fstat(2) where the kernel cannot be asked, see `common.identify`.
 
     A poller belongs to one thread and one process: after a fork the child makes its own.
     Descriptors that a poller opens for itself are close-on-exec.
     """
 
     def fileno(self):
-        """The poller's own descriptor, readable while `poll(0)` would return something.
+        """The poller's own descriptor, readable while `poll(0)` would return something. It stays
+        the same until `close`.
 
-        Raises NotImplementedError for a poller that is not itself a descriptor (poll, select).
+        NotImplementedError for a poller that is not itself a descriptor (poll, select).
         """
         raise NotImplementedError("this poller has no file descriptor of its own")
 
     def register(self, fd, events):
-        """Starts to watch `fd`.
+        """Start to watch `fd`.
 
-        Raises ValueError when `fd` is registered already, or cannot be watched by this kind
-        of poller because its number is too high; EnvironmentError when it is not open, or
-        (by the system's choice) is of a kind that cannot be waited for.
+        ValueError when `fd` is registered already and still has the same file, or cannot be
+        watched by this kind of poller because its number is too high; EnvironmentError when it is
+        not open, or (by the system's choice) is of a kind that cannot be waited for.
         """
         raise NotImplementedError
 
     def modify(self, fd, events):
-        """Watches `fd` for `events` instead of what was asked before.
+        """Watch `fd` for `events` instead of those given before.
 
-        Raises KeyError when `fd` is not registered. Raises EnvironmentError when the file was
-        closed meanwhile.
+        KeyError when `fd` is not registered, EnvironmentError when its file was closed.
         """
         raise NotImplementedError
 
     def unregister(self, fd):
-        """Stops to watch `fd`.
-
-        Does not raise when the file was closed meanwhile, or closed and its number given to
-        another file. Raises KeyError when `fd` is not registered.
-        """
+        """Stop watching `fd`, whose file may have been closed before. KeyError when `fd` is not
+        registered."""
         raise NotImplementedError
 
     def poll(self, seconds):
-        """Waits until something is ready and returns a list of (fd, events), one per fd.
+        """Wait until something is ready and return a list of (fd, events), one per fd.
 
         `seconds` is a float; 0 or less does not wait, None waits without limit. The wait is
-        rounded up to the resolution of the system, so it never ends early by a rounding, and
-        cut to MAX_WAIT. The list is empty on timeout and when a signal interrupted the wait
-        (from Python 3.5 on the wait is resumed after the signal's handler has run).
+        rounded up to the resolution of the system, so it never ends early by rounding, and
+        cut to MAX_WAIT. The list is empty on timeout, when a signal interrupted the wait (from
+        Python 3.5 on the wait is resumed after the signal's handler has run), and when the wait
+        ended only because of a closed file.
 
         READ and WRITE mean that the next read or write does not block; that includes reads
-        that find the end and operations that fail. Beyond what was asked for, ERROR is
-        reported as soon as the system tells of a failure:
+        that find the end and operations that fail. ERROR is reported unasked, as soon as the
+        system tells of a failure:
 
-        - a refused or otherwise failed connect is ERROR, and maybe READ and WRITE as well, for
-          who asked for WRITE; the error itself stays with the socket (SO_ERROR);
-        - a peer that closed is at least READ for who asked for READ;
+        - a refused or otherwise failed connect is, for an fd registered for WRITE, ERROR and
+          possibly READ and WRITE too; the error itself stays with the socket (SO_ERROR);
+        - a peer that closed is at least READ for an fd registered for READ;
         - a hang-up on both sides (a pipe without writer, a closed socket pair) that the system
           reports unasked is READ | ERROR.
 
         With NONE or ERROR alone, epoll and poll report failures and hang-ups; kqueue and select
-        have no way to and stay silent. So keep READ registered to notice on every poller that
-        a peer went away.
-
-        A file that was closed without `unregister` is not reported any more, and makes neither
-        `poll` fail nor spin.
+        cannot. So keep READ registered to notice a disconnect on every poller.
         """
         raise NotImplementedError
 
     def close(self):
-        """Gives up all registrations and the poller's own descriptor. The watched files stay
-        open. May be called again; nothing else may be called after it."""
+        """Give up all registrations and the poller's own descriptors. The watched files stay
+        open. It may be called again; no other method may be called after it."""
         raise NotImplementedError
 
 
@@ -107,12 +117,12 @@ class Waker(object):
         raise NotImplementedError
 
     def write_fileno(self):
-        """The non-blocking descriptor that `wake` writes to, fit for signal.set_wakeup_fd on
-        POSIX; -1 after `close`."""
+        """The non-blocking descriptor that `wake` writes to, suitable for signal.set_wakeup_fd
+        on POSIX; -1 after `close`."""
         raise NotImplementedError
 
     def wake(self):
-        """Makes `fileno()` readable. Never blocks; many calls may count as one.
+        """Make `fileno()` readable. Never blocks; several calls may count as one.
 
         The only method that may be called from any thread and from signal handlers. Does
         nothing after `close`.
@@ -120,20 +130,20 @@ class Waker(object):
         raise NotImplementedError
 
     def consume(self):
-        """Takes back all calls of `wake` made before. Never blocks. Nothing after `close`."""
+        """Take back all previous calls of `wake`. Never blocks. Does nothing after `close`."""
         raise NotImplementedError
 
     def close(self):
-        """Closes both ends. May be called again."""
+        """Close both ends. May be called again."""
         raise NotImplementedError
 
 
 def set_close_exec(fd):
-    """Marks `fd` so that a program started by exec does not inherit it.
+    """Mark `fd` so that a program started by exec does not inherit it.
 
-    Raises EnvironmentError when `fd` is not open, NotImplementedError without fcntl (Windows:
-    see platform.windows).
+    EnvironmentError when `fd` is not open, NotImplementedError without fcntl (on Windows use
+    that of platform.windows).
     """
     if fcntl is None:
-        raise NotImplementedError("no fcntl here; platform.auto has the fitting set_close_exec")
+        raise NotImplementedError("no fcntl here; use set_close_exec of platform.auto")
     fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)

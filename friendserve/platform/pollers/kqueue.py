@@ -2,13 +2,15 @@
 
 from __future__ import absolute_import, division, print_function
 
-import os
+import errno
 import select
 
 import six
 
 from friendserve.platform.pollers import interface
-from friendserve.platform.pollers.common import check_registered, check_unregistered, is_interrupt
+from friendserve.platform.pollers.common import (
+    already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
+    warn_of_closed)
 from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
 
 if not hasattr(select, "kqueue"):
@@ -18,6 +20,7 @@ _FILTERS = ((READ, select.KQ_FILTER_READ), (WRITE, select.KQ_FILTER_WRITE))
 _EVENT_OF = dict((kq_filter, event) for event, kq_filter in _FILTERS)
 _ADD = select.KQ_EV_ADD
 _DELETE = select.KQ_EV_DELETE
+_ENABLE = select.KQ_EV_ENABLE
 _EOF = select.KQ_EV_EOF
 
 # Room for so many filters in one wait; the rest comes with the next.
@@ -35,23 +38,32 @@ class KqueuePoller(interface.Poller):
         if six.PY2:  # version: py2
             interface.set_close_exec(self._kqueue.fileno())
         self._events = {}
+        self._files = {}    # fd -> the identity of its file
 
     def fileno(self):
         return self._kqueue.fileno()
 
     def register(self, fd, events):
-        check_unregistered(fd, events, self._events)
+        check_events(events)
+        identity = identify(fd)     # without filters the kernel would not be asked
+        if fd in self._events:
+            if self._files[fd] == identity and self._has_filters(fd):
+                raise already_registered(fd)
+            warn_of_closed([fd])
         self._change(fd, NONE, events)
         self._events[fd] = events
+        self._files[fd] = identity
 
     def modify(self, fd, events):
         check_registered(fd, events, self._events)
+        check_identity(fd, self._files[fd])
         self._change(fd, self._events[fd], events)
         self._events[fd] = events
 
     def unregister(self, fd):
         check_registered(fd, NONE, self._events)
         events = self._events.pop(fd)
+        del self._files[fd]
         for event, kq_filter in _FILTERS:
             if events & event:
                 try:
@@ -81,10 +93,10 @@ class KqueuePoller(interface.Poller):
     def close(self):
         self._kqueue.close()
         self._events = {}
+        self._files = {}
 
     def _change(self, fd, old, new):
         """Turns the filters of `old` into those of `new`, or raises and leaves those of `old`."""
-        os.fstat(fd)  # a change without filters would not ask the kernel whether fd is open
         added = []
         try:
             for event, kq_filter in _FILTERS:
@@ -98,6 +110,18 @@ class KqueuePoller(interface.Poller):
         for event, kq_filter in _FILTERS:
             if old & event and not new & event:
                 self._control(fd, kq_filter, _DELETE)
+
+    def _has_filters(self, fd):
+        """Whether the kernel still has the filters of `fd`: it drops them when a file is closed."""
+        for event, kq_filter in _FILTERS:
+            if self._events[fd] & event:
+                try:
+                    self._control(fd, kq_filter, _ENABLE)
+                except EnvironmentError as error:
+                    if error.errno != errno.ENOENT:
+                        raise
+                    return False
+        return True
 
     def _control(self, fd, kq_filter, flags):
         self._kqueue.control([select.kevent(fd, kq_filter, flags)], 0, 0)

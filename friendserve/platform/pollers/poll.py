@@ -3,11 +3,12 @@
 from __future__ import absolute_import, division, print_function
 
 import math
-import os
 import select
 
 from friendserve.platform.pollers import interface
-from friendserve.platform.pollers.common import check_registered, check_unregistered, is_interrupt
+from friendserve.platform.pollers.common import (
+    already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
+    warn_of_closed)
 from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
 
 if not hasattr(select, "poll"):
@@ -19,26 +20,29 @@ class PollPoller(interface.Poller):
 
     def __init__(self):
         self._poll = select.poll()
-        self._fds = set()
+        self._fds = {}      # fd -> the identity of its file
 
     def fileno(self):
         raise NotImplementedError("the poll poller has no file descriptor; epoll and kqueue do")
 
     def register(self, fd, events):
-        check_unregistered(fd, events, self._fds)
-        os.fstat(fd)  # the poll object would take any number
+        check_events(events)
+        identity = identify(fd)     # the poll object would take any number, open or not
+        if fd in self._fds:
+            if self._fds[fd] == identity:
+                raise already_registered(fd)
+            warn_of_closed([fd])
         self._poll.register(fd, _mask(events))
-        self._fds.add(fd)
+        self._fds[fd] = identity
 
     def modify(self, fd, events):
         check_registered(fd, events, self._fds)
-        os.fstat(fd)
-        # register replaces, and so also brings back an fd that poll() has dropped
+        check_identity(fd, self._fds[fd])
         self._poll.register(fd, _mask(events))
 
     def unregister(self, fd):
         check_registered(fd, NONE, self._fds)
-        self._fds.discard(fd)
+        del self._fds[fd]
         try:
             self._poll.unregister(fd)
         except KeyError:
@@ -60,14 +64,14 @@ class PollPoller(interface.Poller):
         result = []
         for fd, mask in pairs:
             if mask & select.POLLNVAL:
-                self._poll.unregister(fd)  # closed; it would be reported for ever
+                self._poll.unregister(fd)  # closed; it would be reported every time
             else:
                 result.append((fd, _events(mask)))
         return result
 
     def close(self):
         self._poll = select.poll()
-        self._fds = set()
+        self._fds = {}
 
 
 def _mask(events):

@@ -9,7 +9,9 @@ import socket
 import stat
 
 from friendserve.platform.pollers import interface
-from friendserve.platform.pollers.common import check_registered, check_unregistered, is_interrupt
+from friendserve.platform.pollers.common import (
+    already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
+    warn_of_closed)
 from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
 
 # On Windows a set holds so many sockets of any number; elsewhere select itself refuses numbers
@@ -23,7 +25,7 @@ class SelectPoller(interface.Poller):
     each wait costs time for each of them. Windows cannot wait while none is registered."""
 
     def __init__(self):
-        self._fds = set()
+        self._fds = {}      # fd -> the identity of its file
         self._readers = set()
         self._writers = set()
         self._connecting = set()  # not known to be connected: look once when it gets writable
@@ -32,21 +34,29 @@ class SelectPoller(interface.Poller):
         raise NotImplementedError("the select poller has no file descriptor; epoll and kqueue do")
 
     def register(self, fd, events):
-        check_unregistered(fd, events, self._fds)
-        if _WINDOWS and len(self._fds) >= _WINDOWS_MAX_FDS:
+        check_events(events)
+        _check_selectable(fd)
+        identity = identify(fd)
+        if fd in self._fds:
+            if self._fds[fd] == identity:
+                raise already_registered(fd)
+            warn_of_closed([fd])
+        elif _WINDOWS and len(self._fds) >= _WINDOWS_MAX_FDS:
             raise ValueError(_TOO_MANY % fd)
         self._watch(fd, events)
-        self._fds.add(fd)
+        self._fds[fd] = identity
         self._connecting.add(fd)
 
     def modify(self, fd, events):
         check_registered(fd, events, self._fds)
+        _check_selectable(fd)
+        check_identity(fd, self._fds[fd])
         self._watch(fd, events)
 
     def unregister(self, fd):
         check_registered(fd, NONE, self._fds)
         self._forget(fd)
-        self._fds.discard(fd)
+        del self._fds[fd]
 
     def poll(self, seconds):
         if seconds is not None:
@@ -77,7 +87,6 @@ class SelectPoller(interface.Poller):
             fds.clear()
 
     def _watch(self, fd, events):
-        _check_selectable(fd)
         for fds, event in ((self._readers, READ), (self._writers, WRITE)):
             if events & event:
                 fds.add(fd)
@@ -94,6 +103,7 @@ class SelectPoller(interface.Poller):
         for fd in self._readers | self._writers:
             try:
                 _check_selectable(fd)
+                check_identity(fd, self._fds[fd])
             except (EnvironmentError, select.error):
                 self._forget(fd)
                 found = True
