@@ -246,8 +246,8 @@ def _read_csv(path, encoding):
 class Locale(object):
     """A language, possibly as used in one country.
 
-    `code` is "de" or "de_AT", for example, `name` the native name, and `rtl` whether it is written from
-    right to left.
+    `code` is "de" or "de_AT", for example, `name` the native name, and `rtl` whether the language
+    is written from right to left.
     """
     _cache = {}
 
