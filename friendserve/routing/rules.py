@@ -140,7 +140,7 @@ class Router(HTTPServerConnectionDelegate):
     """Finds the handler for each request of a server."""
 
     def find_handler(self, request, **kwargs):
-        """The HTTPMessageDelegate that will answer an HTTPServerRequest (whose body has not arrived),
+        """The HTTPMessageDelegate that will answer an HTTPServerRequest (its body is yet to come),
         or None. `kwargs` are the arguments found by the rules that led here."""
         raise NotImplementedError()
 
@@ -165,8 +165,8 @@ class RuleRouter(Router):
             self.add_rules(rules)
 
     def add_rules(self, rules):
-        """Add rules: Rule objects, or tuples of their arguments, in which a matcher may be a regular
-        expression of the path."""
+        """Add rules: Rule objects, or tuples of their arguments, in which a matcher may be a
+        regular expression for the path."""
         for rule in rules:
             self.rules.append(self.process_rule(to_rule(rule)))
 
