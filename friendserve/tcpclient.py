@@ -263,6 +263,8 @@ class Connecting(object):
 def interleave(addresses):
     """The addresses with the families taking turns, starting with the family of the first
     (RFC 8305 4)."""
+    if len(addresses) == 1:
+        return list(addresses)
     families = []
     for family, _ in addresses:
         if family not in families:

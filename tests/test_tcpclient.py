@@ -48,6 +48,9 @@ class InterleaveTest(unittest.TestCase):
                          [(V6, 1), (V4, 4), (V6, 2), (V4, 5), (V6, 3)])
         self.assertEqual(interleave([(V4, 1), (V4, 2)]), [(V4, 1), (V4, 2)])
         self.assertEqual(interleave([]), [])
+        alone = [(V4, 1)]
+        self.assertEqual([(V4, 1)], interleave(alone))
+        self.assertIsNot(alone, interleave(alone), "it belongs to the resolver")
 
 
 class TCPClientTest(HTTPCase):

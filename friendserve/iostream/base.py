@@ -100,7 +100,7 @@ class BaseIOStream(object):
         self._fd = None             # what the loop knows us by, once we have registered
         self._events = None         # those registered with the loop; None: we are not registered
         self._buffer = ReadBuffer()     # received bytes that no read has taken
-        self._pending = None        # the pending Read, set by start_read; None: nobody reads
+        self._pending = None        # the pending Read, set by start_read; None if there is none
         self._out = None            # the WriteBuffer while it has something in it, else None
         self._on_close = None       # the close callback; None before it is set, and once called
 
