@@ -95,7 +95,8 @@ httpclient/       AsyncHTTPClient and HTTPClient, whichever engine does the work
 simple_httpclient/ the HTTP client in Python
     pool          kept connections
     tunnel        HTTPS through a proxy
-    fetch         a fetch over our streams: retries, digests, 100-continue
+    digest        digest authentication of a fetch
+    fetch         a fetch over our streams: retries, 100-continue
     client        SimpleAsyncHTTPClient
 
 curl_httpclient/  the HTTP client over libcurl
@@ -118,6 +119,7 @@ web/              handlers and applications
     eventstream   EventStreamHandler
     upload        UploadHandler
     files         which files are open or in memory
+    conditions    conditional requests and ranges of files
     static        StaticFileHandler
     application   Application, redirects, fallbacks
 

@@ -1,8 +1,10 @@
-"""HTTP for applications, servers and clients: the public names of the protocol engines.
+"""HTTP for applications, servers and clients: messages, headers, URLs and forms.
 
     headers = HTTPHeaders({"content-type": "text/html"})
     headers["Content-Type"]                                 # "text/html"
     url_concat("http://example.com/?a=b", [("c", "d e")])   # "http://example.com/?a=b&c=d+e"
+
+Some of these names are defined in `friendserve.protocol`; import them from here.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -47,11 +49,11 @@ ResponseStartLine = collections.namedtuple("ResponseStartLine", "version code re
 def parse_request_start_line(line):
     """``GET /foo HTTP/1.1`` as a RequestStartLine (RFC 9112 3).
 
-    `line` is a native string without line end. Raises HTTPInputError.
+    `line` is a native string without the line end. Raises HTTPInputError.
     """
     match = match_request_line(line)
     if match is None or match.group(3) != "1":
-        raise HTTPInputError("malformed request line %r: it must be like GET /path HTTP/1.1"
+        raise HTTPInputError("malformed request line %r: it must look like GET /path HTTP/1.1"
                              % line[:80])
     method, target, major, minor = match.groups()
     return RequestStartLine(method, target, "HTTP/%s.%s" % (major, minor))
@@ -60,11 +62,11 @@ def parse_request_start_line(line):
 def parse_response_start_line(line):
     """``HTTP/1.1 200 OK`` as a ResponseStartLine (RFC 9112 4).
 
-    `line` is a native string without line end. Raises HTTPInputError.
+    `line` is a native string without the line end. Raises HTTPInputError.
     """
     match = match_status_line(line)
     if match is None or match.group(1) != "1":
-        raise HTTPInputError("malformed status line %r: it must be like HTTP/1.1 200 OK"
+        raise HTTPInputError("malformed status line %r: it must look like HTTP/1.1 200 OK"
                              % line[:80])
     major, minor, code, reason = match.groups()
     return ResponseStartLine("HTTP/%s.%s" % (major, minor), int(code), reason or "")
@@ -78,7 +80,7 @@ _date_from = _date_until = 0
 
 
 def http_date():
-    """The value of a Date header for now (RFC 9110 6.6.1); formatted once a second."""
+    """The current value of a Date header (RFC 9110 6.6.1); formatted once per second."""
     global _date, _date_from, _date_until
     now = _now()
     if not _date_from <= now < _date_until:
@@ -93,16 +95,16 @@ def http_date():
 def url_concat(url, args):
     """`url` with `args` added to its query, before any fragment.
 
-    `args` is a dict, or a list or tuple of (name, value) pairs, and None adds nothing. The
-    query that is there already stays as it is, but that a name without a value gets its "=".
-    Raises TypeError for other arguments.
+    `args` is a dict, or a list or tuple of (name, value) pairs; None adds nothing. The existing
+    query is kept, except that a name without a value gets a "=". Raises TypeError for other
+    types of `args`.
     """
     if args is None:
         return url
     if not isinstance(args, (dict, list, tuple)):
         raise TypeError("args must be a dict or a list of pairs, not %s" % type(args).__name__)
     pairs = args.items() if isinstance(args, dict) else args
-    # Not `urlsplit`: it drops characters, and raises for some hosts.
+    # Not `urlsplit`, which removes some characters and raises for some hosts.
     address, hash_mark, fragment = url.partition("#")
     address, _, query = address.partition("?")
     fields = [field if "=" in field else field + "=" for field in query.split("&") if field]
@@ -113,12 +115,12 @@ def url_concat(url, args):
 
 
 def _to_argument(value):
-    # On Python 2 `urlencode` cannot do it for text that is no ASCII.
+    # On Python 2, `urlencode` does not accept text that is not ASCII.
     return utf8(value) if isinstance(value, type(u"")) else value
 
 
 def qs_to_qsl(qs):
-    """An iterator over (name, value), from a dict of lists such as `parse_qs` gives."""
+    """An iterator over the (name, value) pairs of a dict of lists, as from `parse_qs`."""
     for name, values in qs.items():
         for value in values:
             yield name, value
@@ -128,13 +130,13 @@ _split_port = re.compile(r"(.*):([0-9]{0,5})\Z", re.DOTALL).match
 
 
 def split_host_and_port(netloc):
-    """``example.com:80`` as ("example.com", 80); the port is None where there is none.
+    """``example.com:80`` as ("example.com", 80); without a port, that is None.
 
-    An IPv6 address keeps its brackets. A port over 65535 or that is no number is no port, and
-    stays with the host, which then is no valid one: nothing raises.
+    An IPv6 address keeps its brackets. Never raises: an invalid port (not a number, or more than
+    65535) is left in the host, which makes that invalid.
     """
     match = _split_port(netloc)
-    # The last colon of a bare IPv6 address is not in front of a port.
+    # In an IPv6 address without brackets, the last colon does not separate a port.
     if match is None or (":" in match.group(1) and not match.group(1).endswith("]")):
         return netloc, None
     host, port = match.groups()
@@ -144,22 +146,22 @@ def split_host_and_port(netloc):
 
 
 def encode_username_password(username, password):
-    """``username:password`` as bytes, to be put into base64 (RFC 7617 2).
+    """``username:password`` as bytes, ready for base64 (RFC 7617 2).
 
-    Text is normalized (NFC) and encoded as UTF-8, bytes stay as they are. Raises ValueError for
-    a colon in the user name, which could not be told from the other.
+    Text is normalized (NFC) and encoded as UTF-8; bytes are used unchanged. Raises ValueError for a
+    colon in the user name, which would be taken for the separator.
     """
     username, password = [
         utf8(unicodedata.normalize("NFC", part) if isinstance(part, type(u"")) else part)
         for part in (username, password)]
     if b":" in username:
-        raise ValueError("there must be no colon in a user name: %r" % (username,))
+        raise ValueError("a user name must not contain a colon: %r" % (username,))
     return username + b":" + password
 
 
 def basic_credentials(username, password):
-    """The value of an Authorization header for a name and a password (RFC 7617 2), with the
-    errors of `encode_username_password`."""
+    """The value of an Authorization header for a user name and password (RFC 7617 2). Raises as
+    `encode_username_password` does."""
     return "Basic " + str(base64.b64encode(
         encode_username_password(username, password)).decode("ascii"))
 
@@ -167,8 +169,8 @@ def basic_credentials(username, password):
 # Forms
 
 def encode_multipart_formdata(fields=(), files=()):
-    """(content type, body) of a form to be uploaded, of which `fields` and `files` are as in
-    `friendserve.protocol.multipart.encode_multipart`, which also says what is refused::
+    """(content type, body) of a form to upload. `fields` and `files`, and the errors raised, are as
+    in `friendserve.protocol.multipart.encode_multipart`::
 
         content_type, body = encode_multipart_formdata(
             {"title": "A photo"},
@@ -182,12 +184,12 @@ def encode_multipart_formdata(fields=(), files=()):
 
 
 def parse_body_arguments(content_type, body, arguments, files, headers=None):
-    """Add the fields of a form's body to `arguments`, its files to `files`.
+    """Add the fields of a form's body to `arguments`, and its files to `files`.
 
-    `arguments` is {name: [bytes, ...]}, `files` {name: [HTTPFile, ...]}. A body of another type
-    is left alone. Raises HTTPInputError for a malformed one, for more fields or parts than
-    `friendserve.protocol` allows, and for a form that is still compressed according to `headers`;
-    then nothing was added.
+    `arguments` is {name: [bytes, ...]}, `files` {name: [HTTPFile, ...]}. A body of another type is
+    ignored. Raises HTTPInputError, and adds nothing, for a malformed form, for more fields or parts
+    than `friendserve.protocol` allows, and for a form that according to `headers` is still
+    compressed.
     """
     main = content_type.partition(";")[0].strip(" \t").lower()
     is_multipart = main.startswith("multipart/form-data")
@@ -195,7 +197,7 @@ def parse_body_arguments(content_type, body, arguments, files, headers=None):
         return
     encoding = headers.get("Content-Encoding", "") if headers else ""
     if encoding.lower() not in ("", "identity"):
-        raise HTTPInputError("a form in the Content-Encoding %r is not supported here"
+        raise HTTPInputError("a form with Content-Encoding %r is not supported"
                              % encoding[:80])
     if not is_multipart:
         _add(parse_urlencoded(body), arguments)
@@ -211,7 +213,8 @@ def parse_body_arguments(content_type, body, arguments, files, headers=None):
 def parse_multipart_form_data(boundary, data, arguments, files):
     """Add the parts of a multipart/form-data body to `arguments` and `files`.
 
-    `boundary` may be in double quotes. Raises HTTPInputError; then nothing was added.
+    `boundary` may be in double quotes. Raises HTTPInputError, and adds nothing, for a malformed
+    body.
     """
     boundary = utf8(boundary)
     if len(boundary) > 1 and boundary[:1] == b'"' and boundary[-1:] == b'"':
@@ -226,56 +229,56 @@ def _add(new, table):
         table.setdefault(name, []).extend(values)
 
 
-# What servers, clients and applications are to each other
+# The interfaces between servers, clients and applications
 
 class HTTPServerConnectionDelegate(object):
-    """Who answers the requests of a server: applications, or layers around one."""
+    """Answers the requests of a server; implemented by applications, and by layers around them."""
 
     def start_request(self, server_conn, request_conn):
         """Called by the server at the start of each request; returns an HTTPMessageDelegate.
 
-        `server_conn` stands for the connection and is the same for all its requests;
-        `request_conn` is the HTTPConnection to answer this one on.
+        `server_conn` represents the connection and is the same for all its requests;
+        `request_conn` is the HTTPConnection for the response to this request.
         """
         raise NotImplementedError()
 
     def on_close(self, server_conn):
-        """Called once when the connection is closed, after everything else about it."""
+        """Called once when the connection has closed, after all other calls concerning it."""
 
 
 class HTTPMessageDelegate(object):
-    """Receives one message: a request at the server, a response at the client.
+    """Receives one message: a request in a server, a response in a client.
 
-    First `headers_received` once, then `data_received` any number of times, then either
-    `finish` or `on_connection_close`, once. At a server `on_connection_close` may follow `finish`,
-    when the client goes away before the response is whole and no other close callback is set.
+    First `headers_received` is called once, then `data_received` any number of times, then either
+    `finish` or `on_connection_close`, once. In a server, `on_connection_close` may follow `finish`,
+    if the client disconnects before the response is complete and no other close callback is set.
     """
 
     def headers_received(self, start_line, headers):
-        """The head is there: a RequestStartLine or ResponseStartLine, and HTTPHeaders."""
+        """Called with the head: a RequestStartLine or ResponseStartLine, and HTTPHeaders."""
 
     def data_received(self, chunk):
-        """A piece of the body (bytes, never empty), without its framing."""
+        """Called with each piece of the body (bytes, never empty), without its framing."""
 
     def finish(self):
-        """The message is whole."""
+        """Called when the message is complete."""
 
     def on_connection_close(self):
-        """The connection went away before the message was whole."""
+        """Called when the connection has closed before the message was complete."""
 
 
 class HTTPConnection(object):
     """Sends one message: `write_headers` once, `write` any number of times, `finish` once.
 
-    Each callback is called once, from the loop, when all that was written before it went out
-    to the system; never when the connection closes first.
+    Each callback is called once, from the loop, when the system has taken everything written up to
+    then; if the connection closes first, it is never called.
     """
 
     def write_headers(self, start_line, headers, chunk=None, callback=None):
         """Send the head and, with it, the first piece of the body (bytes).
 
-        `start_line` is a RequestStartLine or a ResponseStartLine. Raises HTTPOutputError for
-        what cannot go into a head.
+        `start_line` is a RequestStartLine or a ResponseStartLine. Raises HTTPOutputError for a head
+        that cannot be encoded.
         """
         raise NotImplementedError()
 
@@ -284,16 +287,16 @@ class HTTPConnection(object):
         raise NotImplementedError()
 
     def finish(self):
-        """The message is whole. Raises HTTPOutputError short of the Content-Length."""
+        """End the message. Raises HTTPOutputError short of the Content-Length."""
         raise NotImplementedError()
 
 
 # Requests
 
 class _Lazy(object):
-    """A method whose answer becomes the attribute, when it is first asked for.
+    """A method whose result becomes the attribute of its name, when that is first read.
 
-    What is set on the instance comes first, so the attribute can be assigned as well.
+    A value in the instance has precedence, so the attribute can be assigned as well.
     """
     def __init__(self, method):
         self._method = method
@@ -308,17 +311,17 @@ class _Lazy(object):
 
 
 class HTTPServerRequest(object):
-    """One HTTP request, as the server gives it to the application.
+    """One HTTP request, as the server passes it to the application.
 
-    `method`, `uri` (path and query as they came), `path`, `query`, `version` ("HTTP/1.1"),
-    `headers` (HTTPHeaders), `body` (bytes), `remote_ip`, `protocol` ("http" or "https"), `host`
-    (as the client wrote it), `host_name` (lowered and without the port) and `connection`.
+    `method`, `uri` (path and query as received), `path`, `query`, `version` ("HTTP/1.1"),
+    `headers` (HTTPHeaders), `body` (bytes), `remote_ip`, `protocol` ("http" or "https"), `host` (as
+    the client wrote it), `host_name` (in lower case and without the port) and `connection`.
 
-    `arguments`, `query_arguments` and `body_arguments` map names to lists of bytes, `files`
-    maps names to lists of HTTPFile; they are parsed when first asked for, and so are
-    `cookies`. HTTPInputError is raised then if they cannot be.
+    `arguments`, `query_arguments` and `body_arguments` map names to lists of bytes, `files` maps
+    names to lists of HTTPFile, and `cookies` maps names to CookieValue; these are parsed when first
+    read, which raises HTTPInputError if they are malformed.
     """
-    # The attributes that every request has; what is worked out later goes to __dict__.
+    # The attributes that every request has. Those computed on demand are kept in __dict__.
     __slots__ = ("method", "uri", "path", "query", "version", "headers", "body", "connection",
                  "_start_time", "_finish_time", "__dict__", "__weakref__")
 
@@ -339,7 +342,7 @@ class HTTPServerRequest(object):
         self.headers = headers if headers is not None else HTTPHeaders()
         self._start_time = monotonic_time()
         self._finish_time = None
-        # The others are worked out when they are asked for.
+        # If not given, these are computed when first read.
         if remote_ip is not None:
             self.remote_ip = remote_ip
         if protocol is not None:
@@ -403,38 +406,38 @@ class HTTPServerRequest(object):
                     for name, value in parse_cookie(header).items())
 
     def supports_http_1_1(self):
-        """Whether the client speaks HTTP/1.1."""
+        """Whether the request is HTTP/1.1."""
         return self.version == "HTTP/1.1"
 
     def full_url(self):
-        """The URL of this request, with scheme and host."""
+        """The complete URL of this request, with scheme and host."""
         return self.protocol + "://" + self.host + self.uri
 
     def request_time(self):
-        """Seconds since the request came, or that its answer took once it is finished."""
+        """Seconds since the request arrived; once it is finished, how long that took."""
         return (self._finish_time or monotonic_time()) - self._start_time
 
     def get_ssl_certificate(self, binary_form=False):
-        """The client's certificate as `ssl.SSLSocket.getpeercert` gives it, or None."""
+        """The client's certificate as from `ssl.SSLSocket.getpeercert`, or None."""
         get = getattr(self.connection.stream.socket, "getpeercert", None)
         return get(binary_form) if get is not None else None
 
     def write(self, chunk, callback=None):
-        """Send bytes of the response as they are, its head among them: for servers of plain
-        functions."""
+        """Send bytes of the response unchanged, including its head. For servers whose application
+        is a plain function."""
         if self._finish_time is not None:
             raise RuntimeError("write() after finish()")
         self.connection.write(chunk, callback=callback)
 
     def finish(self):
-        """The response that `write` sent is whole."""
+        """End the response sent by `write`."""
         if self._finish_time is not None:
             raise RuntimeError("finish() was called twice")
         self.connection.finish()
         self._finish_time = monotonic_time()
 
     def __repr__(self):
-        # Neither headers nor body: both hold secrets, and this goes to logs.
+        # Without headers and body, which may contain secrets: this is logged.
         return "%s(protocol=%r, host=%r, method=%r, uri=%r, version=%r, remote_ip=%r)" % (
             type(self).__name__, self.protocol, self.host, self.method, self.uri, self.version,
             self.remote_ip)

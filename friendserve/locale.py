@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Texts, dates, lists and numbers in the languages of those who read them.
+"""Texts, dates, lists and numbers in the language of the reader.
 
     from friendserve import locale
 
@@ -8,12 +8,12 @@
     print(spanish.translate("Sign out"))
     print(spanish.translate("A person liked this", "%(num)d people liked this", 5) % {"num": 5})
 
-A translation file is CSV: the text, its translation, and "singular" or "plural" where it has both
-forms. Languages with more than two forms, and texts that mean different things in different places
-(`pgettext`), want gettext: `load_gettext_translations` reads what `msgfmt` makes.
+A translation file is CSV: the text, its translation, and "singular" or "plural" if there are both
+forms. Languages with more than two forms, and texts whose meaning depends on their context
+(`pgettext`), need gettext: `load_gettext_translations` reads the files that `msgfmt` makes.
 
-What this module says itself (dates, "and") are texts like all others, and translated by the same
-files: each is in one of the calls of `translate` below.
+The texts of this module itself (dates, "and") are translated by the same files as all others: each
+is in one of the calls of `translate` below.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -35,10 +35,10 @@ __all__ = ["CONTEXT_SEPARATOR", "CSVLocale", "GettextLocale", "LOCALE_NAMES", "L
            "get_supported_locales", "load_gettext_translations", "load_translations",
            "set_default_locale"]
 
-#: Between a context and its message in a gettext catalogue.
+#: Separates a context from its message in a gettext catalogue.
 CONTEXT_SEPARATOR = "\x04"
 
-# Code, English name, own name.
+# Code, English name, native name.
 _NAMES = u"""
 af_ZA|Afrikaans|Afrikaans
 am_ET|Amharic|አማርኛ
@@ -120,17 +120,17 @@ zh_CN|Chinese (Simplified)|中文(简体)
 zh_TW|Chinese (Traditional)|中文(繁體)
 """
 
-#: {code: {"name_en": its English name, "name": its own}}
+#: {code: {"name_en": English name, "name": native name}}
 LOCALE_NAMES = dict((str(_code), {"name_en": _english, "name": _own}) for _code, _english, _own in
                     (_line.split(u"|") for _line in _NAMES.split(u"\n") if _line))
 
-#: Languages that are written from the right to the left.
+#: Languages that are written from right to left.
 _RIGHT_TO_LEFT = frozenset(("ar", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi"))
 
-#: Languages whose clocks have twelve hours here, as those of all English ones have had in 2009.
+#: Locales that get a twelve-hour clock; in Tornado 1.0 all English ones did.
 _TWELVE_HOURS = frozenset(("en", "en_US"))
 
-#: What stands between groups of three digits.
+#: The separator between groups of three digits, by locale or language.
 _GROUPING = dict((_code, _mark) for _mark, _codes in {
     u",": "en ja ko zh th he hi ta te ml mr gu pa bn ne",
     u".": "de nl da es it pt_BR id tr el ro sl hr bs sr mk vi is gl ca eu",
@@ -144,34 +144,34 @@ _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augu
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 _default = "en_US"
-_translations = {}      # code -> what the class of its Locale takes
-_locale_class = None    # of all codes but those without translations
+_translations = {}      # code -> the argument `translations` of _locale_class
+_locale_class = None    # the class of every Locale that has translations
 
 
 def get(*locale_codes):
-    """The Locale that fits best: of the first code that is supported, with its country or without;
-    otherwise the default. None is no code."""
+    """The best match: the Locale of the first code that is supported, with or without its country;
+    otherwise the default. None among the codes is skipped."""
     return Locale.get_closest(*locale_codes)
 
 
 def set_default_locale(code):
-    """Set the language that the program itself is written in ("en_US")."""
+    """Set the language in which the texts of the program are written (default "en_US")."""
     global _default
     _default = code
     Locale._cache.clear()
 
 
 def get_supported_locales():
-    """The codes that there are translations for, and the default."""
+    """The codes that have translations, and the default."""
     return frozenset(_translations) | frozenset([_default])
 
 
 def load_translations(directory, encoding=None):
     """Load every CSV file of a folder; ``de_AT.csv`` holds the translations for de_AT.
 
-    `encoding` None means UTF-16 where the file begins with its mark, and UTF-8 otherwise. Files
-    and rows that make no sense are logged and left out; a folder that cannot be read raises
-    OSError. What was loaded before is forgotten.
+    With `encoding` None, a file is UTF-16 if it begins with a byte order mark of that, else UTF-8.
+    Invalid files and rows are logged and skipped; a folder that cannot be read raises OSError.
+    Replaces all translations loaded before.
     """
     loaded = {}
     for name in sorted(os.listdir(directory)):
@@ -192,7 +192,7 @@ def load_translations(directory, encoding=None):
 def load_gettext_translations(directory, domain):
     """Load the gettext catalogues ``<directory>/<code>/LC_MESSAGES/<domain>.mo``.
 
-    Those that cannot be read are logged and left out. What was loaded before is forgotten.
+    Catalogues that cannot be read are logged and skipped. Replaces all translations loaded before.
     """
     loaded = {}
     for code in sorted(os.listdir(directory)):
@@ -204,7 +204,7 @@ def load_gettext_translations(directory, domain):
         try:
             with open(path, "rb") as source:
                 loaded[code] = gettext.GNUTranslations(source)
-        except Exception as error:  # the module raises all kinds for a damaged file
+        except Exception as error:  # for a damaged file, the module raises errors of many types
             gen_log.error("Cannot read the translations in %s: %s", path, error)
     _use(GettextLocale, loaded)
 
@@ -236,7 +236,7 @@ def _read_csv(path, encoding):
             continue
         form = row[2] if len(row) > 2 and row[2] else "unknown"
         if form not in forms:
-            gen_log.error("%s, row %d: the third cell is singular or plural, not %r",
+            gen_log.error("%s, row %d: the third cell must be singular or plural, not %r",
                           path, number, form)
             continue
         forms[form][row[0]] = row[1]
@@ -244,32 +244,37 @@ def _read_csv(path, encoding):
 
 
 class Locale(object):
-    """A language, perhaps of a country. `code`, `name` (its own), `rtl`: whether it is written from
-    the right to the left."""
+    """A language, possibly as used in one country.
+
+    `code` is "de" or "de_AT", for example, `name` the native name, and `rtl` whether the language
+    is written from right to left.
+    """
     _cache = {}
 
     @classmethod
     def get_closest(cls, *locale_codes):
-        """`get`."""
+        """The same as the function `get`."""
         supported = get_supported_locales()
         for code in locale_codes:
             if not code:
                 continue
             parts = code.replace("-", "_").split("_")
-            # de_AT, and for zh_Hant_TW also zh_TW.
-            for candidate in ([parts[0].lower() + "_" + parts[1].upper()] if len(parts) == 2 else
-                              [parts[0].lower() + "_" + parts[-1].upper()] if len(parts) == 3 else
-                              []) + [parts[0].lower()]:
-                if candidate in supported:
-                    return cls.get(candidate)
-            if _default.split("_")[0] == parts[0].lower():
-                # en_US for en or en_GB, before what is wanted less.
+            language = parts[0].lower()
+            if len(parts) in (2, 3):
+                # The country is the last part: de_AT for de-at, and zh_TW for zh-Hant-TW.
+                of_country = language + "_" + parts[-1].upper()
+                if of_country in supported:
+                    return cls.get(of_country)
+            if language in supported:
+                return cls.get(language)
+            if _default.split("_")[0] == language:
+                # en_US for en or en_GB, rather than a code that is preferred less.
                 return cls.get(_default)
         return cls.get(_default)
 
     @classmethod
     def get(cls, code):
-        """The Locale of a supported code; raises ValueError for another."""
+        """The Locale of a supported code. Raises ValueError for any other."""
         locale = cls._cache.get(code)
         if locale is None:
             if code not in get_supported_locales():
@@ -295,28 +300,29 @@ class Locale(object):
     def _name_of_language(self):
         names = sorted((code, names["name"]) for code, names in LOCALE_NAMES.items()
                        if code.partition("_")[0] == self.language)
-        # Without its country.
+        # Without the country, as in "Português (Portugal)".
         return names[-1][1].partition(u" (")[0] if names else u"Unknown"
 
     def translate(self, message, plural_message=None, count=None):
-        """The text in this language, or as it is; with `plural_message`, the form for `count`."""
+        """The text in this language, or unchanged if it has no translation; with `plural_message`,
+        the form for `count`."""
         raise NotImplementedError()
 
     def pgettext(self, context, message, plural_message=None, count=None):
-        """As `translate`, for a text that means something else in another `context`."""
+        """As `translate`, for a text whose meaning depends on `context`."""
         raise NotImplementedError()
 
-    # What the module says itself
+    # Dates, lists and numbers
 
     def format_date(self, date, gmt_offset=0, relative=True, shorter=False, full_format=False,
                     now=None):
-        """A moment as people say it: "2 minutes ago", "yesterday at 5:30 pm", "July 10, 2009".
+        """A moment in everyday words: "2 minutes ago", "yesterday at 5:30 pm", "July 10, 2009".
 
-        `date` is a datetime (UTC where it names no zone) or seconds since 1970, `gmt_offset` the
-        minutes that the reader's clock is behind UTC. `relative` False gives times of day and
-        dates only, `shorter` leaves out the time where there is a date, `full_format` gives date
-        and time in full. A moment in the future is given in full, but for the minute that clocks
-        may differ by. `now` is a datetime, by default that of the system.
+        `date` is a datetime (UTC if it is naive) or seconds since 1970, and `gmt_offset` how many
+        minutes the reader's clock is behind UTC. `relative` False gives only times of day and
+        dates, `shorter` omits the time if there is a date, `full_format` gives date and time in
+        full. A moment in the future is given in full, unless it is less than a minute away, which
+        may be a difference between clocks. `now` is a datetime, by default the current time.
         """
         date = _to_utc(date)
         now = _to_utc(now) if now is not None else _utc_now()
@@ -350,7 +356,7 @@ class Locale(object):
         return self.translate("1 hour ago", "%(hours)d hours ago", hours) % {"hours": hours}
 
     def _format_recent(self, local, today, age, relative, shorter):
-        """A moment of this year; None for one that needs its year."""
+        """A recent moment, in words without a year; None if it needs one."""
         days = (today - local.date()).days
         form = None
         if days == 0:
@@ -361,7 +367,7 @@ class Locale(object):
         elif age.days < 5:
             form = self.translate("%(weekday)s") if shorter else \
                 self.translate("%(weekday)s at %(time)s")
-        elif age.days < 334:    # eleven months: the same month of last year would confuse
+        elif age.days < 334:    # eleven months, so that a month is never that of last year
             form = self.translate("%(month_name)s %(day)s") if shorter else \
                 self.translate("%(month_name)s %(day)s at %(time)s")
         return None if form is None else form % self._parts(local)
@@ -381,13 +387,13 @@ class Locale(object):
         return u"%d:%02d" % (local.hour, local.minute)
 
     def format_day(self, date, gmt_offset=0, dow=True):
-        """A day as "Monday, January 22", or "January 22" where `dow` is false."""
+        """A day as "Monday, January 22", or without `dow` (day of the week), "January 22"."""
         form = self.translate("%(weekday)s, %(month_name)s %(day)s") if dow else \
             self.translate("%(month_name)s %(day)s")
         return form % self._parts(_to_utc(date) - datetime.timedelta(minutes=gmt_offset))
 
     def list(self, parts):
-        """Texts in a row: "A, B and C"."""
+        """The texts as an enumeration: "A, B and C"."""
         parts = [to_unicode(part) for part in parts]
         if len(parts) < 2:
             return u"".join(parts)
@@ -405,13 +411,13 @@ class Locale(object):
 
 
 class CSVLocale(Locale):
-    """A Locale whose translations came from a CSV file."""
+    """A Locale with translations from a CSV file."""
 
     def translate(self, message, plural_message=None, count=None):
         form = "unknown"
         if plural_message is not None:
             if count is None:
-                raise ValueError("a text with a plural needs a count")
+                raise ValueError("plural_message needs a count")
             if count != 1:
                 message, form = plural_message, "plural"
             else:
@@ -422,15 +428,15 @@ class CSVLocale(Locale):
         return table.get(to_unicode(message), message)
 
     def pgettext(self, context, message, plural_message=None, count=None):
-        """CSV files know no contexts: as `translate`."""
+        """The same as `translate`: CSV files have no contexts."""
         return self.translate(message, plural_message, count)
 
 
 class GettextLocale(Locale):
-    """A Locale whose translations came from a gettext catalogue."""
+    """A Locale with translations from a gettext catalogue."""
 
     def __init__(self, code, translations):
-        # The methods of Python 2 without "u" give bytes.
+        # On Python 2, the methods without "u" return bytes.
         self.ngettext = getattr(translations, "ungettext", None) or translations.ngettext
         self.gettext = getattr(translations, "ugettext", None) or translations.gettext
         super(GettextLocale, self).__init__(code, translations)
@@ -439,7 +445,7 @@ class GettextLocale(Locale):
         if plural_message is None:
             return self.gettext(message)
         if count is None:
-            raise ValueError("a text with a plural needs a count")
+            raise ValueError("plural_message needs a count")
         return self.ngettext(message, plural_message, count)
 
     def pgettext(self, context, message, plural_message=None, count=None):
@@ -448,9 +454,9 @@ class GettextLocale(Locale):
             text = self.gettext(prefix + message)
         else:
             if count is None:
-                raise ValueError("a text with a plural needs a count")
+                raise ValueError("plural_message needs a count")
             text = self.ngettext(prefix + message, prefix + plural_message, count)
-        # Without a translation for this context, that for all of them.
+        # If there is no translation for this context, use the one without a context.
         return text if CONTEXT_SEPARATOR not in text else \
             self.translate(message, plural_message, count)
 

@@ -1,4 +1,4 @@
-"""Connections to hosts by name, with whichever of their addresses answers first.
+"""Connections to hosts by name, using whichever of their addresses answers first.
 
     from friendserve.ioloop import IOLoop
     from friendserve.tcpclient import TCPClient
@@ -11,8 +11,8 @@
     IOLoop.current().start()
 
 Here, as in all client modules, an operation takes two callbacks, `callback(result)` and
-`on_error(error)`, and calls one of them, once, from the loop. Who gives no `on_error` has the
-error raised from the loop, in the stack context of the call.
+`on_error(error)`, and calls one of them, once, from the loop. Without `on_error`, the error is
+raised from the loop, in the stack context of the call.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -26,20 +26,33 @@ from friendserve.iostream import IOStream, StreamClosedError
 from friendserve.netutil import Resolver, ssl_options_to_context
 from friendserve.platform.pollers.auto import set_close_exec
 from friendserve.stack_context import NullContext, wrap
-from friendserve.util import TimeoutError
+from friendserve.util import TimeoutError, raise_error
 
-#: Seconds after which the next address is tried beside those that have not answered yet; RFC
-#: 8305 5 recommends 0.25.
+#: Seconds after which the next address is tried in parallel with those that have not answered yet;
+#: RFC 8305 5 recommends 0.25.
 ATTEMPT_DELAY = 0.3
 
-#: The phases of connecting, in their order; `Connecting.phase` is one of them.
+#: The phases of connecting, in order; `Connecting.phase` is one of them.
 RESOLVE, CONNECT, TLS, DONE = "resolve", "connect", "tls", "done"
+
+#: (from, to) -> to, for every legal move. RESOLVE: the addresses are being looked up. CONNECT: one
+#: or more attempts are under way. TLS: the one stream left is shaking hands. DONE: the outcome is
+#: known, though perhaps not reported yet, or the connect was cancelled.
+MOVES = dict(((old, new), new) for old, news in {
+    RESOLVE: (CONNECT, DONE),
+    CONNECT: (TLS, DONE),
+    TLS: (DONE,),
+    DONE: (DONE,),
+}.items() for new in news)
+
+_TIMED_OUT = {RESOLVE: "find the address of the host", CONNECT: "connect",
+              TLS: "complete the TLS handshake"}
 
 
 class TCPClient(object):
-    """Makes streams that are connected.
+    """Makes connected streams.
 
-    `resolver` finds the addresses; without one there will be a `Resolver()`.
+    `resolver` finds the addresses; the default is a new `Resolver()`.
     """
     def __init__(self, resolver=None, io_loop=None):
         self.io_loop = io_loop or (IOLoop.current() if resolver is None else resolver.io_loop)
@@ -47,7 +60,7 @@ class TCPClient(object):
         self.resolver = resolver or Resolver(io_loop=self.io_loop)
 
     def close(self):
-        """Give back the resolver, if it is our own."""
+        """Close the resolver, unless it was passed in."""
         if self._own_resolver:
             self.resolver.close()
 
@@ -56,80 +69,106 @@ class TCPClient(object):
                 server_hostname=None):
         """Connect to `host` and call `callback(stream)`, or else `on_error(error)`.
 
-        `ssl_options`, a dict or an SSLContext, asks for TLS: the stream is an SSLIOStream
-        then, its handshake over and the certificate checked against `host`, or against
-        `server_hostname`. `af` may restrict
-        the addresses to AF_INET or AF_INET6; with AF_UNIX, `host` is the path of a socket.
-        `source_ip` and `source_port` are where to connect from. `timeout`, in seconds, bounds
-        the whole; its error is a TimeoutError. The others are an EnvironmentError: that of the
-        first address that failed, ssl.SSLError among them.
+        `ssl_options`, a dict or an SSLContext, asks for TLS: the stream is then an SSLIOStream
+        whose handshake is complete and whose certificate was checked against `host`, or against
+        `server_hostname` if given. `af` may restrict the addresses to AF_INET or AF_INET6; with
+        AF_UNIX, `host` is the path of a socket. `source_ip` and `source_port` are the local
+        address. `timeout`, in seconds, bounds the whole operation, and its error is a
+        TimeoutError. Other errors are an EnvironmentError (ssl.SSLError is one): that of the
+        first address that failed.
 
-        The addresses are tried in the order of the resolver, but the families take turns; a
-        next one begins when one has failed or after `ATTEMPT_DELAY`, and the first that
-        connects is taken. All other sockets are closed (RFC 8305).
+        The addresses are tried in the order of the resolver, except that the families take turns.
+        The next attempt starts when one has failed or after `ATTEMPT_DELAY`; the first address
+        that connects is taken, and all other sockets are closed (RFC 8305).
 
-        Returns a `Connecting`, whose `cancel` ends it without a callback. Raises ValueError for
-        options that do not fit.
+        Returns a `Connecting`, whose `cancel` stops everything without a callback. Raises
+        ValueError for unsuitable options and for an invalid host name.
         """
         if ssl_options is not None:
             ssl_options = ssl_options_to_context(ssl_options, server_side=False)
-        connecting = Connecting(self.io_loop, server_hostname or host, ssl_options, max_buffer_size,
-                                (source_ip, source_port), wrap(callback), wrap(on_error or _raise))
+        connecting = Connecting(
+            self.io_loop, server_hostname or host, ssl_options, max_buffer_size,
+            (source_ip, source_port), wrap(callback), wrap(on_error or raise_error))
         if timeout is not None:
             with NullContext():
-                connecting.timer = self.io_loop.call_later(timeout, connecting.time_is_over)
-        with NullContext():
-            if af == getattr(socket, "AF_UNIX", None):
-                connecting.resolved([(af, host)])
-            else:
-                self.resolver.resolve(host, port, af, callback=connecting.resolved,
-                                      on_error=connecting.fail)
+                connecting.timer = self.io_loop.call_later(timeout, connecting.on_timeout)
+        try:
+            with NullContext():
+                if af == getattr(socket, "AF_UNIX", None):
+                    connecting.resolved([(af, host)])
+                else:
+                    self.resolver.resolve(host, port, af, callback=connecting.resolved,
+                                          on_error=connecting.fail)
+        except Exception:
+            # An invalid host name is raised: the timer must not report it a second time.
+            connecting.cancel()
+            raise
         return connecting
 
 
 class Connecting(object):
-    """One connect that is under way; `phase` tells how far it is ("resolve", "connect", "tls",
-    "done"), `resolved_at` and `connected_at` when by the clock of the loop it came further."""
+    """One connect in progress.
+
+    `phase` is "resolve", "connect", "tls" or "done"; `resolved_at` and `connected_at` are the
+    times, by the loop's clock, at which the first two ended (None before).
+    """
 
     def __init__(self, io_loop, host, ssl_context, max_buffer_size, source, callback, on_error):
         self.io_loop = io_loop
         self.phase = RESOLVE
-        #: In which phase it failed, once it has.
+        #: The phase in which it failed; None until then.
         self.failed_phase = None
-        self.timer = None
+        self.timer = None           # of `timeout`: runs until DONE, through all phases
         self.resolved_at = self.connected_at = None
-        self._host = host
+        self._host = host           # the name that the certificate must be for
         self._ssl_context = ssl_context
         self._max_buffer_size = max_buffer_size
-        self._source = source
-        self._callback = callback
+        self._source = source       # (address or None, port or None) to connect from
+        self._callback = callback   # this and _on_error: None once reported or cancelled
         self._on_error = on_error
-        self._addresses = []
-        self._streams = []          # those that connect, or the one that shakes hands
-        self._next_attempt = None   # a timer
+        self._addresses = []        # those not tried yet
+        self._streams = []          # in CONNECT one per attempt, in TLS the one shaking hands
+        self._next_attempt = None   # the timer that starts it, while addresses are left
         self._error = None          # of the first address that failed
 
     def cancel(self):
-        """Forget it: close every socket, call nothing."""
+        """Close every socket and call neither callback."""
         self._callback = self._on_error = None
         self._end()
 
-    def time_is_over(self):
-        """Fail because of the time."""
-        self.fail(TimeoutError("it took too long to %s" % {
-            RESOLVE: "find the address of the host", CONNECT: "connect",
-            TLS: "shake hands for TLS"}.get(self.phase, "connect")))
+    def on_timeout(self):
+        """Called when `timeout` has passed."""
+        self.fail(TimeoutError("it took too long to %s" % _TIMED_OUT.get(self.phase)))
 
     def fail(self, error):
-        """End it with an error."""
+        """End with an error, unless the outcome is known already."""
         if self.phase is DONE:
             return
         self.failed_phase = self.phase
-        self._end()
-        self.io_loop.add_callback(self._tell, None, error)
+        self._end(None, error)
+
+    def _end(self, stream=None, error=None):
+        """Stop everything, and have the loop report the outcome if there is one."""
+        self.phase = MOVES[self.phase, DONE]
+        if self.timer is not None:
+            self.io_loop.remove_timeout(self.timer)
+            self.timer = None
+        self._stop_attempts()
+        if stream is not None or error is not None:
+            self.io_loop.add_callback(self._tell, stream, error)
+
+    def _stop_attempts(self):
+        """Close the streams that have not got through, and start no further attempt."""
+        if self._next_attempt is not None:
+            self.io_loop.remove_timeout(self._next_attempt)
+            self._next_attempt = None
+        streams, self._streams = self._streams, []
+        for stream in streams:
+            stream.set_close_callback(None)
+            stream.close()
 
     def _tell(self, stream, error):
-        """Call back, from the loop; whoever is called may have cancelled it by now."""
+        """Report the outcome, unless `cancel` was called since it became known."""
         callback, on_error = self._callback, self._on_error
         self._callback = self._on_error = None
         if error is not None:
@@ -140,22 +179,11 @@ class Connecting(object):
         else:
             stream.close()
 
-    def _end(self):
-        self.phase = DONE
-        for timer in (self.timer, self._next_attempt):
-            if timer is not None:
-                self.io_loop.remove_timeout(timer)
-        self.timer = self._next_attempt = None
-        streams, self._streams = self._streams, []
-        for stream in streams:
-            stream.set_close_callback(None)
-            stream.close()
-
     def resolved(self, addresses):
-        """The addresses are known: begin with the first."""
+        """Start with the first of these addresses."""
         if self.phase is DONE:
             return
-        self.phase = CONNECT
+        self.phase = MOVES[self.phase, CONNECT]
         self.resolved_at = self.io_loop.time()
         self._addresses = interleave(addresses)
         self._try_next()
@@ -172,10 +200,10 @@ class Connecting(object):
                 return
         if not self._streams and self.phase is CONNECT:
             self.fail(self._error or socket.gaierror(
-                socket.EAI_NONAME, "there is no address of %r" % (self._host,)))
+                socket.EAI_NONAME, "no address found for %r" % (self._host,)))
 
     def _try(self, af, address):
-        """Begin to connect to one address; returns whether that is under way."""
+        """Start an attempt to connect to one address; returns whether it is under way."""
         sock = None
         try:
             sock = socket.socket(af, socket.SOCK_STREAM)
@@ -198,7 +226,7 @@ class Connecting(object):
 
     def _note(self, error):
         if self._error is None:
-            # Its frames lead back to here.
+            # The frames of its traceback refer to this object, which would be a cycle.
             error.__traceback__ = None
             self._error = error
 
@@ -217,34 +245,26 @@ class Connecting(object):
         self._streams.remove(stream)
         stream.set_close_callback(None)
         if self._ssl_context is None:
-            self._succeed(stream)
+            self._end(stream)
             return
-        timer, self.timer = self.timer, None
-        self._end()
-        self.timer = timer
-        self.phase = TLS
+        self._stop_attempts()
+        self.phase = MOVES[self.phase, TLS]
         self._streams = [start_tls(stream, self._ssl_context, self._host, self._shaken,
                                    self.fail)]
 
     def _shaken(self, stream):
         if self.phase is TLS:
             self._streams = []
-            self._succeed(stream)
+            self._end(stream)
         else:
             stream.close()
 
-    def _succeed(self, stream):
-        self._end()
-        self.io_loop.add_callback(self._tell, stream, None)
-
-
-def _raise(error):
-    raise error
-
 
 def interleave(addresses):
-    """The addresses with the families taking turns, beginning with that of the first
+    """The addresses with the families taking turns, starting with the family of the first
     (RFC 8305 4)."""
+    if len(addresses) == 1:
+        return list(addresses)
     families = []
     for family, _ in addresses:
         if family not in families:
@@ -255,23 +275,37 @@ def interleave(addresses):
 
 
 def start_tls(stream, ssl_context, host, callback, on_error):
-    """Begin TLS on a connected stream, and call `callback(new stream)` after the handshake or
-    `on_error(error)`, an EnvironmentError. Returns the new stream, or `stream`, closed, when
-    that has failed already."""
-    streams = [stream]
+    """Start TLS on a connected stream, and call `callback(new stream)` after the handshake or
+    `on_error(error)`, with an EnvironmentError.
 
-    def failed():
-        on_error(streams.pop().error or ssl.SSLError(
-            ssl.SSL_ERROR_EOF, "the peer closed the connection in the handshake"))
+    Returns the new stream; or `stream`, closed, if TLS could not even start.
+    """
+    handshaking = _Handshaking(stream, callback, on_error)
+    handshaking.start(ssl_context, host)
+    return handshaking.stream
 
-    def shaken(secure):
-        secure.set_close_callback(None)
-        callback(secure)
 
-    stream.set_close_callback(failed)
-    try:
-        streams.append(stream.start_tls(False, ssl_context, host, shaken))
-    except StreamClosedError:
-        # The close callback tells.
-        pass
-    return streams[-1]
+class _Handshaking(object):
+    """A TLS handshake of a client, which ends in one of two callbacks."""
+    __slots__ = ("stream", "_callback", "_on_error")
+
+    def __init__(self, stream, callback, on_error):
+        self.stream = stream        # the plain stream until TLS has started, then the secure one
+        self._callback = callback
+        self._on_error = on_error
+
+    def start(self, ssl_context, host):
+        self.stream.set_close_callback(self._failed)
+        try:
+            self.stream = self.stream.start_tls(False, ssl_context, host, self._shaken)
+        except StreamClosedError:
+            # The close callback reports it.
+            pass
+
+    def _shaken(self, stream):
+        stream.set_close_callback(None)
+        self._callback(stream)
+
+    def _failed(self):
+        self._on_error(self.stream.error or ssl.SSLError(
+            ssl.SSL_ERROR_EOF, "the peer closed the connection during the TLS handshake"))

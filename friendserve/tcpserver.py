@@ -1,4 +1,4 @@
-"""A server that makes a stream of every connection it accepts.
+"""A server that gives each connection it accepts a stream.
 
     from friendserve.ioloop import IOLoop
     from friendserve.tcpserver import TCPServer
@@ -24,19 +24,19 @@ from friendserve.netutil.listening import DEFAULT_BACKLOG
 
 
 class TCPServer(object):
-    """Listens on any number of sockets; a subclass says in `handle_stream` what happens then.
+    """Listens on any number of sockets; a subclass handles the connections, in `handle_stream`.
 
-    There are three ways to start, from the simplest to the most open one: `listen`; `bind`
-    and then `start`; `add_sockets` with what `bind_sockets` or `bind_unix_socket` made.
+    There are three ways to start, from the simplest to the most flexible: `listen`; `bind` and
+    then `start`; `add_sockets` with sockets made by `bind_sockets` or `bind_unix_socket`.
 
-    `ssl_options` makes it a TLS server: a dict or an ssl.SSLContext as in
-    `ssl_options_to_context`, which is called here and now, so that a missing or broken
-    file raises ValueError at once. The attribute `ssl_options` is the context; to renew the
-    certificate of a running server call its ``load_cert_chain``.
+    `ssl_options` makes it a TLS server: a dict or an ssl.SSLContext as in `ssl_options_to_context`,
+    which is called immediately, so that a missing or broken file raises ValueError. The attribute
+    `ssl_options` is the context; to renew the certificate of a running server, call its
+    ``load_cert_chain``.
 
-    `max_buffer_size`, `read_chunk_size` and `max_write_buffer_size`, in bytes, go to each
-    stream, and `handshake_timeout`, in seconds (default 30), to each TLS stream. The server
-    runs on `io_loop`, or else on the loop that is current when it first listens.
+    `max_buffer_size`, `read_chunk_size` and `max_write_buffer_size`, in bytes, are passed to each
+    stream, and `handshake_timeout`, in seconds (default 30), to each TLS stream. The server runs
+    on `io_loop`, or by default on the loop that is current when it first listens.
     """
 
     def __init__(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None,
@@ -49,21 +49,22 @@ class TCPServer(object):
         self.max_write_buffer_size = max_write_buffer_size
         self.handshake_timeout = 30 if handshake_timeout is None else handshake_timeout
         self.io_loop = io_loop
-        self._listening = []  # (socket, function that ends accepting) of each
-        self._waiting = []    # sockets that are bound and wait for start(), None after it
+        self._listening = []  # (socket, function that stops accepting) of each
+        self._waiting = []    # sockets that were bound and wait for start(); None after it
 
     def listen(self, port, address=""):
-        """Accept connections on `port` from now on; can be called for several ports.
+        """Accept connections on `port` from now on. May be called for several ports.
 
-        `address` is as in `bind_sockets`, which also says what is raised.
+        `address` and the errors raised are as in `bind_sockets`.
         """
         self.add_sockets(bind_sockets(port, address=address))
 
     def bind(self, port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BACKLOG,
              reuse_port=False):
-        """Bind to `port`; connections wait in the kernel until `start`. After it: as `listen`.
+        """Bind to `port`. Connections wait in the kernel until `start` is called; after that, this
+        does the same as `listen`.
 
-        The arguments are those of `bind_sockets`. Can be called several times.
+        The arguments are those of `bind_sockets`. May be called several times.
         """
         sockets = bind_sockets(port, address=address, family=family, backlog=backlog,
                                reuse_port=reuse_port)
@@ -73,24 +74,24 @@ class TCPServer(object):
             self._waiting.extend(sockets)
 
     def start(self, num_processes=1):
-        """Accept connections on what was bound, in this process. Call it once.
+        """Accept connections on the sockets that were bound, in this process. Call it once.
 
-        Raises RuntimeError the second time and NotImplementedError for any `num_processes`
-        but 1: forking is for the module `process`, which is still to come.
+        Raises RuntimeError the second time, and NotImplementedError if `num_processes` is not 1:
+        several processes are not supported yet.
         """
         if num_processes != 1:
             raise NotImplementedError(
-                "start(%r): only one process is supported so far, several will follow"
+                "start(%r): several processes are not supported yet"
                 % (num_processes,))
         if self._waiting is None:
-            raise RuntimeError("this server was started before")
+            raise RuntimeError("this server was started already")
         sockets, self._waiting = self._waiting, None
         self.add_sockets(sockets)
 
     def add_sockets(self, sockets):
-        """Accept connections on these sockets, which must listen and be non-blocking.
+        """Accept connections on these sockets, which must be listening and non-blocking.
 
-        From now on they belong to the server: `stop` closes them.
+        They belong to the server from now on: `stop` closes them.
         """
         if self.io_loop is None:
             self.io_loop = IOLoop.current()
@@ -99,13 +100,13 @@ class TCPServer(object):
             self._listening.append((sock, remove))
 
     def add_socket(self, socket):
-        """As `add_sockets`, for one."""
+        """As `add_sockets`, for one socket."""
         self.add_sockets([socket])
 
     def stop(self):
-        """Accept no more connections and close the listening sockets; open streams live on.
+        """Accept no more connections and close the listening sockets. Open streams stay open.
 
-        May be called at any time and again; `handle_stream` is not called after it.
+        May be called at any time, and repeatedly; `handle_stream` is not called after it.
         """
         listening, self._listening = self._listening, []
         for sock, remove in listening:
@@ -119,11 +120,11 @@ class TCPServer(object):
     def handle_stream(self, stream, address):
         """Called from the loop, once for each connection; to be overridden.
 
-        `stream` is an IOStream or SSLIOStream, which on TLS may still have to shake hands;
-        `address` is the peer as the socket module gives it, "" for Unix sockets. If this
-        raises, that is logged and the stream is closed.
+        `stream` is an IOStream, or with TLS an SSLIOStream, whose handshake may not be over yet.
+        `address` is the peer's, as from the socket module; "" for Unix sockets. If this raises,
+        the exception is logged and the stream is closed.
         """
-        raise NotImplementedError("a subclass of TCPServer has to define handle_stream")
+        raise NotImplementedError("%s must define handle_stream" % type(self).__name__)
 
     def _on_connection(self, connection, address):
         stream = self._make_stream(connection)
@@ -136,7 +137,7 @@ class TCPServer(object):
             stream.close()
 
     def _make_stream(self, connection):
-        """Return the stream of a connection, or None if the peer is gone already."""
+        """The stream for a connection, or None if the peer has disconnected already."""
         options = {"io_loop": self.io_loop, "max_buffer_size": self.max_buffer_size,
                    "read_chunk_size": self.read_chunk_size,
                    "max_write_buffer_size": self.max_write_buffer_size}
@@ -144,11 +145,11 @@ class TCPServer(object):
             try:
                 connection = ssl_wrap_socket(connection, self.ssl_options, server_side=True,
                                              do_handshake_on_connect=False)
-                # If the peer was gone before, the ssl module of older Pythons has made a
-                # socket that neither shakes hands nor decrypts.
+                # If the peer had disconnected before, the ssl module of older Pythons has made a
+                # socket that neither performs the handshake nor decrypts.
                 connection.getpeername()
             except socket.error:
-                # The context was proved sound when the server was made, so it is the peer.
+                # The context was checked when the server was made, so the peer is the cause.
                 connection.close()
                 return None
             return SSLIOStream(connection, handshake_timeout=self.handshake_timeout, **options)

@@ -3,12 +3,12 @@
     from friendserve.template import Template
     print(Template("Hello {{ name }}").generate(name="<world>"))
 
-A template is read in three steps. `_tokens` cuts the text at its tags, `_Parser` makes a small
-tree of them, and `_Writer` turns the tree, with those of the templates it extends and includes,
+A template is compiled in three steps. `_tokens` cuts the text at its tags, `_Parser` builds a small
+tree from them, and `_Writer` turns the tree, with those of the templates it extends and includes,
 into the source of one Python function.
 
-Expressions are escaped by `xhtml_escape` unless something else is asked for: ``{% raw x %}`` for
-one, ``{% autoescape function %}`` or ``{% autoescape None %}`` for a file, and the argument
+Expressions are escaped by `xhtml_escape`, unless changed by ``{% raw x %}`` for one expression, by
+``{% autoescape function %}`` or ``{% autoescape None %}`` for a file, or by the argument
 `autoescape` for a template or for all templates of a loader.
 """
 from __future__ import absolute_import, division, print_function
@@ -32,7 +32,7 @@ _DEFAULT_AUTOESCAPE = "xhtml_escape"
 
 
 class ParseError(Exception):
-    """A template that cannot be compiled; its text ends in ``at filename:lineno``."""
+    """A template cannot be compiled; the message ends in ``at filename:lineno``."""
 
     def __init__(self, message, filename=None, lineno=0):
         super(ParseError, self).__init__(message, filename, lineno)
@@ -44,7 +44,7 @@ class ParseError(Exception):
         return "%s at %s:%d" % (self.message, self.filename, self.lineno)
 
 
-# No \s: it takes in the no-break space, which is there to be seen.
+# Not \s, which includes the no-break space, and that is meant to be visible.
 _WHITESPACE = re.compile("[ \t\r\n\f\v]+")
 
 
@@ -60,19 +60,19 @@ def filter_whitespace(mode, text):
         return _WHITESPACE.sub(lambda run: "\n" if "\n" in run.group() else " ", text)
     if mode == "oneline":
         return _WHITESPACE.sub(" ", text)
-    raise ValueError("whitespace mode %r is none of all, single, oneline" % (mode,))
+    raise ValueError("a whitespace mode must be all, single or oneline, not %r" % (mode,))
 
 
 class Template(object):
     """One compiled template.
 
-    `template_string` is unicode or UTF-8. `name` stands in error messages and decides the
-    whitespace mode where neither `whitespace` nor the loader does: "single" for names that end
-    in .html or .js, else "all". `compress_whitespace` is the older way to say "single" (true)
-    or "all" (false). `loader` finds the templates that this one extends or includes.
+    `template_string` is unicode or UTF-8. `name` appears in error messages, and decides the
+    whitespace mode if neither `whitespace` nor the loader does: "single" for names that end in
+    .html or .js, else "all". `compress_whitespace` is the older way to choose "single" (true) or
+    "all" (false). `loader` finds the templates that this one extends or includes.
 
-    Raises ParseError for a malformed directive. Errors in the Python of a tag, and in what is
-    extended or included, appear when the code is first needed: in `BaseLoader.load`, in this
+    Raises ParseError for a malformed directive. Errors in the Python code of a tag, and in extended
+    or included templates, are raised when the code is first needed: in `BaseLoader.load`, in this
     constructor if there is no loader, and at the latest in `generate`.
     """
 
@@ -114,9 +114,9 @@ class Template(object):
     def generate(self, **kwargs):
         """The template filled in with `kwargs`, as UTF-8 bytes.
 
-        A value that is neither unicode nor bytes is written as str() gives it; bytes must be
-        UTF-8. UI modules are found in ``_tt_modules``, else in ``modules``. What the template's
-        Python raises passes through; in its traceback a comment names each template and line.
+        A value that is neither unicode nor bytes is converted by str(); bytes must be UTF-8. UI
+        modules are found in ``_tt_modules``, else in ``modules``. Exceptions from the template's
+        Python code pass through; in their tracebacks, a comment names each template and line.
         """
         namespace = {
             "datetime": datetime,
@@ -137,14 +137,14 @@ class Template(object):
             _tt_escape=autoescape, _tt_pass_through=_pass_through, _tt_text=_text,
             _tt_join=six.text_type().join)
         namespace.setdefault("_tt_modules", namespace.get("modules"))
-        # Another template of this name may have left its lines for the next traceback.
+        # Tracebacks must not show the cached lines of another template of the same name.
         linecache.cache.pop(self.compiled.co_filename, None)
         six.exec_(self.compiled, namespace)
-        # Taken out, so that function and namespace do not wait for the garbage collector.
+        # Removed, because function and namespace would otherwise be a cycle.
         return namespace.pop("_tt_execute")().encode("utf-8")
 
     def get_source(self, fullname):
-        """The generated source; tracebacks ask for it (PEP 302)."""
+        """The generated source; called by tracebacks (PEP 302)."""
         return self.code
 
     def _compile(self):
@@ -155,7 +155,7 @@ class Template(object):
         self._code = native_str(source)
         filename = self.name.replace(".", "_") + ".generated.py"
         try:
-            # The template's Python is its author's: this file's __future__ is not for it.
+            # The __future__ imports of this file must not apply to the template's code.
             self._compiled = compile(source, filename, "exec", 0, True)
         except SyntaxError as error:
             raise writer.blame(error)
@@ -165,17 +165,18 @@ def _decode(template_string, name):
     try:
         return to_unicode(template_string)
     except UnicodeDecodeError as error:
-        raise ParseError("byte %r is not UTF-8" % template_string[error.start:error.start + 1],
-                         name, template_string.count(b"\n", 0, error.start) + 1)
+        wrong = template_string[error.start:error.start + 1]
+        raise ParseError("byte %r is not valid UTF-8" % wrong, name,
+                         template_string.count(b"\n", 0, error.start) + 1)
 
 
 class BaseLoader(object):
-    """Finds templates by name and keeps them; the methods may be called from any thread.
+    """Loads templates by name and caches them. The methods may be called from any thread.
 
     `autoescape` names the function that escapes expressions (None: they are not escaped),
-    `namespace` holds names for all templates, and `whitespace` is the mode for all of them.
-    A subclass defines `_create_template(name)`, which makes the Template; names are paths with
-    slashes unless it defines another `resolve_path`.
+    `namespace` holds names for all templates, and `whitespace` is the mode for all of them. A
+    subclass defines `_create_template(name)`, which makes the Template. Names are paths with
+    slashes, unless the subclass overrides `resolve_path`.
     """
 
     def __init__(self, autoescape=_DEFAULT_AUTOESCAPE, namespace=None, whitespace=None):
@@ -186,24 +187,24 @@ class BaseLoader(object):
         self.whitespace = whitespace
 
     def reset(self):
-        """Forget the loaded templates, so that each is read anew when next asked for."""
+        """Empty the cache, so that each template is loaded again when it is next used."""
         with self.lock:
             self.templates = {}
 
     def resolve_path(self, name, parent_path=None):
-        """The name under which the template is kept that `parent_path` knows as `name`.
+        """The full name of the template that `parent_path` refers to as `name`.
 
-        With a parent, a name counts from the parent's folder unless one of them begins with a
-        slash, or the parent was made from a string.
+        With a parent, `name` is relative to the parent's folder, unless one of them begins with a
+        slash or the parent was made from a string.
         """
         if not parent_path or parent_path.startswith(("<", "/")) or name.startswith("/"):
             return name
         return posixpath.normpath(posixpath.join(posixpath.dirname(parent_path), name))
 
     def load(self, name, parent_path=None):
-        """The template `name`, as seen from the template `parent_path` if there is one.
+        """The template `name`, relative to the template `parent_path` if given.
 
-        Raises ParseError, and what the way of loading raises for a name it does not have.
+        Raises ParseError, and for an unknown name the error of the subclass.
         """
         name = self.resolve_path(name, parent_path=parent_path)
         with self.lock:
@@ -211,7 +212,7 @@ class BaseLoader(object):
             if template is None:
                 template = self.templates[name] = self._create_template(name)
             if parent_path is None:
-                # What is only extended or included never needs code of its own.
+                # A template that is only extended or included is never compiled by itself.
                 template._compile()
             return template
 
@@ -220,9 +221,9 @@ class BaseLoader(object):
 
 
 class Loader(BaseLoader):
-    """Loads templates from the files below one folder.
+    """Loads templates from the files in one folder and its subfolders.
 
-    Raises IOError from `load` for a file that cannot be read.
+    `load` raises IOError for a file that cannot be read.
     """
 
     def __init__(self, root_directory, **kwargs):
@@ -235,7 +236,7 @@ class Loader(BaseLoader):
 
 
 class DictLoader(BaseLoader):
-    """Loads templates from a dict of their texts by name; raises KeyError for one not in it."""
+    """Loads templates from a dict {name: text}. `load` raises KeyError for an unknown name."""
 
     def __init__(self, dict, **kwargs):
         self.dict = dict
@@ -245,7 +246,7 @@ class DictLoader(BaseLoader):
         return Template(self.dict[name], loader=self, name=name)
 
 
-# What the generated code calls.
+# Functions called by the generated code
 
 def _text(value):
     """`value` as unicode."""
@@ -261,13 +262,13 @@ def _escape(value):
 
 
 def _pass_through(function, value):
-    # These functions are the application's, and what they have always been given is bytes.
+    # The function is the application's, and has always been passed bytes.
     return _text(function(utf8(_text(value))))
 
 
-# From text to tags. A template is a list of tokens (kind, content, line); the kind is None
-# for plain text and else the two characters that open the tag. Of three or more braces in a
-# row the innermost two are the tag.
+# From text to tags. A template is a list of tokens (kind, content, line); the kind is None for
+# plain text, else the two characters that open the tag. Of three or more braces in a row, the
+# innermost two are the tag.
 
 _OPENING = re.compile(r"\{(?:\{(?!\{)|%|#)")
 _CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
@@ -314,7 +315,7 @@ _File = collections.namedtuple("_File", "body autoescape extends blocks includes
 
 _CONTROLS = frozenset(["if", "for", "while", "try"])
 
-#: The directives that go on with the control block they stand in, and the blocks that may be.
+#: The directives that continue a control block, and the kinds of block that each can continue.
 _CONTINUATIONS = {
     "else": _CONTROLS,
     "elif": frozenset(["if"]),
@@ -330,12 +331,12 @@ _WORD = re.compile(r"([A-Za-z_]+)(.*)\Z", re.DOTALL)
 
 
 class _Parser(object):
-    """Reads one template into a _File."""
+    """Parses one template into a _File."""
 
     def __init__(self, text, name, whitespace, autoescape):
         self._name = name
         self._tokens = _tokens(text, name)
-        # The mode for the text that is still to come.
+        # The mode for the text that follows.
         self._whitespace = whitespace
         self._autoescape = autoescape
         self._extends = None
@@ -347,14 +348,12 @@ class _Parser(object):
         return _File(body, self._autoescape, self._extends, self._blocks, self._includes)
 
     def _parse_body(self, opener, opener_line, in_loop):
-        """Nodes up to the end of the block that `opener` began -> (nodes, header, line).
-
-        The last two are the directive that goes on with that block; None for {% end %}.
-        """
+        """(nodes, header, line): the nodes up to the end of the block that `opener` opened, and
+        the directive that continues the block, with its line. `header` is None for {% end %}."""
         nodes = []
         for kind, content, line in self._tokens:
             if kind is None:
-                # A text with preformatted parts is kept whole rather than taken apart.
+                # A text with preformatted parts is kept unchanged, rather than parsed as HTML.
                 if "<pre>" not in content:
                     content = filter_whitespace(self._whitespace, content)
                 nodes.append(_Text(content, line))
@@ -366,11 +365,11 @@ class _Parser(object):
             content = "%s %s" % (word, argument) if argument else word
             if word == "end":
                 if opener is None:
-                    self._fail("{% end %} without a block that it could end", line)
+                    self._fail("{% end %} without a block to end", line)
                 return nodes, None, line
             if word in _CONTINUATIONS:
                 if opener not in _CONTINUATIONS[word]:
-                    self._fail("{%% %s %%} belongs to %s" % (
+                    self._fail("{%% %s %%} must be inside %s" % (
                         word, " or ".join(sorted(_CONTINUATIONS[word]))), line)
                 return nodes, content, line
             if not argument and word in _WITH_ARGUMENT:
@@ -378,7 +377,7 @@ class _Parser(object):
             if word in _CONTROLS:
                 nodes.append(self._parse_control(word, content, line, in_loop))
             elif word == "apply":
-                # Its body becomes a function of its own, so that no loop goes on in it.
+                # Its body becomes a separate function, so it is not inside an outer loop.
                 body = self._parse_body(word, line, False)[0]
                 nodes.append(_Apply(argument, body, line))
             elif word == "block":
@@ -406,7 +405,7 @@ class _Parser(object):
         return _Control(branches)
 
     def _parse_line(self, word, argument, content, line, opener):
-        """The nodes, one or none, of a directive that has no body."""
+        """A list with the node of a directive that has no body; empty if it makes none."""
         if word == "raw":
             return [_Expression(argument, True, line)]
         if word == "module":
@@ -420,7 +419,7 @@ class _Parser(object):
             return self._includes[-1:]
         if word == "extends":
             if opener is not None or self._extends is not None:
-                self._fail("{% extends %} may stand once in a file, outside of all blocks", line)
+                self._fail("{% extends %} may appear only once, and outside of all blocks", line)
             self._extends = _Reference(native_str(argument.strip("\"'")), line)
         elif word == "autoescape":
             self._autoescape = None if argument == "None" else argument
@@ -437,31 +436,31 @@ class _Parser(object):
     def _split(self, content, line):
         match = _WORD.match(content)
         if match is None:
-            self._fail("a directive begins with a word, not with %s" % content, line)
+            self._fail("a directive must begin with a word, unlike %s" % content, line)
         return str(match.group(1)), match.group(2).strip()
 
     def _fail(self, message, line):
         raise ParseError(message, self._name, line)
 
 
-# From trees to Python. Extended and included files are written in place, in one function, so
-# that all of them see the same variables.
+# From trees to Python. Extended and included files are written in place, into one function, so that
+# they all see the same variables.
 
 class _Writer(object):
-    """Writes the source of one template's function, in pieces that know where they are from."""
+    """Writes the source of one template's function, in pieces that record where they came from."""
 
     def __init__(self, template):
-        self._pieces = []
+        self._pieces = []           # (source, template name, line)
         self._indent = 0
-        self._applied = 0
+        self._applied = 0           # the number of {% apply %} so far
         # The file being written, and the (template, line) that led to it, outermost first.
         self._template = template
         self._route = []
-        self._blocks = {}
-        self._open_blocks = []
+        self._blocks = {}           # name -> (block, template), of the most derived template
+        self._open_blocks = []      # the names of those being written, outermost first
 
     def write(self):
-        """The whole source, unicode. Raises ParseError."""
+        """The complete source, unicode. Raises ParseError."""
         lineage = [self._template]
         while lineage[-1].file.extends is not None:
             child = lineage[-1]
@@ -473,9 +472,9 @@ class _Writer(object):
         return "".join([source + "\n" for source, _, _ in self._pieces])
 
     def blame(self, error):
-        """The ParseError for a SyntaxError in what `write` gave."""
-        # Where a bracket is open Python notices it lines later, so each piece that is complete
-        # in itself is tried alone.
+        """The ParseError for a SyntaxError in the source from `write`."""
+        # Python notices an open bracket only lines later, so compile each piece that is complete in
+        # itself alone.
         for source, name, line in self._pieces:
             if source.lstrip().startswith("_tt_append("):
                 try:
@@ -500,7 +499,7 @@ class _Writer(object):
         return loaded
 
     def _find_blocks(self, template, route):
-        """Note the blocks of a file and of what it includes, over those noted before."""
+        """Record the blocks of a file and of those it includes, replacing those recorded before."""
         for include in template.file.includes:
             included = self._load(template, include, route)
             self._find_blocks(included, route + [included.name])
@@ -527,7 +526,7 @@ class _Writer(object):
         self._indent -= 1
 
     def _write_from(self, template, nodes, line):
-        """Write nodes of another file in place; `line` is where this file asked for them."""
+        """Write nodes of another file in place; `line` is where this file refers to them."""
         here = self._template
         self._route.append((here, line))
         self._template = template
@@ -548,7 +547,7 @@ class _Writer(object):
         self._emit("_tt_append(%r)" % node.value, node.line)
 
     def _write_expression(self, node):
-        # Twice in brackets, for a tuple without brackets of its own.
+        # In additional brackets, because it may be a tuple without brackets.
         source = "(%s)" % node.source
         if "#" in source or "\n" in source:
             source = "(%s\n)" % node.source
@@ -578,7 +577,7 @@ class _Writer(object):
     def _write_block(self, node):
         block, template = self._blocks[node.name]
         if node.name in self._open_blocks:
-            raise ParseError("block %s stands in itself" % node.name,
+            raise ParseError("block %s contains itself" % node.name,
                              self._template.name, node.line)
         self._open_blocks.append(node.name)
         self._write_from(template, block.body, node.line)

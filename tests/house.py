@@ -49,11 +49,12 @@ FLOORS = (
      + _in("httpclient", (
          "errors", "messages", "interface", "blocking", "command", "cookies", "fetch", "queue", "",
          "__main__"))
-     + _in("simple_httpclient", ("pool", "tunnel", "fetch", "client", ""))
+     + _in("simple_httpclient", ("pool", "tunnel", "digest", "fetch", "client", ""))
      + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
     ("web", _in("web", (
         "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
-        "decorators", "eventstream", "upload", "files", "static", "application", ""))),
+        "decorators", "eventstream", "upload", "files", "conditions", "static", "application",
+        ""))),
     ("beside the web", _in("websocket", ("connection", "client", "handler", "")) + ("wsgi",)
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
      + _in("database", ("errors", "engines", "connection", "pool", ""))),
@@ -99,7 +100,7 @@ OPTIONAL = {
 #: Modules of the standard library of Python 2 that have another name in Python 3.
 STDLIB_OF_2 = frozenset(("__builtin__", "_winreg"))
 
-MAX_LINES = {"web.handler": 900}
+MAX_LINES = {"web.handler": 900, "iostream.base": 900}
 MAX_LINES_DEFAULT = 600
 MAX_FUNCTION_LINES = 60
 

@@ -9,9 +9,10 @@ import tempfile
 import unittest
 
 from friendserve.ioloop import IOLoop
+from friendserve.iostream import IOStream
 from friendserve.netutil import BlockingResolver, Resolver, bind_sockets, bind_unix_socket
 from friendserve.stack_context import ExceptionStackContext
-from friendserve.tcpclient import ATTEMPT_DELAY, TCPClient, interleave
+from friendserve.tcpclient import ATTEMPT_DELAY, TCPClient, interleave, start_tls
 from friendserve.tcpserver import TCPServer
 from friendserve.util import TimeoutError
 from tests import services
@@ -47,6 +48,9 @@ class InterleaveTest(unittest.TestCase):
                          [(V6, 1), (V4, 4), (V6, 2), (V4, 5), (V6, 3)])
         self.assertEqual(interleave([(V4, 1), (V4, 2)]), [(V4, 1), (V4, 2)])
         self.assertEqual(interleave([]), [])
+        alone = [(V4, 1)]
+        self.assertEqual([(V4, 1)], interleave(alone))
+        self.assertIsNot(alone, interleave(alone), "it belongs to the resolver")
 
 
 class TCPClientTest(HTTPCase):
@@ -201,6 +205,35 @@ class TCPClientTest(HTTPCase):
             self.run_until(self.ended)
         self.assertIsInstance(self.errors[0], EnvironmentError)
 
+    def test_the_timeout_bounds_the_tls_handshake_too(self):
+        self.listen()                       # accepts, and never answers the handshake
+        with LogCatcher():
+            connecting = self.connect(host="localhost", ssl_options={"ca_certs": CA}, timeout=0.2)
+            self.run_until(lambda: connecting.phase == "tls")
+            self.run_until(self.ended)
+        self.assertIsInstance(self.errors[0], TimeoutError)
+        self.assertIn("TLS", str(self.errors[0]))
+        self.assertEqual("tls", connecting.failed_phase)
+        self.run_until(lambda: self.tcp.streams and self.tcp.streams[0].closed())
+
+    def test_cancelled_while_tls_shakes_hands(self):
+        self.listen()
+        connecting = self.connect(host="localhost", ssl_options={"ca_certs": CA}, timeout=20)
+        self.run_until(lambda: connecting.phase == "tls")
+        connecting.cancel()
+        self.run_until(lambda: self.tcp.streams and self.tcp.streams[0].closed())
+        self.assertEqual(([], []), (self.streams, self.errors))
+
+    def test_the_handshake_cannot_start_when_the_peer_is_gone(self):
+        stream = IOStream(socket.socket())
+        stream.close()
+        self.assertIs(stream, start_tls(stream, ssl.create_default_context(), "localhost",
+                                        self.streams.append, self.errors.append))
+        self.assertEqual([], self.errors)
+        self.run_until(self.ended)
+        self.assertIsInstance(self.errors[0], EnvironmentError)
+        self.assertEqual(([], 1), (self.streams, len(self.errors)))
+
     def test_source(self):
         self.listen()
         port = services.free_port()
@@ -224,6 +257,14 @@ class TCPClientTest(HTTPCase):
 
     def test_bad_options(self):
         self.assertRaises(ValueError, self.connect, port=1, ssl_options={"unknown": 1})
+
+    def test_an_invalid_host_name_is_raised_and_not_reported_again(self):
+        self.assertRaises(ValueError, self.connect, host=u"\u0101" * 100, port=1, timeout=0.01)
+        passed = []
+        self.loop.call_later(0.02, passed.append, True)
+        self.run_until(lambda: passed)
+        self.turn()
+        self.assertFalse(self.ended())
 
     def test_its_loop(self):
         other = IOLoop(make_current=False)

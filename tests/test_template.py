@@ -279,10 +279,10 @@ class ErrorTest(unittest.TestCase, ParseErrorMixin):
         self.assert_fails("{# \n #}{% end %}", 2, "without a block")
         self.assert_fails("a\n{% if x %}\n{% for y in x %}\n{% end %}\n", 2, "{% if %}")
         self.assert_fails("{% for x in y %}\n{% else %}\n\n", 1, "{% for %}")
-        self.assert_fails("\n{% else %}", 2, "belongs to for or if or try or while")
-        self.assert_fails("{% for x in y %}\n{% elif x %}{% end %}", 2, "belongs to if")
-        self.assert_fails("{% if x %}\n{% except %}{% end %}", 2, "belongs to try")
-        self.assert_fails("{% if x %}\n{% finally %}{% end %}", 2, "belongs to try")
+        self.assert_fails("\n{% else %}", 2, "must be inside for or if or try or while")
+        self.assert_fails("{% for x in y %}\n{% elif x %}{% end %}", 2, "must be inside if")
+        self.assert_fails("{% if x %}\n{% except %}{% end %}", 2, "must be inside try")
+        self.assert_fails("{% if x %}\n{% finally %}{% end %}", 2, "must be inside try")
         self.assert_fails("{% block x %}\n{% else %}{% end %}", 2)
 
     def test_b236_break_outside_of_a_loop(self):
@@ -333,8 +333,8 @@ class ErrorTest(unittest.TestCase, ParseErrorMixin):
                 DictLoader(files).load("a")
             self.check(caught.exception, name, line, "leads back")
 
-    def test_b236_a_block_that_stands_in_itself(self):
-        self.assert_fails("{% block x %}\n{% block x %}{% end %}{% end %}", 2, "in itself")
+    def test_b236_a_block_that_contains_itself(self):
+        self.assert_fails("{% block x %}\n{% block x %}{% end %}{% end %}", 2, "contains itself")
 
     def test_b236_names_that_are_not_ascii(self):
         name = native_str(u"caf\u00e9.html")

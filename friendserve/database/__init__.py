@@ -1,15 +1,24 @@
-"""Databases: SQLite, MySQL or MariaDB, and PostgreSQL under one small interface.
+"""Databases: SQLite, MySQL or MariaDB, and PostgreSQL behind one small interface.
 
     from friendserve import database
 
-    db = database.connect("sqlite:///blog.db")          # blocks; rows have attributes
+    db = database.connect("sqlite://:memory:")          # blocks until each answer is there
+    db.execute("CREATE TABLE entries (author TEXT, title TEXT)")
+    db.execute("INSERT INTO entries VALUES (%s, %s)", "paul", "Hello")
     for entry in db.query("SELECT * FROM entries WHERE author = %s", "paul"):
-        print(entry.title)
+        print(entry.title)                              # columns are attributes
 
-    pool = database.Pool("sqlite:///blog.db")           # does not block the loop
-    pool.query("SELECT * FROM entries", callback=on_entries)
+`connect` gives a `Connection`, for scripts and threads. A server uses a `Pool`, which does not
+block the loop::
 
-SQLite is part of Python. The others need a driver: the extras `mysql` and `postgresql`.
+    pool = database.Pool("sqlite:///blog.db")
+    pool.query("SELECT * FROM entries", callback=on_entries, on_error=on_error)
+
+The errors are those of PEP 249, the same for every database, with two more that say whether a
+statement may be repeated: `Unavailable` (nothing was done) and `OutcomeUnknown` (it may have
+been carried out).
+
+SQLite comes with Python. The others need a driver: the extras `mysql` and `postgresql`.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -1,4 +1,4 @@
-"""A connection that asks, gets rows, and comes back by itself.
+"""A blocking connection that reopens itself when it was lost.
 
     from friendserve import database
 
@@ -8,70 +8,81 @@
     with db.transaction():
         db.execute("UPDATE entries SET views = views + 1 WHERE id = %s", 5)
 
-Each statement blocks the thread until it is answered; `friendserve.database.Pool` is for the loop.
+Each statement blocks the thread until its answer arrives; on a loop, use
+`friendserve.database.Pool`.
 """
 from __future__ import absolute_import, division, print_function
 
 import contextlib
 
-from friendserve.database.engines import make_engine
+from friendserve.database.engines import make_engine, make_mysql_engine
 from friendserve.database.errors import (
     InterfaceError, OutcomeUnknown, ProgrammingError, Unavailable, translate)
 from friendserve.log import gen_log
 from friendserve.platform.pollers.clock import monotonic_time
 
-#: Seconds after which a connection is made anew: servers drop idle ones after eight hours.
+#: Seconds without use after which a connection is reopened; MySQL drops idle ones after 8 hours.
 MAX_IDLE_TIME = 7 * 3600
 
-#: Seconds after which a connection is asked whether it is there still, before it is used.
+#: Seconds without use after which a connection is checked before it is used again.
 CHECK_AFTER = 5
 
-#: Rows that are taken at once while they are iterated over.
+#: Rows that `iter` fetches at a time.
 _CHUNK = 100
+
+_LOST_INSIDE = "the connection was lost in a transaction, which the database has then rolled back"
 
 
 class Row(dict):
-    """A row: a dict of its columns, which are attributes, too."""
+    """A row: a dict of its columns, which are attributes as well."""
     def __getattr__(self, name):
         try:
             return self[name]
         except KeyError:
-            raise AttributeError("there is no column %r; there are: %s"
+            raise AttributeError("no column %r; the columns are: %s"
                                  % (name, ", ".join(sorted(self))))
 
 
 def connect(url, max_idle_time=MAX_IDLE_TIME, timeout=None):
-    """A Connection to the database of a URL, which is opened when it is first used.
+    """A Connection to the database of a URL. It is opened when it is first used.
 
     ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db``, ``sqlite://:memory:``,
     ``mysql://user:password@host:port/name`` (or with ``?unix_socket=/path``), or
-    ``postgresql://user:password@host:port/name``. Raises ValueError for another URL, ImportError
-    where the driver is not installed.
+    ``postgresql://user:password@host:port/name``. Raises ValueError for any other URL, ImportError
+    if the driver is not installed.
     """
-    return Connection(make_engine(url), max_idle_time=max_idle_time, timeout=timeout)
+    return Connection.over(make_engine(url), max_idle_time, timeout)
 
 
 class Connection(object):
-    """A connection, for one thread at a time. Made by `connect`, or as in 2009 from the host
-    ("localhost:3306" or the path of a socket), name, user and password of a MySQL database.
+    """A connection, for one thread at a time. Made by `connect`; the constructor is that of Tornado
+    1.0, for MySQL only: `host` is "localhost:3306" or the path of a socket.
 
-    A statement has ``%s`` for each parameter, and ``%%`` for a percent sign where it has any
-    parameters. Every statement is committed by itself, but in a `transaction`.
+    A statement has ``%s`` for each parameter, and if it has any parameters, ``%%`` for a percent
+    sign. Each statement is committed on its own, except inside a `transaction`.
 
-    When the connection was lost, the next statement opens it again. The statement that found
-    out raises OutcomeUnknown, for nobody can say whether it was carried out; only one that begins
-    with SELECT is asked again, outside of transactions. Unavailable is raised while the database
-    cannot be reached. `timeout`, in seconds, is what the driver is told to wait for an answer.
+    A lost connection is reopened by the next statement. The statement that was under way raises
+    OutcomeUnknown, because there is no way to tell whether it was carried out; only a SELECT
+    outside of a transaction is repeated. While the database cannot be reached, Unavailable is
+    raised. `timeout` is how many seconds the driver waits for an answer.
     """
-    def __init__(self, host, database=None, user=None, password=None,
-                 max_idle_time=MAX_IDLE_TIME, timeout=None):
-        if database is not None:
-            host = _engine_of_2009(host, database, user, password)
-        self._engine = host
+    def __init__(self, host, database, user=None, password=None, max_idle_time=MAX_IDLE_TIME,
+                 timeout=None):
+        self._set_up(make_mysql_engine(host, database, user, password), max_idle_time, timeout)
+
+    @classmethod
+    def over(cls, engine, max_idle_time=MAX_IDLE_TIME, timeout=None):
+        """A connection to the database of an `engines.Engine`."""
+        connection = cls.__new__(cls)
+        connection._set_up(engine, max_idle_time, timeout)
+        return connection
+
+    def _set_up(self, engine, max_idle_time, timeout):
+        self._engine = engine
         self.max_idle_time = max_idle_time
         self._timeout = timeout
-        self._connection = None
-        self._last_use = 0
+        self._connection = None         # the driver's; None while closed
+        self._last_use = 0              # by monotonic_time, of an open connection
         self._in_transaction = False
 
     # Reading
@@ -81,14 +92,14 @@ class Connection(object):
         return self._run(statement, parameters, _fetch_all)
 
     def get(self, statement, *parameters):
-        """The one row that there is, or None. Raises ProgrammingError for several."""
+        """The only row, or None if there is none. Raises ProgrammingError if there are more."""
         rows = self.query(statement, *parameters)
         if len(rows) > 1:
-            raise ProgrammingError("get() wants one row at most, and there are %d" % len(rows))
+            raise ProgrammingError("get() expects at most one row, not %d" % len(rows))
         return rows[0] if rows else None
 
     def iter(self, statement, *parameters):
-        """An iterator over the rows. Ask for nothing else before it is done."""
+        """An iterator over the rows. Run no other statement before it is exhausted or closed."""
         cursor = self._run(statement, parameters, None)
         try:
             make_row = _row_maker(cursor)
@@ -107,24 +118,26 @@ class Connection(object):
         return self.execute_lastrowid(statement, *parameters)
 
     def execute_lastrowid(self, statement, *parameters):
-        """The id that the database gave to an inserted row. PostgreSQL has none: say
-        ``RETURNING id`` there, and `get` it."""
+        """Run a statement; returns the id that the database gave to the inserted row. PostgreSQL
+        does not report one: add ``RETURNING id`` there and use `get`."""
         return self._run(statement, parameters, _last_id)
 
     def execute_rowcount(self, statement, *parameters):
-        """How many rows the statement met; one that had the new values already counts."""
+        """Run a statement; returns the number of rows matched, including those that already had the
+        new values."""
         return self._run(statement, parameters, lambda cursor: cursor.rowcount)
 
     def executemany(self, statement, parameters):
-        """Run a statement for each of the lists in `parameters`, in one transaction."""
+        """Run a statement once for each list in `parameters`, in one transaction; returns
+        `executemany_lastrowid`."""
         return self.executemany_lastrowid(statement, parameters)
 
     def executemany_lastrowid(self, statement, parameters):
-        """As `executemany`, with what `execute_lastrowid` returns for the last."""
+        """As `executemany`; returns the id of the row inserted last."""
         return self._run_many(statement, parameters)[0]
 
     def executemany_rowcount(self, statement, parameters):
-        """As `executemany`, with what `execute_rowcount` returns for all together."""
+        """As `executemany`; returns the sum of the row counts of `execute_rowcount`."""
         return self._run_many(statement, parameters)[1]
 
     def _run_many(self, statement, parameters):
@@ -143,10 +156,10 @@ class Connection(object):
 
     @contextlib.contextmanager
     def transaction(self):
-        """A context manager: what is executed in it is done as one, or not at all when an
-        exception leaves it. Raises OutcomeUnknown when the connection is lost in the end."""
+        """A context manager that commits its statements as one, or rolls them back if an exception
+        leaves it. Raises OutcomeUnknown if the connection is lost while committing."""
         if self._in_transaction:
-            raise InterfaceError("a transaction cannot begin within another")
+            raise InterfaceError("a transaction cannot begin inside another")
         self._ensure_open()
         with self._errors(False):
             self._engine.begin(self._connection)
@@ -161,26 +174,26 @@ class Connection(object):
     def _end(self, how):
         connection, self._in_transaction = self._connection, False
         if connection is None:
-            # It was lost on the way, and the exception that says so is on its way.
+            # It was lost in the transaction. A rollback has nothing left to do, and the exception
+            # that caused it is being raised already.
             if how == "commit":
-                raise OutcomeUnknown("the connection was lost within a transaction, "
-                                     "which the database has then undone")
+                raise OutcomeUnknown(_LOST_INSIDE)
             return
         try:
             with self._errors(how == "commit"):
                 getattr(connection, how)()
                 self._engine.end(connection)
         except Exception:
-            # It may be in the midst of the transaction still: what came next would be lost with it.
+            # The transaction may still be open: statements that follow would be lost with it.
             self._drop()
             if how == "commit":
                 raise
-            # Else what failed is being told already.
+            # After a failed rollback, the exception that caused it is being raised already.
 
     # The connection
 
     def close(self):
-        """Close it; the next statement opens it again."""
+        """Close the connection; the next statement reopens it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
@@ -191,7 +204,7 @@ class Connection(object):
     _drop = close
 
     def reconnect(self):
-        """Close the connection and open it again."""
+        """Close the connection and reopen it at once."""
         self.close()
         self._open()
 
@@ -207,14 +220,13 @@ class Connection(object):
     def _ensure_open(self):
         if self._in_transaction:
             if self._connection is None:
-                raise OutcomeUnknown("the connection was lost within a transaction, "
-                                     "which the database has then undone")
+                raise OutcomeUnknown(_LOST_INSIDE)
             return
         idle = monotonic_time() - self._last_use
         if self._connection is not None and idle > self.max_idle_time:
             self._drop()
         if self._connection is not None and idle > CHECK_AFTER:
-            # A server or firewall may have dropped it meanwhile, without a word.
+            # A server or firewall may have dropped it in the meantime, silently.
             try:
                 with contextlib.closing(self._connection.cursor()) as cursor:
                     cursor.execute("SELECT 1")
@@ -226,7 +238,7 @@ class Connection(object):
         self._last_use = monotonic_time()
 
     def _run(self, statement, parameters, take):
-        """Execute a statement; returns `take(cursor)`, or the cursor where that is None."""
+        """Execute a statement; returns `take(cursor)`, or if `take` is None the cursor."""
         is_select = statement.lstrip("( \t\r\n")[:6].upper() == "SELECT"
         again = is_select and not self._in_transaction
         while True:
@@ -251,8 +263,8 @@ class Connection(object):
 
     @contextlib.contextmanager
     def _errors(self, is_unknown):
-        """Turns errors of the driver into ours. `is_unknown`: whether a lost connection leaves
-        open what was done."""
+        """A context manager that translates errors of the driver. `is_unknown` is whether a lost
+        connection leaves the outcome unknown."""
         try:
             yield
         except self._engine.error as error:
@@ -263,7 +275,7 @@ class Connection(object):
                 told = kind("the connection to %s at %s was lost: %s"
                             % (self._engine.name, self._engine.place, told), told.code)
             elif self._engine.is_busy(error):
-                told = Unavailable("%s is in use by others: %s; nothing was done"
+                told = Unavailable("%s is in use by others (%s); nothing was done"
                                    % (self._engine.place, told), told.code)
             raise told
 
@@ -275,22 +287,10 @@ def _fetch_all(cursor):
 
 
 def _last_id(cursor):
-    # PEP 249 lets a driver do without.
+    # Optional in PEP 249.
     return getattr(cursor, "lastrowid", None)
 
 
 def _row_maker(cursor):
     names = [column[0] for column in cursor.description]
     return lambda row: Row(zip(names, row))
-
-
-def _engine_of_2009(host, database, user, password):
-    engine = make_engine("mysql://localhost/" + database)
-    engine.database, engine.user, engine.password = database, user, password
-    if "/" in host:
-        engine.options["unix_socket"] = host
-    else:
-        engine.host, _, port = host.partition(":")
-        engine.port = int(port) if port else engine.port
-    engine.place = "%s/%s" % (host, database)
-    return engine

@@ -1,7 +1,7 @@
-"""What SQLite, MySQL and PostgreSQL want to be told, each in its own way.
+"""The differences between SQLite, MySQL and PostgreSQL.
 
-An engine is made from a URL. It connects, and turns statements with ``%s`` into those of its
-driver; all else is the same for all three, by PEP 249.
+An engine is made from a URL. It connects, and translates statements with ``%s`` into the form its
+driver expects; everything else is the same for all three, thanks to PEP 249.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -11,7 +11,7 @@ import sqlite3
 import six
 from six.moves.urllib.parse import parse_qsl, unquote, urlsplit
 
-from friendserve.database.errors import DataError, ProgrammingError
+from friendserve.database.errors import DataError, ProgrammingError, sql_state
 
 try:
     import pymysql as mysql_driver
@@ -36,50 +36,66 @@ _URLS = ("sqlite:///relative/path.db, sqlite:////absolute/path.db, sqlite://:mem
 
 
 def make_engine(url):
-    """The engine of a URL. ValueError for a URL that is none, ImportError without its driver."""
+    """The engine for a URL. Raises ValueError for an invalid URL, ImportError if its driver is not
+    installed."""
     scheme, separator, rest = url.partition("://")
     kind = _ENGINES.get(scheme) if separator else None
     if kind is None:
-        # What stands there may hold a password.
+        # The URL is not shown: it may contain a password.
         raise ValueError("the URL of a database looks like %s%s" % (
-            _URLS, "; there is no %r" % scheme[:20] if separator else ""))
+            _URLS, "; %r is not supported" % scheme[:20] if separator else ""))
     return kind(url, rest)
 
 
+def make_mysql_engine(host, database, user, password):
+    """The engine for the arguments of Tornado 1.0's `Connection`: `host` is "name", "name:port" or
+    the path of a Unix socket."""
+    engine = make_engine("mysql://localhost/" + database)
+    engine.database, engine.user, engine.password = database, user, password
+    if "/" in host:
+        engine.options["unix_socket"] = host
+    else:
+        engine.host, _, port = host.partition(":")
+        engine.port = int(port) if port else engine.port
+    engine.place = "%s/%s" % (host, database)
+    return engine
+
+
 class Engine(object):
-    """One kind of database. `error` is the base class of its driver's errors."""
+    """One kind of database, and where one is. `error` is the base class of its driver's errors, and
+    `place` names the database in messages, without the password."""
     name = None
     driver = None
 
     def connect(self, timeout=None):
-        """A new connection of the driver, which commits every statement by itself. `timeout`:
-        seconds to wait for answers, None for as long as it takes."""
+        """A new connection of the driver, in autocommit mode. `timeout` is how many seconds it
+        waits for an answer; None means no limit."""
         raise NotImplementedError()
 
     def translate(self, statement):
-        """A statement with ``%s`` for its parameters, as the driver takes it."""
+        """A statement with ``%s`` for its parameters, in the form the driver expects."""
         return statement
 
     def execute(self, cursor, statement, parameters):
-        """Run a statement. Without parameters, a percent sign in it is nothing special."""
+        """Run a statement. Without parameters, a percent sign in it has no special meaning."""
         if parameters:
             try:
                 cursor.execute(self.translate(statement), parameters)
             except (IndexError, TypeError) as error:    # of drivers that fill them in themselves
-                raise ProgrammingError("%d parameters do not fit into %r: %s"
+                raise ProgrammingError("%d parameters do not match %r: %s"
                                        % (len(parameters), statement, error))
             except ValueError as error:
-                # A NUL in a text, to PostgreSQL.
+                # For PostgreSQL, a NUL in a text.
                 raise DataError("a parameter cannot be sent to %s: %s" % (self.name, error))
         else:
             cursor.execute(self.translate(statement.replace("%", "%%")), ())
 
     def is_lost(self, error):
-        """Whether an error says that the connection is of no use any more."""
+        """Whether an error means that the connection is unusable from now on."""
         raise NotImplementedError()
 
     def is_busy(self, error):
-        """Whether an error says that nothing was done, for others were at work."""
+        """Whether an error means that the database was locked and nothing was done."""
         return False
 
     def begin(self, connection):
@@ -87,12 +103,12 @@ class Engine(object):
         raise NotImplementedError()
 
     def end(self, connection):
-        """Go back to committing every statement, after a commit or rollback."""
+        """Return to autocommit mode, after a commit or rollback."""
         raise NotImplementedError()
 
 
 class SQLite(Engine):
-    """The database in a file, which needs no server."""
+    """A database in a file, without a server."""
     name = "sqlite"
     driver = sqlite3
     error = sqlite3.Error
@@ -104,19 +120,19 @@ class SQLite(Engine):
         elif rest.startswith("/") and len(rest) > 1:
             self.path = unquote(rest[1:])
         else:
-            raise ValueError("a SQLite file is sqlite:///relative/path.db or "
+            raise ValueError("the URL of a SQLite database is sqlite:///relative/path.db or "
                              "sqlite:////absolute/path.db, not %r" % url)
         self.place = self.path
 
     def connect(self, timeout=None):
-        # Shorter than what the caller waits: that it is busy is an answer.
+        # Less than the caller waits, so that "busy" is reported rather than a time-out.
         wait = BUSY_SECONDS if timeout is None else min(0.9 * timeout, BUSY_SECONDS)
         connection = sqlite3.connect(
             self.path, timeout=wait, isolation_level=None, check_same_thread=False)
         if str is bytes:  # version: py2
             connection.text_factory = six.text_type
         connection.execute("PRAGMA foreign_keys = ON")
-        # Readers do not wait for a writer then; in memory there is only one connection anyway.
+        # So that readers need not wait for a writer. A database in memory ignores it.
         connection.execute("PRAGMA journal_mode = WAL")
         return connection
 
@@ -130,19 +146,21 @@ class SQLite(Engine):
         return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
     def begin(self, connection):
-        # Not later: two readers that both go on to write would fail, however long they wait.
+        # Take the write lock now: of two transactions that read first and then both want to write,
+        # one would fail at once, however long its timeout.
         connection.execute("BEGIN IMMEDIATE")
 
     def end(self, connection):
-        """There is nothing to go back to."""
+        """Do nothing: `begin` did not leave autocommit mode."""
 
 
-# A literal, a comment, or what is to be replaced.
+# A literal or a comment, or else a mark to be replaced.
 _MARK = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/)|%([s%]?)""", re.DOTALL)
 
 
 def _replace_marks(statement):
-    """``%s`` as ``?``, but in literals and comments, and ``%%`` as ``%`` everywhere."""
+    """The statement with ``?`` for each ``%s`` outside of literals and comments, and ``%`` for each
+    ``%%``."""
     def replace(match):
         if match.group(1) is not None:
             return match.group(1).replace("%%", "%")
@@ -150,13 +168,13 @@ def _replace_marks(statement):
             return "?"
         if match.group(2) == "%":
             return "%"
-        raise ValueError("a statement has %s for a parameter and %% for a percent sign: "
+        raise ValueError("a parameter is %s in a statement, and a percent sign is %%: "
                          + statement)
     return _MARK.sub(replace, statement)
 
 
 class _Server(Engine):
-    """A database at the other end of a socket."""
+    """A database that is reached over a socket."""
     port = None
 
     def __init__(self, url, rest):
@@ -167,7 +185,7 @@ class _Server(Engine):
         try:
             port = parts.port
         except ValueError:
-            raise ValueError("the port in the URL of a database is a number")
+            raise ValueError("the port in the URL of a database must be a number from 0 to 65535")
         self.options = dict(parse_qsl(parts.query))
         self.host = parts.hostname or "localhost"
         self.port = port or self.port
@@ -175,12 +193,14 @@ class _Server(Engine):
         self.password = unquote(parts.password or "") or None
         self.database = unquote(parts.path.lstrip("/"))
         if not self.database:
-            raise ValueError("the URL of a database ends in its name: %s://host/name" % self.name)
+            raise ValueError("the URL of a database must end in its name: %s://host/name"
+                             % self.name)
         self.place = "%s:%d/%s" % (self.host, self.port, self.database)
         self.error = self.driver.Error
 
 
-#: CLIENT_FOUND_ROWS of the protocol: a row counts that has the new values already, as elsewhere.
+#: CLIENT_FOUND_ROWS of the protocol: the row count includes matched rows that already had the new
+#: values, as with other databases.
 _FOUND_ROWS = 2
 
 
@@ -190,26 +210,26 @@ class MySQL(_Server):
     driver = mysql_driver
     port = 3306
 
-    #: The server is gone or going: CR_SERVER_GONE_ERROR, CR_SERVER_LOST, ER_SERVER_SHUTDOWN,
-    #: CR_CONNECTION_ERROR, CR_CONN_HOST_ERROR, and how pymysql calls a closed connection.
+    #: Errors after which the connection is unusable: CR_SERVER_GONE_ERROR, CR_SERVER_LOST,
+    #: ER_SERVER_SHUTDOWN, CR_CONNECTION_ERROR, CR_CONN_HOST_ERROR, and 0, pymysql's code for a
+    #: connection that it has closed.
     _LOST = frozenset((0, 2002, 2003, 2006, 2013, 2014, 2055, 1053, 1927))
 
+    #: Whether the driver uses the argument names of pymysql, which older versions of MySQLdb lack.
+    _has_long_names = driver is not None and driver.__name__ == "pymysql"
+
     def connect(self, timeout=None):
-        arguments = {"host": self.host, "port": self.port, "user": self.user, "db": self.database,
-                     "charset": "utf8mb4", "use_unicode": True, "connect_timeout": 10,
-                     "autocommit": True,
-                     "client_flag": _FOUND_ROWS,
+        database, password = ("database", "password") if self._has_long_names else ("db", "passwd")
+        arguments = {"host": self.host, "port": self.port, "user": self.user,
+                     database: self.database, "charset": "utf8mb4", "use_unicode": True,
+                     "connect_timeout": 10, "autocommit": True, "client_flag": _FOUND_ROWS,
                      "init_command": "SET time_zone = '+0:00', sql_mode = 'TRADITIONAL'"}
         if timeout is not None:
             arguments["read_timeout"] = arguments["write_timeout"] = int(timeout) or 1
         if self.password:
-            arguments["passwd"] = self.password
+            arguments[password] = self.password
         if "unix_socket" in self.options:
             arguments["unix_socket"] = self.options["unix_socket"]
-        if "passwd" in arguments and self.driver.__name__ == "pymysql":
-            arguments["password"] = arguments.pop("passwd")
-        if self.driver.__name__ == "pymysql":
-            arguments["database"] = arguments.pop("db")
         return self.driver.connect(**arguments)
 
     def is_lost(self, error):
@@ -227,7 +247,7 @@ class MySQL(_Server):
 
 
 def _libpq_version():
-    """That of PostgreSQL's own library, as 120000 for 12.0."""
+    """The version of PostgreSQL's client library: 120000 for 12.0."""
     if hasattr(postgresql_driver, "pq"):
         return postgresql_driver.pq.version()
     return postgresql_driver.extensions.libpq_version()
@@ -245,7 +265,8 @@ class PostgreSQL(_Server):
         arguments.setdefault("host", self.host)
         arguments.setdefault("connect_timeout", 10)
         if timeout is not None:
-            # In milliseconds: of a statement, and of a server that does not even acknowledge.
+            # Both in milliseconds: how long a statement may take, and how long the server may leave
+            # what we send unacknowledged.
             milliseconds = int(timeout * 1000) or 1
             arguments.setdefault("options", "-c statement_timeout=%d" % milliseconds)
             if _libpq_version() >= 120000:
@@ -262,9 +283,11 @@ class PostgreSQL(_Server):
         return connection
 
     def is_lost(self, error):
-        return isinstance(error, (self.driver.OperationalError, self.driver.InterfaceError)) and \
-            not getattr(error, "pgcode", getattr(error, "sqlstate", None)) or \
-            (getattr(error, "pgcode", getattr(error, "sqlstate", None)) or "").startswith("57P")
+        state = sql_state(error)
+        if state:
+            # 57P: the server is shutting down, or an administrator closed the connection.
+            return state.startswith("57P")
+        return isinstance(error, (self.driver.OperationalError, self.driver.InterfaceError))
 
     def begin(self, connection):
         connection.autocommit = False

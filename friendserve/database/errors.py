@@ -1,54 +1,54 @@
-"""What can go wrong with a database, whichever it is: the names are those of PEP 249."""
+"""The errors of all databases, by their names in PEP 249, and `translate` from those of drivers."""
 from __future__ import absolute_import, division, print_function
 
 
 class Error(Exception):
-    """Something went wrong. `code` is the number or SQLSTATE that the database gives, or None."""
+    """The base of all errors. `code` is the number or SQLSTATE from the database, or None."""
     def __init__(self, message, code=None):
         super(Error, self).__init__(message)
         self.code = code
 
 
 class InterfaceError(Error):
-    """The module was not used as it wants to be."""
+    """The API was used incorrectly."""
 
 
 class DatabaseError(Error):
-    """The database says no."""
+    """The database reported an error."""
 
 
 class DataError(DatabaseError):
-    """A value does not fit."""
+    """A value is invalid or out of range for its column."""
 
 
 class OperationalError(DatabaseError):
-    """The database is not able to, for a reason that is not the program's."""
+    """The database failed for a reason outside the program's control."""
 
 
 class IntegrityError(DatabaseError):
-    """A rule of the schema would be broken: a key that is there already, for instance."""
+    """The statement would violate a constraint of the schema, such as a unique key."""
 
 
 class InternalError(DatabaseError):
-    """The database has a problem of its own."""
+    """The database has an internal problem."""
 
 
 class ProgrammingError(DatabaseError):
-    """The statement makes no sense: a table that is not there, a mistake of grammar."""
+    """The statement is wrong: a syntax error, a table that does not exist."""
 
 
 class NotSupportedError(DatabaseError):
-    """The database cannot do that at all."""
+    """The database does not support this."""
 
 
 class Unavailable(OperationalError):
-    """The database cannot be reached, or too much waits for it: nothing was done, so it is safe
-    to ask again."""
+    """The database cannot be reached or is overloaded. Nothing was done, so the statement can
+    safely be repeated."""
 
 
 class OutcomeUnknown(OperationalError):
-    """The connection was lost, or time was over, before the answer came: what was asked for may
-    have been done, or not."""
+    """The connection was lost, or the time limit passed, before the answer arrived: the statement
+    may or may not have been carried out."""
 
 
 _BY_NAME = dict((cls.__name__, cls) for cls in (
@@ -56,14 +56,20 @@ _BY_NAME = dict((cls.__name__, cls) for cls in (
     InternalError, ProgrammingError, NotSupportedError))
 
 
+def sql_state(error):
+    """The SQLSTATE of an error of a PostgreSQL driver; None if it has none."""
+    # The name in psycopg2, and that in psycopg.
+    return getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
+
+
 def translate(error):
-    """Our error for one of a driver."""
+    """The error of this module for an error of a driver."""
     kind = Error
     for cls in type(error).__mro__:
         if cls.__name__ in _BY_NAME:
             kind = _BY_NAME[cls.__name__]
             break
-    code = getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
+    code = sql_state(error)
     if code is None and error.args and isinstance(error.args[0], int):
         code = error.args[0]
     message = error.args[-1] if error.args else type(error).__name__

@@ -1,4 +1,4 @@
-"""Statements that do not hold up the loop: threads carry them out, and callbacks get the result.
+"""Statements that do not block the loop: threads run them, and callbacks get the results.
 
     pool = Pool("postgresql://localhost/blog", threads=4)
     pool.query("SELECT * FROM entries WHERE author = %s", "paul",
@@ -16,88 +16,90 @@ from friendserve.database.errors import InterfaceError, OutcomeUnknown, Unavaila
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
 from friendserve.stack_context import NullContext, wrap
+from friendserve.util import raise_error
 
 
 class Pool(object):
-    """Connections to one database, each in a thread of its own, for the programs of a loop.
+    """Connections to one database, each in its own thread, for use from a loop.
 
     `query`, `get`, `execute`, `execute_rowcount`, `executemany` and `executemany_rowcount` take
-    what those of a Connection take, and these options:
+    the arguments of the Connection methods of the same names, and these options:
 
     callback    called with the result, by the loop
-    on_error    called with the exception, by the loop; without it, that is raised in the
-                stack_context of the caller, so a handler under `@asynchronous` answers 500
-    timeout     seconds from the call to the result, that of the pool by default
+    on_error    called with the exception, by the loop; without it, the exception is raised in the
+                stack context of the caller, so a handler under `@asynchronous` answers 500
+    timeout     seconds from the call to the result; the default is that of the pool
 
-    One of the two is called, once. At most `max_queue` statements wait for a thread: one more
-    fails at once with Unavailable. When time is over, a statement that was not begun fails with
-    Unavailable and is never carried out; one that was begun fails with OutcomeUnknown, and what
-    comes of it is dropped.
+    One of the two callbacks is called, once. At most `max_queue` statements wait for a thread;
+    beyond that they fail with Unavailable. When the timeout passes, a statement that has not
+    started fails with Unavailable and is never run; one that has started fails with
+    OutcomeUnknown, and its result is dropped.
 
-    The threads are made as they are needed, and end with the process. Call a pool from the thread
-    of its loop.
+    Threads are started as needed and end with the process. Call a pool only from the thread of
+    its loop.
     """
     def __init__(self, url, threads=4, max_queue=1000, timeout=30, max_idle_time=MAX_IDLE_TIME,
                  io_loop=None):
         if threads < 1:
-            raise ValueError("a pool needs a thread or more")
+            raise ValueError("a pool needs at least one thread")
         self.io_loop = io_loop or IOLoop.current()
         self.max_queue = max_queue
         self.timeout = timeout
         self._engine = make_engine(url)
         if self._engine.place == ":memory:":
-            # Each connection would have a database of its own.
+            # Each connection would get a separate database.
             threads = 1
         self._max_threads = threads
         self._max_idle_time = max_idle_time
-        self._threads = []
-        self._jobs = collections.deque()
+        self._threads = []                  # all that were started
+        # The rest is changed only while holding _ready.
+        self._jobs = collections.deque()    # those that no thread has taken
         self._idle = 0                      # threads that wait for a job
-        self._ready = threading.Condition()
         self._closed = False
+        self._ready = threading.Condition()
 
     def query(self, statement, *parameters, **options):
-        """All rows, as a list of Row."""
+        """Call back with all rows, as a list of Row."""
         self._submit("query", (statement,) + parameters, options)
 
     def get(self, statement, *parameters, **options):
-        """The one row that there is, or None."""
+        """Call back with the only row, or None if there is none."""
         self._submit("get", (statement,) + parameters, options)
 
     def execute(self, statement, *parameters, **options):
-        """The id of an inserted row."""
+        """Run a statement, and call back with the id of an inserted row."""
         self._submit("execute", (statement,) + parameters, options)
 
     def execute_rowcount(self, statement, *parameters, **options):
-        """How many rows the statement met."""
+        """Run a statement, and call back with the number of rows matched."""
         self._submit("execute_rowcount", (statement,) + parameters, options)
 
     def executemany(self, statement, parameters, **options):
-        """One statement for each of the lists in `parameters`, in one transaction."""
+        """Run a statement once for each list in `parameters`, in one transaction."""
         self._submit("executemany", (statement, parameters), options)
 
     def executemany_rowcount(self, statement, parameters, **options):
-        """As `executemany`; how many rows they met in all."""
+        """As `executemany`, and call back with the total number of rows matched."""
         self._submit("executemany_rowcount", (statement, parameters), options)
 
     def run(self, function, **options):
-        """What `function(connection)` returns. It runs in another thread, so it must leave the
-        loop and all that lives there alone."""
+        """Call `function(connection)` in a thread, and call back with what it returns. It must not
+        touch the loop, nor anything that belongs to it."""
         self._submit(None, (function,), options)
 
     def transaction(self, function, **options):
-        """As `run`, in a transaction, which is undone when the function raises."""
+        """As `run`, in a transaction, which is rolled back if the function raises."""
         self._submit("transaction", (function,), options)
 
     def close(self, callback=None):
-        """Carry out nothing more: what waits fails with Unavailable; what was begun goes on to
-        its end. `callback()` is called when the last thread has ended its work."""
+        """Run nothing more: waiting statements fail with Unavailable, those that have started are
+        completed. `callback()` is called when the last thread has finished."""
         with self._ready:
             self._closed = True
             waiting, self._jobs = list(self._jobs), collections.deque()
             self._ready.notify_all()
         for job in waiting:
-            self._tell(job, None, Unavailable("the pool was closed before this was begun"))
+            self._tell(job, None, Unavailable("the pool was closed before this started"))
         if callback is not None:
             callback = wrap(callback)
             waiter = threading.Thread(target=self._await_end, args=(callback,))
@@ -113,7 +115,7 @@ class Pool(object):
 
     def _submit(self, method, arguments, options):
         callback = wrap(options.pop("callback", None))
-        fail = wrap(options.pop("on_error", None) or _raise)
+        fail = wrap(options.pop("on_error", None) or raise_error)
         timeout = options.pop("timeout", self.timeout)
         if options:
             raise TypeError("unexpected arguments: %s" % ", ".join(sorted(options)))
@@ -128,26 +130,27 @@ class Pool(object):
                     self._ready.notify()
             if is_full:
                 self._tell(job, None, Unavailable(
-                    "%d statements wait for the database already" % self.max_queue))
+                    "%d statements wait for the database already; nothing was done"
+                    % self.max_queue))
                 return
             if timeout is not None:
                 job.timer = self.io_loop.call_later(timeout, self._expire, job, timeout)
         if len(self._jobs) > self._idle and len(self._threads) < self._max_threads:
             thread = threading.Thread(target=self._work)
-            # What a database is busy with shall not keep a program from its end.
+            # A slow statement must not keep the process from ending.
             thread.daemon = True
             try:
                 thread.start()
             except RuntimeError as error:
-                # The system gives no more of them. Those that there are have to do.
-                gen_log.error("no thread for %s: %s", self._engine.place, error)
+                # The system is out of threads; those already running must do.
+                gen_log.error("Cannot start a thread for %s: %s", self._engine.place, error)
                 if not self._threads and self._take_back(job):
                     self._tell(job, None, Unavailable("no thread could be started: %s" % error))
             else:
                 self._threads.append(thread)
 
     def _take_back(self, job):
-        """Whether a job was not begun, and now will not be."""
+        """Remove a job from the queue; returns False if a thread has taken it already."""
         with self._ready:
             try:
                 self._jobs.remove(job)
@@ -165,7 +168,7 @@ class Pool(object):
         self._finish(job, None, error)
 
     def _tell(self, job, result, error):
-        """From any thread."""
+        """Have the loop report an outcome. May be called from any thread."""
         self.io_loop.spawn_callback(self._finish, job, result, error)
 
     def _finish(self, job, result, error):
@@ -184,8 +187,7 @@ class Pool(object):
     # In the threads
 
     def _work(self):
-        connection = Connection(self._engine, max_idle_time=self._max_idle_time,
-                                timeout=self.timeout)
+        connection = Connection.over(self._engine, self._max_idle_time, self.timeout)
         while True:
             with self._ready:
                 self._idle += 1
@@ -198,8 +200,7 @@ class Pool(object):
             try:
                 result, error = self._carry_out(connection, job), None
             except BaseException as caught:
-                # Also a sys.exit(): the thread would be missing from then on. Without its
-                # traceback, which would keep all that is on the way of it.
+                # Including SystemExit, which would end this thread for good.
                 result, error = None, caught
             self._tell(job, result, error)
             job = result = error = None
@@ -215,7 +216,7 @@ class Pool(object):
 
 
 class _Job(object):
-    """Something to be carried out. `fail` is None once it is over."""
+    """A statement or function to run. `fail` is None once the outcome was reported."""
     __slots__ = ("method", "arguments", "callback", "fail", "timer")
 
     def __init__(self, method, arguments, callback, fail):
@@ -224,7 +225,3 @@ class _Job(object):
         self.callback = callback
         self.fail = fail
         self.timer = None
-
-
-def _raise(error):
-    raise error

@@ -1,4 +1,4 @@
-"""Streams: bytes in and out of an fd, by callbacks on a loop.
+"""Streams: non-blocking reads and writes on an fd, with callbacks from a loop.
 
     sock = socket.socket()
     stream = IOStream(sock)
@@ -7,16 +7,19 @@
         stream.read_until_close(lambda data: (print(data), IOLoop.current().stop()))))
     IOLoop.current().start()
 
-At most one read is pending at a time. Its callback runs once, from the loop, never inside the
-call that asked for it. Writes are tried at once and only what does not fit is queued; each
-write callback runs, or the close callback does. When the other side goes, what can be read is
-delivered first, and then the close callback is called, once.
+`IOStream` and `SSLIOStream` are over sockets, plain and in TLS, `PipeIOStream` is over a pipe;
+`BaseIOStream` is for streams over other kinds of fd.
 
-Nobody reads ahead of the reader: while no read is pending a stream takes one more buffer
-from the fd and then leaves the rest with the kernel, which holds the sender back.
+At most one read is pending at a time. Its callback is called once, from the loop, never inside the
+call that started it. A write is tried at once, and only what the system does not take is queued.
+Either its callback is called or the close callback is. When the other side disconnects, all that
+can be read is delivered first, and then the close callback is called, once.
 
-The other side may end its sending and go on receiving. A stream then lives on until what was
-queued is sent and what came is read, and closes when nothing of that is left.
+A stream does not read ahead: while no read is pending it takes one more buffer from the fd and
+leaves the rest in the kernel, which slows the sender down.
+
+The other side may stop sending and go on receiving. The stream then stays open until everything
+queued is sent and everything received is read.
 """
 from __future__ import absolute_import, division, print_function
 

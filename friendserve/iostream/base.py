@@ -1,6 +1,30 @@
-"""What streams over every kind of fd have in common: reading, writing, and how they end.
+"""The base class of all streams: reading, writing and closing, over any kind of fd.
 
-Applications take `friendserve.iostream`, which has the streams themselves.
+The life of a write, from a request handler to the system:
+
+1. `RequestHandler.write` collects pieces. `flush` and `finish` join them, pass them through the
+   transforms, and hand the result to the connection: a whole response to `respond`, a part to
+   `write_headers` or `write`.
+2. The connection encodes the head and frames the body (chunks, or a count held to the
+   Content-Length), and hands bytes to `BaseIOStream.write`. A body that is a file goes, as a
+   FilePiece, to `write_file`, with the head. A WebSocket and a client begin here, with a frame or a
+   request.
+3. `write` takes ownership of the data: bytes as they are, anything mutable as a copy. If nothing is
+   queued, it calls `write_to_fd` at once. Mostly the system takes everything: the callback is
+   scheduled, and the write is over without having touched a buffer. `write_file` sends the head
+   alone in this way, by `write_ahead_to_fd`, so that the system can put the first bytes of the
+   file into the same packet.
+4. What the system did not take, and everything written while something is queued, is appended to
+   the WriteBuffer `_out`, up to `max_write_buffer_size`; the callback is kept with the position at
+   which it is due. From now on the loop is asked for WRITE.
+5. When the fd is writable, `_flush` sends the `first` piece of the buffer, reports to `advance`
+   how many bytes went, and schedules the callbacks that this makes due; at most `_MAX_SENDS` times
+   in a row. A FilePiece goes by `send_piece`: the system sends it straight from the file
+   (sendfile), or it is read and sent 64 KiB at a time.
+6. When the buffer is empty, `_out` is None again and the loop is no longer asked for WRITE.
+
+If the stream closes first, what is queued is dropped, its files are closed, and of all these
+callbacks only the close callback is called.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -18,7 +42,7 @@ from friendserve.log import gen_log
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 from friendserve.stack_context import NullContext, state, wrap
 
-#: Nothing is lost when these happen: the fd is ready later, or still is, and the loop tells.
+#: Errors after which the call can be repeated: the loop will report that the fd is ready.
 RETRY = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR])
 
 _READ_OR_ERROR = READ | ERROR
@@ -26,31 +50,38 @@ _READ_OR_ERROR = READ | ERROR
 DEFAULT_BUFFER_SIZE = 100 * 1024 * 1024
 DEFAULT_CHUNK_SIZE = 65536
 
-# After so many sends in a row, a reader as fast as us has to wait for the other streams.
+# After this many sends in a row the other streams get their turn, even if the peer reads on.
 _MAX_SENDS = 16
 
-# The life of a stream. ENDED: the other side will send no more, but bytes that came before
-# have not been read yet, or bytes wait to be sent.
 CONNECTING, OPEN, ENDED, CLOSED = "connecting", "open", "ended", "closed"
+
+#: (from, to) -> to, for every legal move. OPEN is the first state, also of a socket that is yet to
+#: be connected. CONNECTING: a connect or a TLS handshake is under way; writes are queued. ENDED:
+#: the other side will send no more, but received bytes are unread, or bytes wait to be sent.
+MOVES = dict(((old, new), new) for old, news in {
+    OPEN: (CONNECTING, ENDED, CLOSED),
+    CONNECTING: (CONNECTING, OPEN, CLOSED),
+    ENDED: (ENDED, CLOSED),
+    CLOSED: (),
+}.items() for new in news)
 
 
 class StreamClosedError(IOError):
-    """The stream is closed; `real_error` is what closed it, or None."""
+    """The stream is closed; `real_error` is the error that closed it, or None."""
     def __init__(self, real_error=None):
         super(StreamClosedError, self).__init__("Stream is closed")
         self.real_error = real_error
 
 
 class BaseIOStream(object):
-    """A stream over some fd. Subclasses give `fileno`, `close_fd`, `read_from_fd`,
-    `write_to_fd` and `get_fd_error`.
+    """A stream over some fd. Subclasses define `fileno`, `close_fd`, `read_from_fd`, `write_to_fd`
+    and perhaps `write_ahead_to_fd`, `send_piece` and `get_fd_error`.
 
-    `max_buffer_size` bounds the bytes that a read may gather before it is satisfied, and
-    `max_write_buffer_size` those that wait to be sent (default: no bound). `read_chunk_size`
-    is what one call to the system reads at most. `error` is the exception that closed the
-    stream, if one did.
+    `max_buffer_size` bounds the bytes that a read may gather before it is satisfied (default 100
+    MiB), and `max_write_buffer_size` those that wait to be sent (default: no limit), both in
+    bytes. `read_chunk_size` is the most that one system call reads (default 64 KiB).
     """
-    # One instance a connection, and there may be tens of thousands.
+    # One instance per connection, and there may be tens of thousands.
     __slots__ = ("io_loop", "max_buffer_size", "read_chunk_size", "max_write_buffer_size",
                  "error", "_state", "_fd", "_events", "_buffer", "_pending", "_out", "_on_close",
                  "__weakref__")
@@ -59,23 +90,24 @@ class BaseIOStream(object):
                  max_write_buffer_size=None):
         self.io_loop = io_loop or IOLoop.current()
         self.max_buffer_size = max_buffer_size or DEFAULT_BUFFER_SIZE
-        # A chunk must not overrun the buffer by much.
+        # So that one chunk cannot exceed the limit by much.
         self.read_chunk_size = min(read_chunk_size or DEFAULT_CHUNK_SIZE,
                                    self.max_buffer_size // 2 or 1)
         self.max_write_buffer_size = max_write_buffer_size
+        #: The exception that closed the stream; None while it is open, or if none did.
         self.error = None
-        self._state = OPEN
-        self._fd = None             # the number under which the loop knows us
-        self._events = None         # what the loop waits for; None: it does not know us
-        self._buffer = ReadBuffer()
-        self._pending = None        # the Read
-        self._out = None            # a WriteBuffer, while there is something in it
-        self._on_close = None
+        self._state = OPEN          # see MOVES; subclasses move it, too
+        self._fd = None             # what the loop knows us by, once we have registered
+        self._events = None         # those registered with the loop; None: we are not registered
+        self._buffer = ReadBuffer()     # received bytes that no read has taken
+        self._pending = None        # the pending Read, set by start_read; None if there is none
+        self._out = None            # the WriteBuffer while it has something in it, else None
+        self._on_close = None       # the close callback; None before it is set, and once called
 
     # For subclasses
 
     def fileno(self):
-        """The number of the fd."""
+        """The fd, an int."""
         raise NotImplementedError()
 
     def close_fd(self):
@@ -83,11 +115,12 @@ class BaseIOStream(object):
         raise NotImplementedError()
 
     def read_from_fd(self):
-        """Up to `read_chunk_size` bytes; b"" at the end, None when there are none now."""
+        """Up to `read_chunk_size` bytes; b"" at the end, None if there are none at present."""
         raise NotImplementedError()
 
     def write_to_fd(self, data):
-        """Send some of a bytes-like object; returns how many bytes went, 0 for none now."""
+        """Send part of a bytes-like object; returns how many bytes were sent, 0 if the fd is not
+        ready."""
         raise NotImplementedError()
 
     def write_ahead_to_fd(self, data):
@@ -95,42 +128,42 @@ class BaseIOStream(object):
         return self.write_to_fd(data)
 
     def send_piece(self, piece):
-        """Send some of a `friendserve.buffers.FilePiece`, as `write_to_fd` does of bytes."""
+        """Send part of a FilePiece, otherwise as `write_to_fd`."""
         return self.write_to_fd(piece.read(DEFAULT_CHUNK_SIZE))
 
     def get_fd_error(self):
-        """The error that the system holds for this fd, or None."""
+        """The pending error of the fd, which this clears, or None."""
         return None
 
     # Reading
 
     def read_until(self, delimiter, callback, max_bytes=None):
-        """Call `callback(data)` with all up to and with the bytes `delimiter`.
+        """Call `callback(data)` with all bytes up to and including the bytes `delimiter`.
 
-        When it does not come within `max_bytes` the stream closes, with an
+        If it does not appear within `max_bytes` the stream closes, with an
         UnsatisfiableReadError as its `error`.
         """
         if not isinstance(delimiter, bytes) or not delimiter:
-            raise TypeError("a delimiter is bytes, at least one, not %r" % (delimiter,))
+            raise TypeError("a delimiter must be bytes, at least one, not %r" % (delimiter,))
         self.start_read(ReadUntil(self._guard(callback, True), delimiter, max_bytes))
 
     def read_until_regex(self, regex, callback, max_bytes=None):
-        """Call `callback(data)` with all up to the end of a match of the bytes `regex`, and
-        otherwise as `read_until`."""
+        """Call `callback(data)` with all bytes up to the end of the first match of the bytes
+        `regex`, otherwise as `read_until`."""
         regex = re.compile(regex)
         if not isinstance(regex.pattern, bytes):
-            raise TypeError("a regex for a stream is bytes, not %r" % (regex.pattern,))
+            raise TypeError("the regex of a stream must be bytes, not %r" % (regex.pattern,))
         self.start_read(ReadUntilRegex(self._guard(callback, True), regex, max_bytes))
 
     def read_bytes(self, num_bytes, callback, streaming_callback=None, partial=False):
-        """Call `callback(data)` with `num_bytes` bytes; with `partial`, with fewer if fewer
-        have come, but at least one.
+        """Call `callback(data)` with `num_bytes` bytes, or with `partial` as soon as at least one
+        has arrived.
 
-        With `streaming_callback`, that is called with each piece and `callback` in the end
-        with b"".
+        With `streaming_callback`, that is called with each piece, and at the end `callback` is
+        called with b"".
         """
         if not isinstance(num_bytes, six.integer_types) or num_bytes < 0:
-            raise ValueError("the number of bytes to read must be 0 or more, not %r"
+            raise ValueError("the number of bytes to read must be an integer, 0 or more, not %r"
                              % (num_bytes,))
         if streaming_callback is not None:
             read = StreamBytes(self._guard(callback), self._guard(streaming_callback), num_bytes)
@@ -139,39 +172,39 @@ class BaseIOStream(object):
         self.start_read(read)
 
     def read_into(self, buf, callback, partial=False):
-        """As `read_bytes`, into the bytearray `buf`; `callback(n)` gets the number of bytes."""
+        """As `read_bytes`, filling the bytearray `buf`; call `callback(number of bytes)`."""
         def fill(data):
             memoryview(buf)[:len(data)] = data
             callback(len(data))
         self.read_bytes(len(buf), fill, partial=partial)
 
     def read_until_close(self, callback=None, streaming_callback=None):
-        """Call `callback(data)` with all that comes until either side closes the stream.
+        """Call `callback(data)` with all bytes received until either side closes the stream.
 
-        With `streaming_callback`, that is called with each piece and `callback` in the end
-        with b"". When an error closes the stream, `callback` is not called, only the close
-        callback, for then what came may not be all.
+        With `streaming_callback`, that is called with each piece, and at the end `callback` is
+        called with b"". When an error closes the stream the data may be incomplete, so only the
+        close callback is called.
         """
         self.start_read(ReadUntilClose(
             self._guard(callback), self._guard(streaming_callback)))
 
     def start_read(self, read):
-        """Make a `friendserve.buffers.Read` the pending one.
+        """Make a `friendserve.iostream.buffers.Read` the pending read.
 
-        Its callback is called as it is: it brings its own context, and what it raises goes
-        to the loop. Raises RuntimeError while another read is pending, and StreamClosedError
-        when the stream is closed and what came before cannot satisfy this one.
+        Its callback is called as it is: it must carry its own context, and its exceptions go to
+        the loop. Raises RuntimeError while another read is pending, and StreamClosedError if
+        the stream is closed and the bytes left in it do not satisfy this read.
         """
         if self._pending is not None:
             raise RuntimeError("a read is pending already: wait for its callback")
         self._pending = read
         self._try_read_here()
         if self._state is OPEN:
-            # An emptied buffer, too, has to listen again: the other side may go.
+            # Once the buffer is empty, listen even without a read: the other side may disconnect.
             if self._events != READ and (self._pending is not None or not len(self._buffer)):
                 self._update_events()
         elif self._state is ENDED:
-            # After the callback of this read, which may want to write or to read on.
+            # After the callback of this read, which may write or start another read.
             self._schedule(self._maybe_close)
         elif self._state is CLOSED and self._pending is read:
             self._pending = None
@@ -179,16 +212,17 @@ class BaseIOStream(object):
                 raise StreamClosedError(self.error)
 
     def resume_if_sent(self):
-        """As `resume_read`, and True; or False, and nothing done, while bytes wait to be sent."""
+        """Do as `resume_read` and return True; or if bytes wait to be sent, do nothing and return
+        False."""
         if self._out is not None:
             return False
-        # Mostly there is nothing to do: it listens already, and nothing has come.
+        # Mostly there is nothing to do: we are listening already, and the buffer is empty.
         if self._buffer.data or self._events != READ or self._state is not OPEN:
             self.resume_read()
         return True
 
     def resume_read(self):
-        """Ask a pending read again that wanted no more bytes a while ago."""
+        """Offer the buffer to the pending read again, after it has answered PAUSE."""
         if self._state is CLOSED:
             return
         if self._buffer.data:
@@ -199,15 +233,15 @@ class BaseIOStream(object):
             self._update_events()
 
     def push_back(self, data):
-        """Put bytes that were delivered back, to be the first of the next read."""
+        """Put delivered bytes back, to be the first of the next read."""
         self._buffer.push_back(data)
 
     def end_read(self):
-        """Forget the pending read; what came and was not delivered is for the next one."""
+        """Drop the pending read; bytes that it was not given are left for the next one."""
         self._pending = None
 
     def has_unread(self):
-        """Whether bytes have come that no read has had."""
+        """Whether received bytes wait for a read."""
         return self._buffer.data != b""
 
     def reading(self):
@@ -215,7 +249,7 @@ class BaseIOStream(object):
         return self._pending is not None
 
     def _try_read_here(self):
-        # The reader's contexts are in its callbacks; nothing else shall run in them.
+        # Callbacks carry their own contexts; the caller's must not apply to anything else.
         if state.contexts:
             with NullContext():
                 self._try_read()
@@ -223,7 +257,8 @@ class BaseIOStream(object):
             self._try_read()
 
     def _try_read(self):
-        """Let the pending read have what is in the buffer; also when it needs no bytes."""
+        """Deliver from the buffer to the pending read, as often as it finds its end; a read of 0
+        bytes is satisfied even by an empty buffer."""
         buffer = self._buffer
         while True:
             read = self._pending
@@ -249,11 +284,11 @@ class BaseIOStream(object):
     # Writing
 
     def write(self, data, callback=None):
-        """Send bytes (or a bytearray or memoryview); `callback()` is called when all of them
-        have been handed to the system.
+        """Send bytes (or a bytearray or memoryview); `callback()` is called when the system has
+        taken all of them.
 
-        Raises StreamClosedError when the stream is closed, and StreamBufferFullError, with
-        nothing sent, when they would overrun `max_write_buffer_size`.
+        Raises StreamClosedError if the stream is closed, and StreamBufferFullError, with
+        nothing sent, if they would exceed `max_write_buffer_size`.
         """
         if self._state is CLOSED:
             raise StreamClosedError(self.error)
@@ -263,7 +298,7 @@ class BaseIOStream(object):
                 else memoryview(data).tobytes()
         if callback is not None:
             callback = self._guard(callback)
-        # An ENDED stream lives only as long as something is queued, and so queues all.
+        # An ENDED stream lives only as long as something is queued, so there everything is.
         if self._out is None and self._state is OPEN:
             if self.max_write_buffer_size is not None and \
                     len(data) > self.max_write_buffer_size:
@@ -282,14 +317,14 @@ class BaseIOStream(object):
         self._queue(data, callback)
 
     def write_file(self, file, start, size, callback=None, head=b""):
-        """Send the bytes `head`, and after them `size` bytes, at least one, of a file opened for
-        reading in binary, from its position `start` on, and close it; `callback()` is called
-        when all was sent.
+        """Send the bytes `head`, then `size` bytes (at least one) of a file opened in binary mode,
+        starting at its position `start`, and close the file; `callback()` is called when the
+        system has taken everything.
 
-        They are read when the other side takes them and never are in memory as a whole. The file
-        is closed too when the stream closes first. When it turns out to be shorter, the stream
-        closes with an IOError as its `error`: the other side must not take it for the whole.
-        Raises StreamClosedError when the stream is closed.
+        The file is read only as fast as the other side takes it, and is never in memory as a
+        whole. It is closed as well if the stream closes first. If it turns out to be too short,
+        the stream closes with an IOError as its `error`, so that the other side cannot mistake
+        what it got for the whole. Raises StreamClosedError if the stream is closed.
         """
         if self._state is CLOSED:
             file.close()
@@ -318,8 +353,8 @@ class BaseIOStream(object):
         out = self._out
         if self.max_write_buffer_size is not None and \
                 (out.held if out is not None else 0) + len(data) > self.max_write_buffer_size:
-            raise StreamBufferFullError("more than max_write_buffer_size (%d bytes) waits to "
-                                        "be sent" % self.max_write_buffer_size)
+            raise StreamBufferFullError("more than max_write_buffer_size (%d bytes) would wait "
+                                        "to be sent" % self.max_write_buffer_size)
         if out is None:
             out = self._out = WriteBuffer()
         if data:
@@ -338,11 +373,11 @@ class BaseIOStream(object):
         return 0 if self._out is None else len(self._out)
 
     def write_progress(self):
-        """None when nothing waits to be sent; else what compares unequal once more was."""
+        """A value that changes whenever bytes have been sent; None if none wait."""
         return None if self._out is None else (self._out, self._out.progress)
 
     def _flush(self):
-        """Send what is queued, as much as fits."""
+        """Send as much of the queue as the system takes."""
         out = self._out
         sends = 0
         while len(out):
@@ -360,20 +395,21 @@ class BaseIOStream(object):
                 self.io_loop.add_callback(callback)
             if sent < size:
                 return
-        # Those that wait for no bytes at all.
+        # Callbacks of empty writes.
         for callback in out.advance(0):
             self.io_loop.add_callback(callback)
         self._out = None
         if self._state is ENDED:
-            # After these callbacks, which may write on.
+            # After these callbacks, which may write more.
             self.io_loop.add_callback(self._maybe_close)
 
-    # What the loop tells
+    # Events, from the loop
 
     def _handle_events(self, fd, events):
         try:
             if events == READ:
-                # Most events, and most of them bring what one read takes whole: without calls.
+                # The most frequent event, mostly with data that the pending read takes whole:
+                # `_handle_read` and `_handle_data` inlined.
                 try:
                     data = self.read_from_fd()
                 except (OSError, IOError) as error:
@@ -407,7 +443,8 @@ class BaseIOStream(object):
             self._handle_data(data, events)
 
     def _handle_data(self, data, events):
-        """What no read took whole; b"" for the end, None for nothing."""
+        """Handle data that no read consumed whole: b"" at end of stream, None if nothing was
+        available."""
         if data:
             read = self._pending
             if read is not None:
@@ -415,32 +452,32 @@ class BaseIOStream(object):
                 self._try_read()
             else:
                 self._buffer.append(data)
-                # Nobody reads: the kernel shall keep the rest.
+                # Without a read, leave the rest in the kernel.
                 self._update_events()
         elif data is not None:
-            self._state = ENDED
+            self._state = MOVES[self._state, ENDED]
             # After the callbacks of reads that were satisfied in this turn.
             self.io_loop.add_callback(self._maybe_close)
         elif events & ERROR:
             self._lost(self.get_fd_error())
 
     def _handle_hangup(self):
-        """The other side is gone altogether, which a poller tells over and over, although
-        reading is paused or has ended."""
+        """Handle ERROR while reading is paused or has ended: the connection is gone, which a poller
+        reports again and again, whether or not we are registered for READ."""
         error = self.get_fd_error()
         if error is None and self._pending is None and self._out is None and len(self._buffer):
-            # Only for a reader does it still matter; the next read asks the loop again.
+            # The buffered bytes can still be read; the next read registers again.
             self.io_loop.remove_handler(self._fd)
             self._events = None
             return
         if self._out is not None:
-            # To learn the reason.
+            # Sending reveals the reason.
             self._flush()
         self._lost(error)
 
     def _maybe_close(self):
-        """The other side will send no more: close as soon as what came was read and what was
-        written is sent, unless the pending read wants to write yet."""
+        """If ENDED, close, unless received bytes are unread, bytes wait to be sent, or the pending
+        read is yet to write an answer."""
         if self._state is not ENDED:
             return
         read = self._pending
@@ -451,7 +488,7 @@ class BaseIOStream(object):
             self.close()
 
     def _lost(self, error):
-        """The fd has failed; what the system still has for us is delivered first."""
+        """Close because the fd has failed, but deliver what can still be read first."""
         if error is not None:
             gen_log.debug("%s lost: %s", type(self).__name__, error)
         if self._pending is not None and self._state is OPEN:
@@ -462,13 +499,13 @@ class BaseIOStream(object):
                         break
                     self._buffer.append(data)
             except (OSError, IOError):
-                # The same failure, seen from the other side.
+                # The same failure again.
                 pass
             self._try_read_here()
         self._fail(error)
 
     def _update_events(self):
-        """Have the loop wait for what can be of use: a system call only on a change."""
+        """Register for the events that are of use now; calls the system only on a change."""
         if self._state is CLOSED:
             return
         events = self._wanted_events()
@@ -481,7 +518,7 @@ class BaseIOStream(object):
         self._events = events
 
     def _wanted_events(self):
-        # An idle stream listens too: that is how the other side's going away is noticed.
+        # An idle stream listens as well: that is how a disconnect is noticed.
         read = self._pending
         events = READ if self._state is OPEN and (
             not len(self._buffer) or read is not None and read.find(self._buffer) is None) else 0
@@ -490,7 +527,7 @@ class BaseIOStream(object):
         return events
 
     def _forget_events(self):
-        """Have the loop wait for nothing."""
+        """Unregister from the loop."""
         if self._events is not None:
             self.io_loop.remove_handler(self._fd)
             self._events = None
@@ -498,8 +535,8 @@ class BaseIOStream(object):
     # The end
 
     def set_close_callback(self, callback):
-        """Call `callback()` once when the stream has closed, whoever closed it, after all that
-        could be read was delivered. None takes it back."""
+        """Call `callback()` once when the stream has closed, whichever side closed it, after all
+        that could be read was delivered. None removes the callback."""
         self._on_close = self._guard(callback)
         if self._state is CLOSED:
             self._tell_closed()
@@ -508,13 +545,14 @@ class BaseIOStream(object):
             self._update_events()
 
     def _is_connected(self):
-        """Whether there is another side that can go."""
+        """Whether there is another side, which can disconnect."""
         return True
 
     def close(self, exc_info=False):
-        """Close the stream now; what was queued and not sent is dropped.
+        """Close the stream now; bytes still queued are dropped.
 
-        `exc_info`: True to keep the exception being handled as `error`, or such a tuple.
+        `exc_info` sets `error`: True for the exception being handled, or a tuple as from
+        `sys.exc_info`.
         """
         if exc_info:
             self._close_for((sys.exc_info() if exc_info is True else exc_info)[1])
@@ -522,8 +560,8 @@ class BaseIOStream(object):
             self._close_for(None)
 
     def _fail(self, error):
-        """Close for an error of our own, or None. It is kept without tracebacks: their frames
-        lead to this stream, which would be a cycle."""
+        """Close because of an error that this class has caught or made, or None. It is kept without
+        its tracebacks, whose frames refer to this stream, which would be a cycle."""
         link = error
         while getattr(link, "__traceback__", None) is not None:
             link.__traceback__ = None
@@ -533,14 +571,15 @@ class BaseIOStream(object):
     def _close_for(self, error):
         if self._state is CLOSED:
             return
-        ended, self._state = self._state is ENDED, CLOSED
+        was_ended = self._state is ENDED
+        self._state = MOVES[self._state, CLOSED]
         self.error = error
         if self._out is not None:
             self._out.close()
             self._out = None
         read, self._pending = self._pending, None
         if read is not None:
-            if error is not None and not ended:
+            if error is not None and not was_ended:
                 read.callback = None
             read.deliver_rest(self._schedule, self._buffer)
         self._forget_events()
@@ -560,19 +599,20 @@ class BaseIOStream(object):
         return self._state is CLOSED
 
     def set_nodelay(self, value):
-        """Send small writes at once (True) or let the system gather them, where it can."""
+        """Send small writes at once (True) or let the system gather them (False), if it can."""
 
     # Callbacks
 
     def _schedule(self, callback, *args):
-        """Have the loop call `callback` in no other context than the one it brings."""
+        """Have the loop call `callback` in no context but the one it carries."""
         if state.contexts:
             self.io_loop.spawn_callback(callback, *args)
         else:
             self.io_loop.add_callback(callback, *args)
 
     def _guard(self, callback, needed=False):
-        """The callback in its context, and the stream closed when it raises."""
+        """A callback that runs `callback` in the current context, and closes the stream if it
+        raises."""
         if callback is None and not needed:
             return None
         if not callable(callback):
@@ -587,8 +627,8 @@ class BaseIOStream(object):
         return run
 
     def _crash(self, error, callback=None):
-        """Close for an exception that nobody expected. Were it only logged, what has caused it
-        would be there again in the next turn, and so on for ever."""
+        """Report an unexpected exception and close the stream. If it were only logged, its cause
+        would be there again in the next turn, and so on forever."""
         try:
             self.io_loop.handle_callback_exception(callback or self._handle_events)
         finally:

@@ -1,8 +1,9 @@
-"""The two buffers of a stream, and the ways to find the end of a read in one of them.
+"""The two buffers of a stream, and the kinds of read, each of which finds its end in one of them.
 
-Nothing here knows an fd or a loop. Every operation takes time in proportion to the bytes it
-is about: what was consumed is skipped by a position and not cut off each time, a search goes on
-where the last one ended, and what waits to be sent is never sliced.
+Nothing here knows a stream's fd or the loop; only a FilePiece holds a file, which it reads and logs
+about. Every operation takes time in proportion to the bytes it concerns: consumed bytes are skipped
+by a position rather than cut off each time, a search goes on where the last one ended, and bytes
+that wait to be sent are never copied to remove those already sent.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -15,27 +16,28 @@ from friendserve.log import gen_log
 
 
 class UnsatisfiableReadError(Exception):
-    """The end that a read looks for did not come within its max_bytes."""
+    """The end that a read looks for did not appear within its max_bytes."""
 
 
 class StreamBufferFullError(Exception):
-    """A buffer of a stream would grow beyond its limit."""
+    """A buffer of a stream would exceed its limit."""
 
 
 class ReadBuffer(object):
-    """Bytes that have come and were not asked for yet.
+    """Received bytes that were not consumed yet.
 
-    Usually it holds what one recv brought and gives it away whole, so that no byte is copied.
-    `data` is b"" exactly when there is nothing in it, which is for others to test.
+    Usually it holds the bytes of one recv, which are then consumed whole, without a copy.
     """
     __slots__ = ("data", "_start")
 
-    # Consumed bytes at the front are given back when they are this many and half of all.
+    # Consumed bytes at the front are freed when they are more than this and more than half of all.
     _SLACK = 65536
 
     def __init__(self):
+        #: bytes, or a bytearray once some were appended. Streams test it for emptiness: it is b""
+        #: exactly if the buffer is empty.
         self.data = b""
-        self._start = 0
+        self._start = 0             # how many bytes of `data` were consumed
 
     def __len__(self):
         return len(self.data) - self._start
@@ -59,7 +61,7 @@ class ReadBuffer(object):
             self.append(rest)
 
     def find(self, delimiter, start=0, end=None):
-        """The position of `delimiter` at or after `start` and whole before `end`, or -1."""
+        """The position of the first `delimiter` that lies between `start` and `end`, or -1."""
         position = self.data.find(delimiter, self._start + start,
                                   None if end is None else self._start + end)
         return position if position < 0 else position - self._start
@@ -68,17 +70,17 @@ class ReadBuffer(object):
         """The end of the first match of a compiled bytes regex, or -1."""
         data = self.data
         if self._start:
-            # Not the start argument of `search`: "^" and "\b" would see what was consumed.
+            # Not the pos argument of `search`: "^" and "\b" would see consumed bytes.
             data = _window(data, self._start)
         match = regex.search(data)
         return match.end() if match is not None else -1
 
     def peek(self, start=0, end=None):
-        """The bytes from `start` to `end`, and nothing consumed."""
+        """The bytes from `start` to `end`, without consuming them."""
         return bytes(self.data[self._start + start:None if end is None else self._start + end])
 
     def consume(self, size):
-        """The first `size` bytes, which must be there, as bytes."""
+        """Remove and return the first `size` bytes, which must be there."""
         data, start = self.data, self._start
         end = start + size
         if type(data) is bytes:
@@ -94,32 +96,34 @@ class ReadBuffer(object):
 
 
 def _window(data, start):
-    """What follows `start`, without a copy, for re."""
+    """The part of `data` after `start`, without a copy, as an object that `re` can search."""
     if six.PY2:  # version: py2
         return builtins.buffer(data, start)
     return memoryview(data)[start:]
 
 
 class FilePiece(object):
-    """`size` bytes of an open file from the position `start` on: they wait where they are."""
+    """`size` bytes of an open file from the position `start` on, which wait in the file."""
     __slots__ = ("file", "start", "size")
 
     def __init__(self, file, start, size):
         self.file = file
-        self.start = start
+        self.start = start          # this and `size` change as WriteBuffer.advance is told
         self.size = size
 
     def __len__(self):
         return self.size
 
     def read(self, size):
-        """The first bytes of it, `size` at most. Raises IOError when the file ends before them."""
+        """The first bytes of the piece, at most `size`. Raises IOError, and logs it, if the file
+        ends before them."""
         self.file.seek(self.start)
         data = self.file.read(min(size, self.size))
         if not data:
             gen_log.warning("%s became shorter while it was sent, closing connection",
                             getattr(self.file, "name", "a file"))
-            raise IOError("the file that was sent became shorter, by %d bytes" % self.size)
+            raise IOError("the file became shorter while it was sent: %d bytes are missing"
+                          % self.size)
         return data
 
 
@@ -127,17 +131,17 @@ class WriteBuffer(object):
     """Bytes that wait to be sent, and the callbacks that wait for them."""
     __slots__ = ("_pieces", "_sent", "_size", "_written", "_callbacks", "_of_files")
 
-    # Pieces below this size are joined to one before they are sent.
+    # Pieces smaller than this are joined before they are sent.
     _SMALL = 16384
-    # What one send gets at most: more than any socket buffer takes at once.
+    # The most bytes given to one send: more than any socket buffer takes at once.
     _MOST = 1 << 20
 
     def __init__(self):
-        self._pieces = collections.deque()
-        self._sent = 0              # bytes of the first piece that are out
-        self._size = 0              # bytes that are not
+        self._pieces = collections.deque()  # bytes, bytearray, memoryview or FilePiece
+        self._sent = 0              # bytes of the first piece that were sent, unless a FilePiece
+        self._size = 0              # bytes that wait, in all pieces
         self._written = 0           # bytes ever sent from here
-        self._callbacks = collections.deque()
+        self._callbacks = collections.deque()   # (value of _written at which it is due, callback)
         self._of_files = 0          # how many of _size are in files
 
     def __len__(self):
@@ -145,12 +149,12 @@ class WriteBuffer(object):
 
     @property
     def held(self):
-        """How many bytes wait here in memory."""
+        """How many of the waiting bytes are in memory, rather than in files."""
         return self._size - self._of_files
 
     @property
     def progress(self):
-        """How many bytes have left this buffer; grows as long as the peer reads."""
+        """How many bytes were sent from this buffer; grows as long as the peer reads."""
         return self._written
 
     def append(self, data):
@@ -166,24 +170,24 @@ class WriteBuffer(object):
             pieces.append(data)
 
     def append_file(self, piece):
-        """Add a FilePiece at the end; its file is closed when it was sent, or by `close`."""
+        """Add a FilePiece at the end. Its file is closed once it was sent, or by `close`."""
         self._size += piece.size
         self._of_files += piece.size
         self._pieces.append(piece)
 
     def close(self):
-        """Close the files that wait here."""
+        """Close the files of all waiting pieces."""
         for piece in self._pieces:
             if type(piece) is FilePiece:
                 piece.file.close()
 
     def call_when_sent(self, callback):
-        """Give back `callback` from `advance` once all that is in here now was sent."""
+        """Make `advance` return `callback` once everything in here now was sent."""
         self._callbacks.append((self._written + self._size, callback))
 
     def first(self):
-        """What to send next: a memoryview, of which the first bytes do not change until they
-        are out, as a TLS library wants it; or a FilePiece."""
+        """The next piece to send: a FilePiece, or a memoryview that begins with the same bytes each
+        time until they are sent, as TLS libraries require."""
         piece = self._pieces[0]
         if type(piece) is FilePiece:
             return piece
@@ -211,30 +215,29 @@ class WriteBuffer(object):
         return due
 
 
-#: What the `find` of a read answers when it wants no more bytes for now.
+#: Returned by the `find` of a read that wants no more bytes for now.
 PAUSE = -1
 
 
 class Read(object):
-    """One pending read: it finds its end in the buffer, knows its limit, and delivers.
+    """One pending read, which finds its end in the buffer, keeps its limit, and delivers.
 
-    When bytes have come and the buffer is empty, a stream offers them to
-    `take(schedule, data)`, which says whether it delivered them all. Else it calls
-    `find(buffer)`, which answers how many bytes to deliver, None while more are needed, or
-    PAUSE when it wants none for now; it raises UnsatisfiableReadError when no more bytes can
-    help. `deliver(schedule, data)` then passes the bytes on, through
-    `schedule(callback, data)`, and returns what is pending next: None, or the read itself when
-    it wants more.
+    When bytes arrive while the buffer is empty, the stream calls `take(schedule, data)`, which
+    returns whether it has delivered all of them. Otherwise the bytes are buffered, and the stream
+    calls `find(buffer)`, which returns how many bytes to deliver, None while more are needed, or
+    PAUSE if it wants none for now; it raises UnsatisfiableReadError if no further bytes can satisfy
+    it. `deliver(schedule, data)` then passes the bytes on, by `schedule(callback, data)`, and
+    returns the read that is pending next: None, or itself if it wants more.
 
-    When no more bytes will come, `ended()` says whether the stream shall stay open for
-    writing, and `deliver_rest(schedule, buffer)`, called when it closes, may make do with
-    what there is and says whether it did. When it is an error that closes the stream,
-    `callback` is None by then: what came is not the whole.
+    When the other side will send no more, `ended()` is whether the stream must stay open for
+    writing. When the stream closes, `deliver_rest(schedule, buffer)` may deliver what the buffer
+    holds; it returns whether that satisfied the read. If the stream closes because of an error,
+    `callback` is None by then, because the data is incomplete.
     """
     __slots__ = ("callback",)
 
     def __init__(self, callback):
-        self.callback = callback
+        self.callback = callback    # None: there is nothing to call
 
     def find(self, buffer):
         raise NotImplementedError()
@@ -254,26 +257,26 @@ class Read(object):
 
 def _check_limit(size, max_bytes, what):
     if max_bytes is not None and size > max_bytes:
-        raise UnsatisfiableReadError("%s did not come within %d bytes" % (what, max_bytes))
+        raise UnsatisfiableReadError("%s did not appear within %d bytes" % (what, max_bytes))
 
 
 class ReadUntil(Read):
-    """Up to and with a delimiter; `max_bytes` counts it too."""
+    """All bytes up to and including a delimiter, which `max_bytes` includes as well."""
     __slots__ = ("_delimiter", "_max_bytes", "_searched")
 
     def __init__(self, callback, delimiter, max_bytes=None):
         super(ReadUntil, self).__init__(callback)
         self._delimiter = delimiter
         self._max_bytes = max_bytes
-        self._searched = 0
+        self._searched = 0          # where to go on searching
 
     def find(self, buffer):
         size = len(self._delimiter)
         position = buffer.find(self._delimiter, self._searched)
         if position < 0:
-            # The next bytes may complete a delimiter whose beginning is at the end.
+            # The buffer may end with the first part of a delimiter.
             self._searched = max(0, len(buffer) - size + 1)
-            # At the least its last byte is missing.
+            # At least the last byte of the delimiter is missing.
             _check_limit(len(buffer) + 1, self._max_bytes, "the delimiter")
             return None
         _check_limit(position + size, self._max_bytes, "the delimiter")
@@ -281,10 +284,10 @@ class ReadUntil(Read):
 
 
 class ReadUntilRegex(Read):
-    """Up to the end of the first match of a regex.
+    """All bytes up to the end of the first match of a regex.
 
-    A match cannot be looked for piece by piece, so each search begins at the front: give
-    `max_bytes` where a stranger sends the bytes.
+    A search cannot go on where the last one ended, so each starts at the front: set `max_bytes` if
+    a stranger sends the bytes.
     """
     __slots__ = ("_regex", "_max_bytes")
 
@@ -303,7 +306,7 @@ class ReadUntilRegex(Read):
 
 
 class ReadBytes(Read):
-    """A number of bytes, or with `partial` as many of them as there are, at least one."""
+    """A number of bytes, or with `partial` as many of them as have arrived, at least one."""
     __slots__ = ("_size", "_partial")
 
     def __init__(self, callback, size, partial=False):
@@ -318,13 +321,13 @@ class ReadBytes(Read):
 
 
 class StreamBytes(Read):
-    """A number of bytes, passed on piece by piece as they come, and then the callback."""
+    """A number of bytes, passed on piece by piece as they arrive; then the callback is called."""
     __slots__ = ("_streaming", "_left")
 
     def __init__(self, callback, streaming_callback, size):
         super(StreamBytes, self).__init__(callback)
         self._streaming = streaming_callback
-        self._left = size
+        self._left = size           # bytes that were not delivered yet
 
     def find(self, buffer):
         return min(len(buffer), self._left) or (None if self._left else 0)
@@ -340,12 +343,12 @@ class StreamBytes(Read):
 
 
 class ReadUntilClose(Read):
-    """All that comes until the other side closes, whole or piece by piece."""
+    """All bytes until the other side closes, as a whole or piece by piece."""
     __slots__ = ("_streaming",)
 
     def __init__(self, callback, streaming_callback=None):
         super(ReadUntilClose, self).__init__(callback)
-        self._streaming = streaming_callback
+        self._streaming = streaming_callback    # None: deliver it as a whole
 
     def find(self, buffer):
         return len(buffer) or None if self._streaming is not None else None

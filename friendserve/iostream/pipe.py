@@ -13,11 +13,12 @@ from friendserve.util import errno_from_exception
 
 
 class PipeIOStream(BaseIOStream):
-    """A stream over one end of a pipe, which it makes non-blocking."""
+    """A stream over one end of a pipe, whose fd it makes non-blocking and closes."""
     __slots__ = ("fd",)
 
     def __init__(self, fd, io_loop=None, max_buffer_size=None, read_chunk_size=None,
                  max_write_buffer_size=None):
+        #: The fd; -1 once closed.
         self.fd = fd
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
         super(PipeIOStream, self).__init__(io_loop, max_buffer_size, read_chunk_size,
@@ -36,7 +37,7 @@ class PipeIOStream(BaseIOStream):
         except (OSError, IOError) as error:
             code = errno_from_exception(error)
             if code == errno.EBADF:
-                # The end for writing: pollers say that it is readable when the reader has gone.
+                # This is the writing end: pollers report it as readable when the reader closes.
                 return b""
             if code not in RETRY:
                 raise

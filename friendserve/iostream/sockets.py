@@ -1,4 +1,4 @@
-"""Streams over sockets, plain and in TLS."""
+"""Streams over sockets, plain and with TLS."""
 from __future__ import absolute_import, division, print_function
 
 import errno
@@ -7,7 +7,7 @@ import socket
 import ssl
 
 from friendserve.iostream.base import (
-    CLOSED, CONNECTING, ENDED, OPEN, RETRY, BaseIOStream, StreamClosedError)
+    CLOSED, CONNECTING, ENDED, MOVES, OPEN, RETRY, BaseIOStream, StreamClosedError)
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
@@ -15,33 +15,34 @@ from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
 
 
-#: A connect that answers so goes on by itself. (EAGAIN is none of them: that is how a Unix
-#: socket says that it has no room for us.)
+#: Errors that mean the connect is in progress. (EAGAIN is not one of them: for a Unix socket it
+#: means that the backlog of the listener is full.)
 _UNDER_WAY = frozenset([errno.EINPROGRESS, errno.EINTR, getattr(errno, "WSAEWOULDBLOCK", -1)])
 
-#: Has the system wait for more before it sends a packet that is not full.
+#: Makes the system hold back a packet that is not full until more is sent.
 _MORE = getattr(socket, "MSG_MORE", 0)
 
-#: The most that the system is asked to send of a file at a time.
+#: The most bytes of a file that the system is asked to send at a time.
 _FILE_PIECE = 1 << 20
 
-#: How a system says that this file is none that it can send by itself.
+#: Errors that mean sendfile() does not support this file.
 _NO_SENDFILE = frozenset([errno.EINVAL, errno.ENOSYS, getattr(errno, "ENOTSUP", errno.EINVAL),
                           getattr(errno, "EOPNOTSUPP", errno.EINVAL), errno.ENOTSOCK])
 
-#: The most that the TLS library gets at once: it counts with an int.
+#: The most bytes that the TLS library is given at a time; it counts in a C int.
 _TLS_PIECE = 1 << 20
 
-#: How many records a TLS stream reads at most before it says that it will send no more.
+#: The most chunks that a TLS stream reads in order to shut down its sending side.
 _MAX_RECEIVES = 256
 
 
 class IOStream(BaseIOStream):
-    """A stream over a connected or still unconnected socket, which it makes non-blocking."""
+    """A stream over a socket, connected or not, which it makes non-blocking and closes."""
     __slots__ = ("socket",)
 
     def __init__(self, socket, io_loop=None, max_buffer_size=None, read_chunk_size=None,
                  max_write_buffer_size=None):
+        #: The socket; None after `start_tls`, which hands it to the new stream.
         self.socket = socket
         socket.setblocking(False)
         super(IOStream, self).__init__(io_loop, max_buffer_size, read_chunk_size,
@@ -85,7 +86,7 @@ class IOStream(BaseIOStream):
                 if code not in _NO_SENDFILE:
                     raise
                 return super(IOStream, self).send_piece(piece)
-            # It is 0 at the end of the file, for which `read` has the words.
+            # 0 means the end of the file, for which `read` raises the error.
             return sent or self.write_to_fd(piece.read(_FILE_PIECE))
 
     def close_fd(self):
@@ -104,12 +105,12 @@ class IOStream(BaseIOStream):
             try:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(value))
             except (OSError, IOError) as error:
-                # Some systems say so when the other side has gone; a read will tell.
+                # Some systems raise if the other side has disconnected; a read will notice.
                 gen_log.debug("TCP_NODELAY could not be set: %s", error)
 
     def shutdown_write(self):
-        """Tell the other side that nothing more will come, when all that was written is sent,
-        and go on reading (RFC 9293 3.6). Nothing may be written after it."""
+        """Once everything written is sent, tell the other side that no more will follow, and go on
+        reading (RFC 9293 3.6). Write nothing after this."""
         if self._state is CLOSED:
             return
         if self._out is not None or self._state is CONNECTING:
@@ -127,8 +128,9 @@ class IOStream(BaseIOStream):
         """Connect to `address`, then call `callback()`; on failure only the close callback is
         called, with `error` set. Reads and writes may be started at once.
 
-        A host name in `address` is looked up here and now, which blocks. `server_hostname` is
-        for `SSLIOStream`. Raises StreamClosedError when the stream is closed.
+        A host name in `address` is looked up synchronously, which blocks; see
+        `friendserve.tcpclient`. `server_hostname` is for `SSLIOStream`. Raises StreamClosedError if
+        the stream is closed.
         """
         if self._state is CLOSED:
             raise StreamClosedError(self.error)
@@ -141,26 +143,26 @@ class IOStream(BaseIOStream):
                 gen_log.debug("Connect to %s failed: %s", address, error)
                 self._fail(error)
                 return
-            self._state = OPEN
             self._connected(callback)
 
         self._forget_events()
         try:
             self.socket.connect(address)
         except (OSError, IOError, UnicodeError) as error:
-            # gaierror has numbers of its own. UnicodeError: what cannot be a host name.
+            # The codes of gaierror are not errno values; UnicodeError means an invalid host name.
             if isinstance(error, (socket.gaierror, UnicodeError)) or \
                     errno_from_exception(error) not in _UNDER_WAY:
                 gen_log.debug("Connect to %s failed: %s", address, error)
                 self._fail(error)
                 return
-        self._state = CONNECTING
+        self._state = MOVES[self._state, CONNECTING]
         self._fd = self.fileno()
         with NullContext():
             self.io_loop.add_handler(self, on_ready, WRITE)
         self._events = WRITE
 
     def _connected(self, callback):
+        self._state = MOVES[self._state, OPEN]
         if callback is not None:
             self.io_loop.add_callback(callback)
         if self._out is not None:
@@ -176,41 +178,41 @@ class IOStream(BaseIOStream):
 
     def _wrap_socket(self, ssl_options, server_hostname, server_side):
         if not self._is_connected():
-            # The ssl module would find out half-way, with the fd in nobody's hands.
+            # The ssl module would fail halfway, after taking the fd away from this socket.
             raise self.get_fd_error() or _socket_error(errno.ENOTCONN)
         return ssl_wrap_socket(self.socket, ssl_options, server_hostname,
                                server_side=server_side, do_handshake_on_connect=False)
 
     def start_tls(self, server_side, ssl_options=None, server_hostname=None, callback=None):
-        """Go on in TLS: call `callback(stream)` with the new `SSLIOStream` after the handshake.
+        """Switch to TLS: call `callback(stream)` with the new `SSLIOStream` after the handshake.
 
-        For protocols with a command for this, such as STARTTLS; call it after the last
-        bytes before TLS were read and sent. `ssl_options` and `server_hostname` are as in
-        `friendserve.netutil.ssl_wrap_socket`. This stream is closed by it, but not its
-        socket, which belongs to the new stream, as does the close callback: when the handshake
-        fails only that is called. Returns the new stream, whose `error` then says why.
+        For protocols that have a command for this, such as STARTTLS. Call it once the last bytes
+        before TLS were read and sent. `ssl_options` and `server_hostname` are as in
+        `friendserve.netutil.ssl_wrap_socket`. This closes the stream but not its socket, which
+        passes to the new stream, together with the close callback; if the handshake fails, only
+        that is called. Returns the new stream, whose `error` then gives the reason.
 
-        Raises StreamClosedError when the connection is closed, and ValueError while a read is
-        pending, a write is not sent, or bytes are unread (they came before TLS, so nobody knows
-        from whom), or when the options do not fit.
+        Raises StreamClosedError if the connection is closed. Raises ValueError if a read is
+        pending, a write is not sent, or bytes are unread (they arrived outside of TLS, so anyone
+        may have inserted them), and for unsuitable options.
         """
         if self._state is not OPEN and self._state is not CONNECTING:
             raise StreamClosedError(self.error)
         if self._state is CONNECTING or self._pending is not None or self._out is not None \
                 or len(self._buffer):
-            raise ValueError("TLS can only begin on a connected stream with no read pending, "
+            raise ValueError("TLS can only start on a connected stream with no read pending, "
                              "nothing to be sent and nothing unread")
         context = ssl_options_to_context({} if ssl_options is None else ssl_options, server_side)
         if context.check_hostname and not server_hostname:
-            raise ValueError("a client that checks certificates needs a server_hostname")
+            raise ValueError("a client that verifies certificates needs a server_hostname")
         self._forget_events()
         try:
             sock = self._wrap_socket(context, server_hostname, server_side)
         except (OSError, IOError, ValueError) as error:
             self._fail(error)
             raise StreamClosedError(error)
-        self._state = CLOSED
-        # On Python 2 the fd is closed only when nobody has a socket over it any more.
+        self._state = MOVES[self._state, CLOSED]
+        # On Python 2 the fd stays open as long as any socket object refers to it.
         self.socket = None
         stream = SSLIOStream(sock, self.io_loop, None, self.max_buffer_size,
                              self.read_chunk_size, self.max_write_buffer_size)
@@ -223,16 +225,16 @@ class IOStream(BaseIOStream):
 
 
 class SSLIOStream(IOStream):
-    """A TLS stream: over a connected socket that `ssl_wrap_socket` made (with
-    do_handshake_on_connect=False), whose handshake begins at once, or over a plain socket that
+    """A TLS stream: over a connected socket made by `ssl_wrap_socket` (with
+    do_handshake_on_connect=False), whose handshake starts at once, or over a plain socket that
     `connect` will connect.
 
-    `ssl_options` (a dict or an SSLContext) is for `connect`. What is read and written before
-    the handshake is over waits for it. A handshake that takes longer than `handshake_timeout`
-    seconds closes the stream (None: no limit). Raises ValueError for a plain socket that is
-    connected already.
+    `ssl_options` (a dict or an SSLContext) is for `connect`. Reads and writes started earlier wait
+    for the end of the handshake. A handshake that takes longer than `handshake_timeout` seconds
+    closes the stream (None: no limit). Raises ValueError for a plain socket that is connected
+    already.
 
-    ``stream.socket.getpeercert()`` is the other side's certificate, if it was asked for.
+    ``stream.socket.getpeercert()`` is the other side's certificate, if one was requested.
     """
     __slots__ = ("_ssl_options", "_server_hostname", "_handshake", "handshake_timeout",
                  "_read_wants_write", "_write_wants_read")
@@ -242,33 +244,35 @@ class SSLIOStream(IOStream):
         super(SSLIOStream, self).__init__(socket, io_loop, max_buffer_size, read_chunk_size,
                                           max_write_buffer_size)
         self._ssl_options = ssl_options if ssl_options is not None else {}
-        self._server_hostname = None
+        self._server_hostname = None        # set by connect
         self.handshake_timeout = handshake_timeout
+        # Whether the last call to the TLS library could not read until the socket is writable, or
+        # could not write until it is readable.
         self._read_wants_write = self._write_wants_read = False
-        self._handshake = _Handshake()      # None once it is over
-        self._state = CONNECTING
+        self._handshake = _Handshake()      # None once it is over or the stream is closed
+        self._state = MOVES[self._state, CONNECTING]
         is_tls = hasattr(socket, "do_handshake")
         if self._is_connected():
             if not is_tls:
-                raise ValueError("this socket is connected and would stay without TLS: take "
+                raise ValueError("this socket is connected already and would stay without TLS: use "
                                  "ssl_wrap_socket or IOStream.start_tls")
             self._start_handshake()
         elif is_tls:
-            # It was connected, and in some versions of ssl would go on without TLS.
+            # The connection is lost already, and some versions of ssl would go on without TLS.
             self._close_for(_socket_error(errno.ENOTCONN))
 
     def connect(self, address, callback=None, server_hostname=None):
-        """As `IOStream.connect`; the callback comes after the handshake.
+        """As `IOStream.connect`, but the callback is called after the handshake.
 
-        `server_hostname` is what the certificate must be for, and what the server is told
+        `server_hostname` is the name that the certificate must match and that the server is told
         (SNI).
         """
         self._server_hostname = server_hostname
         super(SSLIOStream, self).connect(address, callback, server_hostname)
 
     def wait_for_handshake(self, callback=None):
-        """Call `callback(stream)` when the handshake is over; on failure the close callback
-        is called instead. Raises StreamClosedError when the stream is closed."""
+        """Call `callback(stream)` when the handshake has succeeded; if it fails, only the close
+        callback is called. Raises StreamClosedError if the stream is closed."""
         if self._state is CLOSED:
             raise StreamClosedError(self.error)
         callback = self._guard(callback)
@@ -278,11 +282,11 @@ class SSLIOStream(IOStream):
             self._schedule(callback, self)
 
     def start_tls(self, *args, **kwargs):
-        """Raises RuntimeError: this is TLS already."""
-        raise RuntimeError("this stream is in TLS already")
+        """Raise RuntimeError, as this is TLS already."""
+        raise RuntimeError("this stream uses TLS already")
 
     def _connected(self, callback):
-        self._state = CONNECTING
+        # The state stays CONNECTING until the end of the handshake.
         try:
             self.socket = self._wrap_socket(self._ssl_options, self._server_hostname, False)
         except (OSError, IOError, ValueError) as error:
@@ -296,7 +300,8 @@ class SSLIOStream(IOStream):
             with NullContext():
                 self._handshake.timer = self.io_loop.call_later(
                     self.handshake_timeout, self._handshake_failed,
-                    ssl.SSLError("it took longer than %s seconds" % self.handshake_timeout))
+                    ssl.SSLError("the handshake took longer than %s seconds"
+                                 % self.handshake_timeout))
         self._update_events()
 
     def _do_handshake(self):
@@ -304,7 +309,7 @@ class SSLIOStream(IOStream):
         try:
             self.socket.do_handshake()
         except (OSError, IOError, ValueError) as error:
-            # ValueError: a certificate for another host, in some versions of ssl.
+            # In some versions of ssl, ValueError is a certificate for another host.
             code = error.args[0] if isinstance(error, ssl.SSLError) else None
             if code == ssl.SSL_ERROR_WANT_READ:
                 handshake.wants = READ
@@ -315,7 +320,6 @@ class SSLIOStream(IOStream):
             self._update_events()
         else:
             self._forget_handshake()
-            self._state = OPEN
             for callback in handshake.waiting:
                 self.io_loop.add_callback(callback, self)
             super(SSLIOStream, self)._connected(handshake.callback)
@@ -330,7 +334,7 @@ class SSLIOStream(IOStream):
         try:
             peer = self.socket.getpeername()
         except (OSError, IOError):
-            peer = "a peer that has gone"
+            peer = "a disconnected peer"
         gen_log.info("TLS handshake with %s failed: %s", peer, error)
         self._fail(error)
 
@@ -339,13 +343,13 @@ class SSLIOStream(IOStream):
             self.io_loop.remove_timeout(self._handshake.timer)
         self._handshake = None
 
-    # TLS may have to write in order to read, and the other way round. Each then waits for the
-    # event of the other, and for that one only: its own may be there all the time.
+    # TLS may have to write in order to read, and vice versa. The blocked operation then waits for
+    # the event of the other one only: its usual event may be reported all the time.
 
     def _handle_events(self, fd, events):
         try:
             if events & ERROR:
-                # From Python 3.10 on, the ssl module takes a reset for an end.
+                # Since Python 3.10, the ssl module reports a reset as an end of stream.
                 error = self.get_fd_error()
                 if error is not None:
                     self._lost(error)
@@ -383,7 +387,7 @@ class SSLIOStream(IOStream):
             while True:
                 data = self.socket.recv(self.read_chunk_size)
                 pieces.append(data)
-                # What the TLS library has decrypted already, no poller can see.
+                # A poller cannot see bytes that the TLS library has decrypted already.
                 if not data or not self.socket.pending():
                     break
         except (OSError, IOError) as error:
@@ -412,27 +416,26 @@ class SSLIOStream(IOStream):
                 raise
             return 0
 
-    # Not what IOStream does: the system would send a file without TLS.
-
     def send_piece(self, piece):
+        # Not as IOStream does: sendfile() would bypass TLS.
         return BaseIOStream.send_piece(self, piece)
 
     def write_ahead_to_fd(self, data):
         return self.write_to_fd(data)
 
     def _end_output(self):
-        # The ssl module looks for an answer at once, and breaks when it finds something else. So
-        # all input has to be out of its way; a side that sends too much for that gets no goodbye,
-        # which TLS calls a truncation.
+        # unwrap() looks for the peer's answer at once and breaks if it finds other data, so all
+        # input must be read first. A peer that sends too much for that gets no close_notify, which
+        # it will take for a truncation.
         for _ in range(_MAX_RECEIVES):
             data = self.read_from_fd()
             if not data:
                 if data is not None or self._say_goodbye():
-                    self._state = ENDED
+                    self._state = MOVES[self._state, ENDED]
                     self._schedule(self._maybe_close)
                 break
             self._buffer.append(data)
-        # Not the method of SSLSocket, which would go on reading without TLS.
+        # Not SSLSocket.shutdown, after which reads would bypass TLS.
         socket.socket.shutdown(self.socket, socket.SHUT_WR)
         if self._pending is not None and len(self._buffer):
             self._try_read_here()
@@ -440,8 +443,8 @@ class SSLIOStream(IOStream):
             self._update_events()
 
     def _say_goodbye(self):
-        """Send close_notify (RFC 8446 6.1), so that the other side knows that it has all.
-        Returns whether that of the other side has come."""
+        """Send close_notify (RFC 8446 6.1), which proves to the other side that it has got
+        everything. Returns whether that of the other side has arrived."""
         try:
             self.socket.unwrap()
         except (OSError, IOError, ValueError):
@@ -459,22 +462,22 @@ class SSLIOStream(IOStream):
 
 
 class _Handshake(object):
-    """A TLS handshake that is to come or going on."""
+    """A TLS handshake that is to be started or under way."""
     __slots__ = ("callback", "waiting", "wants", "timer")
 
     def __init__(self):
-        self.callback = None        # of connect
-        self.waiting = []           # of wait_for_handshake
-        self.wants = READ | WRITE
-        self.timer = None
+        self.callback = None        # of connect, or None
+        self.waiting = []           # the callbacks of wait_for_handshake
+        self.wants = READ | WRITE   # the events to register for
+        self.timer = None           # of handshake_timeout, once it is under way
 
 
 def _is_end(error):
-    """Whether an error of a TLS socket says that nothing more comes, with a goodbye or without."""
+    """Whether an error of a TLS socket means end of stream, with a close_notify or without."""
     if not isinstance(error, ssl.SSLError):
         return errno_from_exception(error) == 0     # Python 2 and 3.6
     return (error.args[0] in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN)
-            # OpenSSL 3 under an ssl module that does not know it yet.
+            # OpenSSL 3 under an ssl module older than it.
             or "unexpected eof" in str(error).lower().replace("_", " "))
 
 

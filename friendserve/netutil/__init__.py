@@ -1,4 +1,4 @@
-"""Listening sockets, accepting from them, host names, IP literals and TLS contexts.
+"""Network tools below streams: listening sockets, host names, IP addresses and TLS contexts.
 
     from friendserve.ioloop import IOLoop
     from friendserve.netutil import add_accept_handler, bind_sockets
@@ -6,6 +6,11 @@
     for sock in bind_sockets(8888):
         add_accept_handler(sock, lambda connection, address: connection.close())
     IOLoop.current().start()
+
+`bind_sockets` and `bind_unix_socket` make listening sockets; `add_accept_handler` accepts
+connections from them. A `Resolver` looks up host names without blocking the loop; the other
+resolvers differ in how, or wrap one to cache or override its answers. `is_valid_ip` checks an IP
+address. `ssl_options_to_context` makes an SSLContext from a dict; `ssl_wrap_socket` applies one.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -1,4 +1,4 @@
-"""Listening sockets, and accepting from them."""
+"""Listening sockets, and accepting connections from them."""
 from __future__ import absolute_import, division, print_function
 
 import errno
@@ -14,21 +14,21 @@ from friendserve.log import app_log
 from friendserve.platform.pollers.auto import set_close_exec
 
 
-#: Connections the kernel may keep for us until they are accepted.
+#: The number of connections that the kernel may queue until they are accepted.
 DEFAULT_BACKLOG = 128
 
-#: Connections accepted from one socket in one turn of the loop, so that a rush of new ones
-#: does not starve the others.
+#: The number of connections accepted from one socket per turn of the loop, so that a rush of new
+#: ones does not starve the others.
 MAX_ACCEPTS_PER_TURN = 128
 
-#: Seconds without accepting after the system ran out of fds or memory: the first pause, each
-#: next one twice as long, up to the last.
+#: Seconds for which accepting pauses when the system is out of fds or memory: the first pause, and
+#: the longest. Each pause is twice as long as the one before.
 ACCEPT_PAUSES = (0.1, 1.0)
 
-# While the shortage lasts there is one log line in so many seconds.
+# While the shortage lasts, log at most once per this many seconds.
 _SHORTAGE_LOG_INTERVAL = 10.0
 
-# How often to look for one port that is free on every address of a host.
+# How many times to try to find a port that is free on every address of a host.
 _PORT_ZERO_ATTEMPTS = 16
 
 
@@ -40,8 +40,8 @@ _NOTHING_TO_ACCEPT = _errnos("EAGAIN", "EWOULDBLOCK", "WSAEWOULDBLOCK")
 
 _SHORTAGES = _errnos("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "WSAEMFILE", "WSAENOBUFS")
 
-# These are about the connection that was to be accepted, which is gone, and not about the
-# listening socket; Linux reports even the network errors of the new connection here.
+# These concern the connection being accepted, which is lost, and not the listening socket; Linux
+# reports even network errors of the new connection here.
 _LOST_CONNECTION = _errnos(
     "ECONNABORTED", "ECONNRESET", "EPROTO", "EPERM", "ENETDOWN", "ENETUNREACH", "EHOSTDOWN",
     "EHOSTUNREACH", "ENONET", "ENOPROTOOPT", "ETIMEDOUT", "WSAECONNRESET")
@@ -49,20 +49,21 @@ _LOST_CONNECTION = _errnos(
 
 def bind_sockets(port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BACKLOG,
                  flags=None, reuse_port=False):
-    """Return listening sockets for `port` on every address of this machine or of `address`.
+    """A list of sockets that listen on `port`, on every address of this machine or on `address`.
 
-    `address` is an IP literal or a host name of this machine, resolved here and now; None and
-    "" mean every interface. A name or an empty address often has both an IPv4 and an IPv6
-    address, hence the list; with port 0 all get the same free port. An IPv6 address that
-    the system does not support or can not assign is left out if another address remains.
+    `address` is an IP address or a host name of this machine, resolved synchronously; None and ""
+    mean every interface. A name or an empty address often has both an IPv4 and an IPv6 address,
+    hence the list; with port 0 all get the same free port. An IPv6 address that the system does
+    not support or cannot assign is skipped if another address remains.
 
-    `family` may restrict that to AF_INET or AF_INET6, `flags` replaces the AI_* flags
-    (AI_PASSIVE), and `reuse_port` lets several processes listen on one port (SO_REUSEPORT).
-    The sockets are non-blocking and close-on-exec; IPv6 ones take no IPv4 connections.
+    `family` may restrict the addresses to AF_INET or AF_INET6, `flags` replaces the AI_* flags
+    (default AI_PASSIVE), and `reuse_port` lets several processes listen on one port
+    (SO_REUSEPORT). The sockets are non-blocking and close-on-exec; IPv6 sockets accept no IPv4
+    connections.
 
-    Raises ValueError for what is no port or an option that the system lacks, socket.gaierror
-    for an address it can not resolve and socket.error if binding fails; no socket is left
-    open then.
+    Raises ValueError for an invalid port or an option that the system does not have,
+    socket.gaierror for an address that cannot be resolved, and socket.error if binding fails; then
+    no socket is left open.
     """
     port = _port_number(port)
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
@@ -76,9 +77,9 @@ def bind_sockets(port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BA
         attempts -= 1
         try:
             return _bind_places(places, backlog, reuse_port)
-        except socket.error as e:
-            # The port that was free on the first address is taken on another: draw again.
-            if e.errno != errno.EADDRINUSE or attempts == 0:
+        except socket.error as error:
+            # The port is free on the first address but in use on another: try a new one.
+            if error.errno != errno.EADDRINUSE or attempts == 0:
                 raise
 
 
@@ -86,17 +87,17 @@ def _port_number(port):
     if isinstance(port, six.string_types) and re.match(r"[0-9]{1,5}\Z", port):
         port = int(port)
     if not isinstance(port, six.integer_types) or not 0 <= port <= 65535:
-        raise ValueError("a port is a number from 0 to 65535, not %r" % (port,))
+        raise ValueError("a port must be a number from 0 to 65535, not %r" % (port,))
     return port
 
 
 def _resolve_places(port, address, family, flags):
-    """Return (family, type, protocol, socket address) of each address, none of them twice."""
+    """A list of (family, type, protocol, socket address), without duplicates."""
     places = []
     for af, kind, proto, _, place in socket.getaddrinfo(
             address, port, family, socket.SOCK_STREAM, 0, flags):
         if address == "localhost" and af == socket.AF_INET6 and place[3] != 0:
-            # macOS gives localhost a link-local address also; it is ::1 that is meant.
+            # macOS also gives localhost a link-local address, but only ::1 is meant.
             continue
         if (af, kind, proto, place) not in places:
             places.append((af, kind, proto, place))
@@ -112,11 +113,11 @@ def _bind_places(places, backlog, reuse_port):
             place = (place[0], port) + place[2:]
             try:
                 sock = _bind_one(af, kind, proto, place, reuse_port)
-            except socket.error as e:
-                if not _is_unusable_address(af, e):
+            except socket.error as error:
+                if not _is_unusable_address(af, error):
                     raise
-                # Not the exception itself, which would hold this frame, which holds it.
-                skipped = skipped or (e.errno, e.strerror)
+                # Not the exception itself: it refers to this frame, which would be a cycle.
+                skipped = skipped or (error.errno, error.strerror)
                 continue
             sockets.append(sock)
             port = sock.getsockname()[1]
@@ -131,19 +132,19 @@ def _bind_places(places, backlog, reuse_port):
 
 
 def _is_unusable_address(af, error):
-    """Whether the kernel lacks the family, or IPv6 is there but without this address."""
+    """Whether the kernel lacks the family, or has IPv6 but not this address."""
     return (error.errno == errno.EAFNOSUPPORT
             or af == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL)
 
 
 def _options_to_set(af, reuse_port):
     if os.name != "nt":
-        # On Windows this would let two servers share one port.
+        # On Windows, SO_REUSEADDR would let two servers share one port.
         yield socket.SOL_SOCKET, socket.SO_REUSEADDR
     if reuse_port:
         yield socket.SOL_SOCKET, socket.SO_REUSEPORT
     if af == socket.AF_INET6:
-        # IPv4 has a socket of its own, and two can not share the port otherwise.
+        # IPv4 gets a separate socket, which could not have the same port otherwise.
         yield socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
 
 
@@ -162,15 +163,15 @@ def _bind_one(af, kind, proto, place, reuse_port):
 
 
 def bind_unix_socket(file, mode=0o600, backlog=DEFAULT_BACKLOG):
-    """Return a listening Unix socket at the path `file`, with the file permissions `mode`.
+    """A Unix socket that listens at the path `file`, with the file permissions `mode`.
 
-    A socket that is at that path already is taken for one left over and removed; anything
-    else there, even a symbolic link to a socket, raises ValueError and stays. Connecting is
-    impossible before the permissions are set. The file stays when the socket is closed.
+    A socket that exists at that path is taken for a leftover and removed; for anything else,
+    even a symbolic link to a socket, ValueError is raised and it is kept. Nothing can connect
+    before the permissions are set. Closing the socket does not remove the file.
 
-    A name that starts with NUL is abstract (Linux): there is no file, and no `mode`.
-    The socket is non-blocking and close-on-exec. Raises ValueError where the system has no
-    Unix sockets, and socket.error or OSError if the file can not be made.
+    A name that starts with NUL is abstract (Linux): it has no file and no `mode`. The socket is
+    non-blocking and close-on-exec. Raises ValueError if the system has no Unix sockets, and
+    socket.error or OSError if the file cannot be created.
     """
     if not hasattr(socket, "AF_UNIX"):
         raise ValueError("this system has no Unix sockets")
@@ -194,8 +195,8 @@ def bind_unix_socket(file, mode=0o600, backlog=DEFAULT_BACKLOG):
 def _remove_stale_socket(file):
     try:
         found = os.lstat(file)
-    except OSError as e:
-        if e.errno != errno.ENOENT:
+    except OSError as error:
+        if error.errno != errno.ENOENT:
             raise
         return
     if not stat.S_ISSOCK(found.st_mode):
@@ -208,16 +209,16 @@ def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER
     """Call ``callback(connection, address)`` for each connection that `sock` accepts.
 
     `sock` is a listening, non-blocking socket; `connection` is a new socket, non-blocking and
-    close-on-exec, that belongs to the callback. At most `max_accepts` are accepted in one
-    turn of `io_loop` (the current loop if None). What the callback raises goes to the loop.
+    close-on-exec, that belongs to the callback. At most `max_accepts` are accepted per turn of
+    `io_loop` (the current loop if None). Exceptions of the callback go to the loop.
 
-    Connections that are gone before they were accepted are passed over. When the system has
-    no fd or memory left, that is logged and accepting pauses for a time (`ACCEPT_PAUSES`);
-    meanwhile connections wait in the kernel.
+    Connections that are lost before they are accepted are skipped. When the system is out of fds
+    or memory, that is logged and accepting pauses (`ACCEPT_PAUSES`); meanwhile connections wait
+    in the kernel.
 
-    Returns a function without arguments that ends this: the callback is not called after it,
-    not even for connections of the same turn. It may be called again, and it does not close
-    `sock`; call it before you do.
+    Returns a function without arguments that stops this: the callback is not called after it, not
+    even for connections of the same turn. It may be called again. It does not close `sock`; call
+    it before you do.
     """
     acceptor = _Acceptor(sock, callback, io_loop or IOLoop.current(), max_accepts)
     acceptor.io_loop.add_handler(acceptor.fd, acceptor.handle_events, IOLoop.READ)
@@ -225,7 +226,7 @@ def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER
 
 
 class _Acceptor(object):
-    """Accepts from one listening socket, and pauses while that is of no use."""
+    """Accepts from one listening socket, and pauses while the system is short of resources."""
 
     __slots__ = ("sock", "fd", "callback", "io_loop", "max_accepts", "_removed", "_timer",
                  "_pause", "_silent_until")
@@ -237,9 +238,9 @@ class _Acceptor(object):
         self.io_loop = io_loop
         self.max_accepts = max_accepts
         self._removed = False
-        self._timer = None
-        self._pause = ACCEPT_PAUSES[0]
-        self._silent_until = 0
+        self._timer = None              # the end of the pause; None while accepting
+        self._pause = ACCEPT_PAUSES[0]  # the length of the next pause
+        self._silent_until = 0          # when the next shortage may be logged
 
     def handle_events(self, fd, events):
         for _ in range(self.max_accepts):
@@ -250,19 +251,19 @@ class _Acceptor(object):
                 if six.PY2:  # version: py2
                     set_close_exec(connection.fileno())
                 connection.setblocking(False)
-            except socket.error as e:
-                if e.errno in _NOTHING_TO_ACCEPT:
+            except socket.error as error:
+                if error.errno in _NOTHING_TO_ACCEPT:
                     self._pause = ACCEPT_PAUSES[0]
                     return
-                if e.errno in _SHORTAGES:
-                    return self._pause_accepting(e)
-                if e.errno != errno.EINTR and e.errno not in _LOST_CONNECTION:
+                if error.errno in _SHORTAGES:
+                    return self._pause_accepting(error)
+                if error.errno != errno.EINTR and error.errno not in _LOST_CONNECTION:
                     raise
             else:
                 self.callback(connection, address)
 
     def _pause_accepting(self, error):
-        # Not removed altogether: closing the loop with all its fds must still find this one.
+        # Stay registered, so that closing the loop with all its fds closes this one as well.
         self.io_loop.update_handler(self.fd, IOLoop.NONE)
         self._timer = self.io_loop.call_later(self._pause, self._resume)
         self._pause = min(2 * self._pause, ACCEPT_PAUSES[1])

@@ -1,4 +1,4 @@
-"""From host names to addresses, without holding up the loop.
+"""Looking up host names without blocking the loop.
 
     from friendserve.ioloop import IOLoop
     from friendserve.netutil import Resolver
@@ -10,9 +10,8 @@
     Resolver().resolve("localhost", 80, callback=found)
     IOLoop.current().start()
 
-The standard library can only look up names by waiting for the answer, seconds at worst. So
-`ThreadedResolver`, the default, does it in threads; `BlockingResolver` does it here and now.
-Applications find these names in `friendserve.netutil`.
+The standard library waits for the answer, which may take seconds. So `ThreadedResolver`, the
+default, looks up names in threads; `BlockingResolver` does it synchronously.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -30,17 +29,20 @@ from friendserve.ioloop import IOLoop
 from friendserve.stack_context import wrap
 from friendserve.util import Configurable
 
-# Python 2 loads this codec when first needed. In a thread that would wait for the import lock,
-# which the main thread may hold while it imports the program that wants an address.
+# Python 2 imports this codec when it is first used. A thread would then wait for the import lock,
+# which the main thread may hold while it imports the program that looks up a name.
 u"localhost".encode("idna")
 
-#: Addresses that need no look-up: all digits and dots, or with a colon.
+#: Matches addresses that need no look-up: only digits and dots, or with a colon.
 _is_literal = re.compile(r"[0-9.]+\Z|[^:]*:").match
 
 
 class Resolver(Configurable):
-    """The interface of all that find addresses. `Resolver()` makes a `ThreadedResolver`, or what
-    `Resolver.configure` says, on the loop `io_loop` or the current one."""
+    """The interface of everything that looks up host names.
+
+    `Resolver()` makes a `ThreadedResolver`, or the class chosen by `Resolver.configure`, on
+    `io_loop` or the current loop.
+    """
 
     @classmethod
     def configurable_base(cls):
@@ -55,21 +57,21 @@ class Resolver(Configurable):
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
         """Call `callback(addresses)` with a list of (family, address), the best first, each
-        good for ``socket.connect``.
+        suitable for ``socket.connect``.
 
-        When there is none, `on_error(error)` is called with an EnvironmentError (a
-        socket.gaierror mostly); without `on_error` it is raised from the loop, in the context
-        of this call. One of the two happens, once, never before this returns. Raises
-        ValueError for what cannot be a host name.
+        If there is none, `on_error(error)` is called with an EnvironmentError (mostly a
+        socket.gaierror); without `on_error`, the error is raised from the loop, in the context of
+        this call. One of the two happens, once, after this has returned. Raises ValueError for
+        an invalid host name.
         """
         raise NotImplementedError("%s must define resolve" % type(self).__name__)
 
     def close(self):
-        """Give back what the resolver holds; what is asked later may fail."""
+        """Release the resources of the resolver; calls after this may fail."""
 
     def _deliver(self, callback, on_error):
-        """A function (addresses, error) that tells one of the two, from the loop. It may be
-        called in any thread."""
+        """A function (addresses, error) that has the loop call one of the two. It may be called in
+        any thread."""
         return functools.partial(
             self.io_loop.spawn_callback, wrap(functools.partial(_tell, callback, on_error)))
 
@@ -85,12 +87,13 @@ def _tell(callback, on_error, addresses, error):
 
 
 def _host_name(host):
-    """A host name as a native string. Encoded here, not in a thread; see above."""
+    """A host name as a native string. Encoded here, and not in a thread, for the reason given at
+    the top."""
     if isinstance(host, bytes):
         host = host.decode("utf-8")
     try:
         host.encode("ascii")
-        # A name with an empty or too long label is refused by this, or else by getaddrinfo.
+        # An empty label, or one that is too long, is left for getaddrinfo to reject.
         return str(host)
     except UnicodeError:
         try:
@@ -100,11 +103,11 @@ def _host_name(host):
 
 
 def _look_up(host, port, family, flags=0):
-    """What `Resolver.resolve` delivers; blocks."""
+    """The list that `Resolver.resolve` delivers. Blocks."""
     try:
         found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, flags)
     except UnicodeError as error:
-        # A label of more than 63 characters, for which getaddrinfo asks this codec.
+        # A label of more than 63 characters: getaddrinfo encodes the name with the idna codec.
         raise socket.gaierror(socket.EAI_NONAME, "%r cannot be a host name: %s" % (host, error))
     addresses = []
     for af, _, _, _, address in found:
@@ -114,19 +117,19 @@ def _look_up(host, port, family, flags=0):
 
 
 def _outcome(host, port, family, flags=0):
-    """(addresses, error) of `_look_up`."""
+    """(addresses, None) from `_look_up`, or (None, the error that it raised)."""
     try:
         return _look_up(host, port, family, flags), None
     except EnvironmentError as error:
-        # Without its traceback, whose frames lead back to it.
+        # The frames of its traceback refer back to it, which would be a cycle.
         if hasattr(error, "__traceback__"):
             error.__traceback__ = None
         return None, error
 
 
 class LookUpResolver(Resolver):
-    """What looks up names, by ``_look_up(host, port, family, deliver)`` of its subclasses. An IP
-    address needs no look-up, however slow that is."""
+    """Base of resolvers that define ``_look_up(host, port, family, deliver)``. It is not called for
+    IP addresses, so that they never wait for a look-up."""
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
         host = _host_name(host)
@@ -139,7 +142,7 @@ class LookUpResolver(Resolver):
 
 class ExecutorResolver(LookUpResolver):
     """Looks up names on an executor of concurrent.futures, which `close` shuts down if
-    `close_executor`; without an `executor`, here and now."""
+    `close_executor`; without an `executor`, synchronously."""
 
     def initialize(self, io_loop=None, executor=None, close_executor=True):
         super(ExecutorResolver, self).initialize(io_loop)
@@ -156,20 +159,20 @@ class ExecutorResolver(LookUpResolver):
     def close(self):
         executor, self.executor = self.executor, None
         if executor is not None and self.close_executor:
-            # Without waiting for it: a look-up may take half a minute.
+            # Do not wait: a look-up may take half a minute.
             executor.shutdown(wait=False)
 
 
 class BlockingResolver(ExecutorResolver):
-    """Looks up names here and now: the whole loop waits. For programs that connect to one or two
-    places, when they start."""
+    """Looks up names synchronously, so that the loop waits. For programs that connect to a few
+    hosts when they start."""
     def initialize(self, io_loop=None):
         super(BlockingResolver, self).initialize(io_loop)
 
 
 class ThreadedResolver(ExecutorResolver):
-    """Looks up names in threads, `num_threads` at most, which all resolvers share that are
-    made with this number. They end with the process, which does not wait for them."""
+    """Looks up names in at most `num_threads` threads, which are shared by all resolvers made with
+    the same number. They end with the process, which does not wait for them."""
     _pools = {}
 
     def initialize(self, io_loop=None, num_threads=10):
@@ -196,9 +199,9 @@ def _look_up_and_tell(host, port, family, deliver):
 
 
 class _Threads(object):
-    """Daemon threads that are started as they are needed and then wait for work.
+    """Daemon threads that are started as needed and then wait for work.
 
-    Not those of concurrent.futures: at its end the process would wait for a look-up that may
+    Not a pool of concurrent.futures: when the process ends it would wait for a look-up, which may
     take half a minute; and Python 2.7 has none.
     """
     def __init__(self, most):
@@ -227,17 +230,17 @@ class _Threads(object):
             try:
                 function()
             except Exception:
-                # A loop that was closed meanwhile, say; this thread has to live on.
+                # Perhaps the loop was closed in the meantime. This thread must go on.
                 sys.excepthook(*sys.exc_info())
             del function
             self._idle.release()
 
 
 class OverrideResolver(Resolver):
-    """Gives other addresses to some hosts, and asks `resolver` for the rest; for tests, mostly.
+    """Replaces some hosts by others before it asks `resolver`; mostly for tests.
 
-    `mapping` has a host, or (host, port), or (host, port, family) for a key, and a host, or
-    (host, port), in its place. The most exact key counts.
+    The keys of `mapping` are a host, (host, port) or (host, port, family), and its values the host
+    or (host, port) to look up instead. The most specific key applies.
     """
     def initialize(self, resolver, mapping):
         super(OverrideResolver, self).initialize(resolver.io_loop)
@@ -257,17 +260,17 @@ class OverrideResolver(Resolver):
 
 
 class CachedResolver(Resolver):
-    """Remembers what `resolver` found, for `ttl` seconds and at most `max_entries` hosts.
+    """Caches the answers of `resolver`, for `ttl` seconds and at most `max_entries` hosts.
 
-    Errors are not remembered. The standard library does not tell for how long an address is
-    good: choose a short `ttl`.
+    Errors are not cached. The standard library does not report how long an address is valid, so
+    choose a short `ttl`.
     """
     def initialize(self, resolver, ttl=30, max_entries=1000):
         super(CachedResolver, self).initialize(resolver.io_loop)
         self.resolver = resolver
         self.ttl = ttl
         self.max_entries = max_entries
-        self._entries = collections.OrderedDict()   # key -> (good until, addresses), by age
+        self._entries = collections.OrderedDict()   # key -> (valid until, addresses), by age
 
     def __len__(self):
         return len(self._entries)
@@ -304,11 +307,11 @@ _IPV6_CHARACTERS = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
 
 
 def is_valid_ip(ip):
-    """Return whether the str `ip` is an IP address and nothing else. Never asks the network.
+    """Whether `ip` is an IP address and nothing else. Never uses the network.
 
-    IPv4 is four decimal numbers without leading zeros (RFC 6943, section 3.1.1, on why the
-    other notations are trouble), IPv6 is as in RFC 4291, section 2.2, without brackets and
-    without a zone. What is not a str (or, on Python 2, unicode) is no address.
+    An IPv4 address is four decimal numbers without leading zeros (RFC 6943 3.1.1 explains the
+    dangers of other notations); an IPv6 address is as in RFC 4291 2.2, without brackets and
+    without a zone. False for anything but a str (or, on Python 2, unicode).
     """
     if not isinstance(ip, six.string_types):
         return False
@@ -317,8 +320,7 @@ def is_valid_ip(ip):
     if ":" not in ip or not _IPV6_CHARACTERS.match(ip):
         return False
     try:
-        # Not inet_pton, which Python 2 lacks on Windows. With a colon in it and this flag,
-        # there is nothing that could be looked up.
+        # Not inet_pton, which Python 2 lacks on Windows. With this flag, nothing is looked up.
         socket.getaddrinfo(ip, 0, socket.AF_INET6, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
     except socket.gaierror:
         return False

@@ -1,4 +1,4 @@
-"""TLS contexts from the options of the old ssl.wrap_socket."""
+"""TLS contexts, from dicts with the options of the old ssl.wrap_socket."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -9,21 +9,21 @@ _SSL_OPTIONS = frozenset(
 
 
 def ssl_options_to_context(ssl_options, server_side=True):
-    """Return an ssl.SSLContext for `ssl_options`: a dict, or a context, returned as it is.
+    """The ssl.SSLContext for `ssl_options`: a dict, or a context, which is returned as it is.
 
-    The keys of the dict are those of the old ssl.wrap_socket, each optional: `certfile` and
-    `keyfile`, `ca_certs` (file names), `cert_reqs`, `ssl_version` and `ciphers`.
+    The keys of the dict are those of the old ssl.wrap_socket, all optional: `certfile`, `keyfile`
+    and `ca_certs` (file names), `cert_reqs`, `ssl_version` and `ciphers`.
 
-    Without `ssl_version` (and with PROTOCOL_SSLv23, which means the same) the protocol is TLS
-    1.2 or later; SSL 2 and 3 and compression are never used. A server needs `certfile`, and
-    asks its clients for a certificate only if `cert_reqs` says so. A client (`server_side`
-    False) checks the server's certificate and name, against `ca_certs` or else what the
-    system trusts, unless `cert_reqs` is ssl.CERT_NONE. (The name may be an IP address, but
-    the ssl module of Python 2.7 refuses those.)
+    Without `ssl_version` (or with PROTOCOL_SSLv23, which means the same) the protocol is TLS 1.2
+    or later; SSL 2 and 3 and compression are never used. A server needs `certfile`, and requests
+    certificates from its clients only if `cert_reqs` says so. A client (`server_side` False)
+    verifies the server's certificate and name, against `ca_certs` or by default the system's
+    authorities, unless `cert_reqs` is ssl.CERT_NONE. (The name may be an IP address, but the ssl
+    module of Python 2.7 rejects those.)
 
-    Raises ValueError if an option is unknown, a file is missing or does not hold what it
-    should, or the options do not fit together. Loading files costs milliseconds: make one
-    context and use it for many connections.
+    Raises ValueError if an option is unknown, a file is missing or has the wrong content, or the
+    options contradict each other. Loading files takes milliseconds: make one context and use it
+    for many connections.
     """
     if isinstance(ssl_options, ssl.SSLContext):
         return ssl_options
@@ -44,37 +44,43 @@ def ssl_options_to_context(ssl_options, server_side=True):
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         if options.get("ciphers"):
             context.set_ciphers(options["ciphers"])
-    except EnvironmentError as e:  # ssl.SSLError is one
+    except EnvironmentError as error:  # ssl.SSLError is one
         shown = dict((key, options[key]) for key in options if key != "ssl_version")
-        raise ValueError("these ssl_options can not be used: %r (%s)" % (shown, e))
+        raise ValueError("these ssl_options cannot be used: %r (%s)" % (shown, error))
     return context
 
 
 def checked_ssl_options(ssl_options, server_side):
+    """Check `ssl_options`, a dict as in `ssl_options_to_context`, and return it.
+
+    Raises ValueError for anything but a dict, for unknown keys, files that do not exist, and
+    options that do not make sense together on this side. The files are not read, so this is also
+    for libraries that load them themselves.
+    """
     if not isinstance(ssl_options, dict):
         raise ValueError("ssl_options must be a dict or an ssl.SSLContext, not %r"
                          % (ssl_options,))
     unknown = sorted(set(ssl_options) - _SSL_OPTIONS)
     if unknown:
-        raise ValueError("unknown ssl_options: %s; there are %s"
+        raise ValueError("unknown ssl_options: %s; the options are %s"
                          % (", ".join(map(str, unknown)), ", ".join(sorted(_SSL_OPTIONS))))
     for key in ("certfile", "keyfile", "ca_certs"):
         path = ssl_options.get(key)
         if path and not os.path.exists(path):
-            raise ValueError("%s %r of the ssl_options does not exist" % (key, path))
+            raise ValueError("the %s %r in the ssl_options does not exist" % (key, path))
     if not ssl_options.get("certfile"):
         if server_side:
             raise ValueError("the ssl_options of a server need a certfile")
         if ssl_options.get("keyfile"):
-            raise ValueError("the keyfile of the ssl_options is of no use without a certfile")
+            raise ValueError("a keyfile in the ssl_options requires a certfile")
     if server_side and ssl_options.get("cert_reqs") and not ssl_options.get("ca_certs"):
-        raise ValueError("to check the certificates of clients (cert_reqs), the ssl_options"
+        raise ValueError("to verify the certificates of clients (cert_reqs), the ssl_options"
                          " need ca_certs")
     return ssl_options
 
 
 def _new_ssl_context(version, server_side):
-    # PROTOCOL_SSLv23, also called PROTOCOL_TLS, is the old way to ask for the best there is.
+    # PROTOCOL_SSLv23, also called PROTOCOL_TLS, is the old name of "the best version available".
     best = version is None or version == ssl.PROTOCOL_SSLv23
     if best:
         name = "PROTOCOL_TLS_SERVER" if server_side else "PROTOCOL_TLS_CLIENT"
@@ -92,12 +98,12 @@ def _new_ssl_context(version, server_side):
 
 
 def ssl_wrap_socket(socket, ssl_options, server_hostname=None, **kwargs):
-    """Return an ssl.SSLSocket over `socket`, which is not to be used any more.
+    """An ssl.SSLSocket over `socket`, which must not be used any more.
 
-    `ssl_options` is as in `ssl_options_to_context`, for the side that `server_side` names
-    (default False); a client that checks certificates needs `server_hostname`. Other
-    arguments go to SSLContext.wrap_socket, such as ``do_handshake_on_connect=False``, without
-    which a connected socket shakes hands here and now.
+    `ssl_options` is as in `ssl_options_to_context`, for the side given by `server_side` (default
+    False); a client that verifies certificates needs `server_hostname`. Other arguments are passed
+    to SSLContext.wrap_socket, such as ``do_handshake_on_connect=False``, without which a connected
+    socket performs the handshake synchronously.
     """
     server_side = kwargs.get("server_side", False)
     context = ssl_options_to_context(ssl_options, server_side=server_side)

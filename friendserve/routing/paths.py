@@ -1,4 +1,4 @@
-"""From a path to a handler, and back."""
+"""Patterns of paths: from a path to the arguments in it, and back."""
 from __future__ import absolute_import, division, print_function
 
 import re
@@ -11,7 +11,7 @@ from friendserve.util import re_unescape
 
 
 class PathPattern(object):
-    """A regular expression for whole paths, which can also be turned into one of them."""
+    """A regular expression that matches whole paths, and can be filled in to make one."""
     __slots__ = ("regex", "_pattern", "_pieces")
 
     def __init__(self, pattern):
@@ -20,14 +20,14 @@ class PathPattern(object):
         else:
             self.regex, pattern = pattern, pattern.pattern
         self._pattern = pattern
-        self._pieces = None
+        self._pieces = None         # the text around the groups, once `reverse` was called
         named = len(self.regex.groupindex)
         if named and named != self.regex.groups:
-            raise ValueError("the groups of %r must all have names, or none" % pattern)
+            raise ValueError("either all groups of %r must have names, or none" % pattern)
 
     def match(self, path):
-        """(args, kwargs) for the handler's methods, as unquoted bytes, both empty or None
-        where there are none; None when `path` is not of this pattern."""
+        """(args, kwargs) for the handler's methods, as unquoted bytes, of which one is None and the
+        other may be empty; None if `path` does not match."""
         match = self.regex.match(path)
         if match is None:
             return None
@@ -37,10 +37,10 @@ class PathPattern(object):
         return [_unquote(value) for value in match.groups()], None
 
     def reverse(self, *args):
-        """The path that this pattern matches with `args` in place of its groups.
+        """The path that this pattern matches, with `args` in place of its groups.
 
-        Raises ValueError for a pattern that has more to it than text and groups, and for the
-        wrong number of arguments.
+        Raises ValueError if the pattern contains more than text and groups, and for the wrong
+        number of arguments.
         """
         if self._pieces is None:
             self._pieces = _split_pattern(self._pattern, self.regex.groups)
@@ -56,7 +56,7 @@ class PathPattern(object):
 
 
 def _unquote(value):
-    # An optional group that took no part stays None.
+    # The value of an optional group that did not match is None.
     if value is None:
         return None
     octets = to_octets(value)
@@ -68,11 +68,11 @@ _match_flags = re.compile(r"\(\?[a-zA-Z]+\)").match
 
 
 def compile_whole(pattern):
-    """A regex whose `match` takes a whole text; `pattern` may end in "$" or not."""
+    """A regex whose `match` accepts only a whole text, whether or not `pattern` ends in "$"."""
     if not _ends(pattern):
         pattern += "$"
     if "|" in pattern:
-        # The "$" would be for the last alternative only. Flags must stay in front.
+        # Otherwise "$" would apply to the last alternative only. Flags must stay in front.
         flags = _match_flags(pattern)
         start = flags.end() if flags is not None else 0
         pattern = "%s(?:%s)$" % (pattern[:start], pattern[start:])
@@ -92,13 +92,13 @@ def _split_pattern(whole_pattern, count):
     pieces.append(pattern[position:])
     if len(pieces) != count + 1 or any(
             set(re.sub(r"\\.", "", piece)) & set("*+?[]{}|^$") for piece in pieces):
-        raise ValueError("%r cannot be reversed: it must be text and simple groups"
+        raise ValueError("%r cannot be reversed: it must consist of text and simple groups"
                          % whole_pattern)
     return [re_unescape(piece) for piece in pieces]
 
 
 def _groups(pattern):
-    """(start, end) of each outermost parenthesis."""
+    """(start, end) of each outermost pair of parentheses."""
     depth = start = position = 0
     in_class = False
     while position < len(pattern):

@@ -1,17 +1,7 @@
-"""Rules that send requests to applications, handlers and servers of any kind.
+"""Matchers, rules, and the routers that try them in order.
 
-    router = RuleRouter([
-        Rule(HostMatches(r"api\\.example\\.com"), api_application),
-        Rule(PathMatches(r"/files/.*"), files_application),
-        (r"/.*", main_application),
-    ])
-    HTTPServer(router).listen(8888)
-
-A rule is a `Matcher` and a target. The first rule that matches is taken, and its target is asked:
-another router, an Application, any HTTPServerConnectionDelegate, or a function of a request. A
-router that finds nothing for a request passes it on to the next rule; after the last one the answer
-is 404. An Application takes rules among its handlers, too; their targets may also be handlers, or
-a list of rules.
+A request gets its handler when its head has arrived: `Router.start_request` returns a
+`_RoutedMessage`, which then asks `find_handler` and passes the head and everything after it on.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -27,15 +17,15 @@ from friendserve.util import import_object
 
 
 class Matcher(object):
-    """Says which requests a rule is for."""
+    """Decides which requests a rule applies to."""
 
     def match(self, request):
-        """None for a request that this is not for, else a dict of what was found in it:
-        `path_args` (a list of bytes) or `path_kwargs`, or nothing."""
+        """None if the rule does not apply, else a dict of the arguments found in the request:
+        `path_args` (a list of bytes) or `path_kwargs`, or neither."""
         raise NotImplementedError()
 
     def reverse(self, *args):
-        """The URL that this matches with `args`; None when there is no saying."""
+        """The URL that this matches with `args`; None if that cannot be determined."""
 
 
 class AnyMatches(Matcher):
@@ -46,8 +36,8 @@ class AnyMatches(Matcher):
 
 
 class HostMatches(Matcher):
-    """Requests for a host: its name, in lower case and without port, matches a regular
-    expression, whole."""
+    """Requests whose host name, in lower case and without port, matches a regular expression as a
+    whole."""
 
     def __init__(self, host_pattern):
         self.host_pattern = compile_whole(host_pattern) if isinstance(
@@ -58,7 +48,7 @@ class HostMatches(Matcher):
 
 
 class DefaultHostMatches(Matcher):
-    """Requests that no proxy has named a client for, when the default host of an application
+    """All requests without an X-Real-Ip header from a proxy, if the default host of an application
     matches."""
 
     def __init__(self, application, host_pattern):
@@ -74,7 +64,7 @@ class DefaultHostMatches(Matcher):
 
 
 class PathMatches(Matcher):
-    """Requests whose path matches a regular expression, whole; its groups are the arguments."""
+    """Requests whose path matches a regular expression as a whole; its groups are the arguments."""
 
     def __init__(self, path_pattern):
         self.pattern = PathPattern(path_pattern)
@@ -92,8 +82,8 @@ class PathMatches(Matcher):
 
 
 class Rule(object):
-    """A matcher with its target. `target_kwargs` go to the `initialize` of a handler, `name` is for
-    `reverse_url`."""
+    """A matcher and its target. `target_kwargs` are passed to the `initialize` of a handler; `name`
+    is for `reverse_url`."""
 
     def __init__(self, matcher, target, target_kwargs=None, name=None):
         if isinstance(target, six.string_types):
@@ -108,17 +98,17 @@ class Rule(object):
             type(self).__name__, self.matcher, self.target, self.target_kwargs, self.name)
 
     def reverse(self, *args):
-        """The URL that leads here with `args`, None when there is no saying."""
+        """The URL that this rule matches with `args`; None if that cannot be determined."""
         return self.matcher.reverse(*args)
 
 
 class URLSpec(Rule):
-    """The rule for a pattern of paths and the handler that answers them.
+    """A rule that maps the paths that match a pattern to the handler that answers them.
 
     `pattern` is a regular expression for the whole path. Its groups are the arguments of the
-    handler's methods: by name if they have names, else by position. `handler` is a class, or
-    its dotted name, imported here. `kwargs` go to the handler's `initialize`. `name` is for
-    `reverse_url`.
+    handler's methods: by name if they have names, else by position. `handler` is a class, or its
+    dotted name, which is imported immediately. `kwargs` are passed to the handler's `initialize`.
+    `name` is for `reverse_url`.
     """
     def __init__(self, pattern, handler, kwargs=None, name=None):
         matcher = PathMatches(pattern)
@@ -126,7 +116,7 @@ class URLSpec(Rule):
         self.regex = matcher.regex
         self.handler_class = self.target
         self.kwargs = self.target_kwargs
-        #: (args, kwargs) of a path, None where it does not match.
+        #: `match(path)` is (args, kwargs), or None if the path does not match.
         self.match = matcher.pattern.match
 
     def __repr__(self):
@@ -136,21 +126,22 @@ class URLSpec(Rule):
 
 
 def to_rule(rule):
-    """A Rule, also from a tuple (path pattern or matcher, target[, kwargs[, name]])."""
+    """A Rule from a tuple (path pattern or matcher, target[, kwargs[, name]]); a Rule is returned
+    as it is."""
     if isinstance(rule, (tuple, list)):
         if not 2 <= len(rule) <= 4:
-            raise ValueError("a handler needs (pattern, class[, kwargs[, name]]), not %r"
+            raise ValueError("a rule must be (pattern, handler[, kwargs[, name]]), not %r"
                              % (rule,))
         rule = (Rule if isinstance(rule[0], Matcher) else URLSpec)(*rule)
     return rule
 
 
 class Router(HTTPServerConnectionDelegate):
-    """Answers the requests of a server by finding somebody who does."""
+    """Finds the handler for each request of a server."""
 
     def find_handler(self, request, **kwargs):
-        """The HTTPMessageDelegate that answers an HTTPServerRequest (which has no body yet), or
-        None. `kwargs` are what rules on the way found."""
+        """The HTTPMessageDelegate that will answer an HTTPServerRequest (its body is yet to come),
+        or None. `kwargs` are the arguments found by the rules that led here."""
         raise NotImplementedError()
 
     def start_request(self, server_conn, request_conn):
@@ -158,15 +149,15 @@ class Router(HTTPServerConnectionDelegate):
 
 
 class ReversibleRouter(Router):
-    """A Router that knows names of URLs."""
+    """A Router that can build URLs by name."""
 
     def reverse_url(self, name, *args):
-        """The URL of that name with `args`; None when there is none of that name."""
+        """The URL for `name` with `args`; None if the name is unknown."""
         raise NotImplementedError()
 
 
 class RuleRouter(Router):
-    """Tries its rules in their order."""
+    """Tries its rules in order."""
 
     def __init__(self, rules=None):
         self.rules = []
@@ -174,13 +165,13 @@ class RuleRouter(Router):
             self.add_rules(rules)
 
     def add_rules(self, rules):
-        """Add more rules: Rule objects or tuples of their arguments, with a regular expression
-        of the path as a matcher."""
+        """Add rules: Rule objects, or tuples of their arguments, in which a matcher may be a
+        regular expression for the path."""
         for rule in rules:
             self.rules.append(self.process_rule(to_rule(rule)))
 
     def process_rule(self, rule):
-        """Called with each Rule that is added; returns the one to take. To be overridden."""
+        """Called with each Rule that is added; returns the Rule to add. May be overridden."""
         return rule
 
     def find_handler(self, request, **kwargs):
@@ -196,7 +187,7 @@ class RuleRouter(Router):
         return None
 
     def get_target_delegate(self, target, request, **target_params):
-        """The HTTPMessageDelegate of a target, or None. To be overridden for other kinds of
+        """The HTTPMessageDelegate of a target, or None. May be overridden for other kinds of
         targets."""
         find_handler = getattr(target, "find_handler", None)    # a router, an application
         if find_handler is not None:
@@ -229,7 +220,7 @@ class ReversibleRuleRouter(ReversibleRouter, RuleRouter):
 
 
 def reverse_inside(targets, name, args):
-    """The URL of a name that one of these targets knows, or None."""
+    """The URL for a name that one of these targets knows, or None."""
     for target in targets:
         if isinstance(target, ReversibleRouter) or hasattr(target, "named_handlers"):
             try:
@@ -242,7 +233,7 @@ def reverse_inside(targets, name, args):
 
 
 class WholeMessage(HTTPMessageDelegate):
-    """Collects a request, then calls `callback(request)`."""
+    """Collects the body of a request, then calls `callback(request)`."""
 
     def __init__(self, callback, request):
         self._callback = callback
@@ -258,7 +249,7 @@ class WholeMessage(HTTPMessageDelegate):
 
 
 class _RoutedMessage(HTTPMessageDelegate):
-    """A request on its way: passes all on to the one that the router finds for its head."""
+    """A request being received: passes everything on to the handler found for its head."""
 
     def __init__(self, router, server_conn, request_conn):
         self._router = router
@@ -267,7 +258,7 @@ class _RoutedMessage(HTTPMessageDelegate):
         self._delegate = None
 
     def headers_received(self, start_line, headers):
-        # The server has made one, and applied what a proxy says of the client.
+        # The server has made one already, with what a proxy says about the client.
         request = getattr(self._connection, "request", None) or HTTPServerRequest(
             start_line=start_line, headers=headers, connection=self._connection,
             server_connection=self._server_conn)

@@ -514,7 +514,7 @@ if engines.mysql_driver is not None:
                  "user = 'friend'"
         drop = "KILL %d"
 
-        def test_the_constructor_of_2009(self):
+        def test_the_constructor_of_tornado_1_0(self):
             server = services.shared(services.MariaDB)
             db = database.Connection("127.0.0.1:%d" % server.port, "test", "friend", "p@ss/word")
             self.addCleanup(db.close)
