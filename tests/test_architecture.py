@@ -52,7 +52,8 @@ FLOORS = (
      + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
     ("web", _in("web", (
         "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
-        "decorators", "eventstream", "upload", "files", "static", "application", ""))),
+        "decorators", "eventstream", "upload", "files", "conditions", "static", "application",
+        ""))),
     ("beside the web", _in("websocket", ("connection", "client", "handler", "")) + ("wsgi",)
      + _in("feed", ("base", "local", "resp", "redis", ""))
      + _in("database", ("errors", "engines", "connection", "pool", ""))),
