@@ -494,7 +494,13 @@ class StaticFileHandler(RequestHandler):
 
     @asynchronous
     def _send_pieces(self, start, end):
-        self._pieces = self._read_pieces(start, end)
+        try:
+            content = self.get_content(self.content_path, start, end)
+        except EnvironmentError as error:
+            raise as_http_error(error, self.content_path)
+        # A generator here must not refer to this handler: if the client went away, the open file
+        # would have to wait for the garbage collector.
+        self._pieces = iter([content] if isinstance(content, bytes) else content)
         self._left = end - start
         self._send_next()
 
@@ -513,11 +519,6 @@ class StaticFileHandler(RequestHandler):
             # Too late for an error page: only closing tells the client that bytes are missing.
             gen_log.warning("%s became shorter while it was being sent", self.content_path)
             self.send_error(500)
-
-    def _read_pieces(self, start, end):
-        content = self.get_content(self.content_path, start, end)
-        for piece in [content] if isinstance(content, bytes) else content:
-            yield piece
 
     def _next_piece(self):
         """The next piece that is not empty; b"" after the last."""
