@@ -6,12 +6,12 @@ import shutil
 import tempfile
 
 from friendserve.web import StaticFileHandler
+from tests.httpcase import head_of
 from tests.webcase import WebCase, request
 
 
 class StaticCase(WebCase):
-    """`root` is the folder that is served, and holds hello.txt; `folder` is the one above it.
-    """
+    """`root` is the folder that is served, and holds hello.txt; `folder` is the one above it."""
     #: A modification time long ago, so that files are kept in memory.
     OLD = 1000000000
 
@@ -60,6 +60,20 @@ class StaticCase(WebCase):
             self.serve_files()
         return self.connect(data=request(path, headers=pairs(headers)),
                             receive_buffer=receive_buffer)
+
+    def read_closing(self, client):
+        """(head, body) of a response, whole or cut off, after which the server closes. Quicker than
+        `Client.read_response` for megabytes."""
+        pieces = []
+
+        def has_ended():
+            while client.receive(1 << 20):
+                pieces.append(client.data)
+                client.data = b""
+            return client.ended
+
+        self.run_until(has_ended)
+        return head_of(b"".join(pieces))
 
     def assert_not_served(self, path, *statuses):
         """The request is answered with one of `statuses`, by default 403 or 404, and without the

@@ -35,20 +35,20 @@ class ConditionTest(StaticCase):
 
     def test_a407_if_modified_since(self):
         for value, status in [(self.DATE, 304), ("Thu, 10 Sep 2009 12:00:01 GMT", 304),
-                            ("Thu, 10 Sep 2009 11:59:59 GMT", 200),
-                            ("Thursday, 10-Sep-09 12:00:00 GMT", 304),
-                            ("Thu Sep 10 12:00:00 2009", 304),
-                            ("Wed, 01 Jan 1908 00:00:00 GMT", 200), ("junk", 200), ("", 200),
-                            ("Thu, 99 Sep 2009 99:99:99 GMT", None),
-                            ("Thu, 10 Sep 99999999999 12:00:00 GMT", None),
-                            ("Thu, 10 Xxx 2009 12:00:00 GMT", 200)]:
+                              ("Thu, 10 Sep 2009 11:59:59 GMT", 200),
+                              ("Thursday, 10-Sep-09 12:00:00 GMT", 304),
+                              ("Thu Sep 10 12:00:00 2009", 304),
+                              ("Wed, 01 Jan 1908 00:00:00 GMT", 200), ("junk", 200), ("", 200),
+                              ("Thu, 99 Sep 2009 99:99:99 GMT", None),
+                              ("Thu, 10 Sep 99999999999 12:00:00 GMT", None),
+                              ("Thu, 10 Xxx 2009 12:00:00 GMT", 200)]:
             got = self.status(If_Modified_Since=value)
             self.assertIn(got, (200, 304) if status is None else (status,), value)
 
     def test_a407_if_none_match_wins(self):
         self.assertEqual(self.status(If_None_Match='"x"', If_Modified_Since=self.DATE), 200)
         self.assertEqual(self.status(If_None_Match=self.etag,
-                                   If_Modified_Since="Thu, 10 Sep 2009 11:00:00 GMT"), 304)
+                                     If_Modified_Since="Thu, 10 Sep 2009 11:00:00 GMT"), 304)
 
     def test_a407_before_1970(self):
         os.utime(self.path, (-86400.0, -86400.0))

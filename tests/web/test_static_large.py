@@ -1,11 +1,12 @@
 """Static files that are large, or change while they are sent."""
 from __future__ import absolute_import, division, print_function
 
+import gc
 import logging
 import os
 
 from friendserve.web import StaticFileHandler
-from tests.httpcase import LogCatcher, head_of
+from tests.httpcase import LogCatcher
 from tests.staticcase import StaticCase
 from tests.webcase import request
 
@@ -56,6 +57,17 @@ class LargeFileTest(StaticCase):
         client.close()
         self.run_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
+    def test_no_file_sent_in_pieces_waits_for_the_garbage_collector(self):
+        self.addCleanup(gc.enable)
+        gc.disable()
+        self.serve_files(compress_response=True)
+        self.write("large", b"x" * 16 * 1024 * 1024)
+        before = len(os.listdir("/proc/self/fd"))
+        client = self.start("/static/large", receive_buffer=4096)
+        self.run_until(lambda: len(os.listdir("/proc/self/fd")) > before + 2)
+        client.close()
+        self.run_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
 
 class ChangingFileTest(StaticCase):
     SIZE = 16 * 1024 * 1024
@@ -64,30 +76,24 @@ class ChangingFileTest(StaticCase):
         """A response that is on its way, to a client that has not read yet."""
         self.path = self.write("moving", b"x" * self.SIZE)
         self.serve_files()
-        client = self.start("/static/moving", receive_buffer=4096)
+        client = self.start("/static/moving", receive_buffer=4096, Connection="close")
         self.turn(0.01, times=20)
         return client
-
-    def read_cut(self, client):
-        """(head, body) of a response that ends before all of it was sent."""
-        head, body = head_of(client.read_rest())
-        self.assertTrue(head.startswith(b"HTTP/1.1 200 "), head)
-        return head, body
 
     def test_a406_file_that_grows(self):
         client = self.begin()
         with open(self.path, "ab") as target:
             target.write(b"y" * 100000)
-        response = client.read_response()
-        self.assertEqual(len(response.body), self.SIZE)
-        self.assertNotIn(b"y", response.body)
+        _, body = self.read_closing(client)
+        self.assertEqual(len(body), self.SIZE)
+        self.assertNotIn(b"y", body)
 
     def test_a406_file_that_shrinks(self):
         client = self.begin()
         with open(self.path, "r+b") as target:
             target.truncate(1000)
         with LogCatcher() as records:
-            head, body = self.read_cut(client)
+            head, body = self.read_closing(client)
         self.assertIn(b"Content-Length: %d\r\n" % self.SIZE, head)
         self.assertLess(len(body), self.SIZE)
         self.assertIn("became shorter", records[0].message)
@@ -101,7 +107,7 @@ class ChangingFileTest(StaticCase):
         self.write("long.txt", b"x" * 3000)
         self.serve_files([(r"/(.*)", Short, {"path": self.root})], compress_response=True)
         with LogCatcher():
-            head, body = self.read_cut(self.start("/long.txt", Accept_Encoding="gzip"))
+            head, body = self.read_closing(self.start("/long.txt", Accept_Encoding="gzip"))
         self.assertIn(b"Content-Encoding: gzip\r\n", head)
         self.assertFalse(body.endswith(LAST_CHUNK))
 

@@ -92,7 +92,7 @@ class PathTest(StaticCase):
     def test_a030_a_folder_redirects_to_this_host_only(self):
         self.write("evil.com/dir/index.html", b"index")
         self.serve_files([(r"/(.*)", StaticFileHandler,
-                     {"path": "/", "default_filename": "index.html"})])
+                           {"path": "/", "default_filename": "index.html"})])
         self.assert_not_served("//evil.com/.." + self.root + "/sub")
         self.assert_not_served("//evil.com/../" + self.root + "/sub")
         self.assert_not_served("/" + self.root + "/evil.com")
@@ -100,7 +100,7 @@ class PathTest(StaticCase):
         self.assertEqual(response.status, 301)
         self.assertEqual(response.headers["Location"], self.root + "/evil.com/dir/")
         self.serve_files([(r"//*(.*)", StaticFileHandler,
-                     {"path": self.root, "default_filename": "index.html"})])
+                           {"path": self.root, "default_filename": "index.html"})])
         for slashes in ("//", "///", "/\\"):
             location = self.ask(slashes + "evil.com/dir").headers.get("Location", "")
             self.assertIn(location, ("", "/evil.com/dir/"))
@@ -108,7 +108,7 @@ class PathTest(StaticCase):
     def test_default_filename(self):
         self.write("sub/index.html", b"index")
         self.serve_files([(r"/static/(.*)", StaticFileHandler,
-                     {"path": self.root, "default_filename": "index.html"})])
+                           {"path": self.root, "default_filename": "index.html"})])
         self.assertEqual(self.ask("/static/sub/").body, b"index")
         response = self.ask("/static/sub")
         self.assertEqual((response.status, response.headers["Location"]), (301, "/static/sub/"))
@@ -119,7 +119,7 @@ class PathTest(StaticCase):
     def test_default_filename_that_leads_outside(self):
         os.symlink("../../secret.txt", os.path.join(self.root, "sub", "index.html"))
         self.serve_files([(r"/static/(.*)", StaticFileHandler,
-                     {"path": self.root, "default_filename": "index.html"})])
+                           {"path": self.root, "default_filename": "index.html"})])
         self.assert_not_served("/static/sub/", 403)
 
     def test_a409_folders(self):

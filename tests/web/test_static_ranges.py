@@ -39,7 +39,8 @@ class RangeTest(StaticCase):
     def test_a405_ignored(self):
         for header in ("items=0-1", "junk", "bytes", "bytes=", "bytes=-", "bytes=a-b",
                        "bytes=0-1,3-4", "bytes=1--2", "bytes=+1-2", "bytes=1-2x",
-                       u"bytes=\u0660-\u0661".encode("utf-8").decode("latin-1"), "bytes=1_0-", "bytes=1" + "0" * 5000 + "-"):
+                       u"bytes=\u0660-\u0661".encode("utf-8").decode("latin-1"), "bytes=1_0-",
+                       "bytes=1" + "0" * 5000 + "-"):
             response = self.ask("/static/ten", Range=header)
             self.assertEqual((response.status, response.body), (200, b"0123456789"), header)
 
@@ -60,8 +61,8 @@ class RangeTest(StaticCase):
     def test_if_range(self):
         headers = self.ask("/static/ten").headers
         for condition, status in [(headers["Etag"], 206), (headers["Last-Modified"], 206),
-                                ('"other"', 200), ("W/" + headers["Etag"], 200),
-                                ("Thu, 01 Jan 1970 00:00:00 GMT", 200)]:
+                                  ('"other"', 200), ("W/" + headers["Etag"], 200),
+                                  ("Thu, 01 Jan 1970 00:00:00 GMT", 200)]:
             response = self.ask("/static/ten", Range="bytes=2-5", If_Range=condition)
             self.assertEqual(response.status, status, condition)
 

@@ -5,9 +5,49 @@ import os
 import zlib
 
 from friendserve.escape import native_str
+from friendserve.ioloop import IOLoop, PollIOLoop
 from friendserve.web import HTTPError, StaticFileHandler
 from friendserve.web import static
 from tests.staticcase import StaticCase
+from tests.webcase import request
+
+
+class OtherLoop(IOLoop):
+    """A loop of another kind: it gives what the docstring of IOLoop asks for, and no `turn`."""
+    def initialize(self):
+        self._loop = PollIOLoop(make_current=False)
+
+    def run_once(self, timeout):
+        self._loop.run_once(timeout)
+
+
+def _passed_on(name):
+    return lambda self, *args, **kwargs: getattr(self._loop, name)(*args, **kwargs)
+
+
+for _name in ("add_handler", "update_handler", "remove_handler", "add_callback", "call_at",
+              "remove_timeout", "start", "stop", "running", "close"):
+    setattr(OtherLoop, _name, _passed_on(_name))
+
+
+class OtherLoopTest(StaticCase):
+    def setUp(self):
+        super(OtherLoopTest, self).setUp()
+        self.use_loop(OtherLoop())
+        self.write("hello.txt", b"hello world\n", self.OLD)
+        self.settle()
+
+    def test_a_file_is_served_on_a_loop_without_turns(self):
+        for _ in range(2):
+            response = self.ask("/static/hello.txt")
+            self.assertEqual((200, b"hello world\n"), (response.status, response.body))
+
+    def test_changes_are_noticed_on_a_loop_without_turns(self):
+        client = self.start("/static/hello.txt")
+        self.assertEqual(b"hello world\n", client.read_response().body)
+        self.write("hello.txt", b"HELLO WORLD\n", self.OLD + 1)
+        client.send(request("/static/hello.txt"))
+        self.assertEqual(b"HELLO WORLD\n", client.read_response().body)
 
 
 class ServingTest(StaticCase):
@@ -88,7 +128,7 @@ class ServingTest(StaticCase):
         self.assertTrue(response.headers["Etag"].startswith('W/"'))
         self.assertTrue(zlib.decompress(response.body, 16 + zlib.MAX_WBITS) == content)
         again = self.ask("/static/long.txt", Accept_Encoding="gzip",
-                           If_None_Match=response.headers["Etag"])
+                         If_None_Match=response.headers["Etag"])
         self.assertEqual(again.status, 304)
         part = self.ask("/static/long.txt", Accept_Encoding="gzip", Range="bytes=0-2999")
         self.assertEqual((part.status, len(part.body)), (206, 3000))
