@@ -1,4 +1,4 @@
-"""Application: from a request to its handler.
+"""Application: finds the handler for each request.
 
     application = Application([
         (r"/", MainHandler),
@@ -24,7 +24,7 @@ from friendserve.protocol.urls import quote_octets
 from friendserve.routing import URLSpec
 from friendserve.routing.paths import compile_whole
 from friendserve.routing.rules import reverse_inside, to_rule
-from friendserve.util import import_object
+from friendserve.util import import_object, remember
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
 from friendserve.web.static import StaticFileHandler
@@ -33,9 +33,9 @@ from friendserve.web.uimodule import TemplateModule, UIModule
 
 
 class ErrorHandler(RequestHandler):
-    """Answers every method with one status."""
+    """Answers every request with an error page of the same status."""
     def check_xsrf_cookie(self):
-        """Nothing is done here that would have to be protected."""
+        """Accept every request: it changes nothing that would need protection."""
 
     _check_origin = check_xsrf_cookie
 
@@ -47,11 +47,11 @@ class ErrorHandler(RequestHandler):
 
 
 class RedirectHandler(RequestHandler):
-    """Redirects to `url`, in which {0}, {1} ... stand for the groups of the pattern, and {name}
-    for one with a name; the query of the request is added.
+    """Redirects to `url`, in which {0}, {1} ... are replaced by the groups of the pattern, and
+    {name} by the group of that name; the query of the request is appended.
 
-    Groups are percent-encoded but for their slashes, so they cannot add to a query, and one
-    that begins with a slash cannot become a host. Let none follow a host at once.
+    Groups are percent-encoded except for their slashes, so a group cannot add to a query, and one
+    that begins with a slash cannot become a host. Do not put a group directly after a host name.
     """
     def initialize(self, url, permanent=True):
         self._permanent = permanent
@@ -61,7 +61,7 @@ class RedirectHandler(RequestHandler):
         url = self._url.format(*[_fill_in(arg) for arg in args], **dict(
             (name, _fill_in(arg)) for name, arg in kwargs.items()))
         if url.startswith("//") and not self._url.startswith("//"):
-            # What came from the path must not make this the name of another host.
+            # A group from the request's path must not turn this into the name of another host.
             url = "/" + url.lstrip("/")
         if self.request.query:
             url, hash_mark, fragment = url.partition("#")
@@ -73,7 +73,8 @@ class RedirectHandler(RequestHandler):
 
 
 class FallbackHandler(RequestHandler):
-    """Passes the request to `fallback`, a function of a request such as a WSGIContainer."""
+    """Passes the request to `fallback`, a function that takes a request, such as a
+    WSGIContainer."""
     def prepare(self):
         self.fallback(self.request)
         self._finished = True
@@ -83,14 +84,18 @@ class FallbackHandler(RequestHandler):
 
 
 def _fill_in(arg):
-    """A group of a pattern, which may have taken no part, on its way into a URL."""
+    """A group of a pattern, quoted for a URL; empty if the group did not take part."""
     return url_escape(arg or "", plus=False)
 
 
-#: How many paths an application remembers the handler of.
+#: The number of paths whose handlers an application remembers.
 _MAX_TARGETS = 1000
-#: Characters of a path beyond which it is not remembered.
+#: Longer paths, in characters, are not remembered.
 _MAX_TARGET_PATH = 200
+
+#: The pattern of handlers for every host, as Tornado writes it. Another expression that matches
+#: every host is treated like any other: its handlers are not tried last.
+_EVERY_HOST = ".*$"
 
 
 class _XsrfFormModule(UIModule):
@@ -101,17 +106,17 @@ class _XsrfFormModule(UIModule):
 class Application(object):
     """A list of URL specifications, and the settings that their handlers share.
 
-    `handlers` holds URLSpec objects, or tuples of their arguments (pattern, handler, kwargs,
-    name); the first pattern that matches is taken. They answer for every host; `add_handlers`
-    adds others for some hosts. `default_host` says whose handlers answer for a host that
-    is not known. `transforms` are classes of `OutputTransform` for every response. `settings`
-    are the keyword arguments that the documentation of each feature names.
+    `handlers` is a list of URLSpec objects, or tuples of their arguments (pattern, handler,
+    kwargs, name); the first pattern that matches is used. They serve every host; `add_handlers`
+    adds handlers for particular hosts. A request for an unknown host is served by the handlers of
+    `default_host`. `transforms` are subclasses of `OutputTransform` for every response.
+    `settings` are the keyword arguments named in the documentation of each feature.
     """
     static_handler_class = StaticFileHandler
 
     def __init__(self, handlers=None, default_host="", transforms=None, wsgi=False, **settings):
         if wsgi:
-            raise ValueError("an Application is served by an HTTPServer, and not by WSGI")
+            raise ValueError("an Application is served by an HTTPServer, not by WSGI")
         self.settings = settings
         self.default_host = default_host or ""
         self.handlers = []
@@ -136,7 +141,7 @@ class Application(object):
         if settings.get("static_path"):
             handlers = self._static_handlers() + handlers
         if handlers:
-            self.add_handlers(".*$", handlers)
+            self.add_handlers(_EVERY_HOST, handlers)
 
     def _static_handlers(self):
         prefix = self.settings.get("static_url_prefix", "/static/")
@@ -147,24 +152,26 @@ class Application(object):
             re.escape(prefix) + r"(.*)", r"/(favicon\.ico)", r"/(robots\.txt)")]
 
     def listen(self, port, address="", **kwargs):
-        """Serve on a port; `kwargs` are those of HTTPServer, which is returned."""
+        """Serve on a port with a new HTTPServer, which takes `kwargs` and is returned."""
         server = HTTPServer(self, **kwargs)
         server.listen(port, address=address)
         return server
 
     def add_handlers(self, host_pattern, host_handlers):
-        """Add handlers for the hosts that match a regular expression, whole and in lower
-        case. Hosts are tried in the order of adding, with those for every host last."""
+        """Add handlers for the hosts whose whole name, in lower case, matches a regular
+        expression. Patterns are tried in the order in which they were added, with ``.*$``, for
+        every host, last."""
         specs = self._to_rules(host_handlers)
-        entry = (compile_whole(host_pattern), specs)
-        if self.handlers and self.handlers[-1][0].pattern == ".*$":
-            self.handlers.insert(len(self.handlers) - 1, entry)
+        host = compile_whole(host_pattern)
+        if self.handlers and self.handlers[-1][0].pattern == _EVERY_HOST:
+            self.handlers.insert(len(self.handlers) - 1, (host, specs))
         else:
-            self.handlers.append(entry)
-        # When every handler is for every host and is found by its path, no host needs to be
-        # looked at, and a path without arguments always leads to the same place.
-        self._only_specs = specs if len(self.handlers) == 1 and entry[0].pattern == ".*$" and \
-            all(isinstance(spec, URLSpec) for spec in specs) else None
+            self.handlers.append((host, specs))
+        # If all handlers serve every host and are chosen by path alone, the host need not be
+        # looked at, and a path always leads to the same target.
+        is_only = len(self.handlers) == 1 and host.pattern == _EVERY_HOST
+        self._only_specs = specs if is_only and all(
+            isinstance(spec, URLSpec) for spec in specs) else None
         self._targets.clear()
 
     def _to_rules(self, rules):
@@ -179,29 +186,29 @@ class Application(object):
         return rules
 
     def add_transform(self, transform_class):
-        """Have every response go through one more OutputTransform."""
+        """Pass every response through one more OutputTransform."""
         self.transforms.append(transform_class)
 
     def reverse_url(self, name, *args):
-        """The path of a named URL, here or in an application or router that a rule leads to;
-        KeyError when there is none of that name."""
+        """The path of a named URL, of this application or of an application or router that a rule
+        leads to. Raises KeyError if there is no such name."""
         if name in self.named_handlers:
             return self.named_handlers[name].reverse(*args)
         url = reverse_inside([rule.target for _, rules in self.handlers
                               for rule in _flatten(rules)], name, args)
         if url is None:
-            raise KeyError("%s is not the name of a URL" % name)
+            raise KeyError("no URL is named %s" % name)
         return url
 
     def on_listen(self, io_loop):
-        """Called by a server that begins to listen for this application."""
+        """Called by a server when it starts listening for this application."""
         if self.settings.get("autoreload"):
             autoreload.start(io_loop)
 
     # Requests
 
     def __call__(self, request):
-        """Answer a whole request. Returns the handler."""
+        """Answer a request whose body has been read; returns the handler."""
         handler_class, arguments, args, kwargs = (
             self._targets.get(request.path) or self._find_target(request))
         handler = handler_class(self, request, **arguments) if arguments \
@@ -211,7 +218,8 @@ class Application(object):
         return handler
 
     def start_body(self, request):
-        """Who takes the body of `request` piece by piece, None when nobody does."""
+        """The receiver of a streamed body for `request`, or None if the body is to be read
+        whole."""
         return self._start_target(self._find_target(request), request) if self._streams else None
 
     def _start_target(self, target, request):
@@ -229,19 +237,19 @@ class Application(object):
         return _StreamedBody(handler)
 
     def find_handler(self, request, **kwargs):
-        """Who answers a request that a router has sent here: an HTTPMessageDelegate."""
+        """The HTTPMessageDelegate that answers a request for a router."""
         return _Message(self, request, self._find_target(request))
 
     def get_handler_delegate(self, request, target_class, target_kwargs=None, path_args=None,
                              path_kwargs=None):
-        """Have a handler of this application answer a request: the HTTPMessageDelegate for
-        routers that know the handler themselves. `path_args` and `path_kwargs` are bytes, for
-        its methods, and `target_kwargs` for its `initialize`."""
+        """The HTTPMessageDelegate that answers a request with a given handler class, for routers
+        that choose the class themselves. `path_args` and `path_kwargs` (bytes) are passed to the
+        handler's methods, `target_kwargs` to its `initialize`."""
         return _Message(self, request,
                         (target_class, target_kwargs or {}, path_args, path_kwargs))
 
     def _find_target(self, request):
-        """(handler class, its keyword arguments, args, kwargs of its methods)."""
+        """(handler class, its keyword arguments, args and kwargs of its methods)."""
         specs = self._find_specs(request)
         if specs is not None and specs is self._only_specs:
             path = request.path
@@ -250,9 +258,7 @@ class Application(object):
                 if found is not None:
                     target = _to_target(spec, *found)
                     if len(path) <= _MAX_TARGET_PATH:
-                        if len(self._targets) >= _MAX_TARGETS:
-                            self._targets.clear()
-                        self._targets[path] = target
+                        remember(self._targets, _MAX_TARGETS, path, target)
                     return target
         else:
             target = _search(specs or (), request)
@@ -267,7 +273,7 @@ class Application(object):
         return ErrorHandler, {"status_code": 404}, None, None
 
     def _find_specs(self, request):
-        """The specifications for the host of a request; None when it is not known."""
+        """The specifications for the host of a request; None if the host is unknown."""
         if self._only_specs is not None:
             return self._only_specs
         handlers = self.handlers
@@ -285,14 +291,14 @@ class Application(object):
             return
         status = handler._status_code
         level = 20 if status < 400 else 30 if status < 500 else 40  # INFO, WARNING, ERROR
-        # Nothing is formatted for a level that nobody listens to.
+        # Format nothing for a level that is not logged.
         if access_log.isEnabledFor(level):
             milliseconds = 1000.0 * handler.request.request_time()
             access_log.log(level, "%d %s %.2fms", status, handler._summary(), milliseconds,
                            extra={"fields": _access_fields(handler, status, milliseconds)})
 
     def get_template_loader(self, path, handler):
-        """The loader for a folder of templates, made by `handler` when first needed."""
+        """The template loader for a folder, created by `handler` when first needed."""
         loader = self._template_loaders.get(path)
         if loader is None or self.settings.get("compiled_template_cache") is False:
             loader = self._template_loaders[path] = handler.create_template_loader(path)
@@ -300,7 +306,7 @@ class Application(object):
 
 
 def _access_fields(handler, status, milliseconds):
-    """What a log for programs says of a request."""
+    """The fields of a request for structured logs."""
     request = handler.request
     length = handler._headers.get("Content-Length", "")
     return {"status": status, "method": request.method, "uri": request.uri,
@@ -321,7 +327,7 @@ def _to_target(rule, args, kwargs):
 
 
 def _search(rules, request):
-    """The target of the first rule for a request; None when there is none."""
+    """The target of the first rule that matches a request, or None."""
     for rule in rules:
         found = rule.matcher.match(request)
         if found is None:
@@ -335,7 +341,7 @@ def _search(rules, request):
 
 
 class _RuleList(list):
-    """Rules that stand behind another rule."""
+    """The rules that are the target of another rule."""
 
 
 def _flatten(rules):
@@ -348,7 +354,7 @@ def _flatten(rules):
 
 
 class _Elsewhere(object):
-    """In the place of a handler: an application, router or function that a rule leads to."""
+    """Takes the place of a handler if a rule leads to an application, a router or a function."""
     def __init__(self, application, request, target):
         self._target = target
         self._request = request
@@ -361,7 +367,7 @@ class _Elsewhere(object):
 
 
 class _Message(HTTPMessageDelegate):
-    """A request that comes through a router, for a target of an application."""
+    """A request that a router passes to a target of an application."""
     def __init__(self, application, request, target):
         self._application = application
         self._request = request
@@ -379,7 +385,7 @@ class _Message(HTTPMessageDelegate):
             self._pieces.append(chunk)
 
     def finish(self):
-        # The handler itself says from now on what it wants to hear.
+        # From here on the handler sets its own callback.
         self._request.connection.set_close_callback(None)
         if self._receiver is not None:
             self._receiver.finish()
@@ -396,7 +402,7 @@ class _Message(HTTPMessageDelegate):
 
 
 class _StreamedBody(object):
-    """Takes the body of a request for a handler of `stream_request_body`."""
+    """Passes the pieces of a body to a `stream_request_body` handler."""
     __slots__ = ("data_received", "finish", "on_connection_close")
 
     def __init__(self, handler):
@@ -420,7 +426,7 @@ def _is_ui_method(name, value):
 
 
 def _collect(table, source, wanted):
-    """Gather by name what a setting gives: a dict, a module, or a list of them."""
+    """Add the wanted objects of a setting, by name: it is a dict, a module, or a list of these."""
     if isinstance(source, types.ModuleType):
         for name in dir(source):
             if wanted(name, getattr(source, name)):

@@ -1,8 +1,8 @@
-"""Files that are sent: how they are looked at and opened, and a memory of those asked for often.
+"""Checking, opening and caching files that are to be sent.
 
     cache = FileCache(max_bytes=1000000)
-    cache.put("logo", file, [(path, file_key(path))])
-    cache.get("logo")        # file, as long as nothing has changed at the path
+    cache.put("logo", value, [(path, file_key(path))])
+    cache.get("logo")        # value, until the file at path changes
 """
 from __future__ import absolute_import, division, print_function
 
@@ -15,14 +15,14 @@ import time
 
 from friendserve.web.errors import HTTPError
 
-__all__ = ["FileCache", "HeldFile", "file_key", "http_error", "is_inside", "is_plain_windows_path",
-           "open_file", "status_key"]
+__all__ = ["FileCache", "SharedFile", "as_http_error", "file_key", "is_inside",
+           "is_plain_windows_path", "open_file", "status_key"]
 
 _NOT_FOUND = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
                         errno.EINVAL])
 _FORBIDDEN = frozenset([errno.EACCES, errno.EPERM, errno.EISDIR])
 
-#: What Windows takes for a device or another name of a file, in one segment of a path.
+#: Segments of a path that Windows takes for a device, a stream, or another name of a file.
 _WINDOWS_SPECIAL = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9]) *(?:\.|\Z)|.*:|.*[. ]\Z",
     re.IGNORECASE | re.DOTALL)
@@ -31,28 +31,28 @@ _stat = os.stat
 
 
 class _Entry(object):
-    """A value, the pairs of path and `file_key` it depends on, its size, and the turn in which
-    they were looked at last."""
-    __slots__ = ("value", "watched", "size", "turn")
+    """A value, the pairs of path and `file_key` it depends on, its cost in bytes, and the loop's
+    turn in which the files were last checked."""
+    __slots__ = ("value", "watched", "cost", "turn")
 
-    def __init__(self, value, watched, size):
+    def __init__(self, value, watched, cost):
         self.value = value
         self.watched = watched
-        self.size = size
+        self.cost = cost
         self.turn = None
 
 
 class FileCache(object):
-    """Values made from files, remembered as long as the files are what they were.
+    """Values made from files, each remembered until one of its files changes.
 
-    What was not asked for lately is forgotten when more than `max_bytes` would be remembered.
+    When the total cost would exceed `max_bytes`, values that were not used lately are forgotten.
     """
 
-    #: Seconds for which a file must have been left alone before anything of it is remembered:
-    #: two changes within one tick of a file system's clock, of two seconds at most, look the same.
+    #: Seconds since the last change of a file before a value made from it is remembered: two
+    #: changes within one tick of the file system's clock (two seconds at most) look the same.
     SETTLED = 2
 
-    # Counted for each value beside its own size.
+    # Bytes added to the cost of each value.
     _OVERHEAD = 2048
 
     def __init__(self, max_bytes):
@@ -61,18 +61,19 @@ class FileCache(object):
 
     def clear(self):
         """Forget everything."""
-        # Two generations: what is asked for moves into the young one, and when that is half of
-        # all, the old one is dropped. The one value that overruns the bound is the newest.
+        # Two generations: a value that is used moves into the young one. When that fills half of
+        # max_bytes, it becomes the old one, and the old one is dropped. Only the newest value can
+        # exceed the limit.
         self._young = {}
         self._old = {}
         self._bytes = 0
 
     def get(self, key, turn=None):
-        """The value that was put in under `key`; None when there is none, or when one of its
-        files has changed.
+        """The value stored under `key`; None if there is none, or if one of its files has changed.
 
-        With `turn`, the attribute of a loop, they are looked at once in it: who asks then on
-        behalf of what had come before the turn, cannot have seen a change that came in it.
+        With `turn` (the loop's attribute) the files are checked at most once per turn: a request
+        that arrived before the turn cannot have observed a change made during it. None, from a
+        loop that does not count turns: check them each time.
         """
         entry = self._young.get(key)
         if entry is None:
@@ -80,7 +81,8 @@ class FileCache(object):
             if entry is None:
                 return None
             self._put(key, entry)
-        if entry.turn is turn is not None or self._is_same(entry):
+        checked_this_turn = turn is not None and entry.turn is turn
+        if checked_this_turn or self._is_same(entry):
             entry.turn = turn
             return entry.value
         self._young.pop(key, None)
@@ -90,7 +92,7 @@ class FileCache(object):
     def _is_same(entry):
         try:
             for path, before in entry.watched:
-                # As `status_key`, without a call: this is the way of most files.
+                # As `status_key`, without the call: most requests for files come this way.
                 now = _stat(path)
                 if (now.st_mtime, now.st_size, now.st_ino, now.st_ctime) != before:
                     return False
@@ -98,26 +100,28 @@ class FileCache(object):
         except (OSError, ValueError):
             return False
 
-    def put(self, key, value, watched, size=0):
-        """Remember `value`, which takes `size` bytes, as long as each of `watched`, pairs of a
-        path and its `file_key` before it was read, stays as it is."""
+    def put(self, key, value, watched, cost=0):
+        """Remember `value`, which counts for `cost` bytes, until one of its files changes.
+
+        `watched` are pairs of a path and its `file_key`, taken before the file was read.
+        """
         now = time.time()
         for path, before in watched:
             if before is None or 0 <= now - before[0] < self.SETTLED or file_key(path) != before:
                 return
-        self._put(key, _Entry(value, watched, size + self._OVERHEAD))
+        self._put(key, _Entry(value, watched, cost + self._OVERHEAD))
 
     def _put(self, key, entry):
-        if self._bytes + entry.size > self._max_bytes // 2:
+        if self._bytes + entry.cost > self._max_bytes // 2:
             self._old = self._young
             self._young = {}
             self._bytes = 0
-        self._bytes += entry.size
+        self._bytes += entry.cost
         self._young[key] = entry
 
 
-class HeldFile(object):
-    """An open file that any number of responses send: it closes when the last has let go of it."""
+class SharedFile(object):
+    """An open file that any number of responses can send; it closes with the last reference."""
     __slots__ = ("_file", "name", "fileno", "seek", "read")
 
     def __init__(self, file):
@@ -126,14 +130,15 @@ class HeldFile(object):
         self.fileno, self.seek, self.read = file.fileno, file.seek, file.read
 
     def close(self):
-        """For one of them: others may go on."""
+        """Do nothing: other responses may still be sending the file."""
 
     def __del__(self):
         self._file.close()
 
 
-def http_error(error, path):
-    """The HTTPError for what the system said about a file; other than that, `error` itself."""
+def as_http_error(error, path):
+    """The exception to raise for an EnvironmentError about a file: an HTTPError 404 or 403, or
+    `error` itself if it says neither that the file is missing nor that it is forbidden."""
     if error.errno in _NOT_FOUND:
         return HTTPError(404)
     if error.errno in _FORBIDDEN:
@@ -142,33 +147,34 @@ def http_error(error, path):
 
 
 def is_inside(root, path):
-    """Whether an absolute path is that of a folder or of something in it, letter by letter."""
+    """Whether an absolute path is that of a folder or of something in it, compared as text."""
     root, path = os.path.normcase(root), os.path.normcase(path)
     return path == root or path.startswith(root if root.endswith(os.sep) else root + os.sep)
 
 
 def is_plain_windows_path(path):
-    """Whether a path means there what it says: no drive, device, stream or other name."""
+    """Whether a path is safe on Windows: without drives, devices, streams and alternative names."""
     return "\\" not in path and not any(
         _WINDOWS_SPECIAL.match(segment) for segment in path.split("/"))
 
 
 def open_file(path):
-    # Not blocking, should somebody have put a pipe in the place of the file meanwhile.
+    """Open a regular file for reading, unbuffered. Raises IOError EACCES if it is not one."""
+    # Non-blocking, in case the file has been replaced by a pipe.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
                          | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise IOError(errno.EACCES, "not a regular file", path)
     source = io.FileIO(descriptor, "rb")
-    # For messages about it.
+    # For error messages.
     source.name = path
     return source
 
 
 def file_key(path):
-    """What changes when a file does, or what is in a folder: (modification time, size, inode,
-    time of change); None for what is not there."""
+    """A tuple that changes when a file, or the list of files in a folder, changes: (modification
+    time, size, inode, time of status change). None if there is nothing at `path`."""
     try:
         return status_key(_stat(path))
     except (EnvironmentError, ValueError, TypeError):
@@ -176,5 +182,5 @@ def file_key(path):
 
 
 def status_key(status):
-    """The `file_key` of what `os.stat` returned, or None."""
+    """The `file_key` for a result of `os.stat`; None for None."""
     return status and (status.st_mtime, status.st_size, status.st_ino, status.st_ctime)

@@ -12,10 +12,10 @@
         def on_time(self):
             self.finish("one second later")
 
-A handler lives for one request. `initialize`, `prepare` and the method named like the HTTP
-method are called in this order; unless that one is `asynchronous` the response is finished
-when it returns. An exception that leaves any of them, or a callback that an asynchronous one
-started, becomes an error page, once.
+A handler serves one request. `initialize`, `prepare` and the method named after the HTTP method
+are called in this order; unless that method is `asynchronous`, the response is finished when it
+returns. An exception in any of these, or in a callback started by an asynchronous method, is
+answered with an error page; further ones are only logged.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -53,10 +53,10 @@ _HTML = "text/html; charset=UTF-8"
 _REQUIRED = object()
 _new_headers = HTTPHeaders.__new__
 
-#: RFC 9112 4, reason-phrase, without the octets that nobody knows the encoding of.
+#: A reason-phrase (RFC 9112 4), without the obs-text octets, whose encoding is undefined.
 _is_reason = re.compile(r"[\x20-\x7e]*\Z").match
 
-#: RFC 9110 9.2.1: methods that change nothing, and so need no XSRF token.
+#: Safe methods (RFC 9110 9.2.1) change nothing, so they need no XSRF token.
 _SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
 
 _METHOD_NAMES = dict((_method, _method.lower()) for _method in
@@ -65,7 +65,7 @@ _METHOD_NAMES = dict((_method, _method.lower()) for _method in
 #: Methods whose responses get an ETag.
 _TAGGED_METHODS = frozenset(["GET", "HEAD"])
 
-#: RFC 9110 15.4.5: what a 304 has no use for, for it describes the body that is left out.
+#: Headers that a 304 leaves out, because they describe the missing body (RFC 9110 15.4.5).
 _BODY_HEADERS = ("Allow", "Content-Encoding", "Content-Language", "Content-Length",
                  "Content-Md5", "Content-Range", "Content-Type", "Last-Modified")
 
@@ -73,14 +73,13 @@ _BODY_HEADERS = ("Allow", "Content-Encoding", "Content-Language", "Content-Lengt
 class RequestHandler(Page):
     """Answers one request; see the module.
 
-    `request` is the HTTPServerRequest and `application` the Application. Not for other
-    threads: nothing here may be called from one, but `IOLoop.add_callback` can bring a call
-    back to the loop.
+    `request` is the HTTPServerRequest and `application` the Application. No method may be called
+    from another thread; use `IOLoop.add_callback` to get back to the loop's thread.
     """
-    #: The HTTP methods that may be answered at all; others are refused with 405.
+    #: The HTTP methods that may be implemented; all others are refused with 405.
     SUPPORTED_METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
 
-    # These change for few requests, so they begin on the class.
+    # Few requests change these, so their initial values are on the class.
     _finished = False
     _headers_written = False
     _auto_finish = True
@@ -102,44 +101,46 @@ class RequestHandler(Page):
     # To be overridden
 
     def initialize(self):
-        """Called first, with the keyword arguments that stand in the URL's specification."""
+        """Called first, with the keyword arguments from the URL's specification."""
 
     def prepare(self):
-        """Called before the method, for all methods. When it finishes the response, the
-        method is not called."""
+        """Called before the method, whichever it is. If it finishes the response, the method is
+        not called."""
 
     def on_finish(self):
-        """Called when the response has been handed over; nothing can be written any more."""
+        """Called after the response has been handed to the connection; nothing more can be
+        written."""
 
     def on_connection_close(self):
         """Called once when the client goes away while an asynchronous response is pending.
 
-        Override it to stop the work that nobody waits for. A client that only ends its own
-        sending looks the same and counts as gone; for a handler that does not override this,
-        the response is still sent.
+        Override it to stop work whose result is no longer wanted. A client that only shuts down
+        its sending side cannot be told apart and counts as gone; if this is not overridden, the
+        response is still sent.
         """
 
     def on_server_stop(self):
-        """Called once when the server is asked to stop while an asynchronous response is
-        pending: a long poll should be finished now."""
+        """Called once when the server is asked to stop while an asynchronous response is pending.
+        Override it to finish a long poll."""
 
     def data_received(self, chunk):
-        """Called with each piece of the body as it comes, in a `stream_request_body` class.
+        """Called with each piece of the body as it arrives, in a `stream_request_body` class.
 
-        Call `pause_reading` when the pieces come faster than they can be dealt with, and
+        Call `pause_reading` if the pieces arrive faster than they can be processed, and
         `resume_reading` later.
         """
-        raise NotImplementedError("a stream_request_body class must have data_received")
+        raise NotImplementedError("a stream_request_body class must define data_received()")
 
     def set_default_headers(self):
-        """Called before everything else and again before an error page; `set_header` here
-        what every response shall have."""
+        """Called before anything else, and again before an error page. Override it to set headers
+        for every response."""
 
     def get_current_user(self):
-        """Return who is signed in, from a cookie for instance; None for nobody."""
+        """The user who is signed in, for example from a cookie, or None. To be overridden."""
 
     def log_exception(self, typ, value, tb):
-        """Called for each exception that becomes an error page, or would have."""
+        """Called with each exception that is answered with an error page, or would be if the
+        response were not already finished."""
         if isinstance(value, HTTPError):
             if value.log_message:
                 gen_log.warning("%d %s: %s", value.status_code, self._summary(), value)
@@ -171,9 +172,10 @@ class RequestHandler(Page):
         return self.application.settings
 
     def get_argument(self, name, default=_REQUIRED, strip=True):
-        """The last value of a query or body argument, as text; `strip` takes off whitespace.
+        """The last value of a query or body argument, as text; `strip` removes whitespace at both
+        ends.
 
-        Without a default a missing one answers the request with 400.
+        If the argument is missing and no default is given, the request is answered with 400.
         """
         return self._last(self.get_arguments(name, strip), name, default)
 
@@ -208,7 +210,7 @@ class RequestHandler(Page):
         values = []
         for value in arguments.get(native_str(name), ()):
             value = self.decode_argument(value, name)
-            # Control characters cannot be typed, and end up in logs and headers.
+            # Users cannot type control characters, and they could end up in logs and headers.
             value = value.translate(_CONTROL_TO_SPACE)
             values.append(value.strip() if strip else value)
         return values
@@ -216,17 +218,16 @@ class RequestHandler(Page):
     def decode_argument(self, value, name=None):
         """The bytes of an argument as text. `name` is None for a part of the path.
 
-        To be overridden for other encodings than UTF-8. Bytes that are none raise
-        HTTPError(400).
+        Raises HTTPError 400 if the bytes are not valid UTF-8. Override it for other encodings.
         """
         try:
             return to_unicode(value)
         except UnicodeDecodeError:
-            raise HTTPError(400, "%s is not UTF-8: %r", name or "the path", value[:40])
+            raise HTTPError(400, "%s is not valid UTF-8: %r", name or "the path", value[:40])
 
     @property
     def current_user(self):
-        """What `get_current_user` answered when this was first asked."""
+        """The user, as returned by `get_current_user` on first access; it can be set."""
         if "_current_user" not in self.__dict__:
             self.current_user = self.get_current_user()
         return self._current_user
@@ -236,12 +237,12 @@ class RequestHandler(Page):
         self._current_user = user
 
     def get_login_url(self):
-        """Where `authenticated` sends people: the setting login_url."""
+        """The URL to which `authenticated` redirects: the setting login_url. May be overridden."""
         self.require_setting("login_url", "@friendserve.web.authenticated")
         return self.settings["login_url"]
 
     def require_setting(self, name, feature="this feature"):
-        """Raise an exception with a clear text when a setting is missing."""
+        """Raise RuntimeError if a setting is missing."""
         if not self.settings.get(name):
             raise RuntimeError("You must define the %r setting in your application to use %s"
                                % (name, feature))
@@ -251,26 +252,27 @@ class RequestHandler(Page):
         return self.application.reverse_url(name, *args)
 
     def pause_reading(self):
-        """Read no more of the body until `resume_reading`; for stream_request_body classes."""
-        # After the response the connection is reading for another request.
+        """Stop reading the body until `resume_reading`; for stream_request_body classes."""
+        # After the response, the connection is reading the next request.
         if not self._finished:
             self.request.connection.pause_reading()
 
     def resume_reading(self):
-        """Go on reading the body."""
+        """Continue reading the body."""
         if not self._finished:
             self.request.connection.resume_reading()
 
     def detach(self):
-        """Take the stream over, with its unread bytes; this handler has no response then."""
+        """Take the stream away from the connection, with its unread bytes, and return it. This
+        handler sends no response then."""
         self._finished = True
         return self.request.connection.detach()
 
     # Status and headers of the response
 
     def clear(self):
-        """Forget all that was set and written so far."""
-        # As `HTTPHeaders.from_values`, without a call: every response begins with it.
+        """Discard the status, the headers and the body set so far."""
+        # As `HTTPHeaders.from_values`, without the call, since every response starts here.
         headers = self._headers = _new_headers(HTTPHeaders)
         headers._values = {"Server": _SERVER, "Content-Type": _HTML, "Date": http_date()}
         self._write_buffer = []
@@ -279,7 +281,7 @@ class RequestHandler(Page):
         self.set_default_headers()
 
     def set_status(self, status_code, reason=None):
-        """Set the status; a reason phrase that could break a header line is not taken."""
+        """Set the status. A reason phrase that is not printable ASCII becomes "Unknown"."""
         self._status_code = status_code
         if reason is None:
             reason = REASONS.get(status_code, "Unknown")
@@ -290,29 +292,29 @@ class RequestHandler(Page):
         self._reason = reason
 
     def get_status(self):
-        """The status that was set."""
+        """The status of the response."""
         return self._status_code
 
     def set_header(self, name, value):
-        """Set a header: a string, an integer, or a datetime (UTC).
+        """Set a header to a string, an integer, or a datetime (UTC).
 
-        Raises ValueError when it cannot be sent as one line, and RuntimeError when the headers
-        were sent already.
+        Raises ValueError if the value cannot be sent as one line, and RuntimeError if the headers
+        have already been sent.
         """
         self._headers[name] = self._header_value(name, value)
 
     def add_header(self, name, value):
-        """Add one more line of a header."""
+        """Add a header without replacing those of the same name."""
         self._headers.add(name, self._header_value(name, value))
 
     def clear_header(self, name):
-        """Undo `set_header` and `add_header`."""
+        """Remove a header."""
         if name in self._headers:
             del self._headers[name]
 
     def _header_value(self, name, value):
         if self._headers_written:
-            raise RuntimeError("cannot set %s after the headers were sent" % name)
+            raise RuntimeError("cannot set %s: the headers have already been sent" % name)
         if isinstance(value, datetime.datetime):
             value = format_timestamp(value)
         return check_field(name, value)
@@ -321,7 +323,7 @@ class RequestHandler(Page):
 
     @property
     def cookies(self):
-        """The cookies of the request, by name, each with a `value`."""
+        """The cookies of the request by name; each has a `value`."""
         return self.request.cookies
 
     def get_cookie(self, name, default=None):
@@ -331,12 +333,15 @@ class RequestHandler(Page):
 
     def set_cookie(self, name, value, domain=None, expires=None, path="/", expires_days=None,
                    **kwargs):
-        """Set a cookie. `expires` is a datetime, a time tuple or a timestamp; `expires_days`
-        counts from now. `kwargs` are further attributes: max_age, secure, httponly,
-        samesite. Raises ValueError for what cannot stand in a cookie, and RuntimeError when
-        the headers were sent already."""
+        """Set a cookie.
+
+        `expires` is a datetime, a time tuple or a timestamp; `expires_days` counts from now.
+        `kwargs` are further attributes: max_age, secure, httponly, samesite. Raises ValueError if
+        a name or value is not allowed in a cookie, and RuntimeError if the headers have already
+        been sent.
+        """
         if self._headers_written:
-            raise RuntimeError("cannot set the cookie %s after the headers were sent" % name)
+            raise RuntimeError("cannot set cookie %s: the headers have already been sent" % name)
         if expires_days is not None and not expires:
             expires = time.time() + expires_days * 86400
         cookie = format_set_cookie(native_str(name), native_str(value), domain=domain,
@@ -346,8 +351,8 @@ class RequestHandler(Page):
         self._new_cookies[native_str(name)] = cookie
 
     def clear_cookie(self, name, path="/", domain=None, **kwargs):
-        """Have the client delete a cookie; path, domain and the other attributes must be
-        those it was set with."""
+        """Tell the client to delete a cookie; the path, domain and other attributes must be the
+        same as when it was set."""
         kwargs.pop("max_age", None)
         self.set_cookie(name, "", path=path, domain=domain,
                         expires=datetime.datetime(1970, 1, 1), **kwargs)
@@ -358,13 +363,13 @@ class RequestHandler(Page):
             self.clear_cookie(name, path=path, domain=domain, **kwargs)
 
     def set_secure_cookie(self, name, value, expires_days=30, version=None, **kwargs):
-        """Set a cookie that nobody can forge: signed with the setting cookie_secret, but not
-        encrypted. Read it with `get_secure_cookie`."""
+        """Set a cookie that clients can read but not forge: it is signed with the setting
+        cookie_secret, not encrypted. Read it with `get_secure_cookie`."""
         self.set_cookie(name, self.create_signed_value(name, value, version=version),
                         expires_days=expires_days, **kwargs)
 
     def create_signed_value(self, name, value, version=None):
-        """A signed and timestamped string, as `set_secure_cookie` makes it."""
+        """A signed string with a timestamp, as used by `set_secure_cookie`."""
         self.require_setting("cookie_secret", "secure cookies")
         secret = self.settings["cookie_secret"]
         return create_signed_value(
@@ -372,19 +377,19 @@ class RequestHandler(Page):
             key_version=self.settings.get("key_version") if isinstance(secret, dict) else None)
 
     def get_secure_cookie(self, name, value=None, max_age_days=31, min_version=None):
-        """The bytes of a signed cookie, or None when it is absent, forged or too old."""
+        """The bytes of a signed cookie, or None if it is missing, forged or too old."""
         self.require_setting("cookie_secret", "secure cookies")
         if value is None:
             value = self.get_cookie(name)
         content = decode_signed_value(self.settings["cookie_secret"], name, value,
                                       max_age_days=max_age_days, min_version=min_version)
         if value and content is None:
-            # Not the value: it may be a good one under another name, and logs are read by many.
+            # Log no value: it may be valid under another name, and many people read logs.
             gen_log.warning("Refused the signed cookie %r: it is forged, damaged or too old", name)
         return content
 
     def get_secure_cookie_key_version(self, name, value=None):
-        """The version of the key that signed a cookie, or None."""
+        """The version of the key with which a cookie was signed, or None."""
         self.require_setting("cookie_secret", "secure cookies")
         if value is None:
             value = self.get_cookie(name)
@@ -395,7 +400,7 @@ class RequestHandler(Page):
     def write(self, chunk):
         """Add to the body: bytes, text (sent as UTF-8), or a dict (sent as JSON).
 
-        A list is refused: as JSON, old browsers let other sites read it.
+        Raises TypeError for a list: old browsers let other sites read JSON that is a list.
         """
         if self._finished:
             raise RuntimeError("write() after finish(): is this handler @asynchronous?")
@@ -408,17 +413,17 @@ class RequestHandler(Page):
                 chunk = json_encode(chunk)
             elif not isinstance(chunk, (bytes, six.text_type)):
                 raise TypeError("write() takes bytes, text or a dict, not %s%s" % (
-                    type(chunk).__name__, "; put a list into a dict, for security"
+                    type(chunk).__name__, "; for security, wrap a list in a dict"
                     if isinstance(chunk, list) else ""))
             if not isinstance(chunk, bytes):
                 chunk = chunk.encode("utf-8")
         self._write_buffer.append(chunk)
 
     def flush(self, include_footers=False, callback=None):
-        """Send what was written so far; `callback()` is called when the client took it, and
-        never if it went away.
+        """Send everything written so far. `callback()` is called when all of it has been written to
+        the socket, and never if the client goes away first.
 
-        The first flush sends the headers too: none can be set after it.
+        The first flush also sends the headers, so none can be set after it.
         """
         if self._finished:
             raise RuntimeError("flush() after finish(): is this handler @asynchronous?")
@@ -437,15 +442,15 @@ class RequestHandler(Page):
                 if chunk or callback is not None:
                     connection.write(chunk, callback)
         except StreamClosedError:
-            # The client has gone; `on_connection_close` is what tells.
+            # The client has gone; the handler learns of it by `on_connection_close`.
             pass
         self._headers_written = True
 
     def finish(self, chunk=None):
-        """Send what was written and end the response. Nothing may be written after it."""
+        """Send everything written so far and end the response. Nothing can be written after it."""
         if self._finished:
-            raise RuntimeError("finish() was called twice: is a method that is not "
-                               "@asynchronous finished by a callback?")
+            raise RuntimeError("finish() called twice: does a callback finish a method that is not "
+                               "@asynchronous?")
         if chunk is not None:
             self.write(chunk)
         if not self._headers_written:
@@ -462,7 +467,7 @@ class RequestHandler(Page):
             self.on_finish()
 
     def _finish_whole(self):
-        """Most responses go out in one piece."""
+        """Send the headers and the whole body at once, as most responses are sent."""
         request = self.request
         headers = self._headers
         if self._status_code == 200 and request.method in _TAGGED_METHODS:
@@ -484,9 +489,9 @@ class RequestHandler(Page):
         try:
             request.connection.respond(self._status_code, self._reason, headers, body)
         except StreamClosedError:
-            # The client has gone, and with it who could be told.
+            # The client has gone: there is nothing left to do.
             pass
-        # Not before: an error page can take the place of what cannot be sent.
+        # Only now: if the response could not be sent, an error page can still replace it.
         self._headers_written = True
 
     def _transform_first(self, chunk, finishing):
@@ -503,32 +508,32 @@ class RequestHandler(Page):
         return self._headers
 
     def redirect(self, url, permanent=False, status=None):
-        """Send the client to `url`, absolute or relative, with 302, 301 (`permanent`) or
-        `status`, and finish."""
+        """Redirect to `url`, absolute or relative, with the status 302, 301 (`permanent`) or
+        `status`, and finish the response."""
         if self._headers_written:
-            raise RuntimeError("cannot redirect after the headers were sent")
+            raise RuntimeError("cannot redirect: the headers have already been sent")
         if status is None:
             status = 301 if permanent else 302
         elif not 300 <= status <= 399:
-            raise ValueError("a redirect has a status from 300 to 399, not %r" % (status,))
+            raise ValueError("the status of a redirect must be 300 to 399, not %r" % (status,))
         url = utf8(url)
         if b"\t" in url:
-            # Browsers take it out, and then "/\t/host" is the name of another host.
-            raise ValueError("a tab in the URL of a redirect: %r" % (url,))
+            # Browsers remove tabs, which would turn "/\t/host" into the name of another host.
+            raise ValueError("the URL of a redirect contains a tab: %r" % (url,))
         self.set_status(status)
-        # What is not ASCII goes as UTF-8, quoted; what is, stays as it was given.
+        # Quote the UTF-8 bytes of other characters; leave ASCII as it is.
         self.set_header("Location", quote(url, safe=ASCII))
         self.finish()
 
     # Errors
 
     def send_error(self, status_code=500, **kwargs):
-        """Answer with an error page; when the headers are out already, close the connection.
+        """Answer with an error page, or close the connection if the headers have already been sent.
 
-        `kwargs` go to `write_error`.
+        `kwargs` are passed to `write_error`.
         """
         if self._headers_written:
-            gen_log.error("Cannot send status %d, the headers were sent already", status_code)
+            gen_log.error("Cannot send status %d: the headers have already been sent", status_code)
             if not self._finished:
                 self._finished = True
                 if self._ui is not None:
@@ -544,23 +549,24 @@ class RequestHandler(Page):
             reason = error.reason
         self.set_status(status_code, reason)
         if status_code == 405:
-            # RFC 9110 15.5.6.
+            # Required by RFC 9110 15.5.6.
             self.set_header("Allow", ", ".join(self._allowed_methods()))
         try:
             self.write_error(status_code, **kwargs)
         except Exception:
-            app_log.error("write_error failed", exc_info=True)
+            app_log.error("Uncaught exception in write_error", exc_info=True)
         if not self._finished:
             self.finish()
 
     def write_error(self, status_code, **kwargs):
-        """Write the error page; to be overridden. `kwargs` may have `exc_info`.
+        """Write the error page and finish the response. May be overridden. `kwargs` contain
+        `exc_info` if there was an exception.
 
-        A traceback is shown only with the setting serve_traceback (which debug sets): as a page
-        to a browser, and as text to others.
+        With the setting serve_traceback (which debug turns on) it shows the traceback, as a page to
+        browsers and as text to other clients.
         """
         if hasattr(self, "get_error_html"):
-            # The hook of 2009 returns the page.
+            # The hook of Tornado 1.0, which returns the page.
             if "exc_info" in kwargs:
                 kwargs["exception"] = kwargs.pop("exc_info")[1]
             page = self.get_error_html(status_code, **kwargs)
@@ -578,7 +584,7 @@ class RequestHandler(Page):
                         % (title, title))
 
     def _handle_exception(self, typ, value, tb):
-        """Turn an exception into an error page; True, for it goes no further."""
+        """Answer an exception with an error page. Always True: the exception has been handled."""
         if isinstance(value, Finish):
             try:
                 if not self._finished:
@@ -591,14 +597,14 @@ class RequestHandler(Page):
         except Exception:
             app_log.error("Uncaught exception in log_exception", exc_info=True)
         if self._finished:
-            # It was answered already; the log is all that is left.
+            # Too late for an error page: logging is all that can be done.
             return True
         if isinstance(value, HTTPError):
             status = value.status_code
         else:
             status = value.status if isinstance(value, HTTPInputError) else 500
         if not 200 <= status <= 999:
-            app_log.error("%s raised an HTTPError with the status %r, which cannot be sent",
+            app_log.error("%s raised an HTTPError with the invalid status %r",
                           type(self).__name__, status)
             status = 500
         try:
@@ -610,10 +616,10 @@ class RequestHandler(Page):
         return True
 
     def async_callback(self, callback, *args, **kwargs):
-        """A function that calls `callback` and answers what it raises with an error page.
+        """A function that calls `callback` and answers its exceptions with an error page.
 
-        Callbacks that an `asynchronous` method starts are cared for without it; this is for
-        those that are passed to code that knows nothing of the loop.
+        The callbacks of an `asynchronous` method do not need it, unless they are called by code
+        that does not use the loop.
         """
         if callback is None:
             return None
@@ -628,21 +634,21 @@ class RequestHandler(Page):
     # ETag
 
     def compute_etag(self):
-        """The ETag of what was written, or None for none; to be overridden."""
+        """The ETag for the body written so far, or None to send none. May be overridden."""
         buffer = self._write_buffer
         return etag_of(buffer[0] if len(buffer) == 1 else b"".join(buffer))
 
     def set_etag_header(self):
-        """Set the Etag header from `compute_etag`, unless it is set already."""
+        """Set the Etag header to `compute_etag()`, unless it is already set."""
         if "Etag" not in self._headers._values:
             etag = self.compute_etag()
             if etag is not None:
-                # Not through set_header: whatever breaks a line is refused when it is sent.
+                # Without set_header: an invalid value is refused when the headers are sent.
                 self._headers._values["Etag"] = etag if type(etag) is str else native_str(etag)
 
     def check_etag_header(self):
-        """Whether the client has this very response already (If-None-Match, RFC 9110 13.1.2):
-        weak comparison of the Etag header."""
+        """Whether the client already has this response: If-None-Match includes its Etag, by weak
+        comparison (RFC 9110 13.1.2)."""
         if "If-None-Match" not in self.request.headers._values:
             return False
         etag = self._headers.get("Etag")
@@ -654,10 +660,11 @@ class RequestHandler(Page):
 
     @property
     def xsrf_token(self):
-        """The token that forms and scripts send back; the cookie is set when there was none.
+        """The token that forms and scripts send back. If the request has no cookie with it, the
+        cookie is set.
 
-        It looks different in each response, for a compressed page whose secret never changes
-        can be guessed byte by byte (the BREACH attack); all forms of it are accepted.
+        It is masked differently in each response, because a secret that is the same in every
+        compressed page can be guessed byte by byte (the BREACH attack). Any masking is accepted.
         """
         if not hasattr(self, "_xsrf_token"):
             known, token, timestamp = self._get_raw_xsrf_token()
@@ -672,7 +679,7 @@ class RequestHandler(Page):
             if not known:
                 options = dict(self.settings.get("xsrf_cookie_kwargs", {}))
                 if self.current_user:
-                    # A form left open for days shall still be accepted.
+                    # So that a form left open for days is still accepted.
                     options.setdefault("expires_days", 30)
                 self.set_cookie(self._xsrf_cookie_name(), self._xsrf_token, **options)
         return self._xsrf_token
@@ -681,25 +688,25 @@ class RequestHandler(Page):
         return self.settings.get("xsrf_cookie_name", "_xsrf")
 
     def _get_raw_xsrf_token(self):
-        """(version of the cookie or None for a new token, token, timestamp)."""
+        """(version, token, timestamp) of the cookie; the version is None for a new token."""
         if not hasattr(self, "_raw_xsrf_token"):
             self._raw_xsrf_token = decode_token(self.get_cookie(self._xsrf_cookie_name())) or (
                 None, os.urandom(TOKEN_SIZE), None)
         return self._raw_xsrf_token
 
     def check_xsrf_cookie(self):
-        """Answer with 403 unless the request brings the token of its cookie, as the argument
-        or header; nothing else, such as X-Requested-With, takes its place."""
+        """Raise HTTPError 403 unless the request contains the token of its cookie, as an argument
+        or a header. Nothing else is accepted instead, such as X-Requested-With."""
         try:
             token = self.get_argument("_xsrf", None)
         except HTTPError:
-            # It is no text, so no token either.
+            # Not valid text, so not a token.
             token = None
         token = (token or self.request.headers.get("X-Xsrftoken")
                  or self.request.headers.get("X-Csrftoken"))
         if not token:
             raise HTTPError(403, "'_xsrf' argument missing from %s%s", self.request.method,
-                            "; of a body that is streamed it is in the query or a header"
+                            "; if the body is streamed, send it in the query or a header"
                             if self._streams_body else "")
         sent = decode_token(token)
         expected = self._get_raw_xsrf_token()[1]
@@ -709,10 +716,10 @@ class RequestHandler(Page):
     def _check_origin(self):
         trusted = self.settings["cross_origin_protection"]
         if is_cross_site(self.request, () if trusted is True else trusted):
-            raise HTTPError(403, "a page of another origin sent this %s", self.request.method)
+            raise HTTPError(403, "%s sent by a page of another origin", self.request.method)
 
     def xsrf_form_html(self):
-        """The hidden field that belongs into every form that posts."""
+        """The hidden field with the token, to be put into every form that is sent by POST."""
         return '<input type="hidden" name="_xsrf" value="%s"/>' % xhtml_escape(self.xsrf_token)
 
     # What the application calls
@@ -724,7 +731,7 @@ class RequestHandler(Page):
                     or "GET" not in self.SUPPORTED_METHODS:
                 self._begin(transforms, args, kwargs)
             else:
-                # Most requests: there is nothing to be done before.
+                # Most requests: `_begin` would have nothing else to do.
                 self.prepare()
             if not self._finished:
                 self._run_method()
@@ -732,7 +739,7 @@ class RequestHandler(Page):
             self._handle_exception(*sys.exc_info())
 
     def _begin(self, transforms, args, kwargs):
-        """All that comes before the method."""
+        """Do everything that precedes the method."""
         method = self.request.method
         if method not in self.SUPPORTED_METHODS:
             raise HTTPError(405)
@@ -765,7 +772,7 @@ class RequestHandler(Page):
             else:
                 self._wait()
 
-    # The same for a body that comes piece by piece
+    # The same for a streamed body
 
     def _begin_stream(self, transforms, args, kwargs):
         try:
@@ -791,7 +798,7 @@ class RequestHandler(Page):
         self.on_connection_close()
 
     def _wait(self):
-        """The response comes later: have the connection tell what happens until then."""
+        """Set the connection's callbacks for the time until the response is finished."""
         cls, connection = type(self), self.request.connection
         if cls.on_connection_close != RequestHandler.on_connection_close:
             connection.set_close_callback(self.on_connection_close)

@@ -1,4 +1,5 @@
-"""What the UI modules of a page need, put where the page wants it.
+"""Page, the part of a handler that makes pages; and the scripts, styles and markup that UI modules
+add to a page.
 
     resources = Resources(active_modules(handler.ui["modules"]))
     scripts = link('<script src="%s"></script>', resources.js_files, handler.static_url)
@@ -25,12 +26,13 @@ _STARTS_ELSEWHERE = ("/", "http:", "https:")
 
 
 def is_absolute(path):
-    """Whether a path is that of a host, or a URL, and so needs no `static_url`."""
+    """Whether a path is a URL or starts at the root of a host, so that `static_url` does not
+    apply to it."""
     return path.startswith(_STARTS_ELSEWHERE)
 
 
 class Resources(object):
-    """What the modules of a page ask for, in the order in which they were first used."""
+    """What the UI modules of a page add to it, in the order in which they were first used."""
     __slots__ = ("js_files", "js_embed", "css_files", "css_embed", "heads", "bodies")
 
     def __init__(self, modules):
@@ -62,7 +64,7 @@ def _add_text(texts, given):
 
 
 def link(template, paths, static_url):
-    """One element for each path; ``%s`` in `template` stands for its URL, escaped."""
+    """One element for each path: `template` with its URL, escaped, for ``%s``."""
     return "".join([template % xhtml_escape(path if is_absolute(path) else static_url(path))
                     for path in paths])
 
@@ -70,7 +72,7 @@ def link(template, paths, static_url):
 def insert(html, head, body):
     """`html` with `head` before the first ``</head>`` and `body` before the last ``</body>``.
 
-    All are bytes. Where a page has no such tag, they stand at its beginning and its end.
+    All are bytes. Without such a tag, `head` goes to the beginning and `body` to the end.
     """
     if head:
         position = max(html.find(b"</head>"), 0)
@@ -82,13 +84,13 @@ def insert(html, head, body):
     return html
 
 
-#: Languages that are looked at in an Accept-Language header.
+#: The number of languages read from an Accept-Language header; more are ignored.
 MAX_LANGUAGES = 20
 
 
 def accepted_languages(header):
-    """The codes of an Accept-Language header (RFC 9110 12.5.4), the most wanted first. What is
-    malformed or not wanted at all is left out."""
+    """The language codes of an Accept-Language header (RFC 9110 12.5.4), the most wanted first.
+    Malformed entries and those of weight 0 are left out."""
     wanted = []
     for item in header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES]:
         match = _match_language(item)
@@ -96,19 +98,24 @@ def accepted_languages(header):
             quality = float(match.group(2) or 1)
             if quality > 0:
                 wanted.append((quality, match.group(1)))
-    # Of equals, the first is wanted more.
+    # sorted() is stable: among equals the first comes first.
     return [code for _, code in sorted(wanted, key=lambda pair: -pair[0])]
 
 
 class Page(object):
-    """The side of a RequestHandler that makes pages: templates, UI modules, static URLs, and the
-    language of the reader."""
+    """The part of a RequestHandler that makes pages: templates, UI modules, static URLs, and the
+    language of the reader.
+
+    The handler provides `application`, `request`, `settings`, `require_setting`, `current_user`,
+    `reverse_url`, `xsrf_form_html`, `finish` and `_finished`, and calls `_release_ui` when it has
+    finished.
+    """
     _ui = None
 
     @property
     def locale(self):
-        """The `friendserve.locale.Locale` of the reader: that of the user, or of the browser.
-        It can be set, too."""
+        """The `friendserve.locale.Locale` of the reader: the user's, or else the browser's. It can
+        be set."""
         known = self.__dict__.get("_locale")
         if known is None:
             known = self._locale = self.get_user_locale() or self.get_browser_locale()
@@ -119,18 +126,16 @@ class Page(object):
         self._locale = chosen
 
     def get_user_locale(self):
-        """The Locale that the user chose, from a cookie for instance; None for none. To be
-        overridden."""
+        """The Locale that the user chose, for example from a cookie, or None. To be overridden."""
 
     def get_browser_locale(self, default="en_US"):
-        """The Locale that fits best what the browser accepts; that of `default` where it does not
-        say."""
+        """The Locale that best fits the languages the browser accepts; that of `default` if it
+        names none."""
         codes = accepted_languages(self.request.headers.get("Accept-Language", ""))
         return locale.get(*codes or [default])
 
     def render(self, template_name, **kwargs):
-        """Render a template as the response, with what its UI modules need for it, and
-        finish."""
+        """Render a template, add what its UI modules need, and finish the response with it."""
         if self._finished:
             raise RuntimeError("render() after finish(): is this handler @asynchronous?")
         html = self.render_string(template_name, **kwargs)
@@ -141,7 +146,7 @@ class Page(object):
 
     def _add_resources(self, html, resources):
         head, body = list(resources.heads), list(resources.bodies)
-        # Own styles and scripts stand after those they may build upon.
+        # Embedded styles and scripts come after the files that they may build upon.
         for parts, given, markup in [
                 (head, resources.css_embed, self.render_embed_css),
                 (head, resources.css_files, self.render_linked_css),
@@ -152,25 +157,25 @@ class Page(object):
         return insert(html, b"".join(head), b"".join(body))
 
     def render_linked_js(self, js_files):
-        """The markup for the script files of UI modules; to be overridden."""
+        """The markup for the script files of UI modules. May be overridden."""
         return link('<script src="%s"></script>', js_files, self.static_url)
 
     def render_embed_js(self, js_embed):
-        """The markup for the scripts (bytes) of UI modules; to be overridden."""
+        """The markup for the embedded scripts (bytes) of UI modules. May be overridden."""
         return b"<script>\n" + b"\n".join(js_embed) + b"\n</script>"
 
     def render_linked_css(self, css_files):
-        """The markup for the style sheets of UI modules; to be overridden."""
+        """The markup for the style sheets of UI modules. May be overridden."""
         return link('<link href="%s" type="text/css" rel="stylesheet"/>', css_files,
                     self.static_url)
 
     def render_embed_css(self, css_embed):
-        """The markup for the styles (bytes) of UI modules; to be overridden."""
+        """The markup for the embedded styles (bytes) of UI modules. May be overridden."""
         return b"<style>\n" + b"\n".join(css_embed) + b"\n</style>"
 
     def render_string(self, template_name, **kwargs):
-        """Render a template to bytes. Its variables are `kwargs` and those of
-        `get_template_namespace`."""
+        """Render a template to bytes, with `kwargs` and `get_template_namespace` as its
+        variables."""
         path = self.get_template_path() or os.path.dirname(os.path.abspath(
             sys.modules[type(self).__module__].__file__))
         loader = self.application.get_template_loader(path, self)
@@ -179,12 +184,12 @@ class Page(object):
         return loader.load(template_name).generate(**namespace)
 
     def get_template_path(self):
-        """The folder of the templates; by default the setting template_path, and where there
-        is none the folder of the handler's module."""
+        """The folder of the templates: the setting template_path, or None for the folder of the
+        handler's module. May be overridden."""
         return self.settings.get("template_path")
 
     def create_template_loader(self, template_path):
-        """A loader for a folder; called once for each."""
+        """A template loader for a folder; called once for each folder."""
         if "template_loader" in self.settings:
             return self.settings["template_loader"]
         options = dict((name, self.settings[setting]) for name, setting in
@@ -210,14 +215,14 @@ class Page(object):
         return self._ui
 
     def _release_ui(self):
-        # It leads to this handler, and would keep it until the next garbage collection.
+        # It refers to this handler, so without this both would wait for the garbage collector.
         self._ui.clear()
         self._ui = None
 
     def static_url(self, path, include_host=None, **kwargs):
-        """The URL of a static file, with a version in it that changes with its content.
+        """The URL of a static file, with a version that changes when its content does.
 
-        `include_host` makes it absolute; its default is the handler's attribute of that name.
+        `include_host` makes it absolute; it defaults to the handler's attribute of that name.
         """
         self.require_setting("static_path", "static_url")
         handler_class = self.settings.get("static_handler_class") or \

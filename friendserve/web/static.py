@@ -4,23 +4,23 @@
         (r"/static/(.*)", StaticFileHandler, {"path": "/srv/app/static"}),
     ])
 
-A small file that is asked for often is kept in memory, and looked at on disk each time to see
-whether it is still the same. A large one is sent by the system, or goes out in pieces, each read
-when the client has taken the one before it, so that a slow client costs no memory. Where
-``app.js.br`` or ``app.js.gz`` lies beside ``app.js``, that is what goes to clients that accept it.
+A request goes through three steps: find the file, in memory or on disk; answer 304 if the client
+has it already; send the part that the client asks for.
 
-Methods with names like `get_content` are there to be overridden, for files that lie elsewhere than
-in a folder.
+A small file that is requested often is kept in memory, and checked on disk for changes each time.
+A large one is sent by the system, or in pieces, each read when the client has taken the one before
+it, so that a slow client costs no memory. If ``app.js.br`` or ``app.js.gz`` lies beside
+``app.js``, clients that accept the coding get that.
+
+Methods with names like `get_content` can be overridden to serve files from somewhere other than a
+folder.
 """
 from __future__ import absolute_import, division, print_function
 
-import calendar
 import datetime
-import email.utils
 import hashlib
 import mimetypes
 import os
-import re
 import stat
 import time
 
@@ -28,77 +28,106 @@ from friendserve.escape import native_str
 from friendserve.httputil import format_timestamp
 from friendserve.iostream.buffers import FilePiece
 from friendserve.log import gen_log
+from friendserve.util import remember
+from friendserve.web.conditions import is_unmodified_since, select_part
 from friendserve.web.decorators import asynchronous
 from friendserve.web.errors import HTTPError
 from friendserve.web.files import (
-    FileCache, HeldFile, file_key, http_error, is_inside, is_plain_windows_path, open_file,
+    FileCache, SharedFile, as_http_error, file_key, is_inside, is_plain_windows_path, open_file,
     status_key)
 from friendserve.web.handler import RequestHandler
 from friendserve.web.transforms import accepts_coding, add_vary
 
-#: Bytes read, and held for one client, at a time.
+#: Bytes read at a time, and held in memory for each client.
 PIECE_SIZE = 64 * 1024
-#: Files above this size get a version from their time and size: reading them would keep the
-#: loop from its other work.
+#: Files larger than this get a version made from their time and size: reading them to hash them
+#: would block the loop.
 MAX_HASHED_SIZE = 1024 * 1024
 #: Files up to this size are kept in memory.
 MAX_KEPT_SIZE = 128 * 1024
-#: Bytes of memory for all of them, and for the versions of others.
+#: Bytes of memory for all kept files, and for the versions of others.
 MAX_MEMORY = 32 * 1024 * 1024
-#: Files of more bytes are sent by the system, which copies none of them, and up to so many they are
-#: held open for the next time: a deleted one takes room on the disk for as long.
-SENT_BY_SYSTEM, MAX_HELD_SIZE = 32 * 1024, 1024 * 1024
-#: What a file that is held open counts as, of MAX_MEMORY: that makes 64 of them.
+#: Files larger than this are sent by the system, without copying them through this process.
+SENT_BY_SYSTEM = 32 * 1024
+#: Those up to this size are held open for the next request. A deleted file that is held open still
+#: takes up space on the disk.
+MAX_HELD_SIZE = 1024 * 1024
+#: What a file held open counts for in MAX_MEMORY, which limits them to 64.
 _HELD_COST = 512 * 1024
 
-#: Codings that are looked for beside a file (RFC 9110 8.4.1, RFC 7932), the smallest first: the
-#: name in headers, the ending of the file.
+#: Codings for which a compressed file is looked for beside the plain one (RFC 9110 8.4.1,
+#: RFC 7932), the smallest first: (name in headers, file name extension).
 PRECOMPRESSED = (("br", ".br"), ("gzip", ".gz"))
 
 _EPOCH = datetime.datetime(1970, 1, 1)
-_LAST_SECOND = 253402300799  # of the year 9999, where datetime ends
+_LAST_SECOND = 253402300799  # of the year 9999, the last of datetime
 
-#: A class that overrides one of these knows what we do not, so its files are not kept in memory.
-_HOOKS = ("get_content", "get_content_size", "parse_url_path", "get_absolute_path",
-          "validate_absolute_path", "get_content_version", "get_modified_time",
-          "get_content_type", "set_headers", "compute_etag")
+#: If a subclass overrides any of these, its response may depend on more than the file, so it is
+#: not cached.
+_HOOKS = ("parse_url_path", "get_absolute_path", "validate_absolute_path", "get_modified_time",
+          "set_headers", "compute_etag", "get_content_version", "get_content_type",
+          "get_content_size", "get_content")
 
-
-#: The headers that tell of the file alone.
-_FIELDS = ("Accept-Ranges", "Etag", "Content-Type", "Last-Modified", "Content-Encoding")
+#: The headers that depend on the file alone.
+_FILE_HEADERS = ("Accept-Ranges", "Etag", "Content-Type", "Last-Modified", "Content-Encoding")
 
 
 class _File(object):
-    """What is known of a file that was found fit to be sent: all of an answer that is not due to
-    the request. `content` is None for a large one, `source` for one that is not held open."""
+    """A file kept for further requests: the part of a response that depends on the file alone.
+
+    `fields` are its headers, and `varies` is true if compressed forms lie beside it. `content` is
+    None for a large file, `source` for one that is not held open.
+    """
     __slots__ = ("path", "absolute_path", "content_path", "status", "modified", "fields",
                  "varies", "content", "source")
+
+
+class _Plan(object):
+    """What may be done with the files of one handler class, given the hooks it overrides."""
+    __slots__ = ("handler_class", "keeps_files", "finds_compressed", "sends_by_system")
+
+    def __init__(self, handler_class):
+        self.handler_class = handler_class
+        # The content is that of the file, byte for byte.
+        self.sends_by_system = _inherits(handler_class, "get_content")
+        self.finds_compressed = self.sends_by_system and _inherits(
+            handler_class, "get_content_size")
+        self.keeps_files = all(_inherits(handler_class, name) for name in _HOOKS)
+
+
+def _inherits(cls, name):
+    """Whether a class has the method `name` as StaticFileHandler defines it."""
+    definition = next(vars(base)[name] for base in cls.__mro__ if name in vars(base))
+    return definition is vars(StaticFileHandler)[name]
 
 
 class StaticFileHandler(RequestHandler):
     """Answers GET and HEAD with the files below the folder `path`.
 
-    The group of the URL's pattern is the path of the file in it. `default_filename` is what
-    is sent for a folder; without it, a folder is refused with 403. So is everything that is not a
-    readable regular file, and what lies outside of the folder, also by way of a symbolic
+    The group of the URL's pattern is the path of the file within the folder. For a folder,
+    `default_filename` is sent; without it, a folder is refused with 403. So is anything that is
+    not a readable regular file, and anything outside the folder, including by way of a symbolic
     link; the folder itself may be one.
 
-    Answers conditional requests (RFC 9110 13) and requests for one range (RFC 9110 14). A file
-    beside it that holds the same compressed (`PRECOMPRESSED`) must not be older than it.
+    Supports conditional requests (RFC 9110 13) and requests for a single range (RFC 9110 14). A
+    compressed file beside the plain one (`PRECOMPRESSED`) is sent only if it is not older.
 
-    A subclass that overrides no more than `get_cache_time`, `set_extra_headers` and what every
-    handler has is as fast as this one.
+    A subclass that overrides only `get_cache_time`, `set_extra_headers` and the methods that every
+    handler has is as fast as this class.
     """
 
-    #: How long a URL with a version may be kept by clients, in seconds: ten years.
+    #: How long clients may cache a URL with a version, in seconds: ten years.
     CACHE_MAX_AGE = 10 * 365 * 24 * 3600
 
-    # Files by what answers depend on, and versions by class and path.
+    # Files by everything the response depends on, and versions by class and path.
     _memory = FileCache(MAX_MEMORY)
 
     absolute_path = None
-    _file = None
-    _status = None
+    _made_plan = None
+    _file = None        # set if the file came from memory or is being put there
+    _status = None      # os.stat of the file at content_path
+    _coding = None
+    _varies = None
     _pieces = None
     _left = 0
 
@@ -116,140 +145,65 @@ class StaticFileHandler(RequestHandler):
         return self.get(path, include_body=False)
 
     def get(self, path, include_body=True):
-        """Answer with the file at `path`, a path as it stands in the URL."""
-        key = self._memory_key(path)
-        self._file = key and self._memory.get(key, self.request.connection.stream.io_loop.turn)
+        """Answer with the file at `path`, which is as written in the URL."""
         try:
-            if self._file is not None:
-                self._recall()
-            elif not self._look(path, key):
+            if not self._find(path):
                 return
-            file = self._file
-            size = self.get_content_size() if file is None else file.status.st_size
+            size = self.get_content_size() if self._file is None else self._status.st_size
         except EnvironmentError as error:
-            raise http_error(error, self.absolute_path or path)
+            raise as_http_error(error, self.absolute_path or path)
         if self.should_return_304():
             self.set_status(304)
             self.finish()
             return
         start, end = 0, size
-        if "Range" in self.request.headers._values and self._range_applies():
-            wanted = _parse_range(self.request.headers["Range"], size)
-            if wanted is None:
+        if "Range" in self.request.headers._values:
+            status, start, end = select_part(self.request.headers, self._headers, size)
+            if status == 416:
                 self._refuse_range(size)
                 return
-            start, end = wanted
-            if wanted != (0, size):
+            if status == 206:
                 self.set_status(206)
                 self.set_header("Content-Range", "bytes %d-%d/%d" % (start, end - 1, size))
-        if include_body and file is not None and file.content is not None and (
-                file.source is None or self._transforms or start == end):
-            self.finish(file.content if end - start == size else file.content[start:end])
-            return
-        self._headers._values["Content-Length"] = str(end - start)
-        if not include_body:
-            self.finish()
-        elif self._transforms or end == start or not self._has_plain(_HOOKS[:1]):
-            self._send_pieces(start, end)
-        else:
-            self._send_file(start, end)
-
-    def _send_file(self, start, end):
-        """Have the system send it: the content is nobody's business."""
-        source = self._file and self._file.source
-        try:
-            if source is None:
-                source = open_file(self.content_path)
-        except EnvironmentError as error:
-            raise http_error(error, self.content_path)
-        try:
-            # It goes by `write`, which is for bytes.
-            self._write_buffer = [FilePiece(source, start, end - start)]
-            self.finish()
-        except Exception:
-            if not self._headers_written:
-                # Else the stream has it, and closes it.
-                source.close()
-            raise
-
-    @asynchronous
-    def _send_pieces(self, start, end):
-        self._pieces = self._read_pieces(start, end)
-        self._left = end - start
-        self._send_next()
-
-    def _send_next(self):
-        """Send one more piece, never more bytes in all than the head announced."""
-        piece = self._next_piece()[:self._left]
-        self._left -= len(piece)
-        if not self._left:
-            # Dropping it closes the file.
-            self._pieces = None
-            self.finish(piece)
-        elif piece:
-            self.write(piece)
-            self.flush(callback=self._send_next)
-        else:
-            # Too late for a word about it: only closing tells the client that bytes are missing.
-            gen_log.warning("%s became shorter while it was sent", self.content_path)
-            self.send_error(500)
-
-    def _read_pieces(self, start, end):
-        content = self.get_content(self.content_path, start, end)
-        for piece in [content] if isinstance(content, bytes) else content:
-            yield piece
-
-    def _next_piece(self):
-        """The next piece that is not empty; b"" when there is none."""
-        try:
-            while self._left:
-                piece = next(self._pieces, None)
-                if piece is None:
-                    break
-                if piece:
-                    return piece
-        except EnvironmentError as error:
-            raise http_error(error, self.content_path)
-        return b""
+        self._send(start, end, size, include_body)
 
     # Finding the file
 
-    def _memory_key(self, path):
-        """What the answer depends on, as the key of `_memory`; None for what is not kept."""
-        root = self.root
-        if not self._has_plain(_HOOKS) or not os.path.isabs(root) \
-                or not self.application.settings.get("static_hash_cache", True):
-            return None
-        values = self.request.headers._values
-        return (root, self.default_filename, path, self.request.path[-1:] == "/",
-                _accepted_codings(values["Accept-Encoding"]) if "Accept-Encoding" in values else ())
-
     @classmethod
-    def _has_plain(cls, names):
-        """Whether methods are those of StaticFileHandler, and not overridden; `names` is a
-        tuple."""
-        try:
-            return cls.__dict__["_known_plain"][names]
-        except KeyError:
-            known = dict(cls.__dict__.get("_known_plain", ()))
-            known[names] = all(
-                _definition(cls, name) is vars(StaticFileHandler)[name] for name in names)
-            cls._known_plain = known
-            return known[names]
+    def _plan(cls):
+        """The _Plan of this class, made when it is first served."""
+        plan = cls._made_plan
+        if plan is None or plan.handler_class is not cls:
+            # The class has none yet, or inherits its base's.
+            plan = cls._made_plan = _Plan(cls)
+        return plan
 
-    def _recall(self):
-        """Take up what is remembered of the file."""
-        file = self._file
-        self.path = file.path
-        self.absolute_path = file.absolute_path
-        self.content_path = file.content_path
-        self._status = file.status
-        self.modified = file.modified
-        self.set_headers()
+    def _find(self, path):
+        """Take the file from memory, or else from disk, and set the headers that describe it.
+        False if the response has been finished instead."""
+        key = None
+        plan = self._plan()
+        if plan.keeps_files and os.path.isabs(self.root) \
+                and self.application.settings.get("static_hash_cache", True):
+            request = self.request
+            values = request.headers._values
+            key = (self.root, self.default_filename, path, request.path[-1:] == "/",
+                   _accepted_codings(values["Accept-Encoding"])
+                   if "Accept-Encoding" in values else ())
+            self._file = file = self._memory.get(key, request.connection.stream.io_loop.turn)
+            if file is not None:
+                self.path = file.path
+                self.absolute_path = file.absolute_path
+                self.content_path = file.content_path
+                self.modified = file.modified
+                self._status = file.status
+                self._varies = file.varies
+                self.set_headers()
+                return True
+        return self._find_on_disk(path, plan, key)
 
-    def _look(self, path, key):
-        """Find out about the file, and remember it under `key` unless that is None. False when
-        the response was finished meanwhile."""
+    def _find_on_disk(self, path, plan, key):
+        """As `_find`; the file is then kept under `key`, unless that is None."""
         self.path = self.parse_url_path(path)
         absolute_path = self.get_absolute_path(self.root, self.path)
         self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
@@ -258,8 +212,7 @@ class StaticFileHandler(RequestHandler):
         self.content_path = self.absolute_path
         folder = os.path.dirname(self.absolute_path)
         watched = [(folder, file_key(folder)), (self.absolute_path, status_key(self._status))]
-        self._coding = self._varies = None
-        if self._status is not None and self._has_plain(_HOOKS[:2]):
+        if self._status is not None and plan.finds_compressed:
             self._find_compressed()
         self.modified = self.get_modified_time()
         self.set_headers()
@@ -270,10 +223,10 @@ class StaticFileHandler(RequestHandler):
         return True
 
     def _find_compressed(self):
-        """Take what lies beside the file in a coding that the client accepts."""
+        """Send a compressed file that lies beside this one, if the client accepts its coding."""
         accepted = _accepted_codings(self.request.headers.get("Accept-Encoding", ""))
-        for coding, ending in PRECOMPRESSED:
-            path = self.absolute_path + ending
+        for coding, extension in PRECOMPRESSED:
+            path = self.absolute_path + extension
             try:
                 status = self._look_at(self.root, path)
             except (EnvironmentError, HTTPError):
@@ -289,6 +242,7 @@ class StaticFileHandler(RequestHandler):
                 return
 
     def _keep(self, key, watched):
+        """Keep the file that was found, as long as none of `watched` changes."""
         file = self._file = _File()
         file.path = self.path
         file.absolute_path = self.absolute_path
@@ -302,28 +256,28 @@ class StaticFileHandler(RequestHandler):
         if size <= MAX_KEPT_SIZE:
             content = b"".join(self.get_content(self.content_path))
             if len(content) != size:
-                # It changes just now.
+                # It is being changed right now.
                 return
             file.content = content
         cost = len(file.content or b"") + len(self.path)
         if SENT_BY_SYSTEM < size <= MAX_HELD_SIZE and hasattr(os, "sendfile"):
-            file.source = HeldFile(open_file(self.content_path))
+            file.source = SharedFile(open_file(self.content_path))
             cost += _HELD_COST
         self._memory.put(key, file, watched, cost)
 
-    # From the URL to the file
+    # From the URL to the file: to be overridden
 
     def parse_url_path(self, url_path):
-        """The path from the root, in the system's form, for the path in a URL.
+        """The path below the root, in the form of this system, for the path in a URL.
 
-        Raises HTTPError for one that is absolute or holds what has no place in a path.
+        Raises HTTPError if it is absolute or contains something that no file name may contain.
         """
         path = native_str(url_path)
         segments = path.split("/")
         if path.startswith("/") or ".." in segments or "." in segments:
-            raise HTTPError(403, "%r does not lead down from the static files", path)
+            raise HTTPError(403, "%r leads out of the folder of static files", path)
         if "\0" in path or os.sep == "\\" and not is_plain_windows_path(path):
-            raise HTTPError(404, "%r is no file name", path)
+            raise HTTPError(404, "%r is not a valid file name", path)
         return path.replace("/", os.sep)
 
     @classmethod
@@ -332,14 +286,15 @@ class StaticFileHandler(RequestHandler):
         return os.path.abspath(os.path.join(root, path))
 
     def validate_absolute_path(self, root, absolute_path):
-        """The path of the file to send for `absolute_path`; None when the response was finished.
+        """The path of the file to send for `absolute_path`, or None if the response has been
+        finished instead.
 
-        Raises HTTPError 403 for what may not be sent and 404 for what is not there.
-        Nothing outside of `root` is looked at.
+        Raises HTTPError: 403 for a file that may not be sent, 404 for one that does not exist.
+        Nothing outside `root` is looked at.
         """
         path = absolute_path
         if not is_inside(os.path.abspath(root), path):
-            raise HTTPError(403, "%s is outside of the static files", path)
+            raise HTTPError(403, "%s is outside the folder of static files", path)
         try:
             status = self._look_at(root, path)
             if stat.S_ISREG(status.st_mode) and self.path.endswith(os.sep):
@@ -347,7 +302,7 @@ class StaticFileHandler(RequestHandler):
             if stat.S_ISDIR(status.st_mode) and self.default_filename is not None:
                 request = self.request
                 if not request.path.endswith("/"):
-                    # More than one slash in front would make the name of a host of it.
+                    # With more than one slash at the front it would name a host.
                     self.redirect("/" + request.path.lstrip("/\\") + "/"
                                   + ("?" + request.query if request.query else ""),
                                   permanent=True)
@@ -355,10 +310,10 @@ class StaticFileHandler(RequestHandler):
                 path = os.path.join(path, self.default_filename)
                 status = self._look_at(root, path)
         except EnvironmentError as error:
-            raise http_error(error, path)
+            raise as_http_error(error, path)
         except ValueError:
-            # A character that no file name of this system can have.
-            raise HTTPError(404, "%r is no file name", path)
+            # A character that this system does not allow in file names.
+            raise HTTPError(404, "%r is not a valid file name", path)
         if not stat.S_ISREG(status.st_mode) or not os.access(path, os.R_OK):
             raise HTTPError(403, "%s is not a readable file", path)
         self._status = status
@@ -366,19 +321,18 @@ class StaticFileHandler(RequestHandler):
 
     @staticmethod
     def _look_at(root, path):
+        """os.stat of a path, unless a link leads outside `root` (HTTPError 403)."""
         real = os.path.realpath(path)
         if real != path and not is_inside(os.path.realpath(root), real):
-            raise HTTPError(403, "%s is a link that leads outside of the static files", path)
+            raise HTTPError(403, "%s is a link that leads out of the folder of static files", path)
         return os.stat(real)
 
-    # The content
+    # The content: to be overridden
 
     @classmethod
     def get_content(cls, abspath, start=None, end=None):
-        """The bytes from `start` up to, not including, `end`, as an iterator of pieces.
-
-        May return bytes instead. Without `end`, all that there is.
-        """
+        """The bytes from `start` up to, not including, `end`, as an iterator of pieces; without
+        `end`, up to the end of the file. An override may return bytes instead."""
         with open_file(abspath) as source:
             position = start or 0
             source.seek(position)
@@ -392,10 +346,8 @@ class StaticFileHandler(RequestHandler):
 
     @classmethod
     def get_content_version(cls, abspath):
-        """A native string that changes when the content does: a hash of it.
-
-        For a file above MAX_HASHED_SIZE it is made of the modification time and size.
-        """
+        """A native string that changes when the content does: a hash of it, or, for a file
+        larger than MAX_HASHED_SIZE, of its modification time and size."""
         digest = hashlib.sha256()
         key = file_key(abspath)
         if key is not None and key[1] > MAX_HASHED_SIZE:
@@ -408,7 +360,7 @@ class StaticFileHandler(RequestHandler):
 
     @classmethod
     def _find_version(cls, abspath, use_memory=True):
-        """`get_content_version`, remembered as long as the file stays as it is."""
+        """`get_content_version`, remembered until the file changes."""
         version = cls._memory.get((cls, abspath)) if use_memory else None
         if version is None:
             watched = [(abspath, file_key(abspath))]
@@ -427,30 +379,31 @@ class StaticFileHandler(RequestHandler):
         return self._get_status().st_size
 
     def get_modified_time(self):
-        """When the content was last changed, a datetime (UTC) of whole seconds; or None."""
+        """When the content was last changed: a datetime (UTC) in whole seconds, or None."""
         seconds = min(int(self._get_status().st_mtime), _LAST_SECOND)
         return _EPOCH + datetime.timedelta(seconds=seconds)
 
     def get_content_type(self):
-        """The media type, by the name of the file."""
+        """The media type, guessed from the file name."""
         media_type, encoding = mimetypes.guess_type(self.absolute_path)
         if encoding == "gzip":
-            # It is sent as the archive it is, not to be unpacked on the way (RFC 6713).
+            # Sent as an archive (RFC 6713), so that clients do not unpack it.
             return "application/gzip"
         if encoding is not None or media_type is None:
             return "application/octet-stream"
         return media_type
 
-    # Headers
+    # The headers
 
     def set_headers(self):
-        """Set the headers that do not depend on the range, `set_extra_headers` last."""
+        """Set the headers that do not depend on the range; `set_extra_headers` is called last."""
         values = self._headers._values
         if self._file is not None:
             values.update(self._file.fields)
-            self._varies = self._file.varies
         else:
-            self._fields = self._make_fields()
+            self._set_file_headers()
+            # Before a subclass adds to them: these may be kept for further requests.
+            self._fields = dict((name, values[name]) for name in _FILE_HEADERS if name in values)
         if self._varies:
             add_vary(self._headers)
         seconds = self.get_cache_time(self.path, self.modified, values.get("Content-Type"))
@@ -459,8 +412,8 @@ class StaticFileHandler(RequestHandler):
             self.set_header("Expires", format_timestamp(int(time.time()) + seconds))
         self.set_extra_headers(self.path)
 
-    def _make_fields(self):
-        """Set the headers that tell of the file alone; returns them, name and value."""
+    def _set_file_headers(self):
+        """Set the headers that depend on the file alone, `_FILE_HEADERS`."""
         self.set_header("Accept-Ranges", "bytes")
         self.set_etag_header()
         content_type = self.get_content_type()
@@ -470,45 +423,33 @@ class StaticFileHandler(RequestHandler):
             self.set_header("Last-Modified", self.modified)
         if self._coding is not None:
             self.set_header("Content-Encoding", self._coding)
-        values = self._headers._values
-        return dict((name, values[name]) for name in _FIELDS if name in values)
 
     def set_extra_headers(self, path):
         """Override this to set further headers."""
 
     def get_cache_time(self, path, modified, mime_type):
-        """For how many seconds a client may keep the response without asking; 0: not said.
-
-        Only a URL with a version (``?v=``) never changes what it means.
-        """
+        """How many seconds a client may use the response without asking again; 0 to leave it to
+        the client. The content of a URL with a version (``?v=``) never changes."""
         request = self.request
         return self.CACHE_MAX_AGE if request.query and "v" in request.arguments else 0
 
     def compute_etag(self):
-        """The version of the content as an ETag; None when it has none."""
+        """The version of the content as an ETag, or None if it has no version."""
         version = self._find_version(
             self.content_path, self.settings.get("static_hash_cache", True))
         return '"%s"' % version if version else None
 
-    # Conditions and ranges
+    # The response
 
     def should_return_304(self):
-        """Whether the client has what would be sent (RFC 9110 13.2.2: an ETag counts first)."""
+        """Whether the client already has this content. If-None-Match takes precedence over
+        If-Modified-Since (RFC 9110 13.2.2)."""
         headers = self.request.headers
         if "If-None-Match" in headers._values:
             return self.check_etag_header()
         if "If-Modified-Since" not in headers._values:
             return False
-        since = _parse_date(headers["If-Modified-Since"])
-        return (since is not None and self.modified is not None
-                and calendar.timegm(self.modified.utctimetuple()) <= since)
-
-    def _range_applies(self):
-        """Whether what the client has a part of is still the same (RFC 9110 13.1.5)."""
-        condition = self.request.headers.get("If-Range")
-        return condition is None or condition in (
-            self._headers.get("Etag"), self._headers.get("Last-Modified")) \
-            and not condition.startswith("W/")
+        return is_unmodified_since(headers["If-Modified-Since"], self.modified)
 
     def _refuse_range(self, size):
         for name in ("Cache-Control", "Expires", "Content-Encoding"):
@@ -518,13 +459,87 @@ class StaticFileHandler(RequestHandler):
         self.set_header("Content-Range", "bytes */%d" % size)
         self.finish()
 
+    def _send(self, start, end, size, include_body):
+        """Send the bytes from `start` up to `end`, of `size` in all, or only the headers."""
+        file = self._file
+        if include_body and file is not None and file.content is not None and (
+                file.source is None or self._transforms or start == end):
+            self.finish(file.content if end - start == size else file.content[start:end])
+            return
+        self._headers._values["Content-Length"] = str(end - start)
+        if not include_body:
+            self.finish()
+        elif self._transforms or start == end or not self._plan().sends_by_system:
+            self._send_pieces(start, end)
+        else:
+            self._send_file(start, end)
+
+    def _send_file(self, start, end):
+        """Let the system send these bytes of the file: nothing here needs to see them."""
+        source = self._file and self._file.source
+        try:
+            if source is None:
+                source = open_file(self.content_path)
+        except EnvironmentError as error:
+            raise as_http_error(error, self.content_path)
+        try:
+            # Not by `write`, which takes only bytes.
+            self._write_buffer = [FilePiece(source, start, end - start)]
+            self.finish()
+        except Exception:
+            if not self._headers_written:
+                # Otherwise the stream owns it, and closes it.
+                source.close()
+            raise
+
+    @asynchronous
+    def _send_pieces(self, start, end):
+        try:
+            content = self.get_content(self.content_path, start, end)
+        except EnvironmentError as error:
+            raise as_http_error(error, self.content_path)
+        # A generator here must not refer to this handler: if the client went away, the open file
+        # would have to wait for the garbage collector.
+        self._pieces = iter([content] if isinstance(content, bytes) else content)
+        self._left = end - start
+        self._send_next()
+
+    def _send_next(self):
+        """Send the next piece, but never more bytes in total than the headers announced."""
+        piece = self._next_piece()[:self._left]
+        self._left -= len(piece)
+        if not self._left:
+            # Dropping the iterator closes the file.
+            self._pieces = None
+            self.finish(piece)
+        elif piece:
+            self.write(piece)
+            self.flush(callback=self._send_next)
+        else:
+            # Too late for an error page: only closing tells the client that bytes are missing.
+            gen_log.warning("%s became shorter while it was being sent", self.content_path)
+            self.send_error(500)
+
+    def _next_piece(self):
+        """The next piece that is not empty; b"" after the last."""
+        try:
+            while self._left:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                if piece:
+                    return piece
+        except EnvironmentError as error:
+            raise as_http_error(error, self.content_path)
+        return b""
+
     # URLs
 
     @classmethod
     def make_static_url(cls, settings, path, include_version=True):
-        """The URL of a file, with its version in it: what `RequestHandler.static_url` returns.
+        """The URL of a file, including its version, as `RequestHandler.static_url` returns it.
 
-        `path` counts from the setting static_path and is put in as it is.
+        `path` is relative to the setting static_path, and is put into the URL as it is.
         """
         url = settings.get("static_url_prefix", "/static/") + path
         version = cls.get_version(settings, path) if include_version else None
@@ -532,7 +547,7 @@ class StaticFileHandler(RequestHandler):
 
     @classmethod
     def get_version(cls, settings, path):
-        """The version of a file for its URL; None when it cannot be read."""
+        """The version of a file for its URL, or None if the file cannot be read."""
         absolute_path = cls.get_absolute_path(settings["static_path"], path)
         try:
             return cls._find_version(absolute_path, settings.get("static_hash_cache", True))
@@ -541,55 +556,20 @@ class StaticFileHandler(RequestHandler):
             return None
 
 
-def _definition(cls, name):
-    """What stands for `name` in the class that defines it."""
-    for one in cls.__mro__:
-        if name in vars(one):
-            return vars(one)[name]
-
-
+# Accept-Encoding -> the codings of PRECOMPRESSED that it accepts.
 _accepted = {}
+_MAX_ACCEPTED = 1000
+_MAX_ACCEPTED_LENGTH = 200
 
 
 def _accepted_codings(header):
-    """Which of PRECOMPRESSED a client with this Accept-Encoding takes."""
+    """The codings of PRECOMPRESSED that a client with this Accept-Encoding accepts. A header that
+    came in several lines is a list of them."""
     if isinstance(header, list):
         header = ",".join(header)
     codings = _accepted.get(header)
     if codings is None:
         codings = tuple(coding for coding, _ in PRECOMPRESSED if accepts_coding(header, coding))
-        if len(header) < 200:
-            if len(_accepted) >= 1000:
-                _accepted.clear()
-            _accepted[header] = codings
+        if len(header) < _MAX_ACCEPTED_LENGTH:
+            remember(_accepted, _MAX_ACCEPTED, header, codings)
     return codings
-
-
-def _parse_date(text):
-    """The POSIX time of an HTTP date; None for what is none."""
-    try:
-        return email.utils.mktime_tz(email.utils.parsedate_tz(text))
-    except (AttributeError, IndexError, OverflowError, TypeError, ValueError):
-        return None
-
-
-# Nineteen digits and more are no number that a file could have.
-_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*\Z", re.IGNORECASE)
-
-
-def _parse_range(header, size):
-    """(start, end) of a Range header for a content of `size` bytes, `end` not included.
-
-    All of it, (0, size), for what is no single range of bytes: such a header is ignored
-    (RFC 9110 14.2). None for a range that cannot be satisfied.
-    """
-    match = _RANGE.match(header)
-    first, last = match.groups() if match is not None else ("", "")
-    if not first and not last:
-        return 0, size
-    if not first:
-        # So many of the last bytes.
-        return (max(0, size - int(last)), size) if int(last) else None
-    start = int(first)
-    end = min(int(last) + 1, size) if last else size
-    return (start, end) if start < end or start == 0 == size else None

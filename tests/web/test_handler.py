@@ -56,11 +56,11 @@ class WritingTest(HandlerCase):
             return get
 
         for function, text in [
-                (lambda self: self.finish(), "finish() was called twice"),
+                (lambda self: self.finish(), "finish() called twice"),
                 (lambda self: self.write("x"), "write() after finish()"),
                 (lambda self: self.render("x.html"), "render() after finish()"),
                 (lambda self: self.flush(), "flush() after finish()"),
-                (lambda self: self.redirect("/"), "after the headers were sent")]:
+                (lambda self: self.redirect("/"), "the headers have already been sent")]:
             response = self.failing(finish_and(function), RuntimeError, text)
             self.assertEqual(response.body, b"ok")
 
@@ -76,7 +76,7 @@ class WritingTest(HandlerCase):
                          lambda self: self.add_header("X", "y"),
                          lambda self: self.set_cookie("x", "y"),
                          lambda self: self.redirect("/")]:
-            response = self.failing(flush_and(function), RuntimeError, "after the headers")
+            response = self.failing(flush_and(function), RuntimeError, "headers have already been sent")
             self.assertEqual(response.body, b"ok")
 
     def test_b154_without_asynchronous(self):

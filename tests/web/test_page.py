@@ -1,10 +1,14 @@
 """Resources of UI modules, inserted into the page that renders them."""
 from __future__ import absolute_import, division, print_function
 
+import ast
+import inspect
+import re
 import unittest
 
 from friendserve.template import DictLoader
 from friendserve.web import RequestHandler, UIModule
+from friendserve.web import page
 from friendserve.web.page import insert, link
 from tests.webcase import WebCase
 
@@ -23,6 +27,16 @@ class InsertTest(unittest.TestCase):
     def test_link(self):
         self.assertEqual(link("[%s]", ["a.js", "/b.js", "https://x/?a&b"], "/static/".__add__),
                          "[/static/a.js][/b.js][https://x/?a&amp;b]")
+
+
+class ContractTest(unittest.TestCase):
+    def test_the_docstring_names_all_that_a_page_uses_of_its_handler(self):
+        used = set(node.attr for node in ast.walk(ast.parse(inspect.getsource(page.Page)))
+                   if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+                   and isinstance(node.value, ast.Name) and node.value.id == "self")
+        used -= set(vars(page.Page)) | set(["_locale", "__dict__"])
+        provides = page.Page.__doc__.split("The handler provides ")[1].partition(", and calls")[0]
+        self.assertEqual(sorted(used), sorted(re.findall("`(.*?)`", provides)))
 
 
 class Rich(UIModule):

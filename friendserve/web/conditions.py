@@ -1,0 +1,63 @@
+"""Conditions and ranges: how much of a file a request asks for (RFC 9110 13 and 14).
+
+    status, start, end = select_part(request.headers, response_headers, size)
+    is_unmodified_since(request.headers["If-Modified-Since"], modified)
+
+These are pure functions of header values; a condition on ETags is in `friendserve.web.etags`.
+"""
+from __future__ import absolute_import, division, print_function
+
+import calendar
+import email.utils
+import re
+
+# Numbers of nineteen or more digits exceed any file size.
+_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*\Z", re.IGNORECASE)
+
+
+def select_part(request_headers, response_headers, size):
+    """(status, start, end): the part of `size` bytes that a request with a Range header gets.
+
+    The status is 206 for the bytes from `start` up to, not including, `end`; 416 if the range
+    cannot be satisfied; 200, for the whole content, if the range covers it or is to be ignored:
+    it is not a single range of bytes (RFC 9110 14.2), or the client has a part of another
+    version (If-Range, 13.1.5). `response_headers` are those of the whole content, with its Etag
+    and Last-Modified.
+    """
+    condition = request_headers.get("If-Range")
+    if condition is not None and (condition not in (
+            response_headers.get("Etag"), response_headers.get("Last-Modified"))
+            or condition.startswith("W/")):
+        return 200, 0, size
+    part = _parse_range(request_headers["Range"], size)
+    if part is None:
+        return 416, 0, 0
+    start, end = part
+    return (200 if end - start == size else 206), start, end
+
+
+def _parse_range(header, size):
+    """(start, end) of a Range header; (0, size) if it is to be ignored, None if it cannot be
+    satisfied."""
+    match = _RANGE.match(header)
+    first, last = match.groups() if match is not None else ("", "")
+    if not first and not last:
+        return 0, size
+    if not first:
+        # "-5" means the last five bytes.
+        return (max(0, size - int(last)), size) if int(last) else None
+    start = int(first)
+    end = min(int(last) + 1, size) if last else size
+    return (start, end) if start < end or start == 0 == size else None
+
+
+def is_unmodified_since(header, modified):
+    """Whether content last changed at `modified`, a datetime (UTC) or None, is still as it was at
+    the time of an If-Modified-Since header. A header that is not a date is ignored."""
+    if modified is None:
+        return False
+    try:
+        since = email.utils.mktime_tz(email.utils.parsedate_tz(header))
+    except (AttributeError, IndexError, OverflowError, TypeError, ValueError):
+        return False
+    return calendar.timegm(modified.utctimetuple()) <= since
