@@ -122,7 +122,7 @@ def _set_method(setopt, fetch):
         has_body = False
     elif request.body_producer is not None:
         setopt(pycurl.UPLOAD, 1)
-        setopt(pycurl.INFILESIZE_LARGE, -1 if fetch.body_size is None else fetch.body_size)
+        setopt(pycurl.INFILESIZE_LARGE, -1 if fetch.body_left is None else fetch.body_left)
         setopt(pycurl.CUSTOMREQUEST, method)
     elif request.body is not None or method in WITH_BODY:
         setopt(pycurl.POSTFIELDS, request.body or b"")

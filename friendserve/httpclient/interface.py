@@ -45,7 +45,7 @@ class AsyncHTTPClient(Configurable):
             return super(AsyncHTTPClient, cls).__new__(cls, io_loop=io_loop, **kwargs)
         # Kept on the loop, so that they live no longer than it does.
         clients = io_loop.attachments.setdefault(_ATTACHED_AS, {})
-        kind = cls.configured_class() if cls is cls.configurable_base() else cls
+        kind = cls.configured_class() if cls is AsyncHTTPClient else cls
         client = clients.get(kind)
         if client is None:
             client = clients[kind] = super(AsyncHTTPClient, cls).__new__(

@@ -8,6 +8,7 @@ from friendserve.http1connection.client import HTTP1ClientConnection
 from friendserve.httpclient.queue import QueuedHTTPClient
 from friendserve.iostream import StreamClosedError
 from friendserve.netutil import OverrideResolver, Resolver, is_valid_ip, ssl_options_to_context
+from friendserve.simple_httpclient.digest import DigestAuth
 from friendserve.simple_httpclient.fetch import Fetch
 from friendserve.simple_httpclient.pool import ConnectionPool
 from friendserve.simple_httpclient.tunnel import Proxy, TunnelConnecting
@@ -15,9 +16,8 @@ from friendserve.stack_context import NullContext
 from friendserve.tcpclient import TCPClient
 from friendserve.util import remember
 
-#: TLS settings of requests, and digest challenges of servers, that are kept at most.
+#: How many SSLContexts a client keeps, one for each different set of TLS options.
 MAX_CONTEXTS = 100
-MAX_CHALLENGES = 1000
 
 
 class SimpleAsyncHTTPClient(QueuedHTTPClient):
@@ -86,9 +86,11 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
         """The `Proxy` of a request that has one."""
         return Proxy.of_request(request)
 
-    def remember_challenge(self, key, challenge):
-        """Keep a digest challenge, to answer it beforehand the next time."""
-        remember(self.challenges, MAX_CHALLENGES, key, challenge)
+    def make_auth(self, fetch):
+        user = fetch.user()
+        if user is None:
+            return None
+        return DigestAuth(self.challenges, fetch.url, user, fetch.request.body_producer is None)
 
     def begin(self, fetch, fresh=False):
         """Find a connection for a fetch: one that was used before unless `fresh`, or a new one."""
