@@ -48,7 +48,7 @@ FLOORS = (
      + _in("httpclient", (
          "errors", "messages", "interface", "blocking", "command", "cookies", "fetch", "queue", "",
          "__main__"))
-     + _in("simple_httpclient", ("pool", "tunnel", "fetch", "client", ""))
+     + _in("simple_httpclient", ("pool", "tunnel", "digest", "fetch", "client", ""))
      + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
     ("web", _in("web", (
         "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",

@@ -1,7 +1,6 @@
 """Which fetches a client makes at a time, which comes next, and which have run out of time."""
 from __future__ import absolute_import, division, print_function
 
-import collections
 import heapq
 
 import friendserve

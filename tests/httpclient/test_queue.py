@@ -105,7 +105,7 @@ class QueueTest(unittest.TestCase):
 
     def test_items_that_left_are_not_kept(self):
         for limit_per_key in (None, 1):
-            items = Queue(2, limit_per_key)
+            items = Queue(2 if limit_per_key is None else 3, limit_per_key)
             items.add("active", "a")
             items.add("active too", "b")
             items.add("waits", "a")
