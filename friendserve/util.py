@@ -42,6 +42,20 @@ def remember(memo, limit, key, value):
     return value
 
 
+def set_public_module(namespace):
+    """Give the classes and functions of a package's `__all__` the package as their `__module__`,
+    so that reprs and pickles show the path that users import: "friendserve.ioloop.IOLoop", not the
+    module that defines it. Objects from outside the package stay as they are.
+
+    The last line of an ``__init__.py``: ``set_public_module(globals())``.
+    """
+    inside = namespace["__name__"] + "."
+    for name in namespace["__all__"]:
+        obj = namespace[name]
+        if (inspect.isclass(obj) or inspect.isfunction(obj)) and obj.__module__.startswith(inside):
+            obj.__module__ = namespace["__name__"]
+
+
 class TimeoutError(Exception):
     """An operation did not end within the time it was given."""
 

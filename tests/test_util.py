@@ -6,16 +6,18 @@ import errno
 import gzip
 import io
 import os.path
+import pickle
+import pydoc
 import re
 import socket
 import time
 import unittest
 import zlib
 
-from friendserve import util
+from friendserve import ioloop, util
 from friendserve.util import (
     ArgReplacer, Configurable, GzipDecompressor, ObjectDict, TimeoutError, errno_from_exception,
-    format_timestamp, import_object, re_unescape)
+    format_timestamp, import_object, re_unescape, set_public_module)
 
 try:
     from hypothesis import given, settings, strategies as st
@@ -344,6 +346,56 @@ if given is not None:
         @given(st.text())
         def test_re_unescape_round_trip(self, text):
             self.assertEqual(text, re_unescape(re.escape(text)))
+
+
+class PublicModuleTest(unittest.TestCase):
+    def make(self, module):
+        """A class and a function that are defined in `module`."""
+        def function():
+            pass
+
+        function.__module__ = module
+        return type("Class", (object,), {"__module__": module}), function
+
+    def test_public_classes_and_functions_belong_to_the_package(self):
+        cls, function = self.make("shop.orders")
+        set_public_module({"__name__": "shop", "__all__": ["Order", "order"],
+                           "Order": cls, "order": function})
+        self.assertEqual("shop", cls.__module__)
+        self.assertEqual("shop", function.__module__)
+
+    def test_what_is_from_elsewhere_or_not_public_stays(self):
+        outside, function = self.make("shopping.carts")
+        private, _ = self.make("shop.orders")
+        set_public_module({"__name__": "shop", "__all__": ["Cart", "cart"],
+                           "Cart": outside, "cart": function, "Order": private})
+        self.assertEqual("shopping.carts", outside.__module__)
+        self.assertEqual("shopping.carts", function.__module__)
+        self.assertEqual("shop.orders", private.__module__)
+
+    def test_values_are_left_alone(self):
+        cls, _ = self.make("shop.orders")
+        value = cls()
+        set_public_module({"__name__": "shop", "__all__": ["LIMIT", "value"],
+                           "LIMIT": 100, "value": value})
+        self.assertEqual({}, vars(value))
+        self.assertEqual("shop.orders", cls.__module__)
+
+    def test_the_loop_shows_and_pickles_its_public_path(self):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            pickled = pickle.dumps(ioloop.PollIOLoop, protocol)
+            self.assertNotIn(b"polling", pickled)
+            self.assertIs(ioloop.PollIOLoop, pickle.loads(pickled))
+        self.assertEqual("friendserve.ioloop.IOLoop", "%s.%s" % (
+            ioloop.IOLoop.__module__, ioloop.IOLoop.__name__))
+        self.assertEqual("friendserve.util", ioloop.TimeoutError.__module__)
+
+    def test_help_works(self):
+        text = pydoc.plain(pydoc.render_doc(ioloop))
+        self.assertIn("class PeriodicCallback", text)
+        text = pydoc.plain(pydoc.render_doc(ioloop.IOLoop))
+        self.assertIn("class IOLoop in module friendserve.ioloop\n", text)
+        self.assertIn("call_later(self, delay", text)
 
 
 if __name__ == "__main__":

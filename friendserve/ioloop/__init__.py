@@ -23,6 +23,8 @@ from __future__ import absolute_import, division, print_function
 from friendserve.ioloop.interface import IOLoop
 from friendserve.ioloop.periodic import PeriodicCallback
 from friendserve.ioloop.polling import PollIOLoop
-from friendserve.util import TimeoutError
+from friendserve.util import TimeoutError, set_public_module
 
 __all__ = ["IOLoop", "PollIOLoop", "PeriodicCallback", "TimeoutError"]
+
+set_public_module(globals())
