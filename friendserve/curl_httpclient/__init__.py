@@ -23,5 +23,8 @@ except ImportError as error:
 
 from friendserve.curl_httpclient.client import CurlAsyncHTTPClient, curl_log
 from friendserve.curl_httpclient.errors import CurlError
+from friendserve.util import set_public_module
 
 __all__ = ["CurlAsyncHTTPClient", "CurlError", "curl_log"]
+
+set_public_module(globals())

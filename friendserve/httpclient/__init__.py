@@ -26,8 +26,11 @@ from friendserve.httpclient.errors import (
 from friendserve.httpclient.interface import AsyncHTTPClient
 from friendserve.httpclient.messages import HTTPRequest, HTTPResponse
 from friendserve.httputil import encode_multipart_formdata
+from friendserve.util import set_public_module
 
 __all__ = ["AsyncHTTPClient", "HTTPClient", "HTTPClientClosedError", "HTTPClientError",
            "HTTPConnectError", "HTTPError", "HTTPProtocolError", "HTTPRequest", "HTTPResponse",
            "HTTPStreamClosedError", "HTTPTLSError", "HTTPTimeoutError", "HTTPTransferError",
            "encode_multipart_formdata", "main"]
+
+set_public_module(globals())

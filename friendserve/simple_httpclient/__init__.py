@@ -13,5 +13,8 @@ from __future__ import absolute_import, division, print_function
 
 from friendserve.httpclient import HTTPStreamClosedError, HTTPTimeoutError
 from friendserve.simple_httpclient.client import SimpleAsyncHTTPClient
+from friendserve.util import set_public_module
 
 __all__ = ["HTTPStreamClosedError", "HTTPTimeoutError", "SimpleAsyncHTTPClient"]
+
+set_public_module(globals())

@@ -9,6 +9,7 @@ import sys
 import threading
 import unittest
 
+from friendserve import httpclient
 from friendserve.httpclient import (
     AsyncHTTPClient, HTTPClient, HTTPClientError, HTTPError, HTTPRequest, HTTPResponse,
     HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError, command,
@@ -39,10 +40,67 @@ class ErrorTest(unittest.TestCase):
         self.assertEqual(str(HTTPTimeoutError("")), "HTTP 599: Timeout")
         self.assertEqual(str(HTTPStreamClosedError()), "HTTP 599: Stream closed")
 
-    def test_pickle(self):
-        for error in (HTTPError(404, "x"), HTTPTimeoutError("y", "body")):
-            again = pickle.loads(pickle.dumps(error))
-            self.assertEqual((str(again), again.code), (str(error), error.code))
+
+class PickleTest(unittest.TestCase):
+    """Errors go from worker to worker: all that a user can hold pickles, under its public path."""
+
+    def copies(self, value, first=0):
+        for protocol in range(first, pickle.HIGHEST_PROTOCOL + 1):
+            data = pickle.dumps(value, protocol)
+            yield data, pickle.loads(data)
+
+    def test_every_public_error(self):
+        reason = ValueError("reason")
+        names = [name for name in httpclient.__all__ if name.endswith("Error")]
+        self.assertEqual(9, len(names))
+        for name in names:
+            kind = getattr(httpclient, name)
+            transfer = issubclass(kind, HTTPTransferError)
+            for arguments in ([("m", "body", reason), (), ("m",)] if transfer
+                              else [(404, "m"), (404,)]):
+                error = kind(*arguments)
+                for _, copy in self.copies(error):
+                    self.assertIs(kind, type(copy))
+                    self.assertEqual((str(error), error.code, error.message),
+                                     (str(copy), copy.code, copy.message))
+                    if transfer:
+                        self.assertEqual((error.phase, str(error.real_error)),
+                                         (copy.phase, str(copy.real_error)))
+
+    def test_request_and_response(self):
+        # From protocol 2, which HTTPHeaders and BytesIO need.
+        request = HTTPRequest("http://h/", "POST", {"A": "b"}, u"body", request_timeout=3)
+        response = HTTPResponse(request, 404, HTTPHeaders({"C": "d"}), io.BytesIO(b"data"),
+                                request_time=2, time_info={"total": 2})
+        for _, copy in self.copies(request, 2):
+            self.assertEqual(("http://h/", "POST", {"A": "b"}, b"body", 3), (
+                copy.url, copy.method, copy.headers, copy.body, copy.request_timeout))
+        for _, copy in self.copies(response, 2):
+            self.assertEqual((404, "Not Found", "d", b"data", {"total": 2}, "http://h/"), (
+                copy.code, copy.reason, copy.headers["C"], copy.body, copy.time_info,
+                copy.request.url))
+        for _, copy in self.copies(response.error, 2):
+            self.assertEqual((404, b"data"), (copy.code, copy.response.body))
+
+    def test_the_path_in_a_pickle_is_the_public_one(self):
+        for name in httpclient.__all__:
+            value = getattr(httpclient, name)
+            for data, copy in self.copies(value):
+                self.assertIs(value, copy)
+                for room in (b"errors", b"messages", b"interface", b"blocking", b"command"):
+                    self.assertNotIn(b"httpclient." + room, data)
+
+    def test_pickles_of_the_first_release_load(self):
+        error = pickle.loads(
+            b"\x80\x02cfriendserve.httpclient\nHTTPTimeoutError\nq\x00X\x01\x00\x00\x00yq\x01"
+            b"X\x04\x00\x00\x00bodyq\x02N\x87q\x03Rq\x04}q\x05(X\x04\x00\x00\x00codeq\x06"
+            b"MW\x02X\x07\x00\x00\x00messageq\x07h\x01X\x08\x00\x00\x00responseq\x08N"
+            b"X\x05\x00\x00\x00phaseq\th\x02X\n\x00\x00\x00real_errorq\nNub.")
+        self.assertIs(HTTPTimeoutError, type(error))
+        self.assertEqual(("HTTP 599: y", "body"), (str(error), error.phase))
+        for name in httpclient.__all__:
+            path = b"cfriendserve.httpclient\n" + name.encode("ascii") + b"\n."
+            self.assertIs(getattr(httpclient, name), pickle.loads(path))
 
 
 class RequestTest(unittest.TestCase):
