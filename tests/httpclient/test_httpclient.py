@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import datetime
 import io
 import pickle
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,8 +13,9 @@ import unittest
 from friendserve import httpclient
 from friendserve.httpclient import (
     AsyncHTTPClient, HTTPClient, HTTPClientError, HTTPError, HTTPRequest, HTTPResponse,
-    HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError, command,
-    encode_multipart_formdata)
+    HTTPConnectError, HTTPStreamClosedError, HTTPTLSError, HTTPTimeoutError, HTTPTransferError,
+    command, encode_multipart_formdata)
+from friendserve.httpclient.errors import connect_error
 from friendserve.httputil import HTTPFile, HTTPHeaders, parse_body_arguments
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.multipart import encode_multipart
@@ -39,6 +41,17 @@ class ErrorTest(unittest.TestCase):
         self.assertEqual(str(error), "HTTP 599: Timeout while connecting")
         self.assertEqual(str(HTTPTimeoutError("")), "HTTP 599: Timeout")
         self.assertEqual(str(HTTPStreamClosedError()), "HTTP 599: Stream closed")
+
+
+    def test_an_attempt_to_connect_that_failed(self):
+        for phase, kind, message in ((None, HTTPConnectError, "Connection failed: x"),
+                                     ("resolve", HTTPConnectError, "Connection failed: x"),
+                                     ("tls", HTTPTLSError, "TLS handshake failed: x")):
+            reason = IOError("x")
+            error = connect_error(phase, reason)
+            self.assertIs(kind, type(error))
+            self.assertEqual((message, phase or "connect"), (error.message, error.phase))
+            self.assertIs(reason, error.real_error)
 
 
 class PickleTest(unittest.TestCase):
@@ -132,6 +145,17 @@ class RequestTest(unittest.TestCase):
         when = datetime.datetime(1994, 11, 6, 8, 49, 37)
         self.assertEqual(HTTPRequest("http://h/", if_modified_since=when).headers,
                          HTTPHeaders({"If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}))
+
+    def test_tls_options(self):
+        request = HTTPRequest("https://h/", validate_cert=True)
+        self.assertEqual({}, request.tls_options())
+        request = HTTPRequest("https://h/", validate_cert=False, ca_certs="ca", client_cert="cert",
+                              client_key="key")
+        self.assertEqual({"cert_reqs": ssl.CERT_NONE, "ca_certs": "ca", "certfile": "cert",
+                          "keyfile": "key"}, request.tls_options())
+        for options in ({"ca_certs": "other"}, {}, ssl.SSLContext(ssl.PROTOCOL_SSLv23)):
+            request.ssl_options = options
+            self.assertIs(options, request.tls_options())
 
     def test_a504_no_secret_in_its_repr(self):
         request = HTTPRequest("http://me:secret@h/x", auth_password="secret",
