@@ -42,7 +42,6 @@ class ErrorTest(unittest.TestCase):
         self.assertEqual(str(HTTPTimeoutError("")), "HTTP 599: Timeout")
         self.assertEqual(str(HTTPStreamClosedError()), "HTTP 599: Stream closed")
 
-
     def test_an_attempt_to_connect_that_failed(self):
         for phase, kind, message in ((None, HTTPConnectError, "Connection failed: x"),
                                      ("resolve", HTTPConnectError, "Connection failed: x"),
