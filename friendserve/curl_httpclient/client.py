@@ -71,26 +71,20 @@ class CurlFetch(BaseFetch):
     def configure(self, curl):
         set_options(curl, self)
 
-    def _frame(self, headers):
-        super(CurlFetch, self)._frame(headers)
+    def set_length(self, headers):
         # libcurl says how long a body is.
         for name in ("Content-Length", "Transfer-Encoding"):
             if name in headers:
                 del headers[name]
 
-    @property
-    def body_size(self):
-        """The bytes that a body_producer has promised, or None."""
-        return self._body_left
-
     def on_continue(self):
         if self.connection is not None:
-            self._produce(self.connection)
+            self.produce(self.connection)
 
-    def _send_piece(self, data, callback):
+    def send_piece(self, data, callback):
         self.connection.write(data, callback)
 
-    def _send_end(self):
+    def send_end(self):
         self.connection.end_body()
 
     def note_times(self, transfer):
@@ -117,7 +111,7 @@ class CurlFetch(BaseFetch):
             return
         super(CurlFetch, self).time_out()
 
-    def _timeout(self, message, phase):
+    def timeout_error(self, message, phase):
         return CurlTimeoutError(pycurl.E_OPERATION_TIMEDOUT, message, phase)
 
 

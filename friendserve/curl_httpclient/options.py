@@ -55,13 +55,8 @@ def _split_proxy(request):
 
 
 def _tls_options(request):
-    options = request.ssl_options
-    if options is None:
-        options = {"ca_certs": request.ca_certs, "certfile": request.client_cert,
-                   "keyfile": request.client_key}
-        if not request.validate_cert:
-            options["cert_reqs"] = ssl.CERT_NONE
-    elif not isinstance(options, dict):
+    options = request.tls_options()
+    if not isinstance(options, dict):
         raise ValueError("libcurl cannot use an SSLContext: ssl_options have to be a dict here, "
                          "or leave it to the simple client")
     options = checked_ssl_options(options, False)
@@ -127,7 +122,7 @@ def _set_method(setopt, fetch):
         has_body = False
     elif request.body_producer is not None:
         setopt(pycurl.UPLOAD, 1)
-        setopt(pycurl.INFILESIZE_LARGE, -1 if fetch.body_size is None else fetch.body_size)
+        setopt(pycurl.INFILESIZE_LARGE, -1 if fetch.body_left is None else fetch.body_left)
         setopt(pycurl.CUSTOMREQUEST, method)
     elif request.body is not None or method in WITH_BODY:
         setopt(pycurl.POSTFIELDS, request.body or b"")

@@ -1,31 +1,35 @@
-"""One fetch of a client, from the queue to the callback, through its redirects: what is the same
-over our own streams and over libcurl.
+"""One fetch, from the queue through its redirects to the callback: the part that the simple client
+and the curl client have in common. (For fetching from a command line see `command`.)
 
-A `BaseFetch` knows its request and what has become of it. It asks its client for a connection
-(`client.begin`) and is the exchange on it, in the sense of `http1client.HTTP1ClientConnection`. The
-client calls back the application when `done` says so.
+The client queues a `BaseFetch` and starts it with `begin`, which finds it a connection. On that
+connection the fetch is the exchange, as `http1connection.client` describes it. When the fetch
+has its response it calls `done` of the client, which schedules the application's callback.
 """
 from __future__ import absolute_import, division, print_function
 
 from friendserve.httpclient.cookies import cookie_for, keep_cookies
 from friendserve.httpclient.errors import (
-    HTTPProtocolError, HTTPTimeoutError, HTTPTransferError, transfer_error)
+    HTTPProtocolError, HTTPTransferError, transfer_error)
 from friendserve.httpclient.messages import HTTPResponse
 from friendserve.httputil import HTTPOutputError, basic_credentials
 from friendserve.iostream import StreamClosedError
 from friendserve.protocol.grammar import is_content_length
 from friendserve.protocol.urls import join_url, parse_url
 
-#: Methods whose requests say how long their body is even when there is none.
+#: Methods whose requests state the length of their body even if it is empty (RFC 9110 8.6).
 WITH_BODY = frozenset(["POST", "PUT", "PATCH"])
+
+#: Methods that may be sent again when the outcome of the first attempt is unknown (RFC 9110 9.2.2).
+IDEMPOTENT = frozenset(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"])
 
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 
-#: What is meant for one origin and is not told to another one.
+#: Request headers that a redirect to another origin drops.
 _FOR_ONE_ORIGIN = ("Authorization", "Cookie", "Proxy-Authorization", "Host")
+#: Request headers that a redirect drops together with the body.
 _OF_A_BODY = ("Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding")
 
-#: The phases of HTTPTransferError, in the words of a message.
+#: The phases of HTTPTransferError, as they read in an error message.
 DOING = {
     "queue": "in request queue", "resolve": "while resolving the host name",
     "connect": "while connecting", "proxy": "while the proxy connects",
@@ -34,15 +38,24 @@ DOING = {
 
 
 class BaseFetch(object):
-    """A fetch. `request` is the client's own copy and changes with redirects.
+    """One fetch. `request` is the client's own copy and changes with redirects.
 
-    Subclasses have `phase`, how far it is in the sense of HTTPTransferError, and `_send_piece` and
-    `_send_end` for a body_producer. They send what `build_headers` says, and override `_frame`
-    where they say themselves how long a body is.
+    A subclass adds what depends on the kind of connection:
+
+    - `phase`: how far the fetch is, as in HTTPTransferError. `_phase` has it for a fetch without
+      a connection and, on a connection, tells "headers" from "body";
+    - `use(connection)`: send the request, with the headers of `build_headers`;
+    - `on_continue()`: called when the server wants the body (100 Continue);
+    - `set_length(headers)`: set or drop the headers that state the length of the body;
+    - `send_piece(data, callback)` and `send_end()`: send a piece of a body_producer's body, and
+      its end;
+    - `timeout_error(message, phase)`: make the HTTPTimeoutError.
+
+    It may extend `cancel` and `time_out`. Nothing else is overridden.
     """
-    __slots__ = ("client", "request", "callback", "url", "key", "method", "decompress",
-                 "is_sent", "deadline", "connection", "created", "started", "_phase",
-                 "_redirects", "_redirect_time", "_response", "_follow", "_pieces", "_body_left",
+    __slots__ = ("client", "request", "callback", "url", "key", "method", "decompress", "auth",
+                 "is_sent", "body_left", "deadline", "connection", "created", "started", "_phase",
+                 "_redirects", "_redirect_time", "_retried", "_response", "_follow", "_pieces",
                  "_times")
 
     upgrades = False
@@ -50,24 +63,32 @@ class BaseFetch(object):
     def __init__(self, client, request, callback, now):
         self.client = client
         self.request = request
-        self.callback = callback
+        self.callback = callback    # None once it has been called
         self.created = now
-        self.started = now
+        self.started = now          # when it left the queue
         self.deadline = None
         self.connection = None
+        self.is_sent = False        # whether all of the request has been handed over
+        self.body_left = None       # bytes still due from a body_producer; None: no Content-Length
         self._phase = "queue"
         self._redirects = 0
         self._redirect_time = 0
-        self._body_left = None      # bytes that a body_producer owes; None where it did not say
-        self._response = None
-        self._times = None          # when the three steps of a new connection were done, if any
+        self._response = None       # (status, reason, headers, when it came)
+        self._follow = None         # called with status and headers after a response but the last
+        self._pieces = None         # the streaming_callback, if this response is for it
+        self._times = None          # when a new connection was resolved, connected and secured
         self._set_url(parse_url(request.url))
 
     def _set_url(self, url):
+        request = self.request
         self.url = url
-        self.method = self.request.method
-        self.decompress = self.request.decompress_response
-        self.key = self.client.key_of(url, self.request)
+        self.method = request.method
+        self.decompress = request.decompress_response
+        self.key = self.client.key_of(url, request)
+        self.auth = None
+        if request.auth_mode == "digest" and self.client.make_auth is not None:
+            self.auth = self.client.make_auth(self)
+        self._retried = False       # whether this URL was requested again on a new connection
 
     @property
     def max_header_size(self):
@@ -80,7 +101,7 @@ class BaseFetch(object):
     # The request
 
     def build_headers(self, headers):
-        """Put all that is said of this request into HTTPHeaders. Raises ValueError."""
+        """Add all headers of this request to HTTPHeaders and return them. Raises ValueError."""
         request = self.request
         values = headers._values
         if request._headers is not None:
@@ -90,7 +111,7 @@ class BaseFetch(object):
         if self.decompress and "Accept-Encoding" not in values:
             values["Accept-Encoding"] = "gzip, deflate"
         if request.body is not None or self.method in WITH_BODY or request.body_producer:
-            self._frame(headers)
+            self._describe_body(headers)
         if request.auth_username is not None or self.url.username is not None:
             self._authorize(headers)
         if request.cookie_jar is not None:
@@ -99,7 +120,7 @@ class BaseFetch(object):
                 headers["Cookie"] = cookie
         return headers
 
-    def _frame(self, headers):
+    def _describe_body(self, headers):
         request = self.request
         if self.method == "POST" and "Content-Type" not in headers:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -107,9 +128,10 @@ class BaseFetch(object):
             length = headers.get("Content-Length")
             if length is not None and not is_content_length(length):
                 raise ValueError("malformed Content-Length %r" % length)
-            self._body_left = length and int(length)
+            self.body_left = length and int(length)
         if request.expect_100_continue:
             headers["Expect"] = "100-continue"
+        self.set_length(headers)
 
     def user(self):
         """(name, password) for this request, or None."""
@@ -120,12 +142,22 @@ class BaseFetch(object):
         return None
 
     def _authorize(self, headers):
-        """Who we are (RFC 9110 11)."""
-        if "Authorization" not in headers and self.request.auth_mode != "digest":
+        if "Authorization" in headers:
+            return
+        if self.auth is not None:
+            answer = self.auth.answer(self.method)
+            if answer is not None:
+                headers["Authorization"] = answer
+        elif self.request.auth_mode != "digest":
             name, password = self.user()
             headers["Authorization"] = basic_credentials(name, password or "")
 
-    def _produce(self, connection):
+    def may_be_repeated(self):
+        """Whether the request may be sent again if the outcome of the first attempt is unknown."""
+        return self.method in IDEMPOTENT and self.request.body_producer is None
+
+    def produce(self, connection):
+        """Run the body_producer, unless the connection was lost in the meantime."""
         if connection is self.connection and not connection.closed():
             writer = BodyWriter(self, connection)
             try:
@@ -135,43 +167,45 @@ class BaseFetch(object):
                 self.body_failed(connection, error)
 
     def body_failed(self, connection, error):
-        """Who makes the body has failed: nothing can be done with this connection."""
+        """The body producer failed; the connection is unusable."""
         if connection is self.connection:
             connection.abandon()
             self.fail(HTTPTransferError("the body of the request: %s" % error, "request", error))
 
     # The response
 
-    def on_continue(self):
-        """The server wants the body."""
-
     def on_head(self, status, reason, headers, raw):
         request = self.request
         self._phase = "body"
-        self._follow = self._next_step(status, headers)
+        self._follow = follow = self._next_step(status, headers)
         self._response = status, reason, headers, self.client.io_loop.time()
-        self._pieces = self._follow is None and request.streaming_callback or None
-        if self._follow is not None:
-            # What it says is of no interest.
+        if follow is not None:
+            # Take the body in pieces, and drop them.
+            self._pieces = None
             return True
+        self._pieces = request.streaming_callback
         if request.header_callback is not None:
             for line in raw.decode("latin-1").splitlines(True):
                 self._schedule(request.header_callback, str(line))
         return self._pieces is not None
 
     def _next_step(self, status, headers):
-        """What to do when this response is over: a function, or None when it is the last."""
+        """The method to call once this response is complete; None if it is the last one."""
         request = self.request
         if request.cookie_jar is not None:
             keep_cookies(request.cookie_jar, self.url, headers)
         if status in _REDIRECTS and request.follow_redirects and "Location" in headers \
                 and self._redirects < request.max_redirects:
-            return self._redirect
-        if status == 417 and request.expect_100_continue and request.body is not None:
-            # Once more, without that (RFC 9110 10.1.1).
+            step = self._redirect
+        elif status == 417 and request.expect_100_continue and request.body is not None:
+            # Repeat it without the expectation (RFC 9110 10.1.1).
             request.expect_100_continue = False
-            return self._ask_again
-        return None
+            step = self._ask_again
+        else:
+            step = None
+        if self.auth is not None and self.auth.learn(status, headers):
+            step = self._ask_again
+        return step
 
     def _ask_again(self, status, headers):
         self.client.begin(self)
@@ -185,7 +219,7 @@ class BaseFetch(object):
         follow = self._follow
         if follow is not None:
             status, _, headers, _ = self._response
-            self._response = None
+            self._response = self._follow = None
             try:
                 follow(status, headers)
             except ValueError as error:
@@ -204,7 +238,7 @@ class BaseFetch(object):
         if request.streaming_callback is None and request.header_callback is None:
             self.client.done(self, response)
         else:
-            # After the pieces, one of which may turn out to be one too many.
+            # After the pieces: a callback that raises on one of them makes the fetch fail.
             self._schedule(self._deliver, response)
 
     def _deliver(self, response):
@@ -212,13 +246,17 @@ class BaseFetch(object):
 
     def on_failure(self, phase, error, again):
         self.connection = None
-        self.fail(transfer_error(phase, error))
+        if again and not self._retried and self.may_be_repeated():
+            self._retried = True
+            self.client.begin(self, fresh=True)
+        else:
+            self.fail(transfer_error(phase, error))
 
     def _schedule(self, callback, data):
         self.client.io_loop.add_callback(self._call, callback, data)
 
     def _call(self, callback, data):
-        """Give the application a piece; when it raises, the fetch has failed."""
+        """Hand data to a callback of the application; if it raises, the fetch fails."""
         if self.callback is None:
             return
         try:
@@ -241,8 +279,8 @@ class BaseFetch(object):
             request._body = request.body_producer = None
             self._drop(_OF_A_BODY)
         elif request.body_producer is not None:
-            raise ValueError("the body of the request was sent already, and %d asks for it again: "
-                             "a body_producer runs once" % status)
+            raise ValueError("the redirect (%d) asks for the body of the request again, but a "
+                             "body_producer runs only once" % status)
         if url.origin != self.url.origin:
             self._drop(_FOR_ONE_ORIGIN)
             request.auth_username = request.auth_password = request.auth_mode = None
@@ -261,13 +299,13 @@ class BaseFetch(object):
     # The end
 
     def cancel(self):
-        """Give up the connection, if there is one. `fail` is for the caller to call then."""
+        """Give up the connection, if there is one. The caller then calls `fail`."""
         if self.connection is not None:
             self.connection.abandon()
             self.connection = None
 
     def fail(self, error):
-        """It has failed with this HTTPTransferError: the response says so."""
+        """End with a response whose `error` is this HTTPTransferError."""
         if self.callback is None:
             return
         now = self.client.io_loop.time()
@@ -286,19 +324,17 @@ class BaseFetch(object):
                 "redirect": self._redirect_time}
 
     def time_out(self):
-        """Its time is over."""
+        """Called when the deadline has passed."""
         phase = self.phase
         message = "Timeout " + DOING.get(phase, phase)
         if self._redirects:
             message += " after %d redirects" % self._redirects
         self.cancel()
-        self.fail(self._timeout(message, phase))
-
-    _timeout = HTTPTimeoutError
+        self.fail(self.timeout_error(message, phase))
 
 
 class BodyWriter(object):
-    """What a body_producer gets: call it with each piece of the body."""
+    """The argument of a body_producer: call it with each piece of the body."""
     __slots__ = ("_fetch", "_connection")
 
     def __init__(self, fetch, connection):
@@ -307,34 +343,34 @@ class BodyWriter(object):
 
     def __call__(self, data, callback=None):
         """Send bytes of the body; `callback()` is called when they have been handed to the system,
-        and never when the connection is lost. Raises HTTPOutputError beyond the Content-Length,
-        StreamClosedError when nobody wants them any more."""
+        and never if the connection is lost. Raises HTTPOutputError for more bytes than the
+        Content-Length announced, StreamClosedError once the fetch has ended or was redirected."""
         fetch = self._fetch
         if fetch.connection is not self._connection or fetch.is_sent:
             raise StreamClosedError()
-        if fetch._body_left is not None:
-            if len(data) > fetch._body_left:
-                raise HTTPOutputError("it is longer than the Content-Length says, by %d bytes"
-                                      % (len(data) - fetch._body_left))
-            fetch._body_left -= len(data)
-        fetch._send_piece(data, callback)
+        if fetch.body_left is not None:
+            if len(data) > fetch.body_left:
+                raise HTTPOutputError("%d bytes more than the Content-Length"
+                                      % (len(data) - fetch.body_left))
+            fetch.body_left -= len(data)
+        fetch.send_piece(data, callback)
 
     def finish(self):
-        """The body is whole."""
+        """End the body."""
         fetch, connection = self._fetch, self._connection
         if fetch.connection is not connection or fetch.is_sent:
             return
-        if fetch._body_left:
+        if fetch.body_left:
             fetch.body_failed(connection, HTTPOutputError(
-                "it is shorter than the Content-Length says, by %d bytes" % fetch._body_left))
+                "%d bytes less than the Content-Length" % fetch.body_left))
             return
         fetch.is_sent = True
-        fetch._send_end()
+        fetch.send_end()
 
 
 def decode_location(value):
-    """A Location as text: the bytes of the header are UTF-8 mostly, and a space in it is one that
-    should have been encoded."""
+    """The value of a Location header as text. Its bytes are usually UTF-8, and a space in it
+    should have been percent-encoded."""
     data = value if isinstance(value, bytes) else value.encode("latin-1")
     try:
         text = data.decode("utf-8")

@@ -10,6 +10,9 @@ from friendserve.protocol.urls import parse_url
 from friendserve.stack_context import state, wrap
 from friendserve.util import Configurable, import_object
 
+#: The key in `IOLoop.attachments` of the loop's clients, a dict of them by their class.
+_ATTACHED_AS = "friendserve.httpclient"
+
 
 def _ignore(response):
     """The callback of those who do not want to know."""
@@ -40,9 +43,9 @@ class AsyncHTTPClient(Configurable):
         io_loop = io_loop or IOLoop.current()
         if force_instance:
             return super(AsyncHTTPClient, cls).__new__(cls, io_loop=io_loop, **kwargs)
-        # On the loop itself, so that clients go when their loop goes.
-        clients = vars(io_loop).setdefault("_http_clients", {})
-        kind = cls.configured_class() if cls is cls.configurable_base() else cls
+        # Kept on the loop, so that they live no longer than it does.
+        clients = io_loop.attachments.setdefault(_ATTACHED_AS, {})
+        kind = cls.configured_class() if cls is AsyncHTTPClient else cls
         client = clients.get(kind)
         if client is None:
             client = clients[kind] = super(AsyncHTTPClient, cls).__new__(
@@ -61,7 +64,7 @@ class AsyncHTTPClient(Configurable):
         if self._closed:
             return
         self._closed = True
-        clients = vars(self.io_loop).get("_http_clients", {})
+        clients = self.io_loop.attachments.get(_ATTACHED_AS, {})
         for kind in [kind for kind in clients if clients[kind] is self]:
             del clients[kind]
 

@@ -1,7 +1,7 @@
-"""How many fetches a client makes at a time, who comes next, and when their time is over."""
+"""Which fetches a client makes at a time, which comes next, and which have run out of time."""
 from __future__ import absolute_import, division, print_function
 
-import collections
+import heapq
 
 import friendserve
 from friendserve.httpclient.errors import HTTPClientClosedError, HTTPTransferError
@@ -10,38 +10,147 @@ from friendserve.stack_context import NullContext
 
 NEVER = float("inf")
 
-#: Seconds between two looks for fetches whose time is over, at the least.
+#: The least number of seconds between two searches for fetches that have run out of time.
 SWEEP_INTERVAL = 0.005
+
+#: How many places of items that left while they waited a queue keeps, beyond as many as wait.
+MAX_EMPTY_PLACES = 64
+
+
+class Queue(object):
+    """Items that are active or wait to be, first come, first served.
+
+    At most `limit` are active, and at most `limit_per_key` of those with the same key (None: no
+    such limit). An item that only its key holds up does not hold up those with other keys: it
+    is parked until an item with its key leaves, and then still precedes all that came later.
+
+        queue = Queue(limit=2, limit_per_key=1)
+        queue.add("one", "host")        # True: active at once
+        queue.add("two", "host")        # False: it waits
+        queue.leave("one")
+        queue.next()                    # "two", now active
+
+    `active` and `waiting` map each item to its key; read them, do not change them.
+    """
+    def __init__(self, limit, limit_per_key=None):
+        self._limit = limit
+        self._limit_per_key = limit_per_key
+        self.active = {}
+        self.waiting = {}
+        self._active_of = {}    # key -> how many are active; only with limit_per_key
+        # Heaps of (number, item), in order of arrival. To find an item in them would be slow: one
+        # that leaves while it waits stays, as an empty place, until it comes up.
+        self._ready = []
+        self._parked = {}       # key -> such a heap
+        self._number = 0
+        self._empty = 0         # how many empty places there are
+
+    def __len__(self):
+        return len(self.waiting)
+
+    def add(self, item, key):
+        """Add an item; return whether it is active at once. If not, `next` will return it."""
+        active = self._active_of.get(key, 0)
+        if self._ready or len(self.active) >= self._limit or active == self._limit_per_key:
+            self.waiting[item] = key
+            self._number += 1
+            heapq.heappush(self._ready, (self._number, item))
+            return False
+        self.active[item] = key
+        if self._limit_per_key is not None:
+            self._active_of[key] = active + 1
+        return True
+
+    def next(self):
+        """Make the next waiting item active and return it; None if all that wait have to."""
+        while self._ready and len(self.active) < self._limit:
+            place = heapq.heappop(self._ready)
+            item = place[1]
+            if item not in self.waiting:
+                self._empty -= 1
+                continue
+            key = self.waiting[item]
+            active = self._active_of.get(key, 0)
+            if active == self._limit_per_key:
+                heapq.heappush(self._parked.setdefault(key, []), place)
+                continue
+            del self.waiting[item]
+            self.active[item] = key
+            if self._limit_per_key is not None:
+                self._active_of[key] = active + 1
+            return item
+        return None
+
+    def leave(self, item):
+        """Remove an item, active or waiting; do nothing if it is not in the queue."""
+        if item in self.active:
+            key = self.active.pop(item)
+            if self._limit_per_key is None:
+                return
+            self._active_of[key] -= 1
+            if not self._active_of[key]:
+                del self._active_of[key]
+        elif item in self.waiting:
+            key = self.waiting.pop(item)
+            self._empty += 1
+            if self._empty > len(self.waiting) + MAX_EMPTY_PLACES:
+                self._drop_empty_places()
+        else:
+            return
+        if key in self._parked:
+            # Also after an item that waited: it may have been unparked itself, and what it leaves
+            # free is for the next one with its key.
+            self._unpark(key)
+
+    def _unpark(self, key):
+        parked = self._parked[key]
+        while parked:
+            place = heapq.heappop(parked)
+            if place[1] in self.waiting:
+                heapq.heappush(self._ready, place)
+                break
+            self._empty -= 1
+        if not parked:
+            del self._parked[key]
+
+    def _drop_empty_places(self):
+        # A sorted list is a heap; `next` parks again what has to be parked.
+        heaps = [self._ready] + list(self._parked.values())
+        self._ready = sorted(place for heap in heaps for place in heap if place[1] in self.waiting)
+        self._parked.clear()
+        self._empty = 0
 
 
 class QueuedHTTPClient(AsyncHTTPClient):
-    """An AsyncHTTPClient with a queue: what its kinds have in common.
+    """An AsyncHTTPClient with a queue: the common part of the simple and the curl client.
 
-    `max_clients` fetches are made at a time, `max_clients_per_host` of them to one host (None: no
-    limit of its own); the others wait, first come, first served. `max_header_size` (64 KiB) and
-    `max_body_size` (100 MiB) bound a response, the latter also after decompression.
+    It makes `max_clients` fetches at a time, `max_clients_per_host` of them to one host (None: no
+    such limit); the others wait, first come, first served. `max_header_size` (64 KiB) and
+    `max_body_size` (100 MiB, also after decompression) limit a response.
 
-    Subclasses have a `fetch_class` in the manner of `BaseFetch`; `key_of(url, request)`, equal for
-    two requests that could share a connection, which raises ValueError for options that do not
-    fit; and `begin(fetch)`, which finds it a connection and calls `set_deadline`.
+    A subclass has a `fetch_class`, derived from `BaseFetch`, and two methods: `key_of(url,
+    request)`, which is equal for two requests that can share a connection and raises ValueError
+    for options that the client does not support; and `begin(fetch)`, which finds a connection for
+    a fetch and calls `set_deadline`. If its connections fail with `again` (see
+    http1connection.client), `begin` also takes ``fresh=True``, for a new connection. If they do
+    not answer Digest challenges by themselves, `make_auth(fetch)` returns a `DigestAuth`, or None
+    for a fetch without credentials.
     """
     fetch_class = None
+    make_auth = None
 
     def initialize(self, io_loop=None, max_clients=10, defaults=None, max_header_size=None,
                    max_body_size=None, max_clients_per_host=None):
         super(QueuedHTTPClient, self).initialize(io_loop, defaults)
         if max_clients < 1 or (max_clients_per_host is not None and max_clients_per_host < 1):
-            raise ValueError("at least one fetch at a time is needed")
+            raise ValueError("max_clients and max_clients_per_host must be at least 1")
         self.max_clients = max_clients
         self.max_clients_per_host = max_clients_per_host
         self.max_header_size = max_header_size or 65536
         self.max_body_size = 104857600 if max_body_size is None else max_body_size
         self.user_agent = "friendserve/" + friendserve.version
-        self.queue = collections.deque()    # of fetches that wait for their turn
-        self.waiting = {}                   # the same, each with itself, to find one quickly
-        self.active = {}                    # those whose turn it is
-        self._of_host = {}                  # key -> how many are active, where that is limited
-        self._parked = {}                   # key -> deque of those who wait for that
+        self.queue = Queue(max_clients, max_clients_per_host)
+        self.active, self.waiting = self.queue.active, self.queue.waiting
         self._counts = {"fetches": 0, "connects": 0}
         self._sweep_at = NEVER
         self._sweep_timer = None
@@ -58,87 +167,56 @@ class QueuedHTTPClient(AsyncHTTPClient):
             self.io_loop.remove_timeout(self._sweep_timer)
 
     def statistics(self):
-        """What goes on, as a dict of numbers: "active" fetches and "queued" ones; and
-        "fetches" and "connects" since the beginning."""
+        """A dict of numbers: "active" and "queued" fetches now, and "fetches" and "connects"
+        since the client was made."""
         return dict(self._counts, active=len(self.active), queued=len(self.waiting))
 
-    # The queue. Who would exceed the limit of a host is parked beside it, so as not to hold up
-    # those for other hosts.
+    # From the queue to the callback
 
     def fetch_impl(self, request, callback):
         if request.auth_mode not in (None, "basic", "digest"):
-            raise ValueError("the auth_mode %r is not known here, only basic and digest"
+            raise ValueError("auth_mode must be None, 'basic' or 'digest', not %r"
                              % (request.auth_mode,))
         fetch = self.fetch_class(self, request, callback, self.io_loop.time())
         self._counts["fetches"] += 1
-        if len(self.active) < self.max_clients and not self.queue and not self._is_full(fetch.key):
+        if self.queue.add(fetch, fetch.key):
             self._start(fetch, fetch.created)
         else:
-            self.queue.append(fetch)
-            self.waiting[fetch] = fetch
             self.set_deadline(fetch, fetch.created, request.connect_timeout,
                               request.request_timeout)
             self._start_waiting()
 
-    def _is_full(self, key):
-        return self.max_clients_per_host is not None and \
-            self._of_host.get(key, 0) >= self.max_clients_per_host
-
     def _start(self, fetch, now):
-        # The key of the fetch itself changes with redirects.
-        self.active[fetch] = fetch.key
-        if self.max_clients_per_host is not None:
-            self._of_host[fetch.key] = self._of_host.get(fetch.key, 0) + 1
         fetch.started = now
         try:
             self.begin(fetch)
         except Exception as error:
-            # Nothing of this kind is known; but the slot must not be lost.
+            # Not expected; but a fetch that never ends would take up its place forever.
             fetch.fail(HTTPTransferError(str(error), "connect", error))
 
     def _start_waiting(self):
         now = None
-        while self.queue and len(self.active) < self.max_clients and not self._closed:
-            fetch = self.queue.popleft()
-            if fetch not in self.waiting:
-                continue
-            if self._is_full(fetch.key):
-                self._parked.setdefault(fetch.key, collections.deque()).append(fetch)
-                continue
-            del self.waiting[fetch]
+        while not self._closed:
+            fetch = self.queue.next()
+            if fetch is None:
+                break
             now = now or self.io_loop.time()
             self._start(fetch, now)
 
-    def _leave(self, fetch):
-        """Give its slot back."""
-        self.waiting.pop(fetch, None)
-        key = self.active.pop(fetch, None)
-        if key is None or self.max_clients_per_host is None:
-            return
-        self._of_host[key] -= 1
-        if not self._of_host[key]:
-            del self._of_host[key]
-        parked = self._parked.get(key)
-        if parked:
-            # It has waited for longest.
-            self.queue.appendleft(parked.popleft())
-            if not parked:
-                del self._parked[key]
-
     def done(self, fetch, response):
-        """A fetch is over: for the fetch itself to call, once."""
+        """End a fetch; each calls it once."""
         callback, fetch.callback = fetch.callback, None
-        self._leave(fetch)
+        self.queue.leave(fetch)
         callback(response)
-        if self.queue:
+        if self.waiting:
             self._start_waiting()
 
-    # Time. A fetch has a deadline, and one timer looks for those that are over: most fetches
-    # end long before theirs, and cost the loop no timer.
+    # Time. Each fetch has a deadline, and a single timer looks for those that have passed: most
+    # fetches end long before, and so cost the loop no timer.
 
     def set_deadline(self, fetch, start, *timeouts):
-        """Have the fetch end after the shortest of so many seconds from `start`; 0 and None are
-        no limit."""
+        """Let the fetch end after the shortest of these numbers of seconds, counted from `start`;
+        0 and None mean no limit."""
         seconds = NEVER
         for timeout in timeouts:
             if timeout and timeout < seconds:
@@ -169,5 +247,6 @@ class QueuedHTTPClient(AsyncHTTPClient):
             self._sweep_by(max(earliest, now + SWEEP_INTERVAL))
 
     def _expire(self, now):
-        """Give up what is kept too long; returns when to call this again. To be overridden."""
+        """Close what has been kept for too long; return when to call this next. For subclasses
+        that keep connections."""
         return NEVER

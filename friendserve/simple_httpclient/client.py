@@ -8,16 +8,16 @@ from friendserve.http1connection.client import HTTP1ClientConnection
 from friendserve.httpclient.queue import QueuedHTTPClient
 from friendserve.iostream import StreamClosedError
 from friendserve.netutil import OverrideResolver, Resolver, is_valid_ip, ssl_options_to_context
+from friendserve.simple_httpclient.digest import DigestAuth
 from friendserve.simple_httpclient.fetch import Fetch
 from friendserve.simple_httpclient.pool import ConnectionPool
 from friendserve.simple_httpclient.tunnel import Proxy, TunnelConnecting
 from friendserve.stack_context import NullContext
 from friendserve.tcpclient import TCPClient
+from friendserve.util import remember
 
-
-#: TLS settings of requests, and digest challenges of servers, that are kept at most.
+#: How many SSLContexts a client keeps, one for each different set of TLS options.
 MAX_CONTEXTS = 100
-MAX_CHALLENGES = 1000
 
 
 class SimpleAsyncHTTPClient(QueuedHTTPClient):
@@ -86,11 +86,11 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
         """The `Proxy` of a request that has one."""
         return Proxy.of_request(request)
 
-    def remember_challenge(self, key, challenge):
-        """Keep a digest challenge, to answer it beforehand the next time."""
-        if len(self.challenges) >= MAX_CHALLENGES:
-            self.challenges.clear()
-        self.challenges[key] = challenge
+    def make_auth(self, fetch):
+        user = fetch.user()
+        if user is None:
+            return None
+        return DigestAuth(self.challenges, fetch.url, user, fetch.request.body_producer is None)
 
     def begin(self, fetch, fresh=False):
         """Find a connection for a fetch: one that was used before unless `fresh`, or a new one."""
@@ -150,20 +150,14 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
                                                        **options)
 
     def _context(self, request):
-        options = request.ssl_options
-        if options is None:
-            options = {"ca_certs": request.ca_certs, "certfile": request.client_cert,
-                       "keyfile": request.client_key}
-            if not request.validate_cert:
-                options["cert_reqs"] = ssl.CERT_NONE
-        elif isinstance(options, ssl.SSLContext):
+        options = request.tls_options()
+        if isinstance(options, ssl.SSLContext):
             return options
         key = tuple(sorted((name, value) for name, value in options.items()
                            if value is not None))
         if key not in self._contexts:
-            if len(self._contexts) >= MAX_CONTEXTS:
-                self._contexts.clear()
-            self._contexts[key] = ssl_options_to_context(options, server_side=False)
+            remember(self._contexts, MAX_CONTEXTS, key,
+                     ssl_options_to_context(options, server_side=False))
         return self._contexts[key]
 
     def _expire(self, now):

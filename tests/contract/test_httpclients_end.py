@@ -58,8 +58,8 @@ class QueueContract(object):
             answer(request)
             self.turn(0.01, 3)
         self.assertEqual(sorted(paths), ["/%d" % number for number in range(5)])
-        self.assertEqual(client._of_host, {("http", "127.0.0.1", self.server.address[1]): 1})
-        self.assertEqual(client._parked, {})
+        statistics = client.statistics()
+        self.assertEqual([1, 0], [statistics["active"], statistics["queued"]])
 
     def test_b181_too_long_in_the_queue(self):
         waiting = Waiting()

@@ -4,15 +4,18 @@ from __future__ import absolute_import, division, print_function
 import datetime
 import io
 import pickle
+import ssl
 import subprocess
 import sys
 import threading
 import unittest
 
+from friendserve import httpclient
 from friendserve.httpclient import (
     AsyncHTTPClient, HTTPClient, HTTPClientError, HTTPError, HTTPRequest, HTTPResponse,
-    HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError, command,
-    encode_multipart_formdata)
+    HTTPConnectError, HTTPStreamClosedError, HTTPTLSError, HTTPTimeoutError, HTTPTransferError,
+    command, encode_multipart_formdata)
+from friendserve.httpclient.errors import connect_error
 from friendserve.httputil import HTTPFile, HTTPHeaders, parse_body_arguments
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.multipart import encode_multipart
@@ -39,10 +42,77 @@ class ErrorTest(unittest.TestCase):
         self.assertEqual(str(HTTPTimeoutError("")), "HTTP 599: Timeout")
         self.assertEqual(str(HTTPStreamClosedError()), "HTTP 599: Stream closed")
 
-    def test_pickle(self):
-        for error in (HTTPError(404, "x"), HTTPTimeoutError("y", "body")):
-            again = pickle.loads(pickle.dumps(error))
-            self.assertEqual((str(again), again.code), (str(error), error.code))
+    def test_an_attempt_to_connect_that_failed(self):
+        for phase, kind, message in ((None, HTTPConnectError, "Connection failed: x"),
+                                     ("resolve", HTTPConnectError, "Connection failed: x"),
+                                     ("tls", HTTPTLSError, "TLS handshake failed: x")):
+            reason = IOError("x")
+            error = connect_error(phase, reason)
+            self.assertIs(kind, type(error))
+            self.assertEqual((message, phase or "connect"), (error.message, error.phase))
+            self.assertIs(reason, error.real_error)
+
+
+class PickleTest(unittest.TestCase):
+    """Errors go from worker to worker: all that a user can hold pickles, under its public path."""
+
+    def copies(self, value, first=0):
+        for protocol in range(first, pickle.HIGHEST_PROTOCOL + 1):
+            data = pickle.dumps(value, protocol)
+            yield data, pickle.loads(data)
+
+    def test_every_public_error(self):
+        reason = ValueError("reason")
+        names = [name for name in httpclient.__all__ if name.endswith("Error")]
+        self.assertEqual(9, len(names))
+        for name in names:
+            kind = getattr(httpclient, name)
+            transfer = issubclass(kind, HTTPTransferError)
+            for arguments in ([("m", "body", reason), (), ("m",)] if transfer
+                              else [(404, "m"), (404,)]):
+                error = kind(*arguments)
+                for _, copy in self.copies(error):
+                    self.assertIs(kind, type(copy))
+                    self.assertEqual((str(error), error.code, error.message),
+                                     (str(copy), copy.code, copy.message))
+                    if transfer:
+                        self.assertEqual((error.phase, str(error.real_error)),
+                                         (copy.phase, str(copy.real_error)))
+
+    def test_request_and_response(self):
+        # From protocol 2, which HTTPHeaders and BytesIO need.
+        request = HTTPRequest("http://h/", "POST", {"A": "b"}, u"body", request_timeout=3)
+        response = HTTPResponse(request, 404, HTTPHeaders({"C": "d"}), io.BytesIO(b"data"),
+                                request_time=2, time_info={"total": 2})
+        for _, copy in self.copies(request, 2):
+            self.assertEqual(("http://h/", "POST", {"A": "b"}, b"body", 3), (
+                copy.url, copy.method, copy.headers, copy.body, copy.request_timeout))
+        for _, copy in self.copies(response, 2):
+            self.assertEqual((404, "Not Found", "d", b"data", {"total": 2}, "http://h/"), (
+                copy.code, copy.reason, copy.headers["C"], copy.body, copy.time_info,
+                copy.request.url))
+        for _, copy in self.copies(response.error, 2):
+            self.assertEqual((404, b"data"), (copy.code, copy.response.body))
+
+    def test_the_path_in_a_pickle_is_the_public_one(self):
+        for name in httpclient.__all__:
+            value = getattr(httpclient, name)
+            for data, copy in self.copies(value):
+                self.assertIs(value, copy)
+                for room in (b"errors", b"messages", b"interface", b"blocking", b"command"):
+                    self.assertNotIn(b"httpclient." + room, data)
+
+    def test_pickles_of_the_first_release_load(self):
+        error = pickle.loads(
+            b"\x80\x02cfriendserve.httpclient\nHTTPTimeoutError\nq\x00X\x01\x00\x00\x00yq\x01"
+            b"X\x04\x00\x00\x00bodyq\x02N\x87q\x03Rq\x04}q\x05(X\x04\x00\x00\x00codeq\x06"
+            b"MW\x02X\x07\x00\x00\x00messageq\x07h\x01X\x08\x00\x00\x00responseq\x08N"
+            b"X\x05\x00\x00\x00phaseq\th\x02X\n\x00\x00\x00real_errorq\nNub.")
+        self.assertIs(HTTPTimeoutError, type(error))
+        self.assertEqual(("HTTP 599: y", "body"), (str(error), error.phase))
+        for name in httpclient.__all__:
+            path = b"cfriendserve.httpclient\n" + name.encode("ascii") + b"\n."
+            self.assertIs(getattr(httpclient, name), pickle.loads(path))
 
 
 class RequestTest(unittest.TestCase):
@@ -74,6 +144,17 @@ class RequestTest(unittest.TestCase):
         when = datetime.datetime(1994, 11, 6, 8, 49, 37)
         self.assertEqual(HTTPRequest("http://h/", if_modified_since=when).headers,
                          HTTPHeaders({"If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}))
+
+    def test_tls_options(self):
+        request = HTTPRequest("https://h/", validate_cert=True)
+        self.assertEqual({}, request.tls_options())
+        request = HTTPRequest("https://h/", validate_cert=False, ca_certs="ca", client_cert="cert",
+                              client_key="key")
+        self.assertEqual({"cert_reqs": ssl.CERT_NONE, "ca_certs": "ca", "certfile": "cert",
+                          "keyfile": "key"}, request.tls_options())
+        for options in ({"ca_certs": "other"}, {}, ssl.SSLContext(ssl.PROTOCOL_SSLv23)):
+            request.ssl_options = options
+            self.assertIs(options, request.tls_options())
 
     def test_a504_no_secret_in_its_repr(self):
         request = HTTPRequest("http://me:secret@h/x", auth_password="secret",
