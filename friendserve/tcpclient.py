@@ -26,7 +26,7 @@ from friendserve.iostream import IOStream, StreamClosedError
 from friendserve.netutil import Resolver, ssl_options_to_context
 from friendserve.platform.pollers.auto import set_close_exec
 from friendserve.stack_context import NullContext, wrap
-from friendserve.util import TimeoutError
+from friendserve.util import TimeoutError, raise_error
 
 #: Seconds after which the next address is tried beside those that have not answered yet; RFC
 #: 8305 5 recommends 0.25.
@@ -73,8 +73,9 @@ class TCPClient(object):
         """
         if ssl_options is not None:
             ssl_options = ssl_options_to_context(ssl_options, server_side=False)
-        connecting = Connecting(self.io_loop, server_hostname or host, ssl_options, max_buffer_size,
-                                (source_ip, source_port), wrap(callback), wrap(on_error or _raise))
+        connecting = Connecting(
+            self.io_loop, server_hostname or host, ssl_options, max_buffer_size,
+            (source_ip, source_port), wrap(callback), wrap(on_error or raise_error))
         if timeout is not None:
             with NullContext():
                 connecting.timer = self.io_loop.call_later(timeout, connecting.time_is_over)
@@ -236,10 +237,6 @@ class Connecting(object):
     def _succeed(self, stream):
         self._end()
         self.io_loop.add_callback(self._tell, stream, None)
-
-
-def _raise(error):
-    raise error
 
 
 def interleave(addresses):

@@ -42,6 +42,12 @@ def remember(memo, limit, key, value):
     return value
 
 
+def raise_error(error):
+    """Raise `error`: the error callback of an operation that was given none. Wrap it in the stack
+    context of the call and have the loop call it, so that the error appears there."""
+    raise error
+
+
 class TimeoutError(Exception):
     """An operation did not end within the time it was given."""
 

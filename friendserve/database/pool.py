@@ -16,6 +16,7 @@ from friendserve.database.errors import InterfaceError, OutcomeUnknown, Unavaila
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
 from friendserve.stack_context import NullContext, wrap
+from friendserve.util import raise_error
 
 
 class Pool(object):
@@ -113,7 +114,7 @@ class Pool(object):
 
     def _submit(self, method, arguments, options):
         callback = wrap(options.pop("callback", None))
-        fail = wrap(options.pop("on_error", None) or _raise)
+        fail = wrap(options.pop("on_error", None) or raise_error)
         timeout = options.pop("timeout", self.timeout)
         if options:
             raise TypeError("unexpected arguments: %s" % ", ".join(sorted(options)))
@@ -224,7 +225,3 @@ class _Job(object):
         self.callback = callback
         self.fail = fail
         self.timer = None
-
-
-def _raise(error):
-    raise error
