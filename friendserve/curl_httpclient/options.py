@@ -55,13 +55,8 @@ def _split_proxy(request):
 
 
 def _tls_options(request):
-    options = request.ssl_options
-    if options is None:
-        options = {"ca_certs": request.ca_certs, "certfile": request.client_cert,
-                   "keyfile": request.client_key}
-        if not request.validate_cert:
-            options["cert_reqs"] = ssl.CERT_NONE
-    elif not isinstance(options, dict):
+    options = request.tls_options()
+    if not isinstance(options, dict):
         raise ValueError("libcurl cannot use an SSLContext: ssl_options have to be a dict here, "
                          "or leave it to the simple client")
     options = checked_ssl_options(options, False)

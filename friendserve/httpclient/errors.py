@@ -73,6 +73,13 @@ class HTTPClientClosedError(HTTPTransferError):
     default_message = "The HTTP client was closed"
 
 
+def connect_error(phase, error):
+    """The HTTPTransferError for an `error` that ended an attempt to connect in `phase` (None:
+    "connect"); `failed_phase` of a `Connecting` is such a phase."""
+    kind = HTTPTLSError if phase == "tls" else HTTPConnectError
+    return kind("%s: %s" % (kind.default_message, error), phase or "connect", error)
+
+
 def transfer_error(phase, error):
     """The HTTPTransferError for what a connection failed with in `phase`: an HTTPInputError, a
     ConnectionLostError, or one that is an HTTPTransferError already."""

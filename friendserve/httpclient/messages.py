@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import io
+import ssl
 import time
 
 from friendserve.escape import utf8
@@ -145,6 +146,20 @@ class HTTPRequest(object):
         if request._headers is not None:
             request._headers = HTTPHeaders(request._headers)
         return request
+
+    def tls_options(self):
+        """The options to begin TLS with: `ssl_options` if it is set, else a dict of the same kind
+        made of `validate_cert`, `ca_certs`, `client_cert` and `client_key`."""
+        if self.ssl_options is not None:
+            return self.ssl_options
+        options = {} if self.validate_cert else {"cert_reqs": ssl.CERT_NONE}
+        if self.ca_certs:
+            options["ca_certs"] = self.ca_certs
+        if self.client_cert:
+            options["certfile"] = self.client_cert
+        if self.client_key:
+            options["keyfile"] = self.client_key
+        return options
 
     def complete(self, defaults):
         """Take `defaults` for what is None, and check the whole; for clients, on their own

@@ -13,7 +13,7 @@ from friendserve.simple_httpclient.pool import ConnectionPool
 from friendserve.simple_httpclient.tunnel import Proxy, TunnelConnecting
 from friendserve.stack_context import NullContext
 from friendserve.tcpclient import TCPClient
-
+from friendserve.util import remember
 
 #: TLS settings of requests, and digest challenges of servers, that are kept at most.
 MAX_CONTEXTS = 100
@@ -88,9 +88,7 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
 
     def remember_challenge(self, key, challenge):
         """Keep a digest challenge, to answer it beforehand the next time."""
-        if len(self.challenges) >= MAX_CHALLENGES:
-            self.challenges.clear()
-        self.challenges[key] = challenge
+        remember(self.challenges, MAX_CHALLENGES, key, challenge)
 
     def begin(self, fetch, fresh=False):
         """Find a connection for a fetch: one that was used before unless `fresh`, or a new one."""
@@ -150,20 +148,14 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
                                                        **options)
 
     def _context(self, request):
-        options = request.ssl_options
-        if options is None:
-            options = {"ca_certs": request.ca_certs, "certfile": request.client_cert,
-                       "keyfile": request.client_key}
-            if not request.validate_cert:
-                options["cert_reqs"] = ssl.CERT_NONE
-        elif isinstance(options, ssl.SSLContext):
+        options = request.tls_options()
+        if isinstance(options, ssl.SSLContext):
             return options
         key = tuple(sorted((name, value) for name, value in options.items()
                            if value is not None))
         if key not in self._contexts:
-            if len(self._contexts) >= MAX_CONTEXTS:
-                self._contexts.clear()
-            self._contexts[key] = ssl_options_to_context(options, server_side=False)
+            remember(self._contexts, MAX_CONTEXTS, key,
+                     ssl_options_to_context(options, server_side=False))
         return self._contexts[key]
 
     def _expire(self, now):

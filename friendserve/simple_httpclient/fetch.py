@@ -4,7 +4,8 @@ from __future__ import absolute_import, division, print_function
 import binascii
 import os
 
-from friendserve.httpclient import HTTPConnectError, HTTPTLSError, HTTPTransferError
+from friendserve.httpclient import HTTPTransferError
+from friendserve.httpclient.errors import connect_error
 from friendserve.httpclient.fetch import DOING, BaseFetch
 from friendserve.httputil import HTTPHeaders, HTTPOutputError
 from friendserve.protocol.http1 import LAST_CHUNK, encode_chunk, encode_head
@@ -182,11 +183,9 @@ class Fetch(BaseFetch):
         super(Fetch, self).cancel()
 
     def connect_failed(self, error):
-        """There is no connection."""
-        phase = self.connecting.failed_phase or "connect"
-        self.connecting = None
-        kind = HTTPTLSError if phase == "tls" else HTTPConnectError
-        self.fail(kind("%s: %s" % (kind.default_message, error), phase, error))
+        """Called when the attempt to connect has failed."""
+        connecting, self.connecting = self.connecting, None
+        self.fail(connect_error(connecting.failed_phase, error))
 
     def note_connected(self, resolved, connected, now):
         """Keep the times of a new connection for time_info."""
