@@ -22,6 +22,7 @@ from friendserve.feed.base import (
 from friendserve.feed.resp import RedisAddress, RedisLink
 from friendserve.log import gen_log
 from friendserve.stack_context import NullContext, wrap
+from friendserve.util import raise_error
 
 #: Messages that a process remembers of each channel, so that it need not ask for them again.
 REMEMBERED = 100
@@ -95,7 +96,7 @@ class RedisFeed(Feed):
     def _ask(self, callback, on_error, convert, *words):
         """Send a command, and have the loop call one of the two with the outcome."""
         succeed = wrap(callback)
-        fail = wrap(on_error or _raise)
+        fail = wrap(on_error or raise_error)
 
         def on_reply(reply, error):
             if error is not None:
@@ -285,10 +286,6 @@ class _RedisChannel(Channel):
             self.last = position
         else:
             super(_RedisChannel, self).append(position, message, keep)
-
-
-def _raise(error):
-    raise error
 
 
 def _position(entry_id):

@@ -13,16 +13,26 @@ import hiredis
 from six.moves.urllib.parse import parse_qs, unquote, urlsplit
 
 from friendserve.feed.base import FeedError, FeedOutcomeUnknown, FeedUnavailable
-from friendserve.iostream import IOStream, SSLIOStream, StreamClosedError
+from friendserve.iostream import StreamClosedError
 from friendserve.log import gen_log
 from friendserve.stack_context import NullContext
+from friendserve.tcpclient import TCPClient
 
 #: Seconds until the next attempt to connect, from the first to the last.
 FIRST_DELAY, LAST_DELAY = 0.1, 5
 
-#: The state of a link: an attempt to connect is under way; commands are answered; the last attempt
-#: failed and the next is to come; done with.
+#: The states of a link. CONNECTING: an attempt, with its greeting, is under way. UP: commands are
+#: answered. DOWN: the last attempt or connection failed; a timer runs until the next attempt.
+#: CLOSED: `close` was called.
 CONNECTING, UP, DOWN, CLOSED = "connecting", "up", "down", "closed"
+
+#: (from, to) -> to, for every legal move.
+MOVES = dict(((old, new), new) for old, news in {
+    DOWN: (CONNECTING, CLOSED),
+    CONNECTING: (UP, DOWN, CLOSED),
+    UP: (DOWN, CLOSED),
+    CLOSED: (CLOSED,),
+}.items() for new in news)
 
 
 class RedisAddress(object):
@@ -87,13 +97,16 @@ class RedisLink(object):
         self.max_pending = max_pending
         self._ssl_options = ({} if ssl_options is None else ssl_options) if address.tls else None
         self._on_up = on_up
-        self._stream = None
+        self._client = TCPClient(io_loop=io_loop)
+        self._connecting = None                 # the latest attempt
+        self._stream = None                     # the connection it made, while that lasts
         self._reader = None
         self._pending = collections.deque()     # of (callback, when it was asked)
         self._waiting = []                      # (words, callback) asked while connecting
         self._delay = FIRST_DELAY
         self._timer = None                      # for the next attempt, or the oldest answer
         self._complained = False
+        self.state = DOWN
         self._connect()
 
     @property
@@ -112,12 +125,15 @@ class RedisLink(object):
             self._send(words, callback)
 
     def close(self):
-        """Give up the connection for good; who waits for an answer gets an error."""
-        self.state = CLOSED
+        """Close the connection for good. Commands that have no answer yet fail."""
+        self._move(CLOSED)
         self._set_timer(None)
-        if self._stream is not None:
-            self._stream.close()
+        self._disconnect()
+        self._client.close()
         self._fail_all(FeedUnavailable("this feed is closed"))
+
+    def _move(self, state):
+        self.state = MOVES[self.state, state]
 
     def _unavailable(self):
         if self.state is UP:
@@ -128,35 +144,25 @@ class RedisLink(object):
     # Connecting
 
     def _connect(self):
-        self.state = CONNECTING
-        self._set_timer(self.io_loop.time() + self.timeout, self._lost,
-                        "no connection within %s seconds" % self.timeout)
-        address = self.address
-        try:
-            if address.path is not None:
-                family, place = socket.AF_UNIX, address.path
-            else:
-                family, _, _, _, place = socket.getaddrinfo(
-                    address.host, address.port, 0, socket.SOCK_STREAM)[0]
-            sock = socket.socket(family, socket.SOCK_STREAM)
-        except (EnvironmentError, socket.error) as error:
-            self._lost(error)
-            return
+        self._move(CONNECTING)
+        host, family = self.address.host, socket.AF_UNSPEC
+        if self.address.path is not None:
+            host, family = self.address.path, socket.AF_UNIX
         with NullContext():
-            stream = self._stream = (
-                IOStream(sock, self.io_loop) if self._ssl_options is None
-                else SSLIOStream(sock, self.io_loop, self._ssl_options))
-            stream.set_close_callback(functools.partial(self._on_close, stream))
-            stream.connect(place, functools.partial(self._on_connect, stream),
-                           server_hostname=address.host)
+            self._connecting = self._client.connect(
+                host, self.address.port, family, self._ssl_options, timeout=self.timeout,
+                callback=self._on_connect, on_error=self._lost)
 
     def _on_connect(self, stream):
-        if stream is not self._stream:
-            return
-        self._set_timer(None)
+        self._stream = stream
         self._reader = hiredis.Reader()
         stream.set_nodelay(True)
-        stream.read_until_close(streaming_callback=functools.partial(self._on_data, stream))
+        stream.set_close_callback(functools.partial(self._on_close, stream))
+        try:
+            stream.read_until_close(streaming_callback=functools.partial(self._on_data, stream))
+        except StreamClosedError:
+            # The close callback, which is scheduled, reports it.
+            return
         on_greeting = functools.partial(self._on_greeting, stream)
         for words in self.address.greeting():
             self._send(words, on_greeting)
@@ -170,7 +176,7 @@ class RedisLink(object):
             # It answered, but will not have us, or is still loading.
             self._lost(error)
         elif not self._pending and self.state is CONNECTING:
-            self.state = UP
+            self._move(UP)
             self._delay = FIRST_DELAY
             if self._complained:
                 self._complained = False
@@ -185,19 +191,23 @@ class RedisLink(object):
             self._lost(stream.error or "it closed the connection")
 
     def _lost(self, reason):
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
-        if self.state is CLOSED:
-            return
+        """Give up the attempt or connection, and try again later."""
+        self._disconnect()
         if not self._complained:
             self._complained = True
             gen_log.warning("Redis at %s is away: %s", self.address, reason)
-        self.state = DOWN
+        self._move(DOWN)
         self._set_timer(self.io_loop.time() + self._delay, self._connect)
         self._delay = min(2 * self._delay, LAST_DELAY)
         self._fail_all(FeedOutcomeUnknown(
             "Redis at %s went away before it answered" % self.address))
+
+    def _disconnect(self):
+        """End the attempt or close the connection; neither calls back any more."""
+        self._connecting.cancel()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     def _fail_all(self, error):
         pending, self._pending = self._pending, collections.deque()
@@ -237,7 +247,7 @@ class RedisLink(object):
                     return
                 reply = reader.gets()
         except (hiredis.ProtocolError, IndexError) as error:
-            self._lost("this is no Redis: %s" % error)
+            self._lost("it is not a Redis: %s" % error)
 
     def _check_oldest(self):
         self._timer = None

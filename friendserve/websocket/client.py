@@ -4,16 +4,15 @@ from __future__ import absolute_import, division, print_function
 import collections
 import os
 import socket
-import ssl
 
 from friendserve.http1connection.client import HTTP1ClientConnection
 from friendserve.httpclient import (
-    HTTPClientError, HTTPConnectError, HTTPRequest, HTTPResponse, HTTPTLSError, HTTPTimeoutError)
-from friendserve.httpclient.errors import transfer_error
+    HTTPClientError, HTTPRequest, HTTPResponse, HTTPTimeoutError)
+from friendserve.httpclient.errors import connect_error, transfer_error
 from friendserve.httputil import HTTPHeaders, basic_credentials
 from friendserve.ioloop import IOLoop
+from friendserve.iostream import StreamClosedError
 from friendserve.log import app_log, gen_log
-from friendserve.netutil import ssl_options_to_context
 from friendserve.protocol.deflate import (
     OFFER, DeflateError, Deflater, Inflater, read_compression_options, read_response)
 from friendserve.protocol.http1 import encode_head
@@ -23,6 +22,7 @@ from friendserve.protocol.wshandshake import (
     VERSION, HandshakeError, check_response, check_subprotocol, make_key)
 from friendserve.stack_context import NullContext, wrap
 from friendserve.tcpclient import TCPClient
+from friendserve.util import raise_error
 from friendserve.websocket.connection import (
     DEFAULT_MAX_QUEUE_SIZE, WebSocketClosedError, WebSocketError, WebSocketProtocol13)
 
@@ -77,26 +77,16 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
 class WebSocketClientConnection(object):
     """A WebSocket to a server, made by `websocket_connect`.
 
-    `close_code` and `close_reason` tell, once it is closed, what the server said, else what this
-    side failed with; None when the connection was lost. `headers` are those of the server's
-    response, `selected_subprotocol` is one of those that were offered, or None. Subclasses may
-    override `on_message`, `on_ping`, `on_pong` and `on_queue_full`.
+    Once it is closed, `close_code` and `close_reason` are those that the server gave, else those
+    with which this side failed; None if the connection was lost. `headers` are those of the
+    server's response; `selected_subprotocol` is one of those that were offered, or None.
+    Subclasses may override `on_message`, `on_ping`, `on_pong` and `on_queue_full`.
     """
-    # It is the exchange of its HTTP1ClientConnection, too.
-    method = "GET"
-    upgrades = is_sent = True
-    decompress = False
-    max_header_size = 65536
-    max_body_size = 65536
-
     def __init__(self, request, on_message_callback=None, compression_options=None,
                  ping_interval=None, ping_timeout=None, max_message_size=None, subprotocols=None,
                  io_loop=None, callback=None, on_error=None, max_queue_size=None):
         self.io_loop = io_loop or IOLoop.current()
         self.request = request
-        self.headers = None
-        self.selected_subprotocol = None
-        self.close_code = self.close_reason = None
         self.ping_interval = ping_interval
         self.ping_timeout = max(3 * (ping_interval or 0), 30) if ping_timeout is None \
             else ping_timeout
@@ -107,156 +97,32 @@ class WebSocketClientConnection(object):
         if compression_options is not None:
             read_compression_options(compression_options)
         self.key = make_key(os.urandom(16))
-        self.protocol = None        # a WebSocketProtocol13, while it is open
-        self._url = parse_url(request.url)
-        self._head = self._build_head()
-        self._callback = wrap(callback)
-        self._on_error = wrap(on_error or _raise)
+        self.headers = None
+        self.selected_subprotocol = None
+        self.close_code = self.close_reason = None
+        # An _Opening, then a WebSocketProtocol13 while it is open; when both are None it is closed.
+        self._opening = _Opening(self, callback, on_error)
+        self.protocol = None
         self._on_message = wrap(on_message_callback)
-        self._attempt = None        # a Connecting, then an HTTP1ClientConnection
-        self._tcp_client = None
-        self._timer = None
-        self._response = None
         self._unread = collections.deque()
-        self._reader = None         # who waits in read_message
-        self._closed = False
-
-    # Connecting
+        self._reader = None         # the callback of a pending read_message
 
     def connect(self):
-        """Begin; called once."""
-        request, url = self.request, self._url
-        context = None
-        if url.scheme == "https":
-            context = _make_context(request)
-        self._tcp_client = TCPClient(io_loop=self.io_loop)
-        with NullContext():
-            if request.connect_timeout:
-                self._timer = self.io_loop.call_later(request.connect_timeout, self._time_out)
-            self._attempt = self._tcp_client.connect(
-                url.host, url.port, ssl_options=context, callback=self._connected,
-                af=socket.AF_UNSPEC if request.allow_ipv6 else socket.AF_INET,
-                on_error=self._connect_failed)
+        """Begin to open it. Called once."""
+        self._opening.start()
 
-    def _time_out(self):
-        self._timer = None
-        phase = getattr(self._attempt, "phase", "headers")
-        self._give_up()
-        self._fail(HTTPTimeoutError("Timeout while opening a WebSocket", phase))
-
-    def _give_up(self):
-        """End an attempt without a word."""
-        attempt, self._attempt = self._attempt, None
-        if isinstance(attempt, HTTP1ClientConnection):
-            attempt.abandon()
-        elif attempt is not None:
-            attempt.cancel()
-
-    def _connect_failed(self, error):
-        phase = self._attempt.failed_phase
-        kind = HTTPTLSError if phase == "tls" else HTTPConnectError
-        self._fail(kind("%s: %s" % (kind.default_message, error), phase, error))
-
-    def _fail(self, error):
-        """There will be no WebSocket: tell it once."""
-        if self._closed:
-            return
-        self._closed = True
-        on_error = self._on_error
-        self._forget_attempt()
-        self.io_loop.add_callback(on_error, error)
+    def end_opening(self):
+        """For the attempt: it has ended without a WebSocket."""
+        self._opening = None
         self._answer_reader()
 
-    def _forget_attempt(self):
-        if self._timer is not None:
-            self.io_loop.remove_timeout(self._timer)
-            self._timer = None
-        if self._tcp_client is not None:
-            self._tcp_client.close()
-            self._tcp_client = None
-        self._attempt = self._callback = self._on_error = None
-
-    def _connected(self, stream):
-        self._attempt = HTTP1ClientConnection(stream, self)
-        self._attempt.request(self, self._head)
-
-    def _build_head(self):
-        request, url = self.request, self._url
-        headers = HTTPHeaders({"Host": url.authority})
-        headers.update(request.headers)
-        if request.user_agent:
-            headers["User-Agent"] = request.user_agent
-        headers.update({
-            "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": self.key,
-            "Sec-WebSocket-Version": VERSION})
-        if self.subprotocols:
-            headers["Sec-WebSocket-Protocol"] = ", ".join(self.subprotocols)
-        if self.compression_options is not None:
-            headers["Sec-WebSocket-Extensions"] = OFFER
-        name, password = request.auth_username, request.auth_password
-        if name is None:
-            name, password = url.username, url.password
-        if name is not None and "Authorization" not in headers:
-            headers["Authorization"] = basic_credentials(name, password or "")
-        return encode_head("GET %s HTTP/1.1" % url.target, headers)
-
-    # What the HTTP1ClientConnection tells
-
-    def connection_idle(self, connection):
-        connection.abandon()
-
-    def connection_closed(self, connection):
-        pass
-
-    def on_continue(self):
-        pass
-
-    def on_data(self, chunk):
-        pass
-
-    def on_failure(self, phase, error, again):
-        self._fail(transfer_error(phase, error))
-
-    def on_head(self, status, reason, headers, raw):
-        self.headers = headers
-        if status != 101:
-            self._response = status, reason
-            return False
-        try:
-            self.selected_subprotocol = check_response(headers, self.key, self.subprotocols)
-            reader, deflater = self._negotiate(headers)
-        except (HandshakeError, DeflateError) as error:
-            self._give_up()
-            self._fail(WebSocketError(str(error)))
-            return False
-        stream = self._attempt.detach()
-        callback = self._callback
-        self._forget_attempt()
+    def use(self, stream, reader, deflater, callback):
+        """For the attempt: the server agreed, and frames follow on `stream`."""
+        self._opening = None
         self.protocol = WebSocketProtocol13(stream, self, reader, deflater, mask_outgoing=True,
                                             max_queue_size=self.max_queue_size)
-        # From the loop, and not from inside of the stream.
+        # From the loop, not from within the stream.
         self.io_loop.add_callback(self.protocol.start, self._open, callback)
-        return False
-
-    def on_end(self, body):
-        """The server did not agree."""
-        status, reason = self._response
-        response = HTTPResponse(self.request, status, self.headers, reason=reason, body=body)
-        self._fail(HTTPClientError(status, reason, response))
-
-    def _negotiate(self, headers):
-        agreement = None
-        extensions = headers.get("Sec-WebSocket-Extensions", "")
-        if self.compression_options is not None:
-            agreement = read_response(extensions)
-        elif extensions.strip(" \t"):
-            raise HandshakeError("the server chose an extension, and none was offered: %.100r"
-                                 % extensions)
-        if agreement is None:
-            return FrameReader(False, self.max_message_size), None
-        level, mem_level = read_compression_options(self.compression_options)
-        return (FrameReader(False, self.max_message_size, Inflater(agreement.server)),
-                Deflater(agreement.client, level, mem_level))
 
     def _open(self, callback):
         if self.ping_interval:
@@ -283,11 +149,9 @@ class WebSocketClientConnection(object):
         after which no callback is called any more."""
         if self.protocol is not None:
             self.protocol.close(code, reason)
-        elif not self._closed:
-            self._closed = True
-            self._give_up()
-            self._forget_attempt()
-            self._answer_reader()
+        elif self._opening is not None:
+            self._opening.cancel()
+            self.end_opening()
 
     def read_message(self, callback):
         """Call `callback(message)` with the next message, or with None when the WebSocket is
@@ -303,7 +167,8 @@ class WebSocketClientConnection(object):
         self._answer_reader()
 
     def _answer_reader(self):
-        if self._reader is None or not (self._unread or self._closed):
+        if self._reader is None or not self._unread and (
+                self.protocol is not None or self._opening is not None):
             return
         callback, self._reader = self._reader, None
         message = self._unread.popleft() if self._unread else None
@@ -344,27 +209,171 @@ class WebSocketClientConnection(object):
     def ws_closed(self, code, reason):
         """For the connection: it has closed."""
         self.protocol = None
-        self._closed = True
         self.close_code, self.close_reason = code, reason
         self._answer_reader()
         self.on_message(None)
 
     def __str__(self):
         # For the log: without a name and password.
-        return self._url.text
+        return parse_url(self.request.url).text
 
 
-def _raise(error):
-    raise error
+class _Opening(object):
+    """The attempt to open the WebSocket of `client`: a connect, then the handshake.
 
+    It owns the HTTP1ClientConnection of the handshake and is the exchange on it. It ends once: by
+    `client.use` when the server agrees; by `client.end_opening`, and the error callback, when it
+    fails; or by `cancel`, which calls nothing.
+    """
+    # Of an exchange.
+    method = "GET"
+    upgrades = is_sent = True
+    decompress = False
+    max_header_size = 65536
+    max_body_size = 65536
 
-def _make_context(request):
-    """The SSLContext that a request asks for."""
-    options = request.ssl_options
-    if options is None:
-        options = {} if request.validate_cert else {"cert_reqs": ssl.CERT_NONE}
-        for name, value in (("ca_certs", request.ca_certs), ("certfile", request.client_cert),
-                            ("keyfile", request.client_key)):
-            if value:
-                options[name] = value
-    return ssl_options_to_context(options, server_side=False)
+    __slots__ = ("client", "_url", "_head", "_callback", "_on_error", "_timer", "_tcp_client",
+                 "_connecting", "_connection", "_response")
+
+    def __init__(self, client, callback, on_error):
+        self.client = client
+        self._url = parse_url(client.request.url)
+        self._head = self._build_head()
+        self._callback = wrap(callback)
+        self._on_error = wrap(on_error or raise_error)
+        self._timer = None          # for the whole attempt
+        self._tcp_client = TCPClient(io_loop=client.io_loop)
+        self._connecting = None
+        self._connection = None     # an HTTP1ClientConnection, for the handshake
+        self._response = None       # the status and reason of a server that refuses
+
+    def _build_head(self):
+        client, url = self.client, self._url
+        request = client.request
+        headers = HTTPHeaders({"Host": url.authority})
+        headers.update(request.headers)
+        if request.user_agent:
+            headers["User-Agent"] = request.user_agent
+        headers.update({
+            "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": client.key,
+            "Sec-WebSocket-Version": VERSION})
+        if client.subprotocols:
+            headers["Sec-WebSocket-Protocol"] = ", ".join(client.subprotocols)
+        if client.compression_options is not None:
+            headers["Sec-WebSocket-Extensions"] = OFFER
+        name, password = request.auth_username, request.auth_password
+        if name is None:
+            name, password = url.username, url.password
+        if name is not None and "Authorization" not in headers:
+            headers["Authorization"] = basic_credentials(name, password or "")
+        return encode_head("GET %s HTTP/1.1" % url.target, headers)
+
+    # Connecting
+
+    def start(self):
+        """Begin to connect. Raises ValueError for an invalid host name or TLS option."""
+        io_loop, request, url = self.client.io_loop, self.client.request, self._url
+        with NullContext():
+            self._connecting = self._tcp_client.connect(
+                url.host, url.port,
+                af=socket.AF_UNSPEC if request.allow_ipv6 else socket.AF_INET,
+                ssl_options=request.tls_options() if url.scheme == "https" else None,
+                callback=self._on_connect, on_error=self._on_connect_error)
+            if request.connect_timeout:
+                self._timer = io_loop.call_later(request.connect_timeout, self._on_timeout)
+
+    def cancel(self):
+        """End the attempt: close what it has opened, and call nothing."""
+        self._end()
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._connection is not None:
+            self._connection.abandon()
+
+    def _end(self):
+        if self._timer is not None:
+            self.client.io_loop.remove_timeout(self._timer)
+            self._timer = None
+        self._tcp_client.close()
+        self._callback = self._on_error = None
+
+    def _fail(self, error):
+        on_error = self._on_error
+        self.cancel()
+        self.client.io_loop.add_callback(on_error, error)
+        self.client.end_opening()
+
+    def _on_timeout(self):
+        self._timer = None
+        self._fail(HTTPTimeoutError(
+            "Timeout while opening a WebSocket",
+            self._connecting.phase if self._connection is None else "headers"))
+
+    def _on_connect_error(self, error):
+        self._fail(connect_error(self._connecting.failed_phase, error))
+
+    def _on_connect(self, stream):
+        try:
+            self._connection = HTTP1ClientConnection(stream, self)
+            self._connection.request(self, self._head)
+        except StreamClosedError as error:
+            self._fail(connect_error(None, stream.error or error))
+
+    # The owner of a connection
+
+    def connection_idle(self, connection):
+        connection.abandon()
+
+    def connection_closed(self, connection):
+        pass
+
+    # The exchange
+
+    def on_continue(self):
+        pass
+
+    def on_data(self, chunk):
+        pass
+
+    def on_failure(self, phase, error, again):
+        self._fail(transfer_error(phase, error))
+
+    def on_head(self, status, reason, headers, raw):
+        client = self.client
+        client.headers = headers
+        if status != 101:
+            self._response = status, reason
+            return False
+        try:
+            client.selected_subprotocol = check_response(headers, client.key, client.subprotocols)
+            reader, deflater = self._negotiate(headers)
+        except (HandshakeError, DeflateError) as error:
+            self._fail(WebSocketError(str(error)))
+            return False
+        callback = self._callback
+        self._end()
+        client.use(self._connection.detach(), reader, deflater, callback)
+        return False
+
+    def on_end(self, body):
+        # The server answered with another status than 101.
+        status, reason = self._response
+        response = HTTPResponse(self.client.request, status, self.client.headers, reason=reason,
+                                body=body)
+        self._fail(HTTPClientError(status, reason, response))
+
+    def _negotiate(self, headers):
+        """A FrameReader and a Deflater (or None) for the extensions that the server chose."""
+        options, limit = self.client.compression_options, self.client.max_message_size
+        extensions = headers.get("Sec-WebSocket-Extensions", "")
+        agreement = None
+        if options is not None:
+            agreement = read_response(extensions)
+        elif extensions.strip(" \t"):
+            raise HandshakeError("the server chose an extension, but none was offered: %.100r"
+                                 % extensions)
+        if agreement is None:
+            return FrameReader(False, limit), None
+        level, mem_level = read_compression_options(options)
+        return (FrameReader(False, limit, Inflater(agreement.server)),
+                Deflater(agreement.client, level, mem_level))

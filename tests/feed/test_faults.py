@@ -8,14 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import unittest
 
 from friendserve.escape import json_decode
 from friendserve.feed import FeedError, FeedOutcomeUnknown, FeedUnavailable, RedisFeed, open_feed
 from friendserve.iostream import IOStream
+from friendserve.netutil import bind_sockets
+from friendserve.tcpserver import TCPServer
 from tests import ROOT, services
 from tests.feedcase import FeedCase, texts
-from tests.httpcase import LogCatcher
+from tests.httpcase import CA, SERVER_OPTIONS, LogCatcher
 
 FEED_NODE = os.path.join(ROOT, "tests", "feed_node.py")
 READERS = 2000
@@ -203,22 +206,22 @@ class RedisFaults(FeedCase):
         self.assertIn("WRONGTYPE", str(errors[0]))
 
     def test_what_is_no_redis(self):
-        listener = socket.socket()
-        self.addCleanup(listener.close)
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(5)
+        class Misleading(TCPServer):
+            def handle_stream(self, stream, address):
+                stream.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        server = Misleading(io_loop=self.loop)
+        self.addCleanup(server.stop)
+        sock, = bind_sockets(0, "127.0.0.1")
+        server.add_socket(sock)
         with LogCatcher() as records:
-            feed = open_feed("redis://127.0.0.1:%d/0" % listener.getsockname()[1])
+            feed = open_feed("redis://127.0.0.1:%d/0" % sock.getsockname()[1])
             self.feeds.append(feed)
             errors = []
             feed.publish("room", u"x", None, errors.append)
-            for _ in range(2):
-                sock, _ = listener.accept()
-                self.addCleanup(sock.close)
-                sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             self.run_until(lambda: errors)
         self.assertIsInstance(errors[0], FeedUnavailable)
-        self.assertIn("no Redis", records[0].getMessage())
+        self.assertIn("not a Redis", records[0].getMessage())
 
     def test_a_wrong_password_is_told(self):
         with LogCatcher() as records:
@@ -235,6 +238,131 @@ class RedisFaults(FeedCase):
         for url in ("http://localhost", "localhost:6379", "redis://localhost/x", ""):
             with self.assertRaises(ValueError):
                 open_feed(url)
+
+
+class RedisOnASocket(services.Redis):
+    """A Redis that also listens on `socket`, the path of a Unix socket."""
+
+    def command(self):
+        self.socket = os.path.join(self.folder, "socket")
+        return super(RedisOnASocket, self).command() + ["--unixsocket", self.socket]
+
+
+class TLSRelay(TCPServer):
+    """Passes connections over TLS on to a port of loopback."""
+
+    def __init__(self, port, io_loop):
+        super(TLSRelay, self).__init__(io_loop=io_loop, ssl_options=SERVER_OPTIONS)
+        self._port = port
+        sock, = bind_sockets(0, "127.0.0.1")
+        self.add_socket(sock)
+        self.port = sock.getsockname()[1]
+        self.streams = []
+
+    def handle_stream(self, stream, address):
+        onward = IOStream(socket.socket(), self.io_loop)
+        onward.connect(("127.0.0.1", self._port))
+        self.streams += [stream, onward]
+        stream.read_until_close(streaming_callback=onward.write)
+        onward.read_until_close(streaming_callback=stream.write)
+
+    def close(self):
+        self.stop()
+        for stream in self.streams:
+            stream.close()
+
+
+@unittest.skipUnless(RedisFeed, "hiredis is not installed")
+@services.needs(services.Redis)
+class RedisConnections(FeedCase):
+    """How a feed on Redis finds and reaches its server."""
+
+    def look_up_by(self, function):
+        """Have socket.getaddrinfo be `function`, for the length of a test."""
+        self.addCleanup(setattr, socket, "getaddrinfo", socket.getaddrinfo)
+        socket.getaddrinfo = function
+
+    def make_feed(self, url, **options):
+        feed = RedisFeed(url, prefix=self.id() + ":", **options)
+        self.feeds.append(feed)
+        return feed
+
+    def check(self, feed):
+        """A message that is published arrives."""
+        batches, errors = [], []
+        feed.wait("room", "0", batches.append)
+        feed.publish("room", u"here", None, errors.append)
+        self.run_until(lambda: batches or errors)
+        self.assertEqual(([], [u"here"]), (errors, texts(batches)))
+
+    def test_the_loop_turns_while_a_name_is_looked_up(self):
+        look_up = socket.getaddrinfo
+        asked, answer, turns_before_answer = threading.Event(), threading.Event(), []
+        turns = [0]
+
+        def look_up_slowly(*args):
+            asked.set()
+            answer.wait(1)
+            turns_before_answer.append(turns[0])
+            return look_up(*args)
+
+        port = services.shared(services.Redis).port
+        self.look_up_by(look_up_slowly)
+        with LogCatcher():
+            feed = self.make_feed("redis://localhost:%d" % port)
+            self.run_until(asked.is_set)
+            for _ in range(10):
+                self.loop.run_once(0)
+                turns[0] += 1
+            answer.set()
+            self.check(feed)
+        self.assertGreaterEqual(min(turns_before_answer), 10)
+
+    def test_a_look_up_without_an_answer_ends_with_the_timeout(self):
+        answer = threading.Event()
+        self.addCleanup(answer.set)
+        look_up = socket.getaddrinfo
+
+        def look_up_never(*args):
+            answer.wait(1)
+            return look_up(*args)
+
+        self.look_up_by(look_up_never)
+        errors = []
+        with LogCatcher() as records:
+            feed = self.make_feed("redis://localhost:1", timeout=0.01)
+            feed.publish("room", u"x", None, errors.append)
+            self.run_until(lambda: errors)
+        self.assertEqual([FeedUnavailable], [type(error) for error in errors])
+        self.assertIn("find the address", records[0].getMessage())
+
+    def test_the_next_address_is_tried_when_the_first_does_not_answer(self):
+        port = services.shared(services.Redis).port
+
+        def look_up(host, *args):
+            self.assertEqual("localhost", host)
+            return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
+                    (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+        self.look_up_by(look_up)
+        self.check(self.make_feed("redis://localhost:%d" % port))
+
+    def test_unix_socket(self):
+        redis = RedisOnASocket()
+        self.addCleanup(redis.close)
+        self.check(self.make_feed("unix://%s?db=1" % redis.socket))
+
+    def test_tls(self):
+        relay = TLSRelay(services.shared(services.Redis).port, self.loop)
+        self.addCleanup(relay.close)
+        url = "rediss://localhost:%d" % relay.port
+        self.check(self.make_feed(url, ssl_options={"ca_certs": CA}))
+        errors = []
+        with LogCatcher() as records:
+            self.make_feed(url).publish("room", u"x", None, errors.append)
+            self.run_until(lambda: errors)
+        self.assertEqual([FeedUnavailable], [type(error) for error in errors])
+        self.assertIn("CERTIFICATE_VERIFY_FAILED", records[0].getMessage().upper())
 
 
 class Reader(object):
