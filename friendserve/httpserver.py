@@ -166,6 +166,11 @@ class HTTPServer(TCPServer):
                 stalled[connection] = (progress, since)
         self._stalled = stalled
 
+    def connection_count(self):
+        """The number of open connections, idle ones included. A connection that was detached, for
+        a WebSocket for example, no longer counts."""
+        return len(self._connections)
+
     # The end
 
     def close_all_connections(self):

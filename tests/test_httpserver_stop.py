@@ -218,6 +218,21 @@ class StopTest(HTTPCase):
         self.assertEqual(response.status, 200)
         self.assertNotIn("Connection", response.headers)
 
+    def test_connection_count(self):
+        self.assertEqual(0, self.server.connection_count())
+        clients = [self.waiting_client(), self.waiting_client()]
+        self.assertEqual(2, self.server.connection_count())
+        answer(self.requests[-1])
+        clients[1].read_response()
+        # An idle connection counts.
+        self.assertEqual(2, self.server.connection_count())
+        clients[1].close()
+        self.run_until(lambda: self.server.connection_count() == 1)
+        stream = self.requests[0].connection.detach()
+        self.addCleanup(stream.close)
+        self.assertEqual(0, self.server.connection_count())
+        self.assertFalse(stream.closed())
+
     def test_close_all_connections(self):
         clients = [self.waiting_client(), self.connect(data=get())]
         clients[1].read_response()
