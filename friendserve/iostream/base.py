@@ -178,14 +178,11 @@ class BaseIOStream(object):
             if self.error is not None or not read.deliver_rest(self._schedule, self._buffer):
                 raise StreamClosedError(self.error)
 
-    def resume_if_sent(self):
-        """As `resume_read`, and True; or False, and nothing done, while bytes wait to be sent."""
-        if self._out is not None:
-            return False
-        # Mostly there is nothing to do: it listens already, and nothing has come.
-        if self._buffer.data or self._events != READ or self._state is not OPEN:
-            self.resume_read()
-        return True
+    def is_quiet(self):
+        """Whether everything was sent, nothing is unread, and the stream is registered for READ:
+        `resume_read` has nothing to do then."""
+        return self._out is None and self._events == READ and not self._buffer.data \
+            and self._state is OPEN
 
     def resume_read(self):
         """Ask a pending read again that wanted no more bytes a while ago."""
