@@ -1,8 +1,8 @@
 """The client's side of one HTTP/1.x connection.
 
-The life of an exchange: `request` sends a head (and a body, if it is at hand); the stream brings
-the response, which is read as it comes and told to the exchange; then the connection is idle, and
-good for the next one. A response that comes in one piece, as most do, is one call.
+The life of an exchange: `request` sends a head (and the body, if it is at hand); the stream reads
+the response and passes it on to the exchange as it arrives; then the connection is idle, and
+ready for the next exchange. A response that arrives in one piece, as most do, takes one call.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -16,12 +16,13 @@ from friendserve.protocol.errors import ConnectionLostError, HTTPInputError
 from friendserve.protocol.http1 import (
     BODY, CLOSING, HEAD, IDLE, MAX_INTERIM_RESPONSES, UPGRADED, find_response_end,
     read_response_head)
-from friendserve.protocol.http1body import MessageBody, take_response_coding
+from friendserve.protocol.http1body import ENDED, MessageBody, take_response_coding
 from friendserve.util import errno_from_exception
 
 
-#: (from, to) -> to, for every legal move. IDLE: nobody uses the connection. HEAD: a request is on
-#: its way, the head of the response is not there. BODY: it is. CLOSING: it is of no use any more.
+#: (from, to) -> to, for every legal move; any other is a KeyError, and a bug. IDLE: no exchange uses
+#: the connection. HEAD: a request was sent, the head of its response is not complete. BODY: it is.
+#: CLOSING: the connection cannot be used again. UPGRADED: its stream was handed over.
 MOVES = dict(((old, new), new) for old, news in {
     IDLE: (HEAD, CLOSING),
     HEAD: (BODY, CLOSING, UPGRADED),
@@ -30,46 +31,71 @@ MOVES = dict(((old, new), new) for old, news in {
     UPGRADED: (),
 }.items() for new in news)
 
+_HEAD_TO_BODY = MOVES[HEAD, BODY]
+_BODY_TO_IDLE = MOVES[BODY, IDLE]
+
 
 class HTTP1ClientConnection(Read):
-    """One connection to a server or proxy; it is the one pending read of its `stream`.
+    """One connection to a server or proxy; it is the pending read of its `stream`.
 
-    `owner` is told what becomes of it: `connection_idle(connection)` when it can be used
-    again, `connection_closed(connection)` once, in the end. `key` is for the owner.
+    The `owner` of the connection has two methods:
 
-    An exchange gives `method`, `max_header_size`, `max_body_size`, `decompress`, `is_sent`
-    (whether its request is whole) and `upgrades` (whether 101 is a response to it, for which it
-    calls `detach` then). It is told, in this order: `on_continue()` for each 100;
-    `on_head(status, reason, headers, raw)`, which returns whether it wants the body in pieces;
-    `on_data(chunk)` for each of them; then, once, `on_end(body)`, with what it has not had yet
-    of the body, or at any time `on_failure(phase, error, again)`: `phase` is "headers" or "body",
-    `error` an HTTPInputError or a ConnectionLostError, and `again` says that the connection had
-    been used before and closed without a byte of an answer, so that another one is worth a try.
-    An exchange does not call an application from these, but
-    schedules that.
+    connection_idle(connection)
+        Called after each response that leaves the connection open: it can be used again.
+    connection_closed(connection)
+        Called once, when the connection has closed or its stream was detached. Nothing else is
+        called after it, except for the end of the exchange in progress.
+
+    An exchange, which `request` begins, has these attributes:
+
+    `method`, `max_header_size`, `max_body_size`
+        The method of its request, and limits for the response in bytes.
+    `decompress`
+        Whether the body is to be decompressed.
+    `is_sent`
+        Whether its request was sent as a whole; if not, the connection closes after the response.
+    `upgrades`
+        Whether 101 is a final response to it; its `on_head` calls `detach` then.
+
+    and these methods. Each is called while the stream is being read, so an exchange does not call
+    an application from them, but schedules that. None is called after `abandon` or `detach`.
+
+    on_continue()
+        Called for each 100 (Continue), before `on_head`.
+    on_head(status, reason, headers, raw)
+        Called once at most. Returns whether the body is wanted in pieces.
+    on_data(chunk)
+        Called for each piece of the body, if they are wanted, except for the last.
+    on_end(body)
+        Called once, with the part of the body that was not passed to `on_data`.
+    on_failure(phase, error, again)
+        Called once, at any time, in place of `on_end`. `phase` is "headers" or "body"; `error` an
+        HTTPInputError, or a ConnectionLostError. `again` means that the connection had been used
+        before and closed without a byte of a response: the request is worth a try on another.
     """
     __slots__ = ("stream", "owner", "key", "since", "exchanges", "_state", "_exchange", "_body",
                  "_searched", "_interim", "_keep_alive")
 
     def __init__(self, stream, owner, key=None):
-        # Not called; the stream sets it to None when an error closes it.
+        # A callback that is never called: the stream sets it to None when an error closes it.
         super(HTTP1ClientConnection, self).__init__(HTTP1ClientConnection)
         self.stream = stream
         self.owner = owner
-        self.key = key
-        self.since = 0              # when it became idle, for the owner
-        self.exchanges = 0          # how many it has begun
-        self._state = IDLE
-        self._exchange = None
-        self._body = None           # a MessageBody while one is being read
-        self._searched = 0          # how much of the head was searched for its end
-        self._interim = 0
-        self._keep_alive = False
+        self.key = key              # for the owner: where the connection leads
+        self.since = 0              # for the owner: when it became idle
+        self.exchanges = 0          # the number of exchanges begun
+        self._state = IDLE          # one of the states of `MOVES`
+        self._exchange = None       # the one in progress
+        self._body = None           # the MessageBody of a response while it is being read
+        self._searched = 0          # bytes of the head that were searched for its end
+        self._interim = 0           # responses 1xx to this request so far
+        self._keep_alive = False    # whether this response leaves the connection open
         stream.set_nodelay(True)
         stream.start_read(self)
 
     def request(self, exchange, data):
-        """Send the bytes of a request, or the beginning of them, and read the response."""
+        """Send `data`, the bytes of a request or the beginning of them, and read the response on
+        behalf of `exchange`. The connection must be idle."""
         self._state = MOVES[self._state, HEAD]
         self._exchange = exchange
         self._searched = self._interim = 0
@@ -81,11 +107,11 @@ class HTTP1ClientConnection(Read):
         self.stream.write(data, callback)
 
     def seems_open(self):
-        """Whether an idle connection has not been closed by the other side: asked of the
-        system, for requests that must not be sent twice."""
+        """Whether the server has not closed this idle connection, as far as the system knows. To be
+        asked before a request that must not be sent twice."""
         if self.stream.closed():
             return False
-        # Not the method of a TLS socket, which cannot look without taking.
+        # Not the method of a TLS socket, which cannot peek.
         sock = self.stream.socket
         try:
             if six.PY2:  # version: py2
@@ -95,24 +121,24 @@ class HTTP1ClientConnection(Read):
             return errno_from_exception(error) in RETRY
 
     def closed(self):
-        """Whether it is of no use any more."""
+        """Whether the connection is closed."""
         return self.stream.closed()
 
     def abandon(self):
-        """Close the connection and forget the exchange, which is told nothing any more."""
+        """Close the connection; none of the exchange's methods is called after this."""
         self._exchange = None
         self.stream.close()
 
     def detach(self):
-        """Give the stream away, with its unread bytes: the connection is for others now. An
-        exchange may call it from `on_head`."""
+        """Hand over the stream, with its unread bytes; this connection no longer uses it. An
+        exchange may call this from `on_head`. None of its methods is called after this."""
         self._state = MOVES[self._state, UPGRADED]
         self._exchange = None
         self.stream.end_read()
         self.owner.connection_closed(self)
         return self.stream
 
-    # The read: what the stream asks
+    # Called by the stream, as for every Read
 
     def take(self, schedule, data):
         if self._state is HEAD:
@@ -142,7 +168,7 @@ class HTTP1ClientConnection(Read):
         elif self._state is BODY:
             self._feed(data)
         else:
-            # Nobody has asked for this.
+            # The server sends without having been asked.
             self.stream.close()
         return None if self.stream.closed() or self._state is UPGRADED else self
 
@@ -151,8 +177,10 @@ class HTTP1ClientConnection(Read):
         return True
 
     def _on_close(self, is_clean, has_rest):
-        """The connection has closed, by itself (`is_clean`) or for an error."""
-        state, self._state = self._state, CLOSING
+        """The stream has closed, without an error (`is_clean`) or for one. `has_rest` says whether
+        it held bytes that were not delivered."""
+        state = self._state
+        self._state = MOVES[state, CLOSING]
         self.owner.connection_closed(self)
         exchange, self._exchange = self._exchange, None
         if exchange is None:
@@ -166,13 +194,13 @@ class HTTP1ClientConnection(Read):
             except HTTPInputError as error:
                 exchange.on_failure("body", error, False)
                 return
-        nothing_came = state is HEAD and not has_rest and not self._interim
+        unanswered = state is HEAD and not has_rest and not self._interim
         exchange.on_failure(
             "body" if state is BODY else "headers",
             ConnectionLostError("the server closed the connection %s" % (
-                "before it answered" if nothing_came else "in the middle of its response"),
+                "before it answered" if unanswered else "in the middle of its response"),
                 self.stream.error),
-            nothing_came and self.exchanges > 1)
+            unanswered and self.exchanges > 1)
 
     # The response
 
@@ -191,7 +219,7 @@ class HTTP1ClientConnection(Read):
         if status < 200 and not (status == 101 and exchange.upgrades):
             self._on_interim(status, rest)
             return
-        self._state = MOVES[HEAD, BODY]
+        self._state = _HEAD_TO_BODY
         inflater = None
         if exchange.decompress and length != 0 and "Content-Encoding" in headers._values:
             inflater = take_response_coding(headers)
@@ -200,20 +228,19 @@ class HTTP1ClientConnection(Read):
             if rest:
                 self.stream.push_back(rest)
         elif length == len(rest) and inflater is None and length <= exchange.max_body_size:
-            # All of it: nearly every response.
+            # All of it, as for nearly every response.
             self._finish(rest)
+        elif length == 0:
+            # More bytes than the response has.
+            self._keep_alive = False
+            self._finish(b"")
         else:
             self._body = MessageBody(length, exchange.max_body_size, None, inflater)
-            self._body.receiver = exchange if pieces else None
-            if length == 0:
-                self._keep_alive = False
-                self._finish(b"")
-            else:
-                self._begin_body(rest)
+            self._begin_body(exchange if pieces else None, rest)
 
-    def _begin_body(self, rest):
+    def _begin_body(self, receiver, rest):
         try:
-            self._body.check_size()
+            self._body.begin(receiver)
         except HTTPInputError as error:
             self._fail(error)
         else:
@@ -226,7 +253,7 @@ class HTTP1ClientConnection(Read):
         if self._interim > MAX_INTERIM_RESPONSES:
             self._fail(HTTPInputError("more than %d responses 1xx" % MAX_INTERIM_RESPONSES))
         elif status == 101:
-            self._fail(HTTPInputError("the server switched to another protocol, unasked"))
+            self._fail(HTTPInputError("the server switched to another protocol unasked"))
         else:
             if status == 100:
                 self._exchange.on_continue()
@@ -242,25 +269,25 @@ class HTTP1ClientConnection(Read):
         except HTTPInputError as error:
             self._fail(error)
             return
-        if body.unused is None:
+        if body.state is not ENDED:
             if piece and body.receiver is not None:
                 body.receiver.on_data(piece)
             return
         if body.unused or wanted != len(data):
-            # More than was asked for: who knows what it belongs to.
+            # More bytes than the response has: what they belong to is unknown.
             self._keep_alive = False
         self._finish(body.whole() if body.receiver is None else piece)
 
     def _finish(self, rest):
-        """The response is whole; `rest` is what the exchange has not had of its body."""
+        """The response is complete; `rest` is the part of its body that the exchange has not had."""
         exchange, self._exchange = self._exchange, None
         self._body = None
         stream = self.stream
         if self._keep_alive and exchange.is_sent and not stream.writing():
-            self._state = MOVES[BODY, IDLE]
+            self._state = _BODY_TO_IDLE
             self.owner.connection_idle(self)
         else:
-            self._state = CLOSING
+            self._state = MOVES[BODY, CLOSING]
             stream.close()
         exchange.on_end(rest)
 
@@ -268,7 +295,7 @@ class HTTP1ClientConnection(Read):
         """The response is malformed, or larger than allowed: `error` is an HTTPInputError."""
         exchange, self._exchange = self._exchange, None
         phase = "body" if self._state is BODY else "headers"
-        self._state = CLOSING
+        self._state = MOVES[self._state, CLOSING]
         self._body = None
         self.stream.close()
         exchange.on_failure(phase, error, False)

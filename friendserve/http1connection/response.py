@@ -1,7 +1,10 @@
 """The writing half of a server's HTTP/1.x connection: the responses.
 
 Whoever answers a request calls `write_headers`, then `write` any number of times, then `finish`; or
-`respond` for all three. The head says how the body is framed, and what follows is held to it.
+`respond` for all three. The head says how the body is framed, and the body is held to that.
+
+The end of a response: RESPONDING becomes DONE as soon as the application has finished, and DONE
+becomes IDLE when the stream has sent everything. Only then is the next request read.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -10,44 +13,133 @@ from friendserve.iostream.buffers import FilePiece, Read
 from friendserve.protocol.errors import HTTPOutputError
 from friendserve.protocol.grammar import is_content_length
 from friendserve.protocol.http1 import (
-    BODY, CHUNKED, CLOSING, IDLE, LAST_CHUNK, MOVES, REASONS, RESPONDING, UNTIL_CLOSE, encode_chunk,
-    encode_head, wants_keep_alive)
+    BODY, CHUNKED, CLOSING, DONE, IDLE, LAST_CHUNK, MOVES, REASONS, RESPONDING, UNTIL_CLOSE,
+    encode_chunk, encode_head, wants_keep_alive)
 
-#: What `_sending` holds for a response written without `write_headers`.
+#: The value of `_sending` for a response written without `write_headers`.
 RAW = "raw"
 
-_RESPONDING_TO_IDLE = MOVES[RESPONDING, IDLE]
+# Looked up in the table once, for the moves that each request makes.
+_RESPONDING_TO_DONE = MOVES[RESPONDING, DONE]
+_DONE_TO_IDLE = MOVES[DONE, IDLE]
+
 _START_LINES = dict((_status, "HTTP/1.1 %d %s" % (_status, _reason))
                     for _status, _reason in REASONS.items())
 
 
 class HTTP1ResponseWriter(Read):
-    """What `HTTP1ServerConnection`, whose attributes these methods use, does to answer."""
-    __slots__ = ()
+    """Writes the responses of one connection, one request at a time.
+
+    A base class: `HTTP1ServerConnection` reads the requests. It sets `request`, moves the state
+    from IDLE to RESPONDING (or to BODY, in which a response may begin too), and decides from the
+    request whether the connection is kept alive. From there on, to IDLE or CLOSING, the moves
+    are made here. Of `server` only `now` is used.
+    """
+    __slots__ = ("stream", "server", "request", "since", "_state", "_body", "_sending",
+                 "_keep_alive", "_close_callback", "_stop_callback")
+
+    def __init__(self, stream, server):
+        self.stream = stream
+        self.server = server
+        self.request = None         # the request in progress; None once it is answered
+        self.since = server.now     # when the time limit of the current state began to run
+        self._state = IDLE          # one of the states of `MOVES`
+        self._body = None           # the MessageBody of the request while it is being read
+        # How the response in progress is framed: None before its head, then the number of
+        # missing bytes, CHUNKED, UNTIL_CLOSE or RAW.
+        self._sending = None
+        self._keep_alive = True     # whether another request may follow this one
+        self._close_callback = None     # from `set_close_callback`, for this request
+        self._stop_callback = None      # from `set_stop_callback`, for this request
+
+    def _move(self, state):
+        self._state = MOVES[self._state, state]
+        self.since = self.server.now
+
+    # A whole response
 
     def respond(self, status, reason, headers, body):
-        """Send a whole response, and be done with the request. `body` is bytes, or a
-        `friendserve.buffers.FilePiece`, which the stream closes."""
+        """Send a whole response, which finishes the request. `body` is bytes, or a
+        `friendserve.iostream.buffers.FilePiece`, which the stream closes."""
         self._start_response(status, reason, headers, body, True, None)
         if self._state is RESPONDING and self._keep_alive:
-            # As _end_response does, without its calls.
+            # As _end_response does, without its calls: most responses take this path.
             self.request = self._close_callback = self._stop_callback = self._sending = None
-            self._state = _RESPONDING_TO_IDLE
-            self.since = self.server.now
-            if self.stream.resume_if_sent():
-                return
-            self._state = RESPONDING
-        self._end_response()
+            self._state = _RESPONDING_TO_DONE
+            stream = self.stream
+            is_quiet = stream.is_quiet()
+            if is_quiet or not stream.writing():
+                self._state = _DONE_TO_IDLE
+                self.since = self.server.now
+                if not is_quiet:
+                    stream.resume_read()
+            else:
+                self._continue_when_sent()
+        else:
+            self._end_response()
+
+    # A response in pieces
 
     def write_headers(self, start_line, headers, chunk=None, callback=None):
-        """Send the head of the response, and `chunk`, the beginning of its body, with it.
+        """Send the head of the response, together with `chunk`, the beginning of its body.
 
         `start_line` is a ResponseStartLine; its version is ignored. `headers` (HTTPHeaders)
-        is completed with what frames the body: without a Content-Length it is chunked, or
-        ends with the connection for HTTP/1.0. `callback()` is called when all was sent.
+        gets the fields that frame the body: without a Content-Length it is chunked, or, for
+        HTTP/1.0, ends with the connection. `callback()` is called when all of this was sent.
         """
         self._start_response(start_line.code, start_line.reason, headers, chunk or b"", False,
                              callback)
+
+    def write(self, chunk, callback=None):
+        """Send more of the body; `callback()` is called when all of it was sent.
+
+        Before `write_headers`, `chunk` is the response itself, including its head, and is sent
+        unchanged.
+        """
+        sending = self._sending
+        if self.request is None:
+            raise StreamClosedError(self.stream.error)
+        if sending is None:
+            self._sending = RAW
+        elif sending is CHUNKED:
+            if not chunk:
+                # An empty chunk would end the body.
+                self.stream.write(b"", callback)
+                return
+            chunk = encode_chunk(chunk)
+        elif sending is not UNTIL_CLOSE and sending is not RAW:
+            if self.request.method == "HEAD":
+                chunk = b""
+            elif len(chunk) > sending:
+                raise HTTPOutputError("the body is longer than its Content-Length says, by %d "
+                                      "bytes" % (len(chunk) - sending))
+            self._sending = sending - len(chunk)
+        if self._state is RESPONDING:
+            self.since = self.server.now
+        self.stream.write(chunk, callback)
+
+    def finish(self):
+        """End the response. When its body is shorter than announced, the connection closes, so
+        that the client notices. Without effect on a request that is finished already."""
+        if self.request is None:
+            return
+        if self.stream.closed():
+            self._forget_request()
+            return
+        sending = self._sending
+        if sending is CHUNKED:
+            self.stream.write(LAST_CHUNK)
+        elif sending is UNTIL_CLOSE or sending is RAW:
+            pass
+        elif sending is None:
+            raise HTTPOutputError("no response was written")
+        elif sending:
+            self.close()
+            raise HTTPOutputError("the body is shorter than its Content-Length says, by %d bytes"
+                                  % sending)
+        self._end_response()
+
+    # The head, and the framing that it announces
 
     def _start_response(self, status, reason, headers, chunk, last, callback):
         if self._sending is not None:
@@ -58,10 +150,10 @@ class HTTP1ResponseWriter(Read):
         values = headers._values
         if status < 200 or status == 204 or status == 304:
             if status < 200 and (last or status != 101):
-                # The client would take the next response for the one that is to follow; after a
-                # 101 that is written alone, the connection can be detached.
-                raise HTTPOutputError("%d is no status of a final response" % status)
-            # RFC 9110 8.6, RFC 9112 6.1: no body, and nothing that promises one.
+                # The client would take the next response for the final one of this request. A
+                # 101 may be written alone: the connection can be detached after it.
+                raise HTTPOutputError("%d is not the status of a final response" % status)
+            # RFC 9110 8.6, RFC 9112 6.1: no body, and no field that announces one.
             chunk, sending = b"", 0
             values.pop("Transfer-Encoding", None)
             if status != 304:
@@ -120,8 +212,10 @@ class HTTP1ResponseWriter(Read):
         return CHUNKED
 
     def _frame_connection(self, request, headers):
-        if self._state is BODY and self._body is not None:
-            # Answered before the body was read: what follows cannot be told apart from it.
+        """Settle whether the connection is kept alive, and say so in the head."""
+        if self._state is BODY:
+            # Answered before the body was read: the rest of it cannot be told apart from a
+            # request that follows.
             self._keep_alive = False
         if self._keep_alive and not wants_keep_alive(headers, "HTTP/1.1"):
             self._keep_alive = False
@@ -130,83 +224,49 @@ class HTTP1ResponseWriter(Read):
         elif request.version == "HTTP/1.0":
             headers["Connection"] = "keep-alive"
 
-    def write(self, chunk, callback=None):
-        """Send more of the body; `callback()` is called when all of it was sent.
-
-        Before `write_headers` it is the response itself, head and all, and goes out as it is.
-        """
-        sending = self._sending
-        if self.request is None:
-            raise StreamClosedError(self.stream.error)
-        if sending is None:
-            self._sending = RAW
-        elif sending is CHUNKED:
-            if not chunk:
-                # An empty chunk would end the body.
-                self.stream.write(b"", callback)
-                return
-            chunk = encode_chunk(chunk)
-        elif sending is not UNTIL_CLOSE and sending is not RAW:
-            if self.request.method == "HEAD":
-                chunk = b""
-            elif len(chunk) > sending:
-                raise HTTPOutputError("the body is longer than its Content-Length says, by %d "
-                                      "bytes" % (len(chunk) - sending))
-            self._sending = sending - len(chunk)
-        if self._state is RESPONDING:
-            self.since = self.server.now
-        self.stream.write(chunk, callback)
-
-    def finish(self):
-        """The response is whole. When its body is shorter than announced, the connection
-        closes, so that the client notices."""
-        if self.request is None:
-            return
-        if self.stream.closed():
-            self._forget_request()
-            return
-        sending = self._sending
-        if sending is CHUNKED:
-            self.stream.write(LAST_CHUNK)
-        elif sending is UNTIL_CLOSE or sending is RAW:
-            pass
-        elif sending is None:
-            raise HTTPOutputError("no response was written")
-        elif sending:
-            self.close()
-            raise HTTPOutputError("the body is shorter than its Content-Length says, by %d bytes"
-                                  % sending)
-        self._end_response()
+    # The end of a response
 
     def _end_response(self):
-        stream = self.stream
-        if stream.closed():
+        if self.stream.closed():
             self._forget_request()
-            return
-        if self._keep_alive and self._state is RESPONDING:
+        elif self._keep_alive and self._state is RESPONDING:
             self._forget_request()
-            if stream.writing():
-                # Who does not read its responses shall not cause more of them.
-                stream.write(b"", self._end_response)
-                return
-            self._move(IDLE)
-            stream.resume_read()
+            self._state = _RESPONDING_TO_DONE
+            self._continue_when_sent()
         else:
             self._close_gently(unread=self._state is BODY)
 
+    def _continue_when_sent(self):
+        """Go from DONE to IDLE once everything was sent, and read the next request."""
+        stream = self.stream
+        if stream.writing():
+            # A client that does not read its responses must not be able to trigger more.
+            stream.write(b"", self._continue_when_sent)
+        elif self._keep_alive:
+            self._state = _DONE_TO_IDLE
+            self.since = self.server.now
+            stream.resume_read()
+        elif not stream.closed():
+            # The server was asked to stop meanwhile.
+            self._close_gently(unread=False)
+
     def _forget_request(self):
-        # The request knows this connection, so keeping it would be a cycle.
+        # The request refers to this connection, so keeping it would make a cycle.
         self.request = None
         self._sending = None
         self._close_callback = None
         self._stop_callback = None
 
-    # The end
+    # The end of the connection
+
+    def close(self):
+        """Close the connection now, whatever it is doing."""
+        self.stream.close()
 
     def _close_gently(self, unread):
-        """Close when all was sent. If the client may still be sending, read that for a while:
-        closing with bytes unread resets the connection, and the client would lose
-        the response (RFC 9112 9.6)."""
+        """Close when everything was sent. If the client may still be sending (`unread`), read
+        and drop that for a while: closing with bytes unread resets the connection, and the
+        client would lose the response (RFC 9112 9.6)."""
         stream = self.stream
         self._forget_request()
         self._body = None

@@ -1,14 +1,15 @@
 """The server's side of one HTTP/1.x connection.
 
-The life of a request: the stream collects bytes until `find` sees the end of a head, and
-`deliver` puts `_on_head` into the queue of the loop. That parses the head, and either hands
-the request to the server at once or collects (or passes on) a body first. The answer goes the way
-of `friendserve.http1connection.response`. Then the connection is idle again, and if the next
-request waits in the buffer it begins anew.
+The life of a request, in which order the methods follow: the stream offers bytes to `take` or, when
+they are not a whole head and nothing more, gathers them until `find` sees the end of a head. Either
+way `_on_head` is put into the queue of the loop. It parses the head, and hands the request to the
+server, or first collects (or passes on) a body. The response is written by the methods of
+`friendserve.http1connection.response`. Then the connection is idle again, and if the next request
+is in the buffer already, it begins at once.
 
-Only one request is in progress at a time: bytes that follow it stay in the buffer of the
-stream, and after one buffer with the kernel, until its response is finished. So responses are
-in order, and nobody can make the server hold more than that.
+Only one request is in progress at a time: bytes that follow it stay in the buffer of the stream,
+and, once one buffer is full, with the kernel, until its response is finished. So responses are in
+order, and a client cannot make the server hold more than that.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -21,74 +22,97 @@ from friendserve.iostream.buffers import PAUSE
 from friendserve.log import access_log, app_log, gen_log
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.http1 import (
-    BODY, CLOSING, HEAD, IDLE, MAX_EMPTY_LINES, MOVES, RESPONDING, UPGRADED, check_partial_head,
-    count_empty_lines, encode_answer, read_request_head)
-from friendserve.protocol.http1body import MessageBody, take_request_coding
+    BODY, CLOSING, DONE, HEAD, IDLE, MAX_EMPTY_LINES, MOVES, RESPONDING, UPGRADED,
+    check_partial_head, count_empty_lines, encode_answer, read_request_head)
+from friendserve.protocol.http1body import (
+    BODY_MOVES, DELIVERING, ENDED, READING, MessageBody, take_request_coding)
 from friendserve.stack_context import wrap
 
-
+# Looked up in the tables once, for the moves that many requests make.
+_IDLE_TO_HEAD = MOVES[IDLE, HEAD]
 _HEAD_TO_RESPONDING = MOVES[HEAD, RESPONDING]
+_HEAD_TO_CLOSING = MOVES[HEAD, CLOSING]
+_READING_TO_DELIVERING = BODY_MOVES[READING, DELIVERING]
+_DELIVERING_TO_READING = BODY_MOVES[DELIVERING, READING]
+
 _EMPTY_LINE = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+# While a response is pending, the stream listens until this many bytes of the next request have
+# arrived.
+_EARLY_BYTES = 1024
 
 
 class HTTP1ServerConnection(HTTP1ResponseWriter):
     """One connection of a server: reads requests from its stream, writes the responses.
 
-    `server` gives `params` (HTTP1ConnectionParameters), `xheaders` and `apply_xheaders(request)`,
-    for what a proxy in front knows of the client, `start_body(request)`, which returns
-    who wants the body as it comes (an object with `data_received(chunk)`, `finish()` and
-    `on_connection_close()`) or None, `handle_request(request)` for a whole request, and
-    `on_close(connection)`.
+    `server` has these attributes and methods:
 
-    It is the one pending read of its stream, to the end. `request` is what is in progress, or None.
+    `params`
+        The limits, an HTTP1ConnectionParameters.
+    `now`
+        The time in seconds, on the clock of `check_time`.
+    `xheaders`, `apply_xheaders(request)`
+        Whether a proxy in front describes the client in headers, and the method that applies them.
+    `start_body(request)`
+        Called once for a request that has a body, before any of it is read. Returns the receiver
+        for a streamed body, or None to have the body collected.
+    `handle_request(request)`
+        Called once for each request without a receiver, with its whole body.
+    `on_close(connection)`
+        Called once, when the connection has closed or was detached; after the callback of
+        `set_close_callback`, and nothing is called after it.
+
+    A receiver has three methods. `data_received(chunk)` is called for each piece of the body, and
+    not again before it has returned and reading is not paused. Then either `finish()` is called,
+    once, after the last piece, or `on_connection_close()`, once, when the body cannot be completed
+    (unless the request has a close callback, which is called in its place). Neither is called when
+    the request was answered before its body was read.
+
+    The connection itself is the stream's pending read, for as long as it lives. `request` is the
+    request in progress, or None.
     """
-    __slots__ = ("stream", "server", "remote_ip", "protocol", "_state", "since", "_searched",
-                 "request", "_body", "_sending", "_keep_alive", "_close_callback",
-                 "_stop_callback")
+    __slots__ = ("remote_ip", "protocol", "_head_begun", "_searched")
 
     def __init__(self, stream, server, remote_ip, protocol):
-        self.stream = stream
-        self.server = server
-        self.remote_ip = remote_ip
-        self.protocol = protocol
-        self._state = IDLE
-        self.since = server.now
-        self._searched = 0          # how much of the next head was searched for its end
-        self.request = None
-        self._body = None           # a MessageBody while one is being read
-        # How the response under way is framed: None before its head, then the bytes that are
-        # missing, CHUNKED, UNTIL_CLOSE or RAW.
-        self._sending = None
-        self._keep_alive = True
-        self._close_callback = None
-        self._stop_callback = None
+        super(HTTP1ServerConnection, self).__init__(stream, server)
+        self.remote_ip = remote_ip  # address of the client, or of the proxy in front of us
+        self.protocol = protocol    # "http" or "https"
+        self._head_begun = False    # whether some of the next head has arrived, but not all
+        self._searched = 0          # bytes of the next head that were searched for its end
 
     def start(self):
-        """Begin to serve."""
+        """Begin to serve. Called once."""
         self.stream.set_nodelay(True)
         try:
             self.stream.start_read(self)
         except StreamClosedError:
-            # The client was gone before we came.
+            # The client has disconnected already.
             self.server.on_close(self)
 
-    def _move(self, state):
-        self._state = MOVES[self._state, state]
-        self.since = self.server.now
+    # Bytes arrive: these are called by the stream, as for every Read
 
-    # The read: what the stream asks
+    def take(self, schedule, data):
+        # A whole head and nothing more, in one piece, as nearly every request is.
+        if self._state is IDLE and \
+                4 < data.find(_EMPTY_LINE) + 4 == len(data) <= self.server.params.max_header_size:
+            self._state = _IDLE_TO_HEAD
+            # A partial, because the loop would pack the arguments twice, which takes longer.
+            schedule(partial(self._on_head, data))
+            return True
+        return False
 
     def find(self, buffer):
         state = self._state
         if state is IDLE:
             end = buffer.find(_EMPTY_LINE, self._searched)
-            if 4 <= end <= self.server.params.max_header_size:
+            # At position 0 it is not the end of a head: empty lines may precede one.
+            if 0 < end <= self.server.params.max_header_size:
                 return end + 4
             return self._find_slowly(buffer, end)
         if state is BODY:
             body = self._body
-            if body.busy or body.paused or body.unused is not None:
+            if body.state is not READING or body.paused_at is not None:
                 return PAUSE
             most = self.server.params.chunk_size
             if body.receiver is not None:
@@ -96,110 +120,85 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             return body.wanted(min(len(buffer), most)) or None
         if state is CLOSING:
             return len(buffer) or None
-        # The client's going away is noticed only while we listen: a few bytes must not end that.
-        return PAUSE if len(buffer) >= 1024 else None
-
-    def take(self, schedule, data):
-        # A head and nothing more, in one piece: nearly every request.
-        if self._state is IDLE and \
-                4 < data.find(_EMPTY_LINE) + 4 == len(data) <= self.server.params.max_header_size:
-            self._state = HEAD
-            # Made here: packing the arguments twice takes longer.
-            schedule(partial(self._on_whole_head, data))
-            return True
-        return False
+        # A disconnect is noticed only while we are registered for READ, so a few early bytes must
+        # not pause us.
+        return PAUSE if len(buffer) >= _EARLY_BYTES else None
 
     def _find_slowly(self, buffer, end):
+        """`find` for a head that is incomplete, too long, or preceded by empty lines."""
         params = self.server.params
         size = len(buffer)
-        # Empty lines before a request are to be skipped (RFC 9112 2.2), a few of them.
-        skipped = 2 * count_empty_lines(buffer.peek(0, 2 * MAX_EMPTY_LINES + 2))
-        if skipped > 2 * MAX_EMPTY_LINES:
-            return size
-        if 0 <= end < skipped:
-            end = buffer.find(_EMPTY_LINE, skipped)
-        if end >= 0:
-            return end + 4 if end <= params.max_header_size else size
         if not size:
             return None
-        if not self._searched:
+        if not self._head_begun:
+            self._head_begun = True
             self.since = self.server.now
-        if size > params.max_header_size:
+        # RFC 9112 2.2: a few empty lines before a request are skipped.
+        skipped = 2 * count_empty_lines(buffer.peek(0, 2 * MAX_EMPTY_LINES + 2))
+        if end == 0:
+            end = buffer.find(_EMPTY_LINE, skipped)
+        if 0 < end <= params.max_header_size:
+            return end + 4
+        if end > 0 or size > params.max_header_size or skipped > 2 * MAX_EMPTY_LINES:
+            # `_refuse_head` says which limit was exceeded.
             return size
         try:
             check_partial_head(buffer.peek(0, params.max_request_line + 18),
                                buffer.peek(self._searched), params.max_request_line)
         except HTTPInputError:
-            # `_on_head` will find the same, and say it.
+            # `_refuse_head` finds the same fault.
             return size
-        # Not from among the empty lines, and not 0, which says that nothing has come.
-        self._searched = max(skipped, size - 3, 1) if skipped < size else 1
+        # The last three bytes may be the beginning of the end. As long as there may be nothing but
+        # empty lines, an end can be found among these: then the search begins at the front.
+        self._searched = max(skipped, size - 3) if size > skipped + 1 else 0
         return None
 
     def deliver(self, schedule, data):
         state = self._state
         if state is IDLE:
+            self._head_begun = False
             self._searched = 0
-            self._state = HEAD
-            schedule(self._on_head, data)
+            self._state = _IDLE_TO_HEAD
+            is_whole = data.endswith(_EMPTY_LINE) \
+                and len(data) <= self.server.params.max_header_size + 4
+            schedule(self._on_head if is_whole else self._refuse_head, data)
         elif state is BODY:
             body = self._body
             try:
                 data = body.feed(data)
             except HTTPInputError as error:
-                body.unused = b""
+                body.end()
                 schedule(self._refuse, error)
                 return self
+            has_ended = body.state is ENDED
             if body.receiver is not None and data:
-                # One piece at a time: the next is read when this one was taken.
-                body.busy = True
+                # One piece at a time: the next is read when the receiver has taken this one.
+                if not has_ended:
+                    body.state = _READING_TO_DELIVERING
                 schedule(self._on_piece, data)
-            if body.unused is not None:
+            if has_ended:
                 if body.unused:
                     self.stream.push_back(body.unused)
                 schedule(self._on_body)
         return self
 
-    def ended(self):
-        """The client sends no more. If somebody waits to hear of its going away it has gone;
-        otherwise it may still want its response, as after ``nc -N`` (RFC 9112 9.6)."""
-        return (self._state in (HEAD, RESPONDING) and self._close_callback is None
-                or self._state is BODY and self._body.unused is not None)
+    # The head of a request
 
-    def deliver_rest(self, schedule, buffer):
-        if self._state is HEAD:
-            # What waits in the queue of the loop is not to be run.
-            self._state = CLOSING
-        schedule(self._on_close)
-        return True
-
-    def _on_close(self):
-        callback = self._close_callback
-        body, self._body = self._body, None
-        if callback is None and body is not None and body.receiver is not None:
-            callback = body.receiver.on_connection_close
-        self._forget_request()
-        if callback is not None:
-            self._run(callback)
-        self.server.on_close(self)
-
-    # Requests
+    def _refuse_head(self, data):
+        """`data` is too long for a head, or cannot become one."""
+        if self._state is not HEAD:
+            return
+        params = self.server.params
+        try:
+            if len(data) > params.max_header_size:
+                raise HTTPInputError("request head longer than %d bytes"
+                                     % params.max_header_size, 431)
+            check_partial_head(data, data, params.max_request_line)
+            raise HTTPInputError("malformed head of a request")
+        except HTTPInputError as error:
+            self._refuse(error)
 
     def _on_head(self, data):
-        params = self.server.params
-        if data.endswith(_EMPTY_LINE) and len(data) <= params.max_header_size + 4:
-            self._on_whole_head(data)
-        elif self._state is HEAD:
-            try:
-                if len(data) > params.max_header_size:
-                    raise HTTPInputError("request head longer than %d bytes"
-                                         % params.max_header_size, 431)
-                check_partial_head(data, data, params.max_request_line)
-                raise HTTPInputError("malformed head of a request")
-            except HTTPInputError as error:
-                self._refuse(error)
-
-    def _on_whole_head(self, data):
         if self._state is not HEAD:
             # The stream has closed meanwhile.
             return
@@ -221,11 +220,14 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             return
         self._state = _HEAD_TO_RESPONDING
         self.since = server.now
-        # As _run does, without a call: this is the way of most requests.
+        # As _run does, without a call: most requests take this path. For an HTTPServer this is the
+        # Application or function that it serves, called without a method in between.
         try:
             server.handle_request(request)
         except Exception as error:
             self._handle_exception(error)
+
+    # Its body
 
     def _begin_body(self, request, length):
         params = self.server.params
@@ -246,7 +248,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             # It was answered already, from the head alone.
             return
         if not length:
-            body.unused = b""
+            body.end()
             self._on_body()
             return
         stream = self.stream
@@ -256,28 +258,25 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         stream.resume_read()
 
     def _start_receiver(self, request, body):
-        # Nothing is read before it is known for whom.
-        body.busy = True
-        try:
-            body.receiver = self.server.start_body(request)
-        finally:
-            body.busy = False
+        receiver = self.server.start_body(request)
         if self._body is body:
-            body.check_size()
+            body.begin(receiver)
 
     def _on_piece(self, data):
         body = self._body
         if body is None or self._state is not BODY or self.stream.closed():
             return
-        body.busy = False
+        if body.state is DELIVERING:
+            body.state = _DELIVERING_TO_READING
         self._run(body.receiver.data_received, data)
-        if self._body is body and not body.paused and body.unused is None:
+        if self._body is body and body.state is READING and body.paused_at is None:
             self.stream.resume_read()
 
     def _on_body(self):
         body = self._body
         # When it is paused, resume_reading comes back to this.
-        if body is None or self._state is not BODY or self.stream.closed() or body.paused:
+        if body is None or self._state is not BODY or self.stream.closed() \
+                or body.paused_at is not None:
             return
         self._body = None
         self._move(RESPONDING)
@@ -288,6 +287,38 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             request.body = body.whole()
             self._run(self.server.handle_request, request)
 
+    def set_max_body_size(self, max_body_size):
+        """Set another limit for the body of this request, in bytes. To be called before the body
+        is read."""
+        if self._body is not None:
+            self._body.set_limit(max_body_size)
+
+    def set_body_timeout(self, timeout):
+        """Set another time limit for the body of this request, in seconds."""
+        if self._body is not None:
+            self._body.timeout = timeout
+
+    def pause_reading(self):
+        """Read no more of the body until `resume_reading`: further bytes stay with the kernel,
+        which makes the client wait. The receiver may still get a piece that was read before."""
+        body = self._body
+        if body is not None and body.paused_at is None:
+            body.paused_at = self.server.now
+
+    def resume_reading(self):
+        """Continue after `pause_reading`."""
+        body = self._body
+        if body is not None and body.paused_at is not None:
+            # The time that the handler took does not count against the client.
+            self.since += self.server.now - body.paused_at
+            body.paused_at = None
+            if body.state is ENDED:
+                self.stream.io_loop.add_callback(self._on_body)
+            else:
+                self.stream.resume_read()
+
+    # The application
+
     def _run(self, function, *args):
         """Call into the application."""
         try:
@@ -296,14 +327,15 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._handle_exception(error)
 
     def _handle_exception(self, error):
-        """The application let an exception out: answer it here if nobody did yet."""
+        """Answer for an exception that the application did not catch, unless a response has
+        begun."""
         if isinstance(error, HTTPInputError) and self.request is not None:
             self._refuse(error)
             return
         app_log.error("Uncaught exception from %s", self.request or self.remote_ip,
                       exc_info=True)
         if self.request is None:
-            # The response was whole before: the client has no part in this.
+            # The response has already been sent in full; there is nothing to tell the client.
             return
         if self._sending is None:
             receiver = self._body and self._body.receiver
@@ -313,8 +345,24 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         else:
             self.close()
 
+    def set_close_callback(self, callback):
+        """Call `callback()` when the client disconnects before the response is finished. It is
+        called once at most, and never after `finish`; None takes it back."""
+        self._close_callback = wrap(callback)
+        if self._state is RESPONDING:
+            # The client may have disconnected while no callback was set.
+            self.stream.resume_read()
+
+    def set_stop_callback(self, callback):
+        """Call `callback()` when the server is asked to stop before the response is finished, so
+        that a long poll can be answered early. It is called once at most; None takes it back."""
+        self._stop_callback = wrap(callback)
+
+    # Refusals
+
     def _refuse(self, error):
-        """Answer what RFC or limit forbids; nothing after it is ever parsed (RFC 9112 2.2)."""
+        """Answer a request that the RFC or a limit forbids; nothing that follows it is parsed (RFC
+        9112 2.2)."""
         if self.stream.closed() or self._state in (CLOSING, UPGRADED):
             return
         access_log.info("%d refused (%s): %s", error.status, self.remote_ip, error)
@@ -327,7 +375,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._run(body.receiver.on_connection_close)
 
     def _answer(self, status, text=""):
-        """A short response of the server's own, after which the connection closes."""
+        """Send a short response that the application did not write, and close the connection."""
         self._keep_alive = False
         self._body = None
         try:
@@ -341,72 +389,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
 
     # The end
 
-    def close(self):
-        """Close the connection now, whatever it is doing."""
-        self.stream.close()
-
-    def set_close_callback(self, callback):
-        """Call `callback()` when the client goes away before the response is finished."""
-        self._close_callback = wrap(callback)
-        if self._state is RESPONDING:
-            # It may have gone while nobody waited to hear of it.
-            self.stream.resume_read()
-
-    def set_stop_callback(self, callback):
-        """Call `callback()` when the server is asked to stop before the response is
-        finished, so that a long poll can be answered early."""
-        self._stop_callback = wrap(callback)
-
-    def set_max_body_size(self, max_body_size):
-        """Another limit for the body of this request; call it before the body is read."""
-        if self._body is not None:
-            self._body.set_limit(max_body_size)
-
-    def set_body_timeout(self, timeout):
-        """Another time limit for the body of this request."""
-        if self._body is not None:
-            self._body.timeout = timeout
-
-    def pause_reading(self):
-        """Read no more of the body until `resume_reading`: what comes stays with the kernel,
-        which holds the client back."""
-        if self._body is not None and not self._body.paused:
-            self._body.paused = True
-            self._body.paused_at = self.server.now
-
-    def resume_reading(self):
-        """Go on after `pause_reading`."""
-        body = self._body
-        if body is not None and body.paused:
-            body.paused = False
-            # The time of the handler is not the client's.
-            self.since += self.server.now - body.paused_at
-            if body.unused is not None:
-                self.stream.io_loop.add_callback(self._on_body)
-            else:
-                self.stream.resume_read()
-
-    def detach(self):
-        """Take the stream over, with its unread bytes; this connection is out of it."""
-        self._move(UPGRADED)
-        self._forget_request()
-        self._body = None
-        stream = self.stream
-        stream.end_read()
-        self.server.on_close(self)
-        return stream
-
-    def stop(self):
-        """Finish what is in progress, then close: the server is stopping."""
-        self._keep_alive = False
-        if self._state is IDLE and not self.stream.has_unread():
-            self._close_gently(unread=False)
-        elif self._stop_callback is not None:
-            callback, self._stop_callback = self._stop_callback, None
-            self.stream.io_loop.add_callback(self._run, callback)
-
     def check_time(self, now):
-        """Close when the time for what the connection is doing is over."""
+        """Close the connection if the time limit of its state has passed. `now` is in seconds."""
         params = self.server.params
         state, age = self._state, now - self.since
         if state is IDLE:
@@ -416,7 +400,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             elif age > params.idle_timeout:
                 self.close()
         elif state is BODY:
-            if self._body is not None and age > self._body.timeout and not self._body.paused:
+            body = self._body
+            if body is not None and age > body.timeout and body.paused_at is None:
                 self._refuse(HTTPInputError("the body of the request took too long", 408))
         elif state is RESPONDING and age > params.response_timeout:
             gen_log.warning("No response for %d seconds to %s: was finish() forgotten?",
@@ -424,3 +409,48 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self.close()
         elif state is CLOSING and age > params.linger_timeout and not self.stream.writing():
             self.close()
+
+    def stop(self):
+        """Finish the request in progress, then close: the server is stopping."""
+        self._keep_alive = False
+        if self._state is IDLE and not self.stream.has_unread():
+            self._close_gently(unread=False)
+        elif self._stop_callback is not None:
+            callback, self._stop_callback = self._stop_callback, None
+            self.stream.io_loop.add_callback(self._run, callback)
+
+    def detach(self):
+        """Hand over the stream, with its unread bytes; this connection no longer uses it. Can be
+        called while a request is in progress, and raises KeyError otherwise."""
+        self._move(UPGRADED)
+        self._forget_request()
+        self._body = None
+        stream = self.stream
+        stream.end_read()
+        self.server.on_close(self)
+        return stream
+
+    def ended(self):
+        """The client sends no more. If it has a request in progress, it may still want the
+        response, as after ``nc -N`` (RFC 9112 9.6); but a close callback asks to take it for a
+        disconnect."""
+        return (self._state in (HEAD, RESPONDING, DONE) and self._close_callback is None
+                or self._state is BODY and self._body.state is ENDED)
+
+    def deliver_rest(self, schedule, buffer):
+        if self._state is HEAD:
+            # Keeps the `_on_head` in the queue of the loop from starting a request.
+            self._state = _HEAD_TO_CLOSING
+        schedule(self._on_close)
+        return True
+
+    def _on_close(self):
+        callback = self._close_callback
+        body, self._body = self._body, None
+        if callback is None and body is not None and body.receiver is not None:
+            callback = body.receiver.on_connection_close
+        if self.request is not None:
+            self._forget_request()
+        if callback is not None:
+            self._run(callback)
+        self.server.on_close(self)

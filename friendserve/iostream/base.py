@@ -211,15 +211,12 @@ class BaseIOStream(object):
             if self.error is not None or not read.deliver_rest(self._schedule, self._buffer):
                 raise StreamClosedError(self.error)
 
-    def resume_if_sent(self):
-        """Do as `resume_read` and return True; or if bytes wait to be sent, do nothing and return
-        False."""
-        if self._out is not None:
-            return False
-        # Mostly there is nothing to do: we are listening already, and the buffer is empty.
-        if self._buffer.data or self._events != READ or self._state is not OPEN:
-            self.resume_read()
-        return True
+    def is_quiet(self):
+        """Whether everything was sent, nothing is unread, and the stream is registered for READ:
+        `resume_read` has nothing to do then."""
+        return self._out is None and self._events == READ and not self._buffer.data \
+            and self._state is OPEN
+
 
     def resume_read(self):
         """Offer the buffer to the pending read again, after it has answered PAUSE."""

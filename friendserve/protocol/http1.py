@@ -17,19 +17,21 @@ from friendserve.protocol.grammar import (
 from friendserve.protocol.headers import (
     HTTPHeaders, may_be_remembered, parse_field_line, parse_fields)
 
-#: Where an exchange stands. IDLE: no whole head of the next request has come. HEAD: one has,
-#: and waits for its turn. BODY: the head is known and the body on its way. RESPONDING: the
-#: request is whole, its response is not. CLOSING: nothing is parsed any more; what the other
-#: side still sends is thrown away. UPGRADED: the stream belongs to somebody else.
-IDLE, HEAD, BODY, RESPONDING, CLOSING, UPGRADED = (
-    "idle", "head", "body", "responding", "closing", "upgraded")
+#: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
+#: HEAD: it is, and waits in the queue of the loop. BODY: the head is parsed, the body is being
+#: read. RESPONDING: the request is complete, the response is not. DONE: the response is complete,
+#: but not all of it was sent. CLOSING: nothing more is parsed; bytes that still arrive are dropped.
+#: UPGRADED: the stream was handed over to another protocol.
+IDLE, HEAD, BODY, RESPONDING, DONE, CLOSING, UPGRADED = (
+    "idle", "head", "body", "responding", "done", "closing", "upgraded")
 
 #: (from, to) -> to, for every legal move; any other is a KeyError, and a bug.
 MOVES = dict(((old, new), new) for old, news in {
     IDLE: (HEAD, CLOSING),
     HEAD: (BODY, RESPONDING, CLOSING),
     BODY: (RESPONDING, CLOSING, UPGRADED),
-    RESPONDING: (IDLE, CLOSING, UPGRADED),
+    RESPONDING: (DONE, CLOSING, UPGRADED),
+    DONE: (IDLE, CLOSING),
     CLOSING: (CLOSING,),
     UPGRADED: (),
 }.items() for new in news)

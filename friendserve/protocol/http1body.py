@@ -1,4 +1,4 @@
-"""The body of one message, on its way from the connection to whoever wants it."""
+"""The body of one message, on its way from the connection to its receiver."""
 from __future__ import absolute_import, division, print_function
 
 import zlib
@@ -7,29 +7,49 @@ from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.http1 import CHUNKED, UNTIL_CLOSE, ChunkedDecoder
 from friendserve.util import GzipDecompressor
 
+#: The states of a body. STARTING: its receiver is not known yet. READING: bytes of the connection
+#: are wanted. DELIVERING: its receiver has not taken the last piece yet. ENDED: no more bytes are
+#: wanted, because the end was seen or an error was found.
+STARTING, READING, DELIVERING, ENDED = "starting", "reading", "delivering", "ended"
+
+#: (from, to) -> to, for every legal move; any other is a KeyError, and a bug.
+BODY_MOVES = dict(((old, new), new) for old, news in {
+    STARTING: (READING, ENDED),
+    READING: (DELIVERING, ENDED),
+    DELIVERING: (READING, ENDED),
+    ENDED: (ENDED,),
+}.items() for new in news)
+
+_STARTING_TO_READING = BODY_MOVES[STARTING, READING]
+_READING_TO_ENDED = BODY_MOVES[READING, ENDED]
+
 
 def take_request_coding(headers):
-    """What decompresses a request's body, or None; its coding is then taken out of the headers.
-    Raises HTTPInputError, 415, for codings other than gzip (RFC 9110 8.4)."""
+    """The decompressor for the body of a request, or None for a body without a coding. The coding
+    is moved to X-Consumed-Content-Encoding. Raises HTTPInputError, 415, for codings other than
+    gzip (RFC 9110 8.4)."""
     coding = headers.get("Content-Encoding", "")
     if coding.lower() in ("", "identity"):
         return None
     if coding.lower() not in ("gzip", "x-gzip"):
-        raise HTTPInputError("the Content-Encoding %r is not supported here, only gzip"
-                             % coding[:40], 415)
+        raise HTTPInputError("the Content-Encoding %r is not supported, only gzip" % coding[:40],
+                             415)
     headers["X-Consumed-Content-Encoding"] = headers.pop("Content-Encoding")
     return GzipDecompressor()
 
 
 class DeflateDecompressor(object):
-    """Decompresses the coding "deflate" in the way of `GzipDecompressor`: zlib (RFC 1950), as the
-    standard says, or raw deflate (RFC 1951), as some servers understood it."""
+    """Decompresses the coding "deflate", with the methods of `GzipDecompressor`: zlib data (RFC
+    1950), as the standard requires, or raw deflate data (RFC 1951), which some servers send."""
 
     def __init__(self):
-        self._member = None
-        self._begin = b""
+        self._member = None         # the zlib object, once the format is known
+        self._begin = b""           # the first byte, while the second is missing
 
     def decompress(self, value, max_length):
+        """At most `max_length` bytes of the content of `value`, the next compressed bytes; what
+        would exceed that is lost. The first two bytes of the data tell which format it has.
+        Raises zlib.error for damaged data."""
         if self._member is None:
             value = self._begin + value
             if len(value) < 2:
@@ -41,6 +61,8 @@ class DeflateDecompressor(object):
         return self._member.decompress(value, max_length)
 
     def flush(self):
+        """b"", at the end of the data. Raises zlib.error when it ends too early, where the Python
+        version can tell."""
         # Python 2.7 cannot tell whether raw deflate has ended.
         if self._member is None and self._begin or \
                 self._member is not None and not getattr(self._member, "eof", True):
@@ -54,8 +76,9 @@ DECOMPRESSORS = {"gzip": GzipDecompressor, "x-gzip": GzipDecompressor,
 
 
 def take_response_coding(headers):
-    """What decompresses the body of a response, or None; then its coding and length are
-    renamed in the headers, as they are not those of what the application gets."""
+    """The decompressor for the body of a response, or None for a coding that is not known. The
+    coding and length are moved to X-Consumed- fields, as they do not describe the body that the
+    application gets."""
     decompressor = DECOMPRESSORS.get(headers["Content-Encoding"].lower())
     if decompressor is None:
         return None
@@ -66,37 +89,74 @@ def take_response_coding(headers):
 
 
 class MessageBody(object):
-    """The body of the message that is being read: `length` as `body_length` says, no more than
-    `max_size` bytes, `inflater` to decompress them or None."""
-    __slots__ = ("_decoder", "_left", "_inflater", "_room", "timeout", "receiver", "paused",
-                 "paused_at", "busy", "pieces", "unused")
+    """The body of the message that is being read.
+
+    `length` is the result of `body_length`; the body may have up to `max_size` bytes. `inflater`
+    decompresses it, or is None. First `begin` names the receiver, then `feed` takes the bytes of
+    the connection until `state` is ENDED. `state` is one of the states of `BODY_MOVES`; pausing is
+    not among them, because a receiver may pause in each.
+    """
+    __slots__ = ("state", "receiver", "timeout", "paused_at", "pieces", "unused", "_decoder",
+                 "_left", "_room", "_inflater")
 
     # Pieces are gathered in blocks of about this size: a piece can be one byte, and its object
     # takes far more.
     _BLOCK = 65536
 
-    # Compressed bytes that a receiver gets the content of at a time: deflate makes 1,032 of one at
-    # most, and so no piece is much larger than a megabyte.
+    # The number of compressed bytes inflated at a time for a receiver. Deflate makes at most 1,032
+    # bytes of one, so no piece is much larger than a megabyte.
     _STEP = 1024
 
     def __init__(self, length, max_size, timeout=None, inflater=None):
+        self.state = STARTING
+        self.receiver = None        # gets the pieces as they arrive; None: they are kept
+        self.timeout = timeout      # seconds within which the body must arrive
+        self.paused_at = None       # when the receiver paused; None while it has not
+        self.pieces = []            # those that are kept; the first is bytes
+        self.unused = b""           # the bytes that followed the end, once it was seen
         self._decoder = ChunkedDecoder(max_size) if length is CHUNKED else None
-        self._left = length
+        self._left = length         # missing bytes of a body of known length, or UNTIL_CLOSE
+        self._room = max_size       # bytes that may still follow, after decompression
         self._inflater = inflater
-        self._room = max_size       # bytes that may still come, after decompression
-        self.timeout = timeout
-        self.receiver = None        # who gets the pieces as they come; None: they are kept
-        self.paused = False         # by the receiver
-        self.paused_at = None
-        self.busy = False           # a piece is on its way to the receiver
-        self.pieces = []            # the first is bytes
-        self.unused = None          # what followed the end; None until the end was seen
+
+    def set_limit(self, max_size):
+        """Set another limit, before anything was fed."""
+        self._room = max_size
+        if self._decoder is not None:
+            self._decoder = ChunkedDecoder(max_size)
+
+    def begin(self, receiver):
+        """Begin to read, for `receiver`, or to keep the body if that is None. Raises
+        HTTPInputError, 413, for a body whose announced length is over the limit."""
+        self.receiver = receiver
+        self.state = _STARTING_TO_READING
+        if self._decoder is None and self._left is not UNTIL_CLOSE and self._left > self._room:
+            raise HTTPInputError("a body of %d bytes is more than %d" % (self._left, self._room),
+                                 413)
+
+    def end(self):
+        """Want no more bytes: the body is empty, or turned out to be malformed."""
+        self.state = BODY_MOVES[self.state, ENDED]
+
+    def bound(self, size):
+        """How many bytes of the connection make a piece for the receiver, up to `size`."""
+        return size if self._inflater is None else min(size, self._STEP)
+
+    def wanted(self, size):
+        """How many of the next `size` bytes of the connection belong to this body."""
+        if self._decoder is not None or self._left is UNTIL_CLOSE:
+            return size
+        return min(size, self._left)
 
     def feed(self, data):
-        """Take bytes of the connection, no more than `wanted`; returns bytes of the body."""
-        if self._decoder is not None:
-            data = self._decoder.feed(data)
-            self.unused = self._decoder.unused
+        """Take bytes of the connection, up to the number `wanted`, and return the bytes of the body
+        in them. Without a receiver they are kept as well. Raises HTTPInputError."""
+        decoder = self._decoder
+        if decoder is not None:
+            data = decoder.feed(data)
+            if decoder.unused is not None:
+                self.unused = decoder.unused
+                self.state = _READING_TO_ENDED
         elif self._left is UNTIL_CLOSE:
             if self._inflater is None:
                 self._room -= len(data)
@@ -105,12 +165,26 @@ class MessageBody(object):
         else:
             self._left -= len(data)
             if not self._left:
-                self.unused = b""
+                self.state = _READING_TO_ENDED
         if self._inflater is not None:
             data = self._inflate(data)
         if data and self.receiver is None:
             self._keep(data)
         return data
+
+    def closed(self):
+        """Whether the body is complete now that the connection has closed (RFC 9112 8). Raises
+        HTTPInputError when compressed data ends too early."""
+        if self._left is UNTIL_CLOSE and self._decoder is None:
+            self.state = _READING_TO_ENDED
+            if self._inflater is not None:
+                self._inflate(b"")
+        return self.state is ENDED
+
+    def whole(self):
+        """All bytes that were kept."""
+        pieces = self.pieces
+        return pieces[0] if len(pieces) == 1 else b"".join([bytes(piece) for piece in pieces])
 
     def _keep(self, data):
         pieces = self.pieces
@@ -121,48 +195,12 @@ class MessageBody(object):
         else:
             pieces.append(bytearray(data))
 
-    def whole(self):
-        """All that was kept, as bytes."""
-        pieces = self.pieces
-        return pieces[0] if len(pieces) == 1 else b"".join([bytes(piece) for piece in pieces])
-
-    def check_size(self):
-        """Refuse a body that says beforehand that it is too large."""
-        if self._decoder is None and self._left is not UNTIL_CLOSE and self._left > self._room:
-            raise HTTPInputError("a body of %d bytes is more than %d" % (self._left, self._room),
-                                 413)
-
-    def set_limit(self, max_size):
-        """Another limit, before anything was fed."""
-        self._room = max_size
-        if self._decoder is not None:
-            self._decoder = ChunkedDecoder(max_size)
-
-    def bound(self, size):
-        """How many bytes of the connection make a piece for the receiver, `size` at most."""
-        return size if self._inflater is None else min(size, self._STEP)
-
-    def wanted(self, size):
-        """How many of the next `size` bytes of the connection are for this body."""
-        if self._decoder is not None or self._left is UNTIL_CLOSE:
-            return size
-        return min(size, self._left)
-
-    def closed(self):
-        """The connection has closed: returns whether the body is whole by that (RFC 9112 8).
-        Raises HTTPInputError when what was compressed is not."""
-        if self._left is UNTIL_CLOSE and self._decoder is None:
-            self.unused = b""
-            if self._inflater is not None:
-                self._inflate(b"")
-        return self.unused is not None
-
     def _inflate(self, data):
-        # The limit is for what comes out: that is what takes memory.
+        # The limit applies to the decompressed bytes: they are what takes memory.
         try:
             data = self._inflater.decompress(data, self._room + 1)
             self._room -= len(data)
-            if self._room >= 0 and self.unused is not None:
+            if self._room >= 0 and self.state is ENDED:
                 data += self._inflater.flush()
         except zlib.error as error:
             raise HTTPInputError("the compressed body is damaged: %s" % error)

@@ -8,6 +8,7 @@ import socket
 
 from friendserve.httputil import HTTPHeaders, ResponseStartLine
 from friendserve.iostream import StreamClosedError
+from friendserve.protocol.http1 import MAX_EMPTY_LINES
 from friendserve.stack_context import StackContext, state
 from tests.httpcase import HTTPCase, LogCatcher, Waiting, answer, get, post, post_chunked
 
@@ -111,6 +112,20 @@ class OrderTest(HTTPCase):
                 self.turn()
         client.wait_for(lambda: client.data.count(b"HTTP/1.1 200 OK") == count)
         self.assertEqual(len(served), count)
+
+    def test_a135_empty_lines_before_a_request_cut_anywhere(self):
+        self.serve_paths()
+        client = self.connect()
+        for count in range(MAX_EMPTY_LINES + 1):
+            lines = b"\r\n" * count
+            data = lines + get("/1")
+            for position in range(1, len(lines) + 4):
+                client.send(data[:position])
+                self.turn(0.01)
+                client.send(data[position:])
+                response = client.read_response()
+                self.assertEqual((200, b"/1"), (response.status, response.body),
+                                 (count, position))
 
     def test_a118_in_order_when_the_first_is_slow(self):
         waiting = Waiting()

@@ -10,9 +10,10 @@ from friendserve.httputil import HTTPHeaders
 from friendserve.protocol import http1
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError, ProtocolError
 from friendserve.protocol.http1 import (
-    BODY, CHUNKED, CLOSING, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS, RESPONDING,
-    UNTIL_CLOSE, UPGRADED, ChunkedDecoder, body_length, check_partial_head, encode_chunk,
-    encode_head, parse_request_head, parse_response_head, read_request_head, wants_keep_alive)
+    BODY, CHUNKED, CLOSING, DONE, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS,
+    RESPONDING, UNTIL_CLOSE, UPGRADED, ChunkedDecoder, body_length, check_partial_head,
+    encode_chunk, encode_head, parse_request_head, parse_response_head, read_request_head,
+    wants_keep_alive)
 
 try:
     from hypothesis import given, strategies as st
@@ -260,13 +261,13 @@ class FramingTest(EngineTest):
         self.assertIs(wants_keep_alive(headers, "HTTP/1.1"), False)
 
     def test_moves(self):
-        states = (IDLE, HEAD, BODY, RESPONDING, CLOSING, UPGRADED)
+        states = (IDLE, HEAD, BODY, RESPONDING, DONE, CLOSING, UPGRADED)
         for old, new in itertools.product(states, states):
             self.assertEqual(MOVES.get((old, new), new), new)
-        # It can be closed in every state, except after the stream was detached.
+        # It can be closed in each state, except after the stream was handed over.
         for old in states:
             self.assertEqual((old, CLOSING) in MOVES, old is not UPGRADED)
-        # Nothing is parsed any more.
+        # Nothing more is parsed after these.
         for new in states[:-2]:
             self.assertNotIn((CLOSING, new), MOVES)
             self.assertNotIn((UPGRADED, new), MOVES)
