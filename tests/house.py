@@ -371,3 +371,27 @@ def code_of_face(module):
             isinstance(node, ast.Assign) and not isinstance(node.value, ast.Call))
 
     return [node.lineno for node in module.code if not is_plain(node)]
+
+
+def find_symbol(modules, name):
+    """The module that defines a dotted name such as "web.handler.RequestHandler.finish", or None:
+    the rest of the name is a function, class or constant in it, or an attribute of a class."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        module = modules.get(".".join(parts[:count]))
+        if module is not None:
+            body = module.tree.body
+            for part in parts[count:]:
+                found = [node for node in body if _defines(node, part)]
+                if not found:
+                    return None
+                body = getattr(found[0], "body", [])
+            return module
+    return None
+
+
+def _defines(node, name):
+    if isinstance(node, ast.Assign):
+        return any(isinstance(inner, ast.Name) and inner.id == name
+                   for target in node.targets for inner in ast.walk(target))
+    return getattr(node, "name", None) == name

@@ -4,14 +4,18 @@ from __future__ import absolute_import, division, print_function
 import io
 import os
 import re
+import sys
 import textwrap
+import unittest
 
 import six
 
+import friendserve
 from friendserve.feed import open_feed
 from friendserve.web import Application
 from friendserve.websocket import websocket_connect
 from tests import ROOT
+from tests.house import PACKAGE, find_symbol, parse_tree, table_of_contents
 from tests.webcase import WebCase
 
 
@@ -42,3 +46,46 @@ class WebSocketPageTest(WebCase):
         for connection in connections:
             connection.close()
         self.run_until(lambda: heard[2:] == [None, None])
+
+
+class ArchitecturePageTest(unittest.TestCase):
+    """Every symbol that the page names is where it says."""
+    longMessage = True
+
+    @classmethod
+    def setUpClass(cls):
+        with io.open(os.path.join(ROOT, "website", "docs", "architecture.rst"),
+                     encoding="utf-8") as source:
+            cls.page = source.read()
+        cls.modules = parse_tree(os.path.join(ROOT, PACKAGE))
+        cls.doors = [name for name, _ in table_of_contents(friendserve.__doc__)]
+
+    def test_each_change_leads_to_its_place(self):
+        rows = re.findall(u"^(\\S.*?) {2,}``(\\S+)`` +``(\\S+)``$", self.page, re.M)
+        self.assertLessEqual(20, len(rows))
+        for change, door, symbol in rows:
+            self.assertIn(door, self.doors, change)
+            module = find_symbol(self.modules, symbol)
+            self.assertIsNotNone(module, "%s: nothing defines %s" % (change, symbol))
+            folder = door.rstrip("/").replace("/", ".")
+            self.assertTrue((module.name + ".").startswith(folder + "."),
+                            "%s: %s is not in %s" % (change, symbol, door))
+
+    def test_every_symbol_exists(self):
+        tops = set(name.split("/")[0] for name in self.doors)
+        names = [name for name in re.findall(u"``([A-Za-z_0-9.]+)``", self.page)
+                 if name.split(".")[0] in tops and "." in name]
+        self.assertLessEqual(60, len(names))
+        for name in names:
+            self.assertIsNotNone(find_symbol(self.modules, name), "nothing defines %s" % name)
+
+    def test_the_drawing_is_current(self):
+        folder = os.path.join(ROOT, "website", "docs")
+        sys.path.insert(0, folder)
+        try:
+            import draw_floors
+        finally:
+            sys.path.remove(folder)
+        with io.open(os.path.join(folder, "floors.svg"), encoding="utf-8") as source:
+            self.assertEqual(source.read(), draw_floors.draw(),
+                             "run python website/docs/draw_floors.py")

@@ -217,7 +217,6 @@ class BaseIOStream(object):
         return self._out is None and self._events == READ and not self._buffer.data \
             and self._state is OPEN
 
-
     def resume_read(self):
         """Offer the buffer to the pending read again, after it has answered PAUSE."""
         if self._state is CLOSED:
