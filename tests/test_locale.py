@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Locales: files of translations, the closest one, and how dates, lists and numbers are said."""
+"""Locales: translation files, choosing the best match, and formatting dates, lists and numbers."""
 from __future__ import absolute_import, division, print_function
 
 import array
@@ -190,7 +190,7 @@ class ClosestTest(LocaleCase):
 
 class SayingsTest(LocaleCase):
     def say(self, *age, **options):
-        """What the English say of a moment `age` (arguments of timedelta) ago."""
+        """The English text for a moment `age` (arguments of timedelta) ago."""
         return locale.get("en_US").format_date(
             NOW - datetime.timedelta(*age), now=NOW, **options)
 

@@ -1,4 +1,4 @@
-"""TCPClient: which address it takes, and what it leaves behind."""
+"""TCPClient: which address it connects to, how it ends, and that it leaves nothing open."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -80,7 +80,7 @@ class TCPClientTest(HTTPCase):
         return self.streams or self.errors
 
     def full_port(self):
-        """A port of 127.0.0.1 that answers no connect."""
+        """A port of 127.0.0.1 that never answers a connect."""
         sock = socket.socket()
         self.addCleanup(sock.close)
         sock.bind(("127.0.0.1", 0))
@@ -163,7 +163,7 @@ class TCPClientTest(HTTPCase):
         self.listen()
         connecting = self.connect(timeout=20)
         self.run_until(lambda: connecting.phase == "done")
-        # Connected, and not told yet.
+        # Connected, but not reported yet.
         connecting.cancel()
         self.run_until(lambda: self.tcp.streams and self.tcp.streams[0].closed())
         self.assertEqual((self.streams, self.errors), ([], []))

@@ -96,7 +96,7 @@ class ServerTest(unittest.TestCase):
             self.loop.run_once(0.01)
 
     def receive(self, client):
-        """What comes next on a non-blocking socket, while the loop runs."""
+        """The next bytes received on a non-blocking socket, while the loop runs."""
         received = []
 
         def came():
@@ -269,7 +269,7 @@ class StopTest(ServerTest):
         client = self.check_echo(address)
         server.stop()
         self.assertRaises(socket.error, self.connect, address)
-        # Streams live on.
+        # The streams stay open.
         server.streams[0].write(b"still here")
         self.assertEqual(self.receive(client), b"still here")
 
@@ -354,7 +354,7 @@ class TLSTest(ServerTest):
         with self.assertRaises(ValueError) as cm:
             TCPServer(ssl_options=missing)
         self.assertIn("missing.crt", str(cm.exception))
-        # A key is no certificate.
+        # A key is not a certificate.
         self.assertRaises(ValueError, TCPServer, ssl_options={"certfile": KEY})
         self.assertRaises(ValueError, TCPServer, ssl_options={})
 
@@ -385,7 +385,7 @@ class TLSTest(ServerTest):
                     self.check_tls_echo(address)
                 self.assertEqual([r.getMessage() for r in records
                                   if r.levelno >= logging.WARNING], [])
-                # After a reset there is no peer any more, and so no stream.
+                # After a reset there is no peer, and so no stream.
                 self.assertEqual(len(server.streams), 1 if linger else 2)
 
 

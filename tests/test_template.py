@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""The template language, its loaders, and what they say about a template that is wrong."""
+"""The template language, its loaders, and their messages about invalid templates."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -18,7 +18,7 @@ from friendserve.template import (
 
 
 def render(source, **kwargs):
-    """The text that `source` gives, as unicode."""
+    """The output of the template `source`, as unicode."""
     return to_unicode(Template(source).generate(**kwargs))
 
 
@@ -143,7 +143,7 @@ class AutoescapeTest(unittest.TestCase):
         self.assertEqual(render("{% raw '<b>' %}"), "<b>")
 
     def test_a005_none_for_a_file(self):
-        # Wherever the directive stands, it holds for the file.
+        # Wherever the directive is, it applies to the whole file.
         self.assertEqual(render("{{ '<' }}{% autoescape None %}{{ '<' }}"), "<<")
 
     def test_a005_none_for_a_template_or_a_loader(self):
@@ -192,7 +192,7 @@ class AutoescapeTest(unittest.TestCase):
                 return "<p>%s</p>" % text
 
         self.assertEqual(render("{% module Entry('a') %}", modules=Modules()), "<p>a</p>")
-        # The other name is there for a page that has something else to call modules.
+        # The second name is for pages that use the name modules for something else.
         self.assertEqual(render("{% module Entry('a') %}{{ modules }}", modules=1,
                                 _tt_modules=Modules()), "<p>a</p>1")
 

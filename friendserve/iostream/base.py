@@ -20,11 +20,11 @@ The life of a write, from a request handler to the system:
 5. When the fd is writable, `_flush` sends the `first` piece of the buffer, reports to `advance`
    how many bytes went, and schedules the callbacks that this makes due; at most `_MAX_SENDS` times
    in a row. A FilePiece goes by `send_piece`: the system sends it straight from the file
-   (sendfile), or it is read and sent 64 KiB at a time.
+   (sendfile), or, with TLS for example, it is read and sent 64 KiB at a time.
 6. When the buffer is empty, `_out` is None again and the loop is no longer asked for WRITE.
 
-If the stream closes first, what is queued is dropped, its files are closed, and of all these
-callbacks only the close callback is called.
+If the stream closes first, what is queued is dropped and its files are closed. None of the waiting
+callbacks is called then, only the close callback.
 """
 from __future__ import absolute_import, division, print_function
 

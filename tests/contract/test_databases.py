@@ -16,12 +16,12 @@ from friendserve.stack_context import ExceptionStackContext
 from tests import services
 from tests.httpcase import LogCatcher
 
-#: Seconds in which whatever is waited for must have happened.
+#: Seconds within which an awaited event must have happened.
 LIMIT = 60
 
 
 class DatabaseContract(object):
-    """`url()` is that of an empty database. `serial` is the type of a key that counts by itself."""
+    """`url()` is that of an empty database, `serial` the type of an automatic integer key."""
     serial = None
 
     def setUp(self):
@@ -106,7 +106,7 @@ class DatabaseContract(object):
         self.assertEqual(3, self.db.executemany_rowcount(
             "INSERT INTO entries (title) VALUES (%s)", [["a"], ["b"], ("c",)]))
         self.assertEqual(["a", "b", "c"], self.titles())
-        # All of it or nothing.
+        # All or nothing.
         with self.assertRaises(database.IntegrityError):
             self.db.executemany("INSERT INTO entries (title) VALUES (%s)", [["d"], ["a"]])
         self.assertEqual(["a", "b", "c"], self.titles())
@@ -173,7 +173,7 @@ class DatabaseContract(object):
 
 
 class PoolContract(object):
-    """What a Pool does on every database."""
+    """Tests of a Pool on every database."""
     def setUp(self):
         super(PoolContract, self).setUp()
         self.loop = IOLoop()
@@ -195,7 +195,7 @@ class PoolContract(object):
             self.loop.run_once(0.05)
 
     def result(self, ask, *args, **options):
-        """What the callback or on_error of one call gets."""
+        """The argument of the callback or on_error of one call."""
         results = []
         ask(*args, callback=results.append, on_error=results.append, **options)
         self.assertEqual([], results, "it was called at once")
@@ -305,7 +305,7 @@ class PoolContract(object):
         self.assertEqual([database.Unavailable] * 2, [type(error) for error in waiting])
         self.assertEqual([database.OutcomeUnknown] * 3, [type(error) for error in results])
         go_on.set()
-        # The late results are dropped, and the threads are of use again.
+        # The late results are dropped, and the threads are free again.
         self.assertEqual([], self.result(self.pool.query, "SELECT * FROM entries"))
         self.assertEqual((3, 2), (len(results), len(waiting)))
 
@@ -345,7 +345,7 @@ class PoolContract(object):
 
 
 class DeferredChecks(object):
-    """For databases with checks that wait for the end of a transaction, which MySQL has not."""
+    """For databases that can defer checks to the end of a transaction, which MySQL cannot."""
 
     def test_a_commit_that_fails_leaves_nothing_behind(self):
         self.db.execute("CREATE TABLE owners (id INTEGER PRIMARY KEY)")
@@ -421,7 +421,7 @@ class UrlTest(unittest.TestCase):
 
 
 class ServerContract(PoolContract, DatabaseContract):
-    """What is only to be seen with a server."""
+    """Tests that need a server."""
     service = None
 
     def url(self):
@@ -444,10 +444,10 @@ class ServerContract(PoolContract, DatabaseContract):
     def test_a_connection_that_was_dropped(self):
         self.add("one")
         self.drop_connections()
-        # A SELECT is asked again.
+        # A SELECT is repeated.
         self.assertEqual(["one"], self.titles())
         self.drop_connections()
-        # Of all else nobody knows.
+        # For anything else the outcome is unknown.
         with self.assertRaises(database.OutcomeUnknown):
             self.add("two")
         self.add("three")

@@ -205,7 +205,7 @@ class StreamContract(StreamCase):
         self.loop.run_once(0.01)
         self.a.write(b"\r\nA\nB\n")
         self.wait(b"some\nhead\n\r\n")
-        # What was consumed is no part of it.
+        # Consumed bytes are not part of it.
         self.b.read_until_regex(re.compile(br"^A\n"), self.log.append)
         self.wait(b"A\n")
         self.b.read_until_regex(br"\bB\n", self.log.append, max_bytes=2)
@@ -284,7 +284,7 @@ class StreamContract(StreamCase):
         self.wait(("taken", b"whole"))
         self.assertTrue(self.b.reading())
         self.assertFalse(self.b.has_unread())
-        # What it refuses goes the long way, and so does all that comes while something is left.
+        # Data that it refuses is buffered, and so is all data received while some is left.
         read.willing = False
         self.a.write(b"refused")
         self.wait(b"refused")
@@ -423,7 +423,7 @@ class StreamContract(StreamCase):
 
 
 class HeavyContract(Streams):
-    """Much at once; on the best poller."""
+    """Large amounts of data; on the best poller."""
     kind = None
 
     def setUp(self):
@@ -446,7 +446,7 @@ class HeavyContract(Streams):
 
     def test_b068_read_until_after_50_mb(self):
         size = 50 * 1024 * 1024
-        # Many beginnings of the delimiter, and itself across a border of two reads.
+        # Many prefixes of the delimiter, and the delimiter itself across two reads.
         data = b"\r\n\r" * (size // 3) + b"\r\n\r\n"
         self.a.write(data)
         self.b.read_until(b"\r\n\r\n", self.log.append)

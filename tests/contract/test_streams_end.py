@@ -1,4 +1,4 @@
-"""How streams end, and that they leave the loop alone: plain and TLS sockets, every poller."""
+"""How streams end, and that none keeps the loop busy: plain and TLS sockets, every poller."""
 from __future__ import absolute_import, division, print_function
 
 import functools
@@ -24,7 +24,7 @@ class EndContract(StreamCase):
         self.a.write(b"x" * 200000 + b"\nlast\nrest")
         self.a.close()
         self.drive(lambda: len(self.log) == 2)
-        # Nobody takes the rest, and as long as it is there the stream is.
+        # The rest is not read, and as long as it is there the stream stays open.
         self.assertEqual([b"x" * 200000 + b"\n", b"last\n"], self.log)
         self.assert_quiet()
         self.assertFalse(self.b.closed())
@@ -50,7 +50,7 @@ class EndContract(StreamCase):
         self.a.write(b"what came\nbefore the end")
         self.a.close()
         self.wait("closed")
-        # What came can still be had.
+        # Received data can still be read.
         self.b.read_until(b"\n", self.log.append)
         self.wait(b"what came\n")
         self.b.read_bytes(100, self.log.append, partial=True)
@@ -102,7 +102,7 @@ class EndContract(StreamCase):
         self.a.write(b"x" * 300000)
         self.a.write(b"", self.a.close)
         self.wait(b"x" * 300000, "closed")
-        # After it, there is nothing more.
+        # After that, there is nothing left.
         self.b.read_until_close(self.log.append)
         self.wait(b"")
 
@@ -164,7 +164,7 @@ class EndContract(StreamCase):
         self.wait("closed")
 
     def test_b073_half_close(self):
-        """The response comes although the request was followed by the end."""
+        """The response arrives although the client has shut down its sending side."""
         response = []
         self.a.read_until_close(response.append)
         self.a.write(b"one\ntwo\n")
@@ -369,9 +369,9 @@ class EndContract(StreamCase):
             self.b.read_bytes(1, fail)
         self.a.write(b"2")
         self.wait("mine")
-        # Who dealt with it keeps the stream.
+        # If the exception was handled, the stream stays open.
         self.assertFalse(self.b.closed())
-        # What is delivered inside somebody's context does not run in it.
+        # Data delivered inside a context does not run in it.
         with StackContext(functools.partial(keeping, seen)):
             self.a.write(b"3")
             self.b.start_read(_ContextRead(self.log))
@@ -382,7 +382,7 @@ class EndContract(StreamCase):
 
 
 class _ContextRead(Read):
-    """Delivers only when it is asked again."""
+    """Delivers only when it is asked a second time."""
     def __init__(self, log):
         super(_ContextRead, self).__init__(None)
         self.log = log

@@ -1,4 +1,4 @@
-"""The contract of streams, continued: what is sent from files."""
+"""The contract of streams, continued: sending files."""
 from __future__ import absolute_import, division, print_function
 
 import os

@@ -1,4 +1,4 @@
-"""The buffers of streams, and the reads that look for their end in one of them."""
+"""The buffers of streams, and the kinds of read, which find their end in one of them."""
 from __future__ import absolute_import, division, print_function
 
 import random
@@ -101,7 +101,7 @@ class ReadBufferTest(unittest.TestCase):
         for _ in range(50000):
             buffer.consume(buffer.search(regex))
         self.assertEqual(1900000, len(buffer))
-        # What was consumed is given back.
+        # Consumed bytes are freed.
         buffer.consume(1800000)
         self.assertLess(len(buffer.data), 300000)
 
@@ -179,7 +179,7 @@ class ReadTest(unittest.TestCase):
         self.log.append((callback, data))
 
     def satisfy(self, read, buffer):
-        """What the stream does; returns what is pending then."""
+        """Do what a stream does; returns the read that is pending next."""
         while read is not None:
             size = read.find(buffer)
             if size is None:

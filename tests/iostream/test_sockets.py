@@ -1,4 +1,4 @@
-"""Streams: what hand-made sockets can show, connecting, and pipes.
+"""Streams over scripted sockets, connecting, and pipes.
 
 What all streams have in common is in tests/contract/test_streams.py.
 """
@@ -167,7 +167,7 @@ class ScriptedTest(Case):
                 stream, sock = self.stream()
                 sock.to_send.extend([2, socket.error(code, "x")] if queued
                                     else [socket.error(code, "x")])
-                # What came before is delivered first.
+                # Data received before is delivered first.
                 sock.to_recv.extend([b"last ", b"words"])
                 stream.read_bytes(10, self.note)
                 stream.write(b"abcdef", self.fail)
@@ -213,7 +213,7 @@ class ScriptedTest(Case):
         self.peer.send(b"readable")
         stream.read_bytes(4, self.note)
         self.drive(lambda: len(sock.asked) == 1)
-        # Now it waits for WRITE alone, for READ is there all the time.
+        # Now it waits for WRITE only, because READ is reported all the time.
         self.assertEqual(WRITE, stream._events)
         self.drive(lambda: len(sock.asked) == 2)
         self.assertEqual(READ, stream._events)
@@ -226,7 +226,7 @@ class ScriptedTest(Case):
         sock.to_send.extend([ssl_error(ssl.SSL_ERROR_WANT_READ)] * 2)
         stream.write(b"data", self.noting("written"))
         self.assertEqual(READ, stream._events)
-        # It is writable all the time, which must not wake anybody.
+        # It is writable all the time, which must not wake the loop.
         self.assert_quiet()
         self.assertEqual(1, len(sock.offered))
         sock.to_recv.append(ssl_error(ssl.SSL_ERROR_WANT_READ))
@@ -305,7 +305,7 @@ class ScriptedTest(Case):
             self.assertIsInstance(stream.error, ssl.SSLError)
 
     def test_what_nobody_expected_closes_the_stream(self):
-        """Instead of being logged for ever."""
+        """Instead of being logged forever."""
         for kind in (IOStream, SSLIOStream):
             for script in ("to_recv", "to_send"):
                 stream, sock = self.stream(kind)
@@ -433,7 +433,7 @@ class ConnectContract(object):
             self.assert_quiet()
             reader.close()
             if not busy and self.impl == "kqueue":
-                # There it is told, but the fake cannot tell that of a pipe.
+                # There it is reported, but the fake cannot report it for a pipe.
                 self.loop.run_once(0)
                 if not self.log:
                     writer.close()
@@ -508,7 +508,7 @@ class SocketTest(Case):
                     raise
             except ValueError as error:
                 if six.PY3:
-                    # Whoever goes on raising it keeps its traceback.
+                    # An exception that is raised again keeps its traceback.
                     self.assertIsNotNone(error.__traceback__.tb_next or error.__traceback__)
             self.assertEqual("mine", str(stream.error))
             self.wait("closed")

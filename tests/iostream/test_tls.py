@@ -1,4 +1,4 @@
-"""TLS streams: handshakes, certificates, ends, and start_tls.
+"""TLS streams: handshakes, certificates, closing, and start_tls.
 
 What they have in common with all streams is in tests/contract/, and what hand-made sockets can
 show in tests/iostream/test_sockets.py.
@@ -45,7 +45,7 @@ class TlsTest(Case):
         silent = self.raw_client(listener)
         with Logs() as records:
             server = self.tls_server(listener, handshake_timeout=0.05)
-            # Others are served meanwhile.
+            # In the meantime others are served.
             client = self.client(SSLIOStream, ssl_options=CLIENT)
             client.connect(listener.getsockname(), self.noting("connected"), "localhost")
             other = self.tls_server(listener)
@@ -143,7 +143,7 @@ class TlsTest(Case):
         b.read_bytes(16000, lambda data: self.note(len(data)))
         a.write(b"x" * 16000)
         self.wait(16000)
-        # Also when the reader stops and goes on.
+        # Also if the reader stops and resumes.
         count = 3000
         a.write(b"line\n" * count)
 
@@ -206,7 +206,7 @@ class TlsTest(Case):
     def test_wait_for_handshake(self):
         client = self.client(SSLIOStream, ssl_options=CLIENT)
         listener = self.listener()
-        # At every time: before connect, before it is over, and after.
+        # At any time: before connect, before the handshake is over, and after.
         client.wait_for_handshake(lambda stream: self.note("first", stream is client))
         client.connect(listener.getsockname(), self.noting("connected"), "localhost")
         client.wait_for_handshake(self.noting("second"))
@@ -242,7 +242,7 @@ class TlsTest(Case):
         self.assertEqual(([], None), (records, b.error))
 
     def test_goodbye_is_said(self):
-        """Whoever insists on it can tell our end from a cut."""
+        """A peer that checks can tell our close from a truncation."""
         listener = self.listener()
         raw = self.raw_client(listener)
         raw.setblocking(False)
@@ -270,7 +270,7 @@ class TlsTest(Case):
         for sock in (client, server):
             self.addCleanup(sock.close)
         self.assertRaises(ValueError, SSLIOStream, client, self.loop)
-        # The peer has gone between accepting and here.
+        # The peer has disconnected since it was accepted.
         sock = ScriptedSocket(self.socket_pair()[0])
 
         def getpeername():
@@ -327,7 +327,7 @@ class StartTlsTest(Case):
         server.read_until(b"\n", self.note)
         client.write(b"secret\n")
         self.wait(b"secret\n")
-        # The old ones are done, and the socket is not theirs any more.
+        # The old streams are closed, and the socket is no longer theirs.
         for stream in (self.a, self.b):
             self.assertTrue(stream.closed())
             self.assertRaises(StreamClosedError, stream.write, b"x")
@@ -346,7 +346,7 @@ class StartTlsTest(Case):
     def test_stream_that_is_not_idle(self):
         self.a.read_until(b"\n", self.note)
         self.assertRaises(ValueError, self.a.start_tls, False, CLIENT, "localhost")
-        # Plain bytes that came with the command would be taken for secret ones.
+        # Bytes that arrived with the command would be taken for encrypted ones.
         self.b.write(b"go\ninjected\n")
         self.wait(b"go\n")
         self.assertRaises(ValueError, self.a.start_tls, False, CLIENT, "localhost")

@@ -23,7 +23,7 @@ needs_posix = unittest.skipUnless(fcntl, "only on POSIX systems")
 
 
 class Listener(object):
-    """A listening socket that fails as often as it is told to before it accepts."""
+    """A listening socket that raises each of the given errors before it accepts."""
 
     def __init__(self, sock, *errors):
         self.sock = sock
@@ -176,7 +176,7 @@ class AddAcceptHandlerTest(unittest.TestCase):
             self.run_until(lambda: listener.calls)
             for _ in range(5):
                 loop.run_once(0)
-            # Turns go by in no time and without another try.
+            # Turns pass quickly, without another attempt.
             self.assertEqual(listener.calls, 1)
             self.run_until(lambda: self.accepted)
         self.assertEqual(len(messages), 1)
@@ -261,7 +261,7 @@ class AddAcceptHandlerTest(unittest.TestCase):
 
     @needs_posix
     def test_b110_process_out_of_fds(self):
-        # In a process of its own: the limit would hurt the other tests.
+        # In a separate process: the limit would affect the other tests.
         program = textwrap.dedent("""
             from __future__ import print_function
             import logging, os, resource, socket, sys

@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The resolvers: what they find, in which thread, and what they keep."""
+"""The resolvers: which addresses they find, in which thread, and what they cache."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -150,7 +150,7 @@ class WhereTest(ResolverCase):
         resolver.close()
         loop.close()
         release()
-        # The thread lives on, for others.
+        # The thread goes on with other look-ups.
         self.resolve(ThreadedResolver(), "localhost", 80)
 
     def run_program(self, text):
@@ -195,7 +195,7 @@ class WhereTest(ResolverCase):
 
 
 class FakeSocketModule(object):
-    """The socket module with another getaddrinfo."""
+    """The socket module with a different getaddrinfo."""
     def __init__(self, getaddrinfo):
         self.getaddrinfo = getaddrinfo
 

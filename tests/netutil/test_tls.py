@@ -99,7 +99,7 @@ class SslOptionsToContextTest(unittest.TestCase):
 
 class SslWrapSocketTest(unittest.TestCase):
     def pair(self, client_options, server_hostname=None, server_options=SERVER_OPTIONS):
-        """Wrap both ends of a connection and return them, without shaking hands."""
+        """Both ends of a connection, wrapped, before the handshake."""
         listener, = bind_sockets(0, "127.0.0.1")
         client = socket.create_connection(listener.getsockname(), timeout=10)
         server = listener.accept()[0]
@@ -140,7 +140,7 @@ class SslWrapSocketTest(unittest.TestCase):
 
     def test_wrong_name(self):
         client, server = self.pair({"ca_certs": CA}, "example.com")
-        # CertificateError, which is no SSLError before Python 3.7.
+        # CertificateError, which is not an SSLError before Python 3.7.
         self.assertRaises((ssl.SSLError, ssl.CertificateError),
                           self.shake_hands, client, server)
 
