@@ -15,8 +15,8 @@ The life of a write, from a request handler to the system:
    alone in this way, by `write_ahead_to_fd`, so that the system can put the first bytes of the
    file into the same packet.
 4. What the system did not take, and everything written while something is queued, is appended to
-   the WriteBuffer `_out`, up to `max_write_buffer_size`; the callback is kept with the position at
-   which it is due. From now on the loop is asked for WRITE.
+   the WriteBuffer `_out` (in memory up to `max_write_buffer_size`), with its callback and the
+   position at which that is due. From now on the loop is asked for WRITE.
 5. When the fd is writable, `_flush` sends the `first` piece of the buffer, reports to `advance`
    how many bytes went, and schedules the callbacks that this makes due; at most `_MAX_SENDS` times
    in a row. A FilePiece goes by `send_piece`: the system sends it straight from the file
@@ -298,7 +298,7 @@ class BaseIOStream(object):
                 else memoryview(data).tobytes()
         if callback is not None:
             callback = self._guard(callback)
-        # An ENDED stream lives only as long as something is queued, so there everything is.
+        # An ENDED stream stays open only while something is queued, so it queues everything.
         if self._out is None and self._state is OPEN:
             if self.max_write_buffer_size is not None and \
                     len(data) > self.max_write_buffer_size:
@@ -408,8 +408,8 @@ class BaseIOStream(object):
     def _handle_events(self, fd, events):
         try:
             if events == READ:
-                # The most frequent event, mostly with data that the pending read takes whole:
-                # `_handle_read` and `_handle_data` inlined.
+                # The most frequent event, and mostly the pending read takes all of its data:
+                # `_handle_read` inlined.
                 try:
                     data = self.read_from_fd()
                 except (OSError, IOError) as error:
