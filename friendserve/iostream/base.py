@@ -446,12 +446,10 @@ class BaseIOStream(object):
         """Handle data that no read consumed whole: b"" at end of stream, None if nothing was
         available."""
         if data:
-            read = self._pending
-            if read is not None:
-                self._buffer.append(data)
+            self._buffer.append(data)
+            if self._pending is not None:
                 self._try_read()
             else:
-                self._buffer.append(data)
                 # Without a read, leave the rest in the kernel.
                 self._update_events()
         elif data is not None:
