@@ -297,7 +297,7 @@ class RequestTest(unittest.TestCase):
         self.assertEqual({"a": [b"1", b"2"], "b": [b"\xff"]}, request.query_arguments)
         self.assertEqual({"a": [b"3"], "c": [b""]}, request.body_arguments)
         self.assertEqual({"a": [b"1", b"2", b"3"], "b": [b"\xff"], "c": [b""]}, request.arguments)
-        # The parts are not changed by putting them together, and each is made once.
+        # Merging does not change the parts, and each is computed once.
         self.assertEqual([b"1", b"2"], request.query_arguments["a"])
         self.assertIs(request.arguments, request.arguments)
         self.assertEqual({}, request.files)

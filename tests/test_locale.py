@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Locales: files of translations, the closest one, and how dates, lists and numbers are said."""
+"""Locales: translation files, choosing the best match, and formatting dates, lists and numbers."""
 from __future__ import absolute_import, division, print_function
 
 import array

@@ -80,7 +80,7 @@ class TCPClientTest(HTTPCase):
         return self.streams or self.errors
 
     def full_port(self):
-        """A port of 127.0.0.1 that answers no connect."""
+        """A port of 127.0.0.1 that never answers a connect."""
         sock = socket.socket()
         self.addCleanup(sock.close)
         sock.bind(("127.0.0.1", 0))
@@ -163,7 +163,7 @@ class TCPClientTest(HTTPCase):
         self.listen()
         connecting = self.connect(timeout=20)
         self.run_until(lambda: connecting.phase == "done")
-        # Connected, and not told yet.
+        # Connected, but not reported yet.
         connecting.cancel()
         self.run_until(lambda: self.tcp.streams and self.tcp.streams[0].closed())
         self.assertEqual((self.streams, self.errors), ([], []))

@@ -245,7 +245,7 @@ class StopTest(ServerTest):
         client = self.check_echo(address)
         server.stop()
         self.assertRaises(socket.error, self.connect, address)
-        # Streams live on.
+        # The streams stay open.
         server.streams[0].write(b"still here")
         self.assertEqual(self.receive(client), b"still here")
 

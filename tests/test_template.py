@@ -18,7 +18,7 @@ from friendserve.template import (
 
 
 def render(source, **kwargs):
-    """The text that `source` gives, as unicode."""
+    """The output of the template `source`, as unicode."""
     return to_unicode(Template(source).generate(**kwargs))
 
 
@@ -192,7 +192,7 @@ class AutoescapeTest(unittest.TestCase):
                 return "<p>%s</p>" % text
 
         self.assertEqual(render("{% module Entry('a') %}", modules=Modules()), "<p>a</p>")
-        # The other name is there for a page that has something else to call modules.
+        # The second name is for pages that use the name modules for something else.
         self.assertEqual(render("{% module Entry('a') %}{{ modules }}", modules=1,
                                 _tt_modules=Modules()), "<p>a</p>1")
 

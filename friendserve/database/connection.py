@@ -114,7 +114,7 @@ class Connection(object):
     # Writing
 
     def execute(self, statement, *parameters):
-        """Run a statement; returns `execute_lastrowid`."""
+        """The same as `execute_lastrowid`."""
         return self.execute_lastrowid(statement, *parameters)
 
     def execute_lastrowid(self, statement, *parameters):
@@ -128,7 +128,7 @@ class Connection(object):
         return self._run(statement, parameters, lambda cursor: cursor.rowcount)
 
     def executemany(self, statement, parameters):
-        """Run a statement once for each list in `parameters`, in one transaction; returns
+        """Run a statement once for each list in `parameters`, in one transaction; the same as
         `executemany_lastrowid`."""
         return self.executemany_lastrowid(statement, parameters)
 

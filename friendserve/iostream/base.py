@@ -15,16 +15,16 @@ The life of a write, from a request handler to the system:
    alone in this way, by `write_ahead_to_fd`, so that the system can put the first bytes of the
    file into the same packet.
 4. What the system did not take, and everything written while something is queued, is appended to
-   the WriteBuffer `_out`, up to `max_write_buffer_size`; the callback is kept with the position at
-   which it is due. From now on the loop is asked for WRITE.
+   the WriteBuffer `_out` (in memory up to `max_write_buffer_size`), with its callback and the
+   position at which that is due. From now on the loop is asked for WRITE.
 5. When the fd is writable, `_flush` sends the `first` piece of the buffer, reports to `advance`
    how many bytes went, and schedules the callbacks that this makes due; at most `_MAX_SENDS` times
    in a row. A FilePiece goes by `send_piece`: the system sends it straight from the file
-   (sendfile), or it is read and sent 64 KiB at a time.
+   (sendfile), or, with TLS for example, it is read and sent 64 KiB at a time.
 6. When the buffer is empty, `_out` is None again and the loop is no longer asked for WRITE.
 
-If the stream closes first, what is queued is dropped, its files are closed, and of all these
-callbacks only the close callback is called.
+If the stream closes first, what is queued is dropped and its files are closed. None of the waiting
+callbacks is called then, only the close callback.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -294,7 +294,7 @@ class BaseIOStream(object):
                 else memoryview(data).tobytes()
         if callback is not None:
             callback = self._guard(callback)
-        # An ENDED stream lives only as long as something is queued, so there everything is.
+        # An ENDED stream stays open only while something is queued, so it queues everything.
         if self._out is None and self._state is OPEN:
             if self.max_write_buffer_size is not None and \
                     len(data) > self.max_write_buffer_size:
@@ -404,8 +404,8 @@ class BaseIOStream(object):
     def _handle_events(self, fd, events):
         try:
             if events == READ:
-                # The most frequent event, mostly with data that the pending read takes whole:
-                # `_handle_read` and `_handle_data` inlined.
+                # The most frequent event, and mostly the pending read takes all of its data:
+                # `_handle_read` inlined.
                 try:
                     data = self.read_from_fd()
                 except (OSError, IOError) as error:
@@ -442,12 +442,10 @@ class BaseIOStream(object):
         """Handle data that no read consumed whole: b"" at end of stream, None if nothing was
         available."""
         if data:
-            read = self._pending
-            if read is not None:
-                self._buffer.append(data)
+            self._buffer.append(data)
+            if self._pending is not None:
                 self._try_read()
             else:
-                self._buffer.append(data)
                 # Without a read, leave the rest in the kernel.
                 self._update_events()
         elif data is not None:

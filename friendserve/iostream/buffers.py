@@ -103,12 +103,12 @@ def _window(data, start):
 
 
 class FilePiece(object):
-    """`size` bytes of an open file from the position `start` on, which wait in the file."""
+    """`size` bytes of an open file, from the position `start` on, that are still to be sent."""
     __slots__ = ("file", "start", "size")
 
     def __init__(self, file, start, size):
         self.file = file
-        self.start = start          # this and `size` change as WriteBuffer.advance is told
+        self.start = start          # WriteBuffer.advance changes this and `size`
         self.size = size
 
     def __len__(self):

@@ -243,7 +243,7 @@ class SSLIOStream(IOStream):
                  read_chunk_size=None, max_write_buffer_size=None, handshake_timeout=30):
         super(SSLIOStream, self).__init__(socket, io_loop, max_buffer_size, read_chunk_size,
                                           max_write_buffer_size)
-        self._ssl_options = ssl_options if ssl_options is not None else {}
+        self._ssl_options = ssl_options if ssl_options is not None else {}      # for connect
         self._server_hostname = None        # set by connect
         self.handshake_timeout = handshake_timeout
         # Whether the last call to the TLS library could not read until the socket is writable, or

@@ -103,7 +103,7 @@ class DatabaseContract(object):
         self.assertEqual(3, self.db.executemany_rowcount(
             "INSERT INTO entries (title) VALUES (%s)", [["a"], ["b"], ("c",)]))
         self.assertEqual(["a", "b", "c"], self.titles())
-        # All of it or nothing.
+        # All or nothing.
         with self.assertRaises(database.IntegrityError):
             self.db.executemany("INSERT INTO entries (title) VALUES (%s)", [["d"], ["a"]])
         self.assertEqual(["a", "b", "c"], self.titles())
@@ -296,7 +296,7 @@ class PoolContract(LoopCase):
         self.assertEqual([database.Unavailable] * 2, [type(error) for error in waiting])
         self.assertEqual([database.OutcomeUnknown] * 3, [type(error) for error in results])
         go_on.set()
-        # The late results are dropped, and the threads are of use again.
+        # The late results are dropped, and the threads are free again.
         self.assertEqual([], self.result(self.pool.query, "SELECT * FROM entries"))
         self.assertEqual((3, 2), (len(results), len(waiting)))
 
@@ -336,7 +336,7 @@ class PoolContract(LoopCase):
 
 
 class DeferredChecks(object):
-    """For databases with checks that wait for the end of a transaction, which MySQL has not."""
+    """For databases that can defer checks to the end of a transaction, which MySQL cannot."""
 
     def test_a_commit_that_fails_leaves_nothing_behind(self):
         self.db.execute("CREATE TABLE owners (id INTEGER PRIMARY KEY)")
@@ -435,7 +435,7 @@ class ServerContract(PoolContract, DatabaseContract):
     def test_a_connection_that_was_dropped(self):
         self.add("one")
         self.drop_connections()
-        # A SELECT is asked again.
+        # A SELECT is repeated.
         self.assertEqual(["one"], self.titles())
         self.drop_connections()
         # The outcome of any other statement is unknown.

@@ -272,7 +272,7 @@ class StreamContract(StreamCase):
 
 
 class HeavyContract(Streams):
-    """Much at once; on the best poller."""
+    """Large amounts of data; on the best poller."""
     kind = None
 
     def setUp(self):
@@ -295,7 +295,7 @@ class HeavyContract(Streams):
 
     def test_b068_read_until_after_50_mb(self):
         size = 50 * 1024 * 1024
-        # Many beginnings of the delimiter, and itself across a border of two reads.
+        # Many prefixes of the delimiter, and the delimiter itself across two reads.
         data = b"\r\n\r" * (size // 3) + b"\r\n\r\n"
         self.a.write(data)
         self.b.read_until(b"\r\n\r\n", self.log.append)

@@ -1,4 +1,4 @@
-"""How streams end, and that they leave the loop alone: plain and TLS sockets, every poller."""
+"""How streams end, and that none keeps the loop busy: plain and TLS sockets, every poller."""
 from __future__ import absolute_import, division, print_function
 
 import functools
@@ -164,7 +164,7 @@ class EndContract(StreamCase):
         self.expect("closed")
 
     def test_b073_half_close(self):
-        """The response comes although the request was followed by the end."""
+        """The response arrives although the client has shut down its sending side."""
         response = []
         self.a.read_until_close(response.append)
         self.a.write(b"one\ntwo\n")
@@ -382,7 +382,7 @@ class EndContract(StreamCase):
 
 
 class _ContextRead(Read):
-    """Delivers only when it is asked again."""
+    """Delivers only when it is asked a second time."""
     def __init__(self, log):
         super(_ContextRead, self).__init__(None)
         self.log = log

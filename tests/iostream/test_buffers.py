@@ -1,4 +1,4 @@
-"""The buffers of streams, and the reads that look for their end in one of them."""
+"""The buffers of streams, and the kinds of read, which find their end in one of them."""
 from __future__ import absolute_import, division, print_function
 
 import random

@@ -132,7 +132,7 @@ class ScriptedTest(SocketCase):
         sock.to_send.extend([ssl_error(ssl.SSL_ERROR_WANT_READ)] * 2)
         stream.write(b"data", self.noting("written"))
         self.assertEqual(READ, stream._events)
-        # It is writable all the time, which must not wake anybody.
+        # It is writable all the time, which must not wake the loop.
         self.assert_quiet()
         self.assertEqual(1, len(sock.offered))
         sock.to_recv.append(ssl_error(ssl.SSL_ERROR_WANT_READ))
@@ -339,7 +339,7 @@ class ConnectContract(object):
             self.assert_quiet()
             reader.close()
             if not busy and self.impl == "kqueue":
-                # There it is told, but the fake cannot tell that of a pipe.
+                # There it is reported, but the fake cannot report it for a pipe.
                 self.loop.run_once(0)
                 if not self.log:
                     writer.close()
@@ -414,7 +414,7 @@ class SocketTest(SocketCase):
                     raise
             except ValueError as error:
                 if six.PY3:
-                    # Whoever goes on raising it keeps its traceback.
+                    # An exception that is raised again keeps its traceback.
                     self.assertIsNotNone(error.__traceback__.tb_next or error.__traceback__)
             self.assertEqual("mine", str(stream.error))
             self.expect("closed")

@@ -1,4 +1,4 @@
-"""TLS streams: handshakes, certificates, ends, and start_tls.
+"""TLS streams: handshakes, certificates, closing, and start_tls.
 
 What they have in common with all streams is in tests/contract/, and what hand-made sockets can
 show in tests/iostream/test_sockets.py.
@@ -206,7 +206,7 @@ class TlsTest(SocketCase):
     def test_wait_for_handshake(self):
         client = self.client(SSLIOStream, ssl_options=CLIENT)
         listener = self.listener()
-        # At every time: before connect, before it is over, and after.
+        # At any time: before connect, before the handshake is over, and after.
         client.wait_for_handshake(lambda stream: self.note("first", stream is client))
         client.connect(listener.getsockname(), self.noting("connected"), "localhost")
         client.wait_for_handshake(self.noting("second"))
@@ -242,7 +242,7 @@ class TlsTest(SocketCase):
         self.assertEqual(([], None), (records, b.error))
 
     def test_goodbye_is_said(self):
-        """Whoever insists on it can tell our end from a cut."""
+        """A peer that checks can tell our close from a truncation."""
         listener = self.listener()
         raw = self.raw_client(listener)
         raw.setblocking(False)
@@ -346,7 +346,7 @@ class StartTlsTest(SocketCase):
     def test_stream_that_is_not_idle(self):
         self.a.read_until(b"\n", self.note)
         self.assertRaises(ValueError, self.a.start_tls, False, CLIENT, "localhost")
-        # Plain bytes that came with the command would be taken for secret ones.
+        # Bytes that arrived with the command would be taken for encrypted ones.
         self.b.write(b"go\ninjected\n")
         self.expect(b"go\n")
         self.assertRaises(ValueError, self.a.start_tls, False, CLIENT, "localhost")

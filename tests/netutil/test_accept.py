@@ -24,7 +24,7 @@ needs_posix = unittest.skipUnless(fcntl, "only on POSIX systems")
 
 
 class Listener(object):
-    """A listening socket that fails as often as it is told to before it accepts."""
+    """A listening socket that raises each of the given errors before it accepts."""
 
     def __init__(self, sock, *errors):
         self.sock = sock
@@ -153,7 +153,7 @@ class AddAcceptHandlerTest(LoopCase, unittest.TestCase):
             self.run_until(lambda: listener.calls)
             for _ in range(5):
                 loop.run_once(0)
-            # Turns go by in no time and without another try.
+            # Turns pass quickly, without another attempt.
             self.assertEqual(listener.calls, 1)
             self.run_until(lambda: self.accepted)
         self.assertEqual(len(records), 1)

@@ -69,7 +69,7 @@ def is_closed(sock):
 
 V4 = (socket.AF_INET, "127.0.0.1", 0)
 V6 = (socket.AF_INET6, "::1", 0)
-# For documentation (RFC 3849, RFC 5737), so no machine has them.
+# Reserved for documentation (RFC 3849, RFC 5737), so that no machine has them.
 NOT_OURS_V6 = (socket.AF_INET6, "2001:db8::1", 0)
 NOT_OURS_V4 = (socket.AF_INET, "192.0.2.1", 0)
 
@@ -200,7 +200,7 @@ class BindSocketsTest(unittest.TestCase):
                 try:
                     sockets = bind_sockets(0, "both.test")
                 except socket.error as e:
-                    # Where only 127.0.0.1 exists (macOS) there is no second address.
+                    # On macOS only 127.0.0.1 exists, so there is no second address.
                     self.assertEqual(e.errno, errno.EADDRNOTAVAIL)
                     self.skipTest("127.0.0.2 is not ours")
         for sock in sockets:

@@ -90,7 +90,7 @@ class WhereTest(ResolverCase):
         resolver.close()
         loop.close()
         release()
-        # The thread lives on, for others.
+        # The thread goes on with other look-ups.
         self.resolve(ThreadedResolver(), "localhost", 80)
 
     def run_program(self, text):
@@ -135,7 +135,7 @@ class WhereTest(ResolverCase):
 
 
 class FakeSocketModule(object):
-    """The socket module with another getaddrinfo."""
+    """The socket module with a different getaddrinfo."""
     def __init__(self, getaddrinfo):
         self.getaddrinfo = getaddrinfo
 

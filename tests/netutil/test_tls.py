@@ -98,7 +98,7 @@ class SslOptionsToContextTest(unittest.TestCase):
 
 class SslWrapSocketTest(unittest.TestCase):
     def pair(self, client_options, server_hostname=None, server_options=SERVER_OPTIONS):
-        """Wrap both ends of a connection and return them, without shaking hands."""
+        """Both ends of a connection, wrapped, before the handshake."""
         listener, = bind_sockets(0, "127.0.0.1")
         client = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
         server = listener.accept()[0]

@@ -45,7 +45,7 @@ class MatchTest(unittest.TestCase):
         match = spec("/(.*)").match
         self.assertEqual(match("/a%20b+c%2Fd%zz"), ([b"a b+c/d%zz"], None))
         self.assertEqual(match("/%C3%A9%ff"), ([b"\xc3\xa9\xff"], None))
-        # The bytes that a client sends without quoting them.
+        # Bytes that a client sends unquoted.
         wire = b"/\xc3\xa9".decode("latin-1") if str is not bytes else b"/\xc3\xa9"
         self.assertEqual(match(wire), ([b"\xc3\xa9"], None))
 

@@ -1,4 +1,4 @@
-"""Rules and routers: which of many applications, handlers and functions answers a request."""
+"""Rules and routers: which application, handler or function answers a request."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve import routing
@@ -72,12 +72,12 @@ def function(request):
 
 class RouterCase(WebCase):
     def ask_for(self, path, method="GET", **kwargs):
-        # Python 2 shows text with a u in front.
+        # On Python 2 the repr of text has a u in front.
         return str(self.ask(path, method, **kwargs).body.decode("ascii")).replace("u'", "'")
 
 
 class RuleRouterTest(RouterCase):
-    """A server whose requests a router gives out."""
+    """A server whose requests are routed by a router."""
 
     def serve_rules(self, rules, router_class=RuleRouter, **options):
         self.router = router_class(rules)
