@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The resolvers: their results, their threads, and their cache."""
+"""The resolvers: which addresses they find, in which thread, and what they cache."""
 from __future__ import absolute_import, division, print_function
 
 import socket

@@ -263,7 +263,7 @@ class FramingTest(EngineTest):
         states = (IDLE, HEAD, BODY, RESPONDING, CLOSING, UPGRADED)
         for old, new in itertools.product(states, states):
             self.assertEqual(MOVES.get((old, new), new), new)
-        # It can be closed in every state, except after the stream was detached.
+        # It can be closed in each state, except after the stream was handed over.
         for old in states:
             self.assertEqual((old, CLOSING) in MOVES, old is not UPGRADED)
         # Nothing is parsed any more.

@@ -15,7 +15,7 @@ from tests.webcase import HandlerCase, request
 
 
 class Later(RequestHandler):
-    """An asynchronous handler; `start` begins its work. `events` lists the calls."""
+    """An asynchronous handler; `start` starts its work, and `events` lists what happened."""
     events = loop = None
 
     @asynchronous
