@@ -164,7 +164,7 @@ class EndContract(StreamCase):
         self.expect("closed")
 
     def test_b073_half_close(self):
-        """The response comes although the request was followed by the end."""
+        """The response arrives although the end followed the request."""
         response = []
         self.a.read_until_close(response.append)
         self.a.write(b"one\ntwo\n")

@@ -170,7 +170,7 @@ class CuttingTest(CorpusCase):
         return self.requests, re.findall(b"HTTP/1.1 ([24])", data), client.ended
 
     def test_damaged_inputs(self):
-        # Whatever comes, cutting it elsewhere changes nothing, and nothing raises.
+        # Cutting any input elsewhere changes nothing, and nothing raises.
         generator = random.Random(SEED)
         inputs = [data for data in (load(name)["input"] for name in NAMES)
                   if 0 < len(data) < 400]

@@ -161,7 +161,7 @@ class AddAcceptHandlerTest(LoopCase, unittest.TestCase):
         remove()
 
     def skip_pauses(self):
-        """Let every timer fire at once; returns the list of the delays they had."""
+        """Let every timer fire at once; return the list of their delays."""
         delays = []
         call_later = self.loop.call_later
 

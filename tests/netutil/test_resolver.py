@@ -36,7 +36,7 @@ if ThreadPoolExecutor is not None:
 
 class WhereTest(ResolverCase):
     def slow_look_ups(self):
-        """Have every look-up wait; returns the function that ends it."""
+        """Let every look-up wait; return the function that ends the wait."""
         gate = threading.Event()
         original = socket.getaddrinfo
         self.threads = []
