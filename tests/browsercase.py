@@ -71,13 +71,13 @@ class Window(object):
         self.sign_in(name)
 
     def sign_in(self, name):
-        """Signs in by the keyboard alone: the page puts the focus where one is to write."""
+        """Sign in by the keyboard alone: the page puts the focus into the right field."""
         self.wait_for_focus("name")
         self.type(name + Keys.ENTER)
         self.wait_for_focus("text")
 
     def type(self, text):
-        """Writes where the focus is."""
+        """Type into the element that has the focus."""
         self.driver.switch_to.active_element.send_keys(text)
 
     def texts(self):

@@ -110,7 +110,7 @@ class ClientCase(HTTPCase):
         return server
 
     def listen(self, server):
-        """Have a TCPServer listen on a free port; returns the address."""
+        """Let a TCPServer listen on a free port; return the address."""
         sock, = bind_sockets(0, "127.0.0.1")
         server.add_socket(sock)
         return sock.getsockname()
@@ -121,7 +121,7 @@ class ClientCase(HTTPCase):
             stream.close()
 
     def fetch(self, url="/", **options):
-        """The HTTPResponse to a path, a URL or an HTTPRequest; its callback must come exactly
+        """The HTTPResponse to a path, a URL or an HTTPRequest; its callback must be called exactly
         once."""
         client = options.pop("client", self.client)
         if not isinstance(url, HTTPRequest) and url.startswith("/"):

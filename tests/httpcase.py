@@ -35,7 +35,7 @@ def echo(request):
 
 
 class Waiting(object):
-    """A callback for servers that answers nothing until it is told to."""
+    """A callback for servers that keeps the requests and does not answer them."""
     def __init__(self):
         self.requests = []
 
@@ -270,7 +270,7 @@ class HTTPCase(LoopCase, unittest.TestCase):
         loop.close()
 
     def serve(self, callback=answer, sock=None, **options):
-        """Serve `callback` on a free port, or on `sock`; returns the HTTPServer."""
+        """Serve `callback` on a free port, or on `sock`; return the HTTPServer."""
         server = HTTPServer(callback, **options)
         if sock is None:
             sock, = bind_sockets(0, "127.0.0.1")

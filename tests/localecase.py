@@ -30,7 +30,7 @@ class LocaleCase(unittest.TestCase):
             target.write(text if isinstance(text, bytes) else text.encode(encoding))
 
     def load(self, **texts):
-        """Load CSV files by the name of their locale; returns the log messages."""
+        """Load CSV files by the name of their locale; return the log messages."""
         for code, text in texts.items():
             self.write(code + ".csv", text)
         with LogCatcher() as records:

@@ -59,7 +59,7 @@ class TimeCase(HTTPCase):
         return self.serve(callback, **dict(self.TIMES, **options))
 
     def trickle(self, client, data, tick=0.01):
-        """Send `data` byte by byte until the server answers or closes; returns how much went."""
+        """Send `data` byte by byte until the server answers or closes; return the bytes sent."""
         sent = 0
         while not (client.receive() and client.data or client.ended):
             self.assertLess(sent, len(data), "the server did not stop it")

@@ -161,7 +161,7 @@ class ClosestTest(LocaleCase):
 
 class SayingsTest(LocaleCase):
     def say(self, *age, **options):
-        """The English words for a moment `age` (arguments of timedelta) ago."""
+        """The English text for a moment `age` (arguments of timedelta) ago."""
         return locale.get("en_US").format_date(
             NOW - datetime.timedelta(*age), now=NOW, **options)
 

@@ -249,7 +249,7 @@ class InconsistentTest(ContextTest):
             before = active()
             with self.assertRaises(StackContextInconsistentError):
                 next(g)
-            # The contexts of whoever resumed the generator are not taken away.
+            # The contexts of the caller that resumed the generator are kept.
             self.assertIs(active(), before)
 
 

@@ -1,4 +1,4 @@
-"""TCPClient: the choice of an address, and what it leaves open."""
+"""TCPClient: which address it connects to, how it ends, and that it leaves nothing open."""
 from __future__ import absolute_import, division, print_function
 
 import os

@@ -72,7 +72,7 @@ class ServerTest(LoopCase, unittest.TestCase):
         return client
 
     def receive(self, client):
-        """The next data on a non-blocking socket, while the loop runs."""
+        """The next bytes received on a non-blocking socket, while the loop runs."""
         received = []
 
         def came():
@@ -361,7 +361,7 @@ class TLSTest(ServerTest):
                     self.check_tls_echo(address)
                 self.assertEqual([r.getMessage() for r in records
                                   if r.levelno >= logging.WARNING], [])
-                # After a reset the peer's address is unknown, so no stream is made.
+                # After a reset there is no peer, and so no stream.
                 self.assertEqual(len(server.streams), 1 if linger else 2)
 
 

@@ -95,7 +95,7 @@ class Run(object):
             stdout=self.log, stderr=subprocess.STDOUT)
 
     def finish(self):
-        """Wait for the end; returns {case: behaviour}."""
+        """Wait for the end; return {case: behaviour}."""
         self.begin()
         try:
             self.loop.start()
@@ -174,7 +174,7 @@ class ClientRun(Run):
 
 
 def show(name, behaviours):
-    """Print the table of a run; returns whether all is well."""
+    """Print the table of a run; return whether every case passed."""
     counts = collections.defaultdict(collections.Counter)
     for case, behaviour in behaviours.items():
         counts[case.partition(".")[0]][behaviour] += 1

@@ -83,7 +83,7 @@ class ChatBrowserTest(unittest.TestCase):
         self.assertEqual("", self.phone.one("#text").get_property("value"))
 
     def way(self, window):
-        """How messages come to a window."""
+        """How messages reach a window."""
         return window.driver.execute_script("return document.body.dataset.way")
 
     def choose(self, window, way):

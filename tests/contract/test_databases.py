@@ -18,7 +18,7 @@ from tests.loopcase import LogCatcher, LoopCase
 
 
 class DatabaseContract(object):
-    """`url()` is that of an empty database. `serial` is the type of an auto-incrementing key."""
+    """`url()` is that of an empty database, `serial` the type of an automatic integer key."""
     serial = None
 
     def setUp(self):
@@ -170,7 +170,7 @@ class DatabaseContract(object):
 
 
 class PoolContract(LoopCase):
-    """The contract of a Pool, on every database."""
+    """Tests of a Pool on every database."""
     def setUp(self):
         super(PoolContract, self).setUp()
         self.loop = IOLoop()
@@ -186,7 +186,7 @@ class PoolContract(LoopCase):
         self.loop.close(all_fds=True)
 
     def result(self, ask, *args, **options):
-        """The argument that one call passes to its callback or on_error."""
+        """The argument of the callback or on_error of one call."""
         results = []
         ask(*args, callback=results.append, on_error=results.append, **options)
         self.assertEqual([], results, "it was called at once")
@@ -412,7 +412,7 @@ class UrlTest(unittest.TestCase):
 
 
 class ServerContract(PoolContract, DatabaseContract):
-    """Behaviour that only a database server shows."""
+    """Tests that need a server."""
     service = None
 
     def url(self):
@@ -438,7 +438,7 @@ class ServerContract(PoolContract, DatabaseContract):
         # A SELECT is repeated.
         self.assertEqual(["one"], self.titles())
         self.drop_connections()
-        # The outcome of any other statement is unknown.
+        # For anything else the outcome is unknown.
         with self.assertRaises(database.OutcomeUnknown):
             self.add("two")
         self.add("three")

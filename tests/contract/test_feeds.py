@@ -17,7 +17,7 @@ class FeedContract(object):
         self.feed = self.make_feed()
 
     def publish(self, *words, **options):
-        """Publish some messages; returns their ids once they are kept."""
+        """Publish some messages; return their ids once they are kept."""
         ids = []
         for word in words:
             self.feed.publish(options.get("channel", "room"), word, ids.append)

@@ -272,7 +272,7 @@ class EveryKindContract(object):
         self.wrong = []
 
     def fetch_all(self, count):
-        """So many fetches, 50 at a time; returns how often each was called back."""
+        """Make this many fetches, 50 at a time; return how often each was called back."""
         calls = [0] * count
         begun = iter(range(count))
 

@@ -540,7 +540,7 @@ class ProcessTest(Loops, unittest.TestCase):
             self.loop.add_callback_from_signal(seen.append, 1)))
         signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
         try:
-            # They come while the main program is inside add_callback.
+            # The signals arrive while the main program is inside add_callback.
             self.run_until(lambda: self.loop.add_callback(int) or len(seen) > 30)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

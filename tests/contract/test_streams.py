@@ -54,7 +54,7 @@ class StreamContract(StreamCase):
         self.loop.run_once(0.01)
         self.a.write(b"\r\nA\nB\n")
         self.expect(b"some\nhead\n\r\n")
-        # Consumed bytes do not count.
+        # Consumed bytes are not part of it.
         self.b.read_until_regex(re.compile(br"^A\n"), self.log.append)
         self.expect(b"A\n")
         self.b.read_until_regex(br"\bB\n", self.log.append, max_bytes=2)
@@ -133,7 +133,7 @@ class StreamContract(StreamCase):
         self.expect(("taken", b"whole"))
         self.assertTrue(self.b.reading())
         self.assertFalse(self.b.has_unread())
-        # Data it refuses goes through the buffer, and so does all later data until that is empty.
+        # Data that it refuses is buffered, and so is all data received while some is left.
         read.willing = False
         self.a.write(b"refused")
         self.expect(b"refused")

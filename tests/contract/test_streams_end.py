@@ -24,7 +24,7 @@ class EndContract(StreamCase):
         self.a.write(b"x" * 200000 + b"\nlast\nrest")
         self.a.close()
         self.run_until(lambda: len(self.log) == 2)
-        # No read takes the rest, and the stream stays open until one does.
+        # The rest is not read, and as long as it is there the stream stays open.
         self.assertEqual([b"x" * 200000 + b"\n", b"last\n"], self.log)
         self.assert_quiet()
         self.assertFalse(self.b.closed())
@@ -50,7 +50,7 @@ class EndContract(StreamCase):
         self.a.write(b"what came\nbefore the end")
         self.a.close()
         self.expect("closed")
-        # Data received before can still be read.
+        # Received data can still be read.
         self.b.read_until(b"\n", self.log.append)
         self.expect(b"what came\n")
         self.b.read_bytes(100, self.log.append, partial=True)
@@ -102,7 +102,7 @@ class EndContract(StreamCase):
         self.a.write(b"x" * 300000)
         self.a.write(b"", self.a.close)
         self.expect(b"x" * 300000, "closed")
-        # After the end there is no more data.
+        # After that, there is nothing left.
         self.b.read_until_close(self.log.append)
         self.expect(b"")
 
@@ -369,9 +369,9 @@ class EndContract(StreamCase):
             self.b.read_bytes(1, fail)
         self.a.write(b"2")
         self.expect("mine")
-        # A context that handled the error keeps the stream open.
+        # If the exception was handled, the stream stays open.
         self.assertFalse(self.b.closed())
-        # A callback delivered while another context is active does not run in that context.
+        # Data delivered inside a context does not run in it.
         with StackContext(functools.partial(keeping, seen)):
             self.a.write(b"3")
             self.b.start_read(_ContextRead(self.log))

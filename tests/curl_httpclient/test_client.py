@@ -94,7 +94,7 @@ class FakeMulti(object):
 
 @needs_curl
 class SocketsTest(CurlCase):
-    """How libcurl and the loop come together."""
+    """How libcurl and the loop work together."""
 
     def setUp(self):
         super(SocketsTest, self).setUp()
@@ -193,7 +193,7 @@ class SocketsTest(CurlCase):
         curl = Curl()
         CurlFetch(self.client, request, None, 0).configure(curl)
         self.assertIn((pycurl.NOSIGNAL, 1), set_)
-        # Whoever wants other options has the last word.
+        # The callback of the request is called last, so it can override options.
         self.assertIs(set_[-1], curl)
         del set_[:]
         request = HTTPRequest("https://127.0.0.1:9/")
@@ -438,7 +438,7 @@ class OptionsTest(CurlCase):
         os.environ["http_proxy"] = "http://127.0.0.1:1"
         self.serve()
         self.fetch_ok()
-        # Nor is one that was asked for passed by.
+        # A proxy that the request names is used in spite of no_proxy.
         os.environ["no_proxy"] = "*"
         host, port = self.server.address
         self.fetch_ok("http://example.test/", proxy_host=host, proxy_port=port)

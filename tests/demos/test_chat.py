@@ -437,7 +437,7 @@ class FollowTest(ChatCase):
             follower.hear_online(u"Ada", u"Grace")
             other.close()
             follower.hear_online(u"Ada")
-        # One with two windows is there until the last is closed.
+        # A visitor with two windows is online until the last one is closed.
         windows = [self.follow(grace, "/events?after=0") for _ in range(2)]
         follower.hear_online(u"Ada", u"Grace")
         windows.pop().close()
@@ -519,7 +519,7 @@ class ManyProcessesTest(unittest.TestCase):
     def test_one_room_behind_nginx(self):
         ada = self.visitor(u"Ada", self.proxy.port)
         grace = Visitor(self.ports[1])
-        # Whoever signed in at one is known to the other.
+        # A visitor who signed in at one process is known to the other.
         noa = self.visitor(u"Noa", self.ports[0])
         grace.cookies = dict(self.visitor(u"Grace", self.ports[0]).cookies)
         followers = [self.follow(ada, "/socket?after=0"), self.follow(grace, "/events?after=0"),

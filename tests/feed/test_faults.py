@@ -25,8 +25,8 @@ READERS = 2000
 
 
 class Load(object):
-    """Publishes one message after the other: `kept` are those whose callback came, `failed` those
-    whose error did."""
+    """Publishes one message after another: `kept` are those confirmed by their callback,
+    `failed` those reported as errors."""
     def __init__(self, feed, loop):
         self.feed = feed
         self.loop = loop

@@ -91,8 +91,8 @@ class BodyTest(HTTPCase):
         data = memoryview(head_of(post_chunked())[0] + b"1\r\na\r\n" * count + b"0\r\n\r\n")
         answered = 0
         while len(data):
-            # As much as the kernel takes is there before the other one asks, who need not wait
-            # until it is all eaten.
+            # The kernel's buffers are full before the other client asks, which need not wait until
+            # all of it is parsed.
             try:
                 while len(data):
                     data = data[busy.sock.send(data):]
@@ -118,7 +118,7 @@ class LimitTest(HTTPCase):
         self.serve(served.append, max_body_size=1000)
         for _ in range(50):
             client = self.connect(data=head_of(post(b"x" * 1001))[0])
-            # Before a byte of the body has come.
+            # Before a byte of the body has arrived.
             self.assertEqual(client.read_response().status, 413)
             client.close()
         self.run_until(lambda: not self.server.connection_count())
@@ -149,7 +149,7 @@ class LimitTest(HTTPCase):
         self.serve(echo, max_buffer_size=5000)
         self.assertEqual(self.fetch(post(b"x" * 5000)).body, b"x" * 5000)
         self.assert_refused(post(b"x" * 5001), 413)
-        # A head cannot be larger either, and is refused aloud.
+        # A head cannot be larger either, and is refused with a response.
         self.assert_refused(get(headers="X: " + "y" * 5000 + "\r\n"), 431)
         self.assert_refused(get(headers="X: " + "y" * 5000 + "\r\n")[:-4], 431)
 
@@ -221,7 +221,7 @@ class ExpectTest(HTTPCase):
 
 
 class StreamedTest(HTTPCase):
-    """B141, B142: bodies given to a delegate as they come."""
+    """B141, B142: bodies passed to a delegate piece by piece."""
 
     def serve_delegate(self, message_type=Recorder, **options):
         self.delegate = Delegate(message_type)

@@ -1,4 +1,4 @@
-"""Clients that go away: noticed at once, told once, and nothing is left of them."""
+"""Clients that disconnect: noticed at once, reported once, and nothing of them is kept."""
 from __future__ import absolute_import, division, print_function
 
 import gc

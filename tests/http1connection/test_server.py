@@ -80,7 +80,7 @@ class OrderTest(HTTPCase):
         count = 10000
         data = get() * count
         sent = 0
-        # The client does not read the answers, and the first one does not come.
+        # The client does not read the answers, and the first one is not written.
         try:
             while sent < len(data):
                 sent += client.sock.send(data[sent:sent + 65536])
@@ -92,7 +92,7 @@ class OrderTest(HTTPCase):
         # The server holds one buffer; the rest is with the kernel.
         stream = waiting.requests[0].connection.stream
         self.assertLessEqual(len(stream._buffer), stream.read_chunk_size)
-        # Each comes when the one before is finished.
+        # Each response is sent when the one before is finished.
         for number in range(1, 200):
             answer(waiting.requests[-1])
             self.run_until(lambda: len(waiting.requests) > number)

@@ -101,7 +101,7 @@ class ReadBufferTest(unittest.TestCase):
         for _ in range(50000):
             buffer.consume(buffer.search(regex))
         self.assertEqual(1900000, len(buffer))
-        # Memory of consumed bytes is given back.
+        # Consumed bytes are freed.
         buffer.consume(1800000)
         self.assertLess(len(buffer.data), 300000)
 
@@ -179,7 +179,7 @@ class ReadTest(unittest.TestCase):
         self.log.append((callback, data))
 
     def satisfy(self, read, buffer):
-        """Act as the stream does; return the read that is pending afterwards."""
+        """Do what a stream does; returns the read that is pending next."""
         while read is not None:
             size = read.find(buffer)
             if size is None:

@@ -119,7 +119,7 @@ class ScriptedTest(SocketCase):
         self.peer.send(b"readable")
         stream.read_bytes(4, self.note)
         self.run_until(lambda: len(sock.asked) == 1)
-        # Now it waits for WRITE alone, for READ is there all the time.
+        # Now it waits for WRITE only, because READ is reported all the time.
         self.assertEqual(WRITE, stream._events)
         self.run_until(lambda: len(sock.asked) == 2)
         self.assertEqual(READ, stream._events)
@@ -211,7 +211,7 @@ class ScriptedTest(SocketCase):
             self.assertIsInstance(stream.error, ssl.SSLError)
 
     def test_unexpected_errors_close_the_stream(self):
-        """They would be logged again and again otherwise."""
+        """Instead of being logged forever."""
         for kind in (IOStream, SSLIOStream):
             for script in ("to_recv", "to_send"):
                 stream, sock = self.stream(kind)

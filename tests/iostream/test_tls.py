@@ -45,7 +45,7 @@ class TlsTest(SocketCase):
         silent = self.raw_client(listener)
         with LogCatcher() as records:
             server = self.tls_server(listener, handshake_timeout=0.05)
-            # Other clients are served in the meantime.
+            # In the meantime others are served.
             client = self.client(SSLIOStream, ssl_options=CLIENT)
             client.connect(listener.getsockname(), self.noting("connected"), "localhost")
             other = self.tls_server(listener)
@@ -143,7 +143,7 @@ class TlsTest(SocketCase):
         b.read_bytes(16000, lambda data: self.note(len(data)))
         a.write(b"x" * 16000)
         self.expect(16000)
-        # Also when the reader stops and goes on.
+        # Also if the reader stops and resumes.
         count = 3000
         a.write(b"line\n" * count)
 
@@ -270,7 +270,7 @@ class TlsTest(SocketCase):
         for sock in (client, server):
             self.addCleanup(sock.close)
         self.assertRaises(ValueError, SSLIOStream, client, self.loop)
-        # The peer disconnected after the connection was accepted.
+        # The peer has disconnected since it was accepted.
         sock = ScriptedSocket(self.socket_pair()[0])
 
         def getpeername():
@@ -327,7 +327,7 @@ class StartTlsTest(SocketCase):
         server.read_until(b"\n", self.note)
         client.write(b"secret\n")
         self.expect(b"secret\n")
-        # The old ones are done, and the socket is not theirs any more.
+        # The old streams are closed, and the socket is no longer theirs.
         for stream in (self.a, self.b):
             self.assertTrue(stream.closed())
             self.assertRaises(StreamClosedError, stream.write, b"x")

@@ -161,7 +161,7 @@ class AddAcceptHandlerTest(LoopCase, unittest.TestCase):
         remove()
 
     def skip_pauses(self):
-        """Let every timer fire at once; returns the list of the delays they had."""
+        """Let every timer fire at once; return the list of their delays."""
         delays = []
         call_later = self.loop.call_later
 
@@ -238,7 +238,7 @@ class AddAcceptHandlerTest(LoopCase, unittest.TestCase):
 
     @needs_posix
     def test_b110_process_out_of_fds(self):
-        # In a separate process: the limit would break the other tests.
+        # In a separate process: the limit would affect the other tests.
         program = textwrap.dedent("""
             from __future__ import print_function
             import logging, os, resource, socket, sys

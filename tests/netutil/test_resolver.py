@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The resolvers: their results, their threads, and their cache."""
+"""The resolvers: which addresses they find, in which thread, and what they cache."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -36,7 +36,7 @@ if ThreadPoolExecutor is not None:
 
 class WhereTest(ResolverCase):
     def slow_look_ups(self):
-        """Have every look-up wait; returns the function that ends it."""
+        """Let every look-up wait; return the function that ends the wait."""
         gate = threading.Event()
         original = socket.getaddrinfo
         self.threads = []

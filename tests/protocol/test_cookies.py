@@ -36,7 +36,7 @@ def load(name):
 
 
 def native(text):
-    """Text as `parse_cookie` gives it: UTF-8 octets on Python 2."""
+    """Text as `parse_cookie` returns it: UTF-8 octets on Python 2."""
     return text.encode("utf-8") if str is bytes else text  # version: py2
 
 

@@ -19,6 +19,7 @@ from friendserve.protocol.multipart import (
     PART_END, HTTPFile, MultipartParser, Part, parse_multipart)
 from friendserve.util import ObjectDict
 from tests import CORPUS
+from tests.corpuscase import for_each_file
 
 try:
     from hypothesis import given, settings, strategies as st
@@ -58,20 +59,17 @@ def seconds(function, *args):
     return min(spent)
 
 
+@for_each_file("forms", at_least=60)
 class CorpusTest(unittest.TestCase):
     """Each file is a body and its result, or words of the error."""
+    # A035, A041, A043, A049, A203, A213, B145: each file names its cases.
 
     longMessage = True
 
-    def test_corpus(self):
-        # A035, A041, A043, A049, A203, A213, B145: each file names its cases
-        names = sorted(os.listdir(FORMS_CORPUS))
-        self.assertGreater(len(names), 60)
-        for name in names:
-            with io.open(os.path.join(FORMS_CORPUS, name), encoding="utf-8") as data:
-                self.check(name, json.load(data))
-
-    def check(self, name, case):
+    def check_file(self, path):
+        name = os.path.basename(path)
+        with io.open(path, encoding="utf-8") as data:
+            case = json.load(data)
         body = u"\r\n".join(case["lines"]).encode("latin-1")
         arguments, files = {}, {}
         if "error" in case:

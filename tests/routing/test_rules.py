@@ -12,7 +12,7 @@ from tests.webcase import WebCase, request
 
 
 class Tell(RequestHandler):
-    """Writes its class and its arguments."""
+    """Answers with its name and its arguments."""
     def initialize(self, name="tell"):
         self.name = name
 
@@ -36,7 +36,7 @@ class Stream(RequestHandler):
 
 
 class Delegate(HTTPServerConnectionDelegate):
-    """Answers with the body of the request, as a message delegate."""
+    """A delegate that answers with the body."""
     def __init__(self):
         self.closed = []
 

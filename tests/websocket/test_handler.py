@@ -299,7 +299,7 @@ class LimitTest(WebSocketCase):
         # The server did not read further.
         self.assertLess(sent, 1000 * len(ping))
         self.assertGreater(stream.unsent(), 65536)
-        # And it goes on when the client reads.
+        # It resumes when the client reads.
         peer.client.wait_for(lambda: len(peer.client.data) > 65536 and not stream.unsent())
 
     def fill(self, handler):

@@ -94,7 +94,7 @@ class WakerContract(object):
         for fd in fds:
             self.assertRaises(OSError, os.fstat, fd)
         self.assertEqual((self.waker.fileno(), self.waker.write_fileno()), (-1, -1))
-        # whoever has these numbers now gets no byte
+        # a new file with one of these numbers gets no byte
         pipe = os.pipe()
         try:
             raised = []
