@@ -1,4 +1,4 @@
-"""The contracts of what a loop needs from the system: pollers and wakers.
+"""The contracts of the parts that a loop needs from the system: pollers and wakers.
 
 The docstrings of `Poller` and `Waker` are the contract, and one test suite holds every
 implementation to it. Nothing here knows the loop.
