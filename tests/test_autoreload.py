@@ -182,7 +182,7 @@ class CommandTest(ProgramCase):
         timer = threading.Timer(LIMIT, self.process.kill)
         timer.start()
         output = b""
-        while b"Waiting for a change" not in output:
+        while b"Waiting for one of its files" not in output:
             line = self.process.stdout.readline()
             self.assertTrue(line, output)
             output += line
