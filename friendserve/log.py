@@ -185,7 +185,7 @@ def _describe(record):
         return u"it cannot be shown"
 
 
-# What the paths of our own modules begin with, as compiled code spells it.
+# The folder of the package, spelled as in the paths of its compiled code.
 _PACKAGE = os.path.join(os.path.dirname(_describe.__code__.co_filename), "")
 
 

@@ -269,7 +269,7 @@ class GzipDecompressor(object):
     """
     MAX_MEMBERS = 1000
 
-    #: Bytes given to zlib at a time; it copies what follows the end of a member.
+    #: Bytes given to zlib at a time; it copies the data after a member.
     _STEP = 65536
 
     def __init__(self):

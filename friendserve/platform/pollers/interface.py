@@ -56,7 +56,7 @@ class Poller(object):
 
         NotImplementedError for a poller that is not itself a descriptor (poll, select).
         """
-        raise NotImplementedError("this poller has no file descriptor of its own")
+        raise NotImplementedError("this poller has no file descriptor")
 
     def register(self, fd, events):
         """Start to watch `fd`.

@@ -6,7 +6,7 @@ The facts:
    not there fails (ENOENT).
 2. A filter belongs to a number. Closing the number removes its filters, even if the file is still
    open elsewhere (dup; and a kqueue is not inherited by fork). So a closed file is never reported,
-   and whoever gets its number next has no filters.
+   and the next file with its number has no filters.
 3. fstat(2) gives all TCP sockets of most BSDs the same identity. Enabling a filter (EV_ENABLE)
    that is enabled changes nothing, and fails if it is not there: it asks the kernel whether the
    number was closed.
