@@ -25,7 +25,7 @@ class FakeClock(object):
         return self.now
 
     def advance(self, seconds):
-        """Moves the clock on; a negative number sets it back."""
+        """Advance the clock; a negative number sets it back."""
         self.now += seconds
 
 
@@ -33,12 +33,12 @@ class FakePoller(interface.Poller):
     """A Poller whose readiness is scripted; the numbers need not be open files.
 
     `set_ready(fd, events)` lasts until changed, as with a real, level-triggered poller.
-    `script(batch, ...)` gives each coming `poll` one list of (fd, events) of its own. Either is
-    reported only as far as it was asked for; ERROR always, but only for registered fds.
+    `script(batch, ...)` adds one list of (fd, events) to each of the next polls. Of both, only the
+    events that an fd is registered for are reported, and ERROR for any registered fd.
 
-    With nothing to report a `poll` moves the FakeClock, when one was given, on by `seconds`;
-    without limit it raises AssertionError, as it would wait for ever. `waits` keeps the
-    `seconds` of every poll, `registered` is fd -> events, `closed` tells whether it is closed.
+    With nothing to report, `poll` advances the FakeClock, if there is one, by `seconds`; without
+    a limit it raises AssertionError, as it would never return. `waits` has the `seconds` of every
+    poll, `registered` is fd -> events, `closed` is whether it was closed.
     """
 
     def __init__(self, clock=None):
@@ -84,7 +84,7 @@ class FakePoller(interface.Poller):
                 result.append((fd, events))
         if not result:
             if seconds is None:
-                raise AssertionError("poll(None) with nothing ready would wait for ever")
+                raise AssertionError("poll(None) with nothing ready would never return")
             if self._clock is not None:
                 self._clock.advance(max(seconds, 0))
         return result
@@ -126,14 +126,14 @@ class FakeKqueue(object):
       on a number that is not open;
     - "Calling close() on a file descriptor will remove any kevents that reference the
       descriptor", also when its number is in use again;
-    - every filter is reported as an event of its own, and only filters that were added are;
+    - every filter is reported as a separate event, and only filters that were added are;
     - EVFILT_READ is level-triggered: data to read, or the peer has shut its side down, which
       sets EV_EOF and puts the socket error, if any, in fflags;
     - EVFILT_WRITE: room to write; EV_EOF when the reader is gone, again with the error in
       fflags, so a refused connect is EVFILT_WRITE with EV_EOF;
     - a wait that a signal interrupts fails with EINTR (Python 3.5 resumes it).
 
-    `refuse` holds (fd, filter) pairs whose EV_ADD shall fail with EINVAL.
+    `refuse` holds (fd, filter) pairs whose EV_ADD fails with EINVAL.
     """
 
     def __init__(self):

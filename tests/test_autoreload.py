@@ -15,11 +15,11 @@ import unittest
 from friendserve import autoreload
 from tests import ROOT
 
-#: Seconds in which whatever is waited for must have happened.
+#: Seconds after which something that was waited for counts as missing.
 LIMIT = 30
 
-#: Each run of it adds a line to a file: its arguments, what its module says, the number of its
-#: open files, and whether it polls.
+#: Each run adds a line to a file: its arguments, the value of its module, the number of its open
+#: files, and whether it polls.
 PROGRAM = u"""
 import os, sys
 sys.path.insert(0, %(root)r)
@@ -57,7 +57,7 @@ class ProgramCase(unittest.TestCase):
             os.makedirs(os.path.dirname(path))
         with io.open(path + ".new", "w") as target:
             target.write(text)
-        # Two changes within one tick of a coarse clock shall be seen as two.
+        # Two changes within one tick of a coarse clock must be seen as two.
         moment = time.time() - 1000 + len(os.listdir(self.folder))
         self.changes = getattr(self, "changes", 0) + 1
         os.utime(path + ".new", (moment + 10 * self.changes,) * 2)
@@ -81,7 +81,7 @@ class ProgramCase(unittest.TestCase):
         process.stdout.close()
 
     def lines(self, count):
-        """The lines of the log, once there are so many."""
+        """The lines of the log, once there are `count` of them."""
         deadline = time.time() + LIMIT
         while True:
             lines = []

@@ -130,7 +130,7 @@ class WrapTest(ContextTest):
 
 
 class StackContextTest(ContextTest):
-    def test_entered_anew_in_order(self):
+    def test_entered_again_in_order(self):
         with self.context("a"):
             with self.context("b"):
                 wrapped = wrap(lambda: self.log.append("run"))
@@ -140,7 +140,7 @@ class StackContextTest(ContextTest):
             self.assertEqual(self.log, ["enter a", "enter b", "run", "leave b", "leave a"])
             del self.log[:]
 
-    def test_entered_anew_inside_itself(self):
+    def test_entered_again_inside_itself(self):
         with self.context("a"):
             wrapped = wrap(lambda: self.log.append("run"))
             wrapped()
@@ -248,7 +248,7 @@ class InconsistentTest(ContextTest):
             before = active()
             with self.assertRaises(StackContextInconsistentError):
                 next(g)
-            # The contexts of whoever resumed the generator are not taken away.
+            # The contexts of the code that resumed the generator are not taken away.
             self.assertIs(active(), before)
 
 

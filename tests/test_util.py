@@ -94,7 +94,7 @@ class ConfigurableTest(unittest.TestCase):
         self.assertEqual((7, None), (Store().size, Store().name))
         self.assertEqual((7, "x"), (Store(name="x").size, Store(name="x").name))
         self.assertEqual(8, Store(size=8).size)
-        # Who asks for an implementation by its name gets it as it is.
+        # The constructor of an implementation ignores the configuration.
         self.assertEqual(1, Memory().size)
         self.assertEqual(1, Disk().size)
         Store.configure(None, size=9)
@@ -248,7 +248,7 @@ def compress(data):
 
 
 def decompress(data, step, max_length=None):
-    """What a GzipDecompressor makes of `data`, given `step` bytes at a time."""
+    """The output of a GzipDecompressor for `data`, given `step` bytes at a time."""
     decompressor = GzipDecompressor()
     pieces = []
     for start in range(0, len(data), step):

@@ -261,7 +261,7 @@ class LoopContract(Loops):
             loop.add_handler(sockets[-2].fileno(), None, READ)
         loop.close(all_fds=True)
         if six.PY3:
-            # What was given as an object knows that it is closed: its number is free for others.
+            # Objects know that they are closed: their numbers are free for other files.
             self.assertEqual(set([-1]), set(sock.fileno() for sock in sockets[1::2]))
         for sock in sockets[::2]:
             with self.assertRaises(EnvironmentError):
@@ -512,7 +512,7 @@ class LoopContract(Loops):
         self.drive(lambda: given)
         self.assert_quiet()
         self.assertEqual((1, []), (len(given), called))
-        # What it was given as is forgotten, too.
+        # The closed object is forgotten, too.
         self.assertEqual({}, self.loop._fd_objects)
 
 
@@ -558,7 +558,7 @@ class ProcessTest(Loops, unittest.TestCase):
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def test_b043_wakeup_fd_of_somebody_else(self):
+    def test_b043_wakeup_fd_of_another_library(self):
         reader, writer = self.socket_pair()
         signal.set_wakeup_fd(writer.fileno())
         try:

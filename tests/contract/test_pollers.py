@@ -38,7 +38,7 @@ def import_fake_kqueue():
 
 
 class RegistrationContract(object):
-    """What holds for any numbers, be they open files or not (then FakePoller)."""
+    """The part of the contract that holds for any numbers, open files or not (FakePoller)."""
 
     def make(self):
         raise NotImplementedError
@@ -103,7 +103,7 @@ class RegistrationContract(object):
 class PollerContract(RegistrationContract):
     """All of the contract, on real files."""
 
-    #: Whether failures and hang-ups are reported to who asked for NONE or ERROR alone.
+    #: Whether failures and hang-ups are reported for an fd registered for NONE or ERROR alone.
     volunteers = True
     has_fileno = True
     #: Whether a pipe without reader is ERROR; if not, it is WRITE as for any write that fails.
@@ -220,7 +220,7 @@ class PollerContract(RegistrationContract):
             self.assertEqual(self.poller.poll(PATIENCE), [(fd, events & ~ERROR)])
         for events in (NONE, ERROR):
             self.poller.modify(fd, events)
-            self.assertEqual(self.poller.poll(0), [])  # data alone is no error
+            self.assertEqual(self.poller.poll(0), [])  # data alone is not an error
 
     def test_unregistered_is_silent(self):
         a, b = self.socketpair()
@@ -291,7 +291,7 @@ class PollerContract(RegistrationContract):
 
     def test_reader_of_a_pipe_closes(self):
         reader, writer = self.pipe()
-        while True:  # full, so that room is not what is reported
+        while True:  # full, so that it is not reported as writable
             fcntl.fcntl(writer, fcntl.F_SETFL, os.O_NONBLOCK)
             try:
                 os.write(writer, b"x" * 65536)
@@ -306,7 +306,7 @@ class PollerContract(RegistrationContract):
     def test_b003_refused_connect_is_an_error(self):
         for events in (WRITE, READ | WRITE, WRITE | ERROR):
             port = self.socket()
-            port.bind(("127.0.0.1", 0))  # taken, but nobody listens
+            port.bind(("127.0.0.1", 0))  # taken, but not listening
             sock = self.socket()
             sock.setblocking(False)
             self.assertEqual(sock.connect_ex(port.getsockname()), errno.EINPROGRESS)

@@ -134,7 +134,7 @@ def open_fds():
 
 
 class TurnTest(Loops, unittest.TestCase):
-    """What does not depend on the poller: the clock moves only by waiting."""
+    """Turns do not depend on the poller: the clock moves only by waiting."""
     def setUp(self):
         self.clock = FakeClock()
         self.poller = FakePoller(self.clock)
@@ -456,7 +456,7 @@ class ExecutorTest(Loops, unittest.TestCase):
             raise ValueError(text)
         with ExceptionStackContext(handler):
             self.loop.run_in_executor(self.executor, fail, callback=self.fail)
-            # This one is ready before anybody waits for it.
+            # This one is done before the loop is told of it.
             self.executor.submit(int).result()
             self.loop.run_in_executor(self.executor, int, callback=lambda result: fail("late"))
         self.drive(lambda: len(self.seen) == 2)

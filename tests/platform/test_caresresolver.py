@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The resolver over c-ares, against a small name server of our own on loopback."""
+"""The resolver over c-ares, against a small name server on loopback."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -106,7 +106,7 @@ class CaresCase(ResolverCase):
 
 @needs_cares
 class CaresResolverTest(CaresCase, ResolverContract):
-    """What holds for all resolvers."""
+    """Tests that hold for all resolvers."""
 
 
 @needs_cares
@@ -160,7 +160,7 @@ class NameServerTest(CaresCase):
         self.assertIsNone(resolver._timer)
         self.assertIn(("silent.test", A), self.server.asked)
 
-    def test_closed_in_the_midst(self):
+    def test_closed_during_a_look_up(self):
         resolver = self.make_resolver()
         ends = []
         resolver.resolve("silent.test", 80, callback=self.fail, on_error=ends.append)

@@ -93,7 +93,7 @@ class WakerContract(object):
         for fd in fds:
             self.assertRaises(OSError, os.fstat, fd)
         self.assertEqual((self.waker.fileno(), self.waker.write_fileno()), (-1, -1))
-        # whoever has these numbers now gets no byte
+        # the files that have these numbers now get no byte
         pipe = os.pipe()
         try:
             raised = []
