@@ -19,19 +19,20 @@ What follows: programs should unregister before they close. If they do not, no h
 something else holds the file. Then the only remedy is a new epoll with the registrations that are
 still valid, and one warning in the log. It is made
 
-- when an event has a number that is not registered or has two pairs, or when the number was once
-  lost by a DEL that failed and poll(2), which knows numbers only, does not confirm the event. All
-  three require such a DEL, so `poll` looks at its events one by one only after one;
+- when an event has a number that is not registered. This requires a DEL that failed, so `poll`
+  looks at its events one by one only after one;
 - when a registered number is registered again, and MOD says that it has another file now;
-- when MOD says so for a number that is reported. It is asked every `CHECK_INTERVAL` polls, to find
-  files that were closed and never unregistered.
+- when a check of the numbers that are reported, every `CHECK_INTERVAL` polls, finds a closed file:
+  MOD says that a number has another file; or a number that was lost by a DEL that failed, and then
+  registered for another file, has two pairs, or an event that poll(2) does not confirm, which knows
+  numbers only.
 
 `fileno` must stay valid, so it is that of a second epoll, made on the first call, which watches the
 one in use. The kernel allows five levels of epolls, hence loops can be nested three deep.
 
-Given up: a file that was closed, is open elsewhere and was never unregistered is reported up to
-`CHECK_INTERVAL` times, because checking each event would cost a system call. After a DEL that
-failed, the look at each event costs time until there is a new epoll.
+Given up: if the number of a file that was closed, and is open elsewhere, is still or again
+registered, the file's events are reported up to `CHECK_INTERVAL` times, because checking each event
+would cost a system call.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -69,6 +70,7 @@ class EpollPoller(interface.Poller):
         self._outer = None      # the epoll of `fileno`
         self._fds = {}          # fd -> events
         self._lost = set()      # fds whose DEL failed: their old files may still be reported
+        self._reused = set()    # lost fds that were registered again
         self._polls = 0         # since the last check
         self._check_at = CHECK_INTERVAL     # 0 while there are lost fds
 
@@ -91,6 +93,9 @@ class EpollPoller(interface.Poller):
                     raise
                 # The old file has got its number back, and its pair still exists.
                 self._epoll.modify(fd, events)
+            if fd in self._lost:
+                self._lost.remove(fd)
+                self._reused.add(fd)
         self._fds[fd] = events
 
     def modify(self, fd, events):
@@ -129,7 +134,20 @@ class EpollPoller(interface.Poller):
             raise
         self._polls = polls = self._polls + 1
         if polls >= self._check_at:
-            pairs = self._checked(pairs)
+            # Not in a method: this is done for every wait while there are lost fds.
+            thorough = polls >= CHECK_INTERVAL
+            suspicious = thorough and self._reused
+            if thorough:
+                self._polls = 0
+            try:
+                for fd, _ in pairs:
+                    events = self._fds[fd]
+                    if thorough:
+                        self._epoll.modify(fd, events)
+            except (KeyError, EnvironmentError):
+                suspicious = True
+            if suspicious:
+                pairs = self._without_closed(pairs)
         for _, events in pairs:
             if events > _CALM:
                 return [(fd, _translate(events)) for fd, events in pairs]
@@ -154,16 +172,12 @@ class EpollPoller(interface.Poller):
             raise
         self._replace(epoll, [fd])
 
-    def _checked(self, pairs):
+    def _without_closed(self, pairs):
         """`pairs` without those of closed files. If there are any, continue with a new epoll."""
-        thorough = self._polls >= CHECK_INTERVAL
-        if thorough:
-            self._polls = 0
         seen, stale = set(), set()
         for fd, events in pairs:
-            if (fd not in self._fds or fd in seen
-                    or fd in self._lost and not _is_ready(fd, events)
-                    or thorough and not self._has_its_file(fd)):
+            if (fd not in self._fds or fd in seen or not self._has_its_file(fd)
+                    or fd in self._reused and not _is_ready(fd, events)):
                 stale.add(fd)
             seen.add(fd)
         if not stale:
@@ -202,6 +216,7 @@ class EpollPoller(interface.Poller):
         self._epoll.close()
         self._epoll = epoll
         self._lost.clear()
+        self._reused.clear()
         self._polls = 0
         self._check_at = CHECK_INTERVAL
         warn_of_closed(stale)
