@@ -1,15 +1,15 @@
-"""Starts the program anew when one of its files has changed. For development only.
+"""Restarts the program when one of its files has changed. For development only.
 
     python -m friendserve.autoreload program.py --port=8888
     python -m friendserve.autoreload -m package.module --port=8888
 
-An Application with `debug` or `autoreload` does it by itself as soon as it listens; the command
-also outlives programs that fail to start, with a syntax error for instance, and waits for the next
+An Application with `debug` or `autoreload` does this itself as soon as it listens. The command also
+survives programs that fail to start, for instance with a syntax error, and waits for the next
 change.
 
-Where the system can tell of changes (Linux, with the package `inotify_simple`, which the extra
-`autoreload` installs) nothing is polled; elsewhere the files are looked at twice a second. All
-files of imported modules count, also of those that are imported later, and those given to `watch`.
+The files watched are those of all imported modules, including modules imported later, and those
+given to `watch`. On Linux, with the package `inotify_simple` (which the extra `autoreload`
+installs), the kernel reports changes; elsewhere the files are checked twice a second.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -25,7 +25,7 @@ import six
 
 try:
     import resource
-except ImportError:     # Windows, where no file is passed on
+except ImportError:     # Windows, where a new program inherits no files
     resource = None
 try:
     import inotify_simple
@@ -38,31 +38,31 @@ from friendserve.platform.pollers.auto import set_close_exec
 
 __all__ = ["add_reload_hook", "main", "start", "wait", "watch"]
 
-#: Milliseconds between two looks at the files, where the system does not tell.
+#: Milliseconds between two checks of the files, where the kernel does not report changes.
 CHECK_TIME = 500
 
 _watched = set()
 _reload_hooks = []
-_watcher = None         # the one that runs
-_command = None         # what main() was called with
+_watcher = None         # the active one
+_command = None         # the arguments of main()
 
 
 def watch(filename):
-    """Start anew also when this file, of no module, changes."""
+    """Also restart when this file changes, which is not a module."""
     _watched.add(os.path.abspath(filename))
     if _watcher is not None:
         _watcher.refresh()
 
 
 def add_reload_hook(fn):
-    """Call `fn()` before the program is started anew: to close what would be left open."""
+    """Call `fn()` before the program is restarted, for instance to close files."""
     _reload_hooks.append(fn)
 
 
 def start(io_loop=None, check_time=CHECK_TIME):
-    """Begin to watch, on a loop; a second call with another loop goes over to that.
+    """Start watching on a loop; a second call with another loop moves to that.
 
-    `check_time` is in milliseconds and counts where the files have to be looked at.
+    `check_time` is in milliseconds, and only used where the files have to be checked.
     """
     global _watcher
     io_loop = io_loop or IOLoop.current()
@@ -75,18 +75,18 @@ def start(io_loop=None, check_time=CHECK_TIME):
 
 
 def wait():
-    """Wait for a change, then start the program anew: for one that has ended or failed."""
+    """Wait for a change, then restart the program, which has ended or failed."""
     io_loop = IOLoop()
     start(io_loop)
-    gen_log.info("Waiting for a change of its files")
+    gen_log.info("Waiting for one of its files to change")
     io_loop.start()
 
 
 def _files():
-    """The files of all modules, and those that were given to `watch`."""
+    """The files of all modules, and those given to `watch`."""
     files = set(_watched)
     for module in list(sys.modules.values()):
-        # Some objects in there are no modules and answer to every name.
+        # Some objects in sys.modules are not modules, and have every attribute.
         path = module.__dict__.get("__file__") if isinstance(module, types.ModuleType) else None
         if path:
             path = os.path.abspath(path)
@@ -95,7 +95,7 @@ def _files():
 
 
 def _stamp(path):
-    """What changes with a file; None for one that is not there."""
+    """A value that changes with a file; None if it does not exist."""
     try:
         status = os.stat(path)
     except EnvironmentError:
@@ -104,7 +104,7 @@ def _stamp(path):
 
 
 class _PollingWatcher(object):
-    """Looks at every file again and again."""
+    """Checks every file periodically."""
 
     def __init__(self, io_loop, check_time):
         self.io_loop = io_loop
@@ -114,29 +114,29 @@ class _PollingWatcher(object):
         self._timer.start()
 
     def stop(self):
-        """Watch no more."""
+        """Stop watching."""
         self._timer.stop()
 
     def refresh(self):
-        """Look at files that were not known."""
+        """Add the files of new modules."""
         for path in _files():
             if path not in self._stamps:
                 self._stamps[path] = _stamp(path)
 
     def check(self):
-        """Start anew if a file is not what it was."""
+        """Restart if a file has changed."""
         self.refresh()
         for path, before in self._stamps.items():
             now = _stamp(path)
-            # A file that is being replaced is gone for a moment: wait for the new one.
+            # A file that is being replaced is missing for a moment: wait for the new one.
             if now != before and now is not None:
-                gen_log.info("%s has changed: starting anew", path)
+                gen_log.info("%s has changed: restarting", path)
                 _reload()
                 return
 
 
 class _SystemWatcher(_PollingWatcher):
-    """Is told by the kernel of changes in the folders of the files."""
+    """Has the kernel report changes in the folders of the files."""
 
     def __init__(self, io_loop, check_time):
         self.io_loop = io_loop
@@ -149,7 +149,7 @@ class _SystemWatcher(_PollingWatcher):
                        | flags.ATTRIB)
         self.refresh()
         io_loop.add_handler(self._inotify.fileno(), self._on_events, IOLoop.READ)
-        # Asked for every module that is imported from now on; knows none.
+        # Called for each import from now on; never finds a module itself.
         sys.meta_path.insert(0, self)
 
     def stop(self):
@@ -172,13 +172,13 @@ class _SystemWatcher(_PollingWatcher):
         self.check()
 
     def find_spec(self, name, path=None, target=None):
-        """As an import hook: there is a new module soon. Imports may come from any thread."""
+        """Called as an import hook, from any thread: soon there will be a new module."""
         if not self._asked:
             self._asked = True
             self.io_loop.add_callback_from_signal(self.refresh)
 
     def find_module(self, name, path=None):  # version: py2
-        """The same for Python 2."""
+        """The same on Python 2."""
         return self.find_spec(name, path)
 
 
@@ -207,8 +207,8 @@ def _open_files():
         yield fd
 
 
-#: On Python 2 a new program gets every file of the old one, unless it is told otherwise. Those that
-#: the program was itself started with, it shall get again.
+#: On Python 2 a new program inherits all files that are not close-on-exec. Those that the program
+#: was started with are passed on; the others are not.
 _given_files = frozenset(_open_files() if six.PY2 else ())  # version: py2
 
 
@@ -245,12 +245,12 @@ _USAGE = """\
 Usage: python -m friendserve.autoreload program.py [ARGUMENT ...]
        python -m friendserve.autoreload -m package.module [ARGUMENT ...]
 
-Runs the program, and starts it anew whenever one of its files has changed.
+Runs the program, and restarts it whenever one of its files has changed.
 """
 
 
 def main():
-    """Run the program that the command line names, and start it anew after each change."""
+    """Run the program that the command line names, and restart it after each change."""
     global _command
     arguments = sys.argv[1:]
     is_module = arguments[:1] == ["-m"]
@@ -262,7 +262,7 @@ def main():
     sys.argv = arguments[is_module:]
     try:
         if is_module:
-            # Its own name is put in front by what runs it.
+            # run_module puts the program's name in front.
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         else:
             sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
@@ -282,11 +282,11 @@ def main():
 
 
 def _watch_traceback():
-    """A module that fails while it is imported is none: watch its file all the same."""
+    """Watch the files of the traceback: a module whose import failed is not in sys.modules."""
     for frame in traceback.extract_tb(sys.exc_info()[2]):
         watch(frame[0])
 
 
 if __name__ == "__main__":
-    # Not as __main__: programs import the module by its name, and there must be one of it.
+    # Not as __main__: programs import this module by its name, and both must be the same.
     importlib.import_module("friendserve.autoreload").main()

@@ -1,6 +1,6 @@
-"""Text for HTML, JSON and URLs, and between bytes and text.
+"""Conversion of text for HTML, JSON and URLs, and between bytes and text.
 
-Text is UTF-8 wherever it becomes bytes.
+Text is encoded as UTF-8 wherever it becomes bytes.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -17,7 +17,7 @@ __all__ = ["json_decode", "json_encode", "linkify", "native_str", "parse_qs_byte
 
 
 def utf8(value):
-    """Bytes for `value`: text is encoded, bytes and None stay what they are.
+    """`value` as bytes: text is encoded, bytes and None are returned unchanged.
 
     Raises TypeError for anything else.
     """
@@ -25,41 +25,39 @@ def utf8(value):
         return value.encode("utf-8")
     if value is None or isinstance(value, bytes):
         return value
-    raise TypeError("text, bytes or None is needed here, not %s" % type(value).__name__)
+    raise TypeError("expected text, bytes or None, not %s" % type(value).__name__)
 
 
 _find_surrogate = re.compile(b"\xed[\xa0-\xbf]").search
 
 
 def to_unicode(value):
-    """Text for `value`: bytes are decoded as UTF-8, text and None stay what they are.
+    """`value` as text: bytes are decoded as UTF-8, text and None are returned unchanged.
 
-    Raises TypeError for anything else, UnicodeDecodeError for bytes that are no UTF-8.
+    Raises TypeError for anything else, UnicodeDecodeError for bytes that are not valid UTF-8.
     """
     if isinstance(value, bytes):
         if str is bytes and b"\xed" in value and _find_surrogate(value):  # version: py2
-            # This decoder lets through what RFC 3629 3 forbids.
-            raise UnicodeDecodeError("utf-8", value, 0, 1, "it has surrogates")
+            # Python 2 decodes surrogates, which RFC 3629 3 forbids.
+            raise UnicodeDecodeError("utf-8", value, 0, 1, "it contains surrogates")
         return value.decode("utf-8")
     if value is None or isinstance(value, six.text_type):
         return value
-    raise TypeError("text, bytes or None is needed here, not %s" % type(value).__name__)
+    raise TypeError("expected text, bytes or None, not %s" % type(value).__name__)
 
 
-#: A native string: `utf8` on Python 2 and `to_unicode` on Python 3.
+#: Converts to a native string: `utf8` on Python 2 and `to_unicode` on Python 3.
 native_str = utf8 if str is bytes else to_unicode  # version: py2
 
 
 def to_basestring(value):
-    """A string for `value`: text, except that bytes stay bytes on Python 2.
-
-    Both are strings there, and many functions return the kind they are given.
-    """
+    """`value` as text, except that on Python 2 bytes stay bytes: both are strings there, and many
+    functions return the type they are given."""
     return value if isinstance(value, str) else to_unicode(value)
 
 
 def recursive_unicode(obj):
-    """A copy of lists, tuples and dicts in which all bytes, also keys, became text."""
+    """A copy of nested lists, tuples and dicts in which all bytes, including keys, are text."""
     if isinstance(obj, dict):
         return dict((recursive_unicode(key), recursive_unicode(value))
                     for key, value in obj.items())
@@ -72,13 +70,13 @@ def recursive_unicode(obj):
 # HTML
 
 def xhtml_escape(value):
-    """`value` as the text, or the quoted attribute value, of an HTML or XML document.
+    """`value` escaped for the text or a quoted attribute value of an HTML or XML document.
 
     ``& < > " '`` become ``&amp; &lt; &gt; &quot; &#39;``.
     """
     if value.__class__ is not six.text_type:
         value = _to_string(value)
-    # To look is much faster than to replace, and most text holds none of these.
+    # `in` is much faster than `replace`, and most text contains none of these.
     if "&" in value:
         value = value.replace("&", "&amp;")
     if "<" in value:
@@ -94,22 +92,21 @@ def xhtml_escape(value):
 
 def _to_string(value):
     if value is None:
-        raise TypeError("text or bytes is needed here, not None")
+        raise TypeError("expected text or bytes, not None")
     return to_basestring(value)
 
 
-#: XML knows one name that HTML 4 does not.
+#: XML defines one name that HTML 4 does not.
 _NAMES = dict(html_entities.name2codepoint, apos=0x27)
 
-#: The longest name is shorter than this bound, which keeps the search linear.
+#: The bound keeps the search linear; the longest name is shorter.
 _ENTITY = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));")
 
 
 def xhtml_unescape(value):
-    """The text that an HTML document means by `value`.
+    """`value` with its character references replaced: named (HTML 4 and XML) and numeric ones.
 
-    Named (HTML 4 and XML) and numeric character references are replaced; what names no character
-    stays as it is.
+    References that do not name a character are kept.
     """
     return _ENTITY.sub(_to_character, to_unicode(_to_string(value)))
 
@@ -124,7 +121,7 @@ def _to_character(match):
         number = _NAMES.get(name, 0)
     if not 0 < number < 0x110000 or 0xd800 <= number < 0xe000:
         return match.group()
-    # `unichr` cannot do it where Python 2 was built with 16-bit characters.
+    # `unichr` fails where Python 2 was built with 16-bit characters.
     return ("\\U%08x" % number).encode("ascii").decode("unicode_escape")
 
 
@@ -132,20 +129,18 @@ _BLANKS = re.compile("[\0- ]+")
 
 
 def squeeze(value):
-    """`value`, a string, with each run of ASCII whitespace and control characters as one space.
-
-    There is no whitespace at its ends.
-    """
+    """`value`, a string, with each run of ASCII whitespace and control characters replaced by one
+    space, and none at its ends."""
     return _BLANKS.sub(" ", value).strip()
 
 
 # JSON
 
 def json_encode(value):
-    """`value` as JSON (RFC 8259), fit for a <script> element.
+    """`value` as JSON (RFC 8259), safe inside a <script> element.
 
-    "</" is written "<\\/", which means the same, so that no value can end the element; nor can
-    one keep its end from being seen (HTML 4.12.1.3), as "<!--" is not written so either.
+    "</" is written as "<\\/", which means the same, so no value can end the element. "<!--" is
+    escaped too, because it can hide the end of the element (HTML 4.12.1.3).
     """
     return json.dumps(value).replace("</", "<\\/").replace("<!--", "<\\u0021--")
 
@@ -164,18 +159,19 @@ def url_escape(value, plus=True):
     """`value`, text or bytes, with all but unreserved characters (RFC 3986 2.3) percent-encoded.
 
     With `plus`, for a query, a space becomes "+". Without it, for a path, a space becomes "%20"
-    and "/" stays. Returns a native string.
+    and "/" is kept. Returns a native string.
     """
     value = utf8(value)
-    # "~" is unreserved, but Python only knows that from 3.7.
+    # "~" is unreserved, but Python quotes it before 3.7.
     return quote_plus(value, safe="~") if plus else quote(value, safe="/~")
 
 
 def url_unescape(value, encoding="utf-8", plus=True):
-    """`value` without percent-encoding, and with spaces for "+" if `plus`.
+    """`value` without percent-encoding, and with "+" replaced by spaces if `plus`.
 
-    Text, decoded from `encoding`; bytes if that is None. Raises UnicodeDecodeError for bytes
-    that are none of `encoding`. A "%" that two hexadecimal digits do not follow stays.
+    The result is text, decoded from `encoding`, or bytes if that is None. Raises
+    UnicodeDecodeError for bytes that are not valid in `encoding`. A "%" without two hexadecimal
+    digits after it is kept.
     """
     value = _unquote(utf8(value), plus)
     return value if encoding is None else value.decode(encoding)
@@ -190,15 +186,15 @@ def _unquote(value, plus):
 def parse_qs_bytes(qs, keep_blank_values=False, strict_parsing=False):
     """The fields of a query string: {name: [value, ...]}, values as bytes.
 
-    Names are native strings: UTF-8, or latin-1 where they are no UTF-8 on Python 3. Fields are
-    separated by "&" alone (WHATWG URL 5.1). A field without a value is left out unless
-    `keep_blank_values`; with `strict_parsing` one without "=" raises ValueError.
+    Names are native strings: on Python 3 decoded from UTF-8, or from latin-1 if they are not valid
+    UTF-8. Fields are separated by "&" only (WHATWG URL 5.1). Fields without a value are left out
+    unless `keep_blank_values`; with `strict_parsing`, one without "=" raises ValueError.
     """
     fields = {}
     for field in utf8(qs).split(b"&"):
         name, equals, value = field.partition(b"=")
         if not equals and strict_parsing:
-            raise ValueError("a field of the query has no '=': %r" % (field,))
+            raise ValueError("a field of the query string has no '=': %r" % (field,))
         if value or (keep_blank_values and field):
             name = _to_name(_unquote(name, True))
             value = _unquote(value, True)
@@ -218,16 +214,16 @@ def _to_name(name):
 
 # Links
 
-#: Where a link may begin (a scheme and slashes, "mailto:" or "www."), and what may follow:
-#: no whitespace, quote or angle bracket, and parentheses only in pairs. Nothing comes after the
-#: last repetition, so it never backtracks; a scheme is looked for once a word.
+#: The beginning of a link (a scheme and slashes, "mailto:" or "www."), and the rest: no whitespace,
+#: quotes or angle brackets, and parentheses only in pairs. Nothing follows the last repetition, so
+#: it never backtracks; a scheme is looked for once per word.
 _LINK = re.compile(
     u"(?<![A-Za-z0-9_+-])"
     u"(?:(?P<scheme>[A-Za-z0-9_+-]+):/{1,3}(?!/)|(?P<mail>[mM][aA][iI][lL][tT][oO]):|[wW]{3}[.])"
     u"(?P<rest>(?:[^\\s\\x00-\\x1f\\x7f()<>\"]+|\\([^\\s\\x00-\\x1f\\x7f()<>\"]*\\))+)",
     re.UNICODE)
 
-#: Characters that belong to the sentence when a link ends in them.
+#: Characters at the end of a link that belong to the sentence instead.
 _CLOSING = u".,:;!?'*~&|^`\u2019\u201d\u00bb\u2026\u3001\u3002\u300d\uff01\uff09\uff0c\uff1a" \
     u"\uff1b\uff1f"
 
@@ -236,15 +232,15 @@ _SHORT = 30
 
 def linkify(text, shorten=False, extra_params="", require_protocol=False,
             permitted_protocols=["http", "https"]):
-    """`text` as HTML, its URLs made links.
+    """`text` as HTML, with its URLs turned into links.
 
-    The rest of the text is escaped as by `xhtml_escape`. Punctuation at the end of a URL is
-    not part of it, nor are parentheses around it.
+    The rest of the text is escaped as by `xhtml_escape`. Punctuation at the end of a URL and
+    parentheses around it are not part of it.
 
-    `shorten` shows long URLs cut; the whole is in the tooltip. `extra_params` are further
-    attributes for the tag: text, or a function that gives it for each URL (which it gets
-    escaped): ``linkify(text, extra_params='rel="nofollow"')``. `require_protocol` leaves out
-    "www.example.com". `permitted_protocols` may name "mailto" too; never permit "javascript".
+    `shorten` cuts long URLs in the text; the tooltip has the whole URL. `extra_params` are more
+    attributes for the tag: text, or a function that returns it for each URL, which it gets
+    escaped: ``linkify(text, extra_params='rel="nofollow"')``. `require_protocol` leaves out
+    "www.example.com". `permitted_protocols` may include "mailto"; never permit "javascript".
     """
     text = to_unicode(text)
     permitted = set(to_unicode(protocol).lower() for protocol in permitted_protocols)
@@ -290,8 +286,8 @@ def _link(url, match, shorten, extra_params):
 
 
 def _shorten(url, start):
-    """`url` with its host and no more than the beginning of its path; `start` is where the
-    host begins."""
+    """`url` with its host and at most the beginning of its path; `start` is the index of the
+    host."""
     if len(url) <= _SHORT:
         return url
     host, slash, path = url[start:].partition(u"/")

@@ -22,6 +22,8 @@ import traceback
 
 import six
 
+from friendserve.util import remember
+
 __all__ = ["JSONFormatter", "LogFormatter", "access_log", "app_log", "define_logging_options",
            "enable_pretty_logging", "escape_controls", "gen_log", "set_defaults"]
 
@@ -113,7 +115,10 @@ class LogFormatter(logging.Formatter):
         record.asctime = _to_text(self.formatTime(record, self.datefmt))
         record.color = self._colors.get(record.levelno, u"")
         record.end_color = u"\x1b[0m" if record.color else u""
-        record.place = _place(record)
+        name = _dotted_names.get(record.pathname)
+        if name is None:
+            name = remember(_dotted_names, 1000, record.pathname, _dotted_name(record.pathname))
+        record.place = "%s:%s" % (name or record.module, record.lineno)
         try:
             text = self._format_fields(record)
         except Exception as error:
@@ -159,12 +164,12 @@ class JSONFormatter(LogFormatter):
         seconds = datetime.timedelta(seconds=record.created)
         fields = {
             "time": (datetime.datetime(1970, 1, 1) + seconds).isoformat()[:23] + "Z",
-            "level": record.levelname.lower(), "logger": record.name,
-            "place": _place(record)}
+            "level": record.levelname.lower(), "logger": record.name}
         if record.exc_info:
             fields["exception"] = _to_text(self.formatException(record.exc_info))
-        line = LogFormatter.format(self, _Plain(record))
-        fields["message"] = line.replace(u"\n    ", u"\n")
+        plain = _Plain(record)
+        fields["message"] = LogFormatter.format(self, plain).replace(u"\n    ", u"\n")
+        fields["place"] = _to_text(plain.place)
         for name, value in getattr(record, "fields", {}).items():
             fields[name] = value if isinstance(value, (int, float)) or value is None \
                 else _to_text(value)
@@ -185,18 +190,20 @@ def _describe(record):
         return u"it cannot be shown"
 
 
-# What the paths of our own modules begin with, as compiled code spells it.
+# The folder of the package, spelled as in the paths of its compiled code.
 _PACKAGE = os.path.join(os.path.dirname(_describe.__code__.co_filename), "")
 
 
-def _place(record):
-    """"module:line"; for our own modules with their package: several are called "client"."""
-    module, path = record.module, record.pathname
-    if path.startswith(_PACKAGE):
-        module = os.path.splitext(path[len(_PACKAGE):])[0].replace(os.sep, ".")
-        if module.endswith(".__init__"):
-            module = module[:-len(".__init__")]
-    return "%s:%d" % (module, record.lineno)
+_dotted_names = {}      # path -> `_dotted_name`
+
+
+def _dotted_name(path):
+    """The name of one of our modules with the package it is in, since several are called "client";
+    an empty string for other modules."""
+    if not isinstance(path, str) or not path.startswith(_PACKAGE):
+        return ""
+    name = os.path.splitext(path[len(_PACKAGE):])[0].replace(os.sep, ".")
+    return name[:-len(".__init__")] if name.endswith(".__init__") else name
 
 
 def _stderr_has_colors():

@@ -1,4 +1,4 @@
-"""Options of a program: defined where they are used, set on the command line, in a file, or in the
+"""Options of a program: defined where they are used, set on the command line, in a file or in the
 environment.
 
     from friendserve.options import define, options, parse_command_line
@@ -8,10 +8,12 @@ environment.
     parse_command_line(["program", "--port=9000", "--tags=a,b"])
     print(options.port, options.tags)       # 9000 ['a', 'b']
 
-Dashes and underscores are the same: `--log-file-prefix` sets ``options.log_file_prefix``. When an
+Dashes and underscores are equivalent: `--log-file-prefix` sets ``options.log_file_prefix``. If an
 option is set in several ways the last call wins; the usual order is file, environment, command
-line. The functions of this module work on its `options`; libraries for which that is too global
-make an `OptionParser` of their own.
+line. The functions of this module work on its `options`; code for which that is too global makes
+another `OptionParser`.
+
+Importing this module makes its `options` the defaults of `friendserve.log.enable_pretty_logging`.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -32,7 +34,7 @@ from friendserve.log import define_logging_options
 __all__ = ["Error", "OptionParser", "add_parse_callback", "define", "enable_pretty_logging",
            "options", "parse_command_line", "parse_config_file", "parse_environment", "print_help"]
 
-#: A range such as 1:1000000 of a `multiple` integer option holds so many numbers at most.
+#: The most numbers in a range, such as 1:1000, of a `multiple` integer option.
 MAX_RANGE = 100000
 
 _DATE_FORMATS = (
@@ -47,7 +49,7 @@ _UNITS = dict((name, unit) for unit, names in {
 
 
 class Error(Exception):
-    """An option is unknown, defined twice, or has a value that it cannot have."""
+    """An option is unknown, is defined twice, or has an invalid value."""
 
 
 def _normalize(name):
@@ -55,16 +57,16 @@ def _normalize(name):
 
 
 class OptionParser(object):
-    """A set of options. Each is an attribute, and an item under its name."""
+    """A set of options. Each is an attribute, and an item with its name as the key."""
 
     def __init__(self):
-        # Not by assignment: an attribute of an OptionParser is an option.
+        # Not by assignment, which sets an option.
         self.__dict__["_options"] = {}
         self.__dict__["_parse_callbacks"] = []
-        self.define("help", type=bool, help="show this help information", group="",
+        self.define("help", type=bool, help="show this help", group="",
                     callback=self._on_help)
 
-    # The values
+    # Values
 
     def __getattr__(self, name):
         option = self._options.get(_normalize(name))
@@ -101,11 +103,11 @@ class OptionParser(object):
         return [(option.name, option.value) for option in self._options.values()]
 
     def groups(self):
-        """The set of the names of the groups."""
+        """The set of group names."""
         return set(option.group for option in self._options.values())
 
     def group_dict(self, group):
-        """{name: value} of one group; of all where that is empty."""
+        """{name: value} of one group, or of all options if `group` is empty."""
         return dict((option.name, option.value) for option in self._options.values()
                     if not group or option.group == group)
 
@@ -119,14 +121,14 @@ class OptionParser(object):
                group=None, callback=None):
         """Define an option.
 
-        `type` is str, int, float, bool, datetime or timedelta, or any function of a text that
-        returns the value and raises ValueError; where it is None, that of `default`. A
-        `multiple` option is a list, separated by commas on the command line, and ``1:4`` stands
-        for 1,2,3,4 where it holds integers. `metavar` stands for the value in the help. Options
-        of one `group` stand together in the help; where it is None, those of one file do.
-        `callback(value)` is called whenever the option is set.
+        `type` is str, int, float, bool, datetime or timedelta, or any function that converts a text
+        to the value and raises ValueError; None means the type of `default`. A `multiple` option
+        is a list, separated by commas on the command line; if it contains integers, ``1:4`` means
+        1,2,3,4. The help shows `metavar` in place of the value, and lists the options of a
+        `group` together (None: those defined in one file). `callback(value)` is called whenever
+        the option is set.
 
-        Raises Error when an option of this name is there already.
+        Raises Error if an option of this name exists.
         """
         frame = sys._getframe(1)
         while frame.f_back and frame.f_globals.get("__name__") in (__name__, log.__name__):
@@ -134,7 +136,7 @@ class OptionParser(object):
         filename = frame.f_code.co_filename
         known = self._options.get(_normalize(name))
         if known is not None:
-            raise Error("the option %r is defined twice: in %s and in %s"
+            raise Error("option %r is defined twice: in %s and in %s"
                         % (name, known.filename, filename))
         if type is None:
             type = str if default is None or multiple else default.__class__
@@ -147,22 +149,23 @@ class OptionParser(object):
             filename if group is None else group, callback, filename)
 
     def add_parse_callback(self, callback):
-        """Call `callback()` when parsing is over (`final`)."""
+        """Call `callback()` when parsing has ended (`final`)."""
         self._parse_callbacks.append(callback)
 
     def run_parse_callbacks(self):
-        """Call what `add_parse_callback` was given."""
+        """Call the callbacks given to `add_parse_callback`."""
         for callback in self._parse_callbacks:
             callback()
 
     # Sources of values
 
     def parse_command_line(self, args=None, final=True):
-        """Set options from `args` (None: ``sys.argv``, whose first is the program).
+        """Set options from `args` (None: ``sys.argv``), of which the first is the program.
 
-        ``--name=value``, or ``--name`` alone for a bool. Returns what follows the first argument
-        that is no option, or ``--``. With `final` False the callbacks of `add_parse_callback`
-        wait for another source. Raises Error for an unknown option or a bad value.
+        The form is ``--name=value``, or ``--name`` alone for a bool. Returns the other arguments,
+        from the first that is not an option, or after ``--``. With `final` False the callbacks of
+        `add_parse_callback` wait for another source. Raises Error for an unknown option or an
+        invalid value.
         """
         remaining = []
         args = sys.argv if args is None else args
@@ -177,10 +180,10 @@ class OptionParser(object):
             name, equals, value = argument.lstrip("-").partition("=")
             option = self._options.get(_normalize(name))
             if option is None:
-                raise Error("there is no option %s%s" % (
+                raise Error("unknown option %s%s" % (
                     argument.partition("=")[0], self._guess(name)))
             if not equals and option.type is not bool:
-                raise Error("the option --%s needs a value: --%s=%s" % (
+                raise Error("option --%s needs a value: --%s=%s" % (
                     option.flag, option.flag, option.metavar or "VALUE"))
             option.parse(value if equals else "true")
         self._end_parsing(final)
@@ -188,14 +191,14 @@ class OptionParser(object):
 
     def _guess(self, name):
         close = difflib.get_close_matches(_normalize(name), list(self._options), 1)
-        return "; did you mean --%s?" % close[0] if close else "; --help lists them"
+        return "; did you mean --%s?" % close[0] if close else "; --help lists all options"
 
     def parse_config_file(self, path, final=True):
-        """Set options from a file of Python: each of its global names that is an option.
+        """Set options from a Python file: its global variables with the names of options.
 
-        A text for an option that is none is parsed as on the command line. The file is run, so
-        it must be as trusted as the program. Names that are no options are ignored. Raises
-        Error for a bad value.
+        A text for an option of another type is parsed as on the command line. The file is executed,
+        so it must be as trusted as the program. Other names are ignored. Raises Error for an
+        invalid value.
         """
         with open(path, "rb") as source:
             code = compile(source.read(), path, "exec", 0, True)
@@ -207,7 +210,7 @@ class OptionParser(object):
                 continue
             value = namespace[name]
             if option.multiple and not isinstance(value, (list,) + six.string_types):
-                raise Error("%s: the option %r needs a list or a text, not %r"
+                raise Error("%s: option %r must be a list or a text, not %r"
                             % (path, name, value))
             if isinstance(value, six.string_types) and (option.multiple or option.type is not str):
                 option.parse(value)
@@ -216,9 +219,9 @@ class OptionParser(object):
         self._end_parsing(final)
 
     def parse_environment(self, prefix, environ=None, final=True):
-        """Set options from environment variables: with the prefix "APP_", that of the option
-        ``log-file-prefix`` is ``APP_LOG_FILE_PREFIX``. Others of that prefix are ignored.
-        Raises Error for a bad value."""
+        """Set options from environment variables: with the prefix "APP_", the variable for
+        ``log-file-prefix`` is ``APP_LOG_FILE_PREFIX``. Other variables with that prefix are
+        ignored. Raises Error for an invalid value."""
         environ = os.environ if environ is None else environ
         for key, option in sorted(self._options.items()):
             value = environ.get(prefix + key.replace("-", "_").upper())
@@ -233,7 +236,7 @@ class OptionParser(object):
     # Help
 
     def print_help(self, file=None):
-        """Print all options, by group, to `file` (standard error)."""
+        """Print all options, by group, to `file` (None: standard error)."""
         file = sys.stderr if file is None else file
         print("Usage: %s [OPTIONS]" % os.path.basename(sys.argv[0] or "program"), file=file)
         print("\nOptions:\n", file=file)
@@ -253,8 +256,8 @@ class OptionParser(object):
             sys.exit(0)
 
     def mockable(self):
-        """An object whose attributes are the options, for `mock.patch.object`, which needs to
-        delete an attribute in order to set it back."""
+        """An object whose attributes are the options, for `mock.patch.object`, which deletes an
+        attribute to restore it."""
         return _Mockable(self)
 
 
@@ -268,7 +271,7 @@ class _Mockable(object):
 
     def __setattr__(self, name, value):
         if name in self._originals:
-            raise RuntimeError("the option %r is patched already" % name)
+            raise RuntimeError("option %r is already patched" % name)
         before = self._options[name]
         self._options[name] = value
         self._originals[name] = before
@@ -278,7 +281,7 @@ class _Mockable(object):
 
 
 class _Unset(object):
-    """Not even set to None."""
+    """The value of an option that was not set, not even to None."""
 
 
 class _Option(object):
@@ -303,7 +306,7 @@ class _Option(object):
         return self.default if self._value is _Unset else self._value
 
     def parse(self, text):
-        """Set it from a text."""
+        """Set the option from a text."""
         text = native_str(text)
         if self.multiple:
             values = []
@@ -315,7 +318,7 @@ class _Option(object):
             self._accept(self._parse_one(text))
 
     def set(self, value):
-        """Set it to a value, which must be of its type."""
+        """Set the option to a value, which must be of its type."""
         values = [value]
         if self.multiple:
             if not isinstance(value, list):
@@ -332,7 +335,7 @@ class _Option(object):
             self.callback(value)
 
     def _refusal(self, value, wanted):
-        return Error("the option %r must be %s, not %r" % (self.name, wanted, value))
+        return Error("option %r must be %s, not %r" % (self.name, wanted, value))
 
     def _is_integer(self):
         return self.type in six.integer_types
@@ -351,7 +354,7 @@ class _Option(object):
         first = self._parse_one(first)
         last = self._parse_one(last) if colon else first
         if last - first >= MAX_RANGE:
-            raise Error("the range %s of the option %r has more than %d numbers"
+            raise Error("range %s of option %r has more than %d numbers"
                         % (text, self.name, MAX_RANGE))
         return range(first, last + 1)
 
@@ -360,10 +363,10 @@ class _Option(object):
         try:
             return parse(text)
         except (ValueError, TypeError, OverflowError) as error:
-            raise Error("the option --%s cannot be %r: %s" % (self.flag, text, error))
+            raise Error("option --%s cannot be %r: %s" % (self.flag, text, error))
 
     def help_text(self):
-        """Its lines in the help."""
+        """The lines of the option in the help."""
         left = "  --%s" % self.flag + (
             "=" + self.metavar if self.metavar else "" if self.type is bool else "=VALUE"
             if self.name != "help" else "")
@@ -384,7 +387,7 @@ def _parse_bool(text):
     try:
         return known[text.strip().lower()]
     except KeyError:
-        raise ValueError("it is true or false")
+        raise ValueError("expected true or false")
 
 
 def _parse_datetime(text):
@@ -393,7 +396,7 @@ def _parse_datetime(text):
             return datetime.datetime.strptime(text.strip(), form)
         except ValueError:
             continue
-    raise ValueError("a time looks like 2009-09-10 12:30:00")
+    raise ValueError("expected a time like 2009-09-10 12:30:00")
 
 
 def _parse_timedelta(text):
@@ -401,11 +404,11 @@ def _parse_timedelta(text):
     while position < len(text) or not text:
         match = _DURATION.match(text, position)
         if match is None:
-            raise ValueError("a duration looks like 1h 30m, with the units w, d, h, m, s, ms, us")
+            raise ValueError("expected a duration like 1h 30m; the units are w, d, h, m, s, ms, us")
         number, unit = match.groups()
         unit = _UNITS.get(unit.lower() or "s")
         if unit is None:
-            raise ValueError("there is no unit %r of time; there are w, d, h, m, s, ms, us"
+            raise ValueError("unknown unit %r; the units of time are w, d, h, m, s, ms, us"
                              % match.group(2))
         total += datetime.timedelta(**{unit: float(number)})
         position = match.end()
@@ -456,7 +459,7 @@ def add_parse_callback(callback):
 
 
 def enable_pretty_logging(options=options):
-    """`friendserve.log.enable_pretty_logging`, under the name it had in 2009."""
+    """`friendserve.log.enable_pretty_logging`, under its name in Tornado 1.0."""
     log.enable_pretty_logging(options)
 
 

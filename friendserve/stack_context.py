@@ -1,22 +1,22 @@
-"""Exceptions raised in a callback come home to whoever scheduled it.
+"""Contexts that follow callbacks, so that exceptions reach the code that scheduled them.
 
-A ``try`` around the start of some asynchronous work sees nothing of what its callbacks raise
-later: by then the loop runs them. A context that is entered here stays with every callback
-that is scheduled inside it, and with those that they schedule in turn::
+A ``try`` around the start of some asynchronous work does not see what its callbacks raise later,
+when the loop runs them. A context from this module stays with every callback that is scheduled
+inside it, and with those that they schedule in turn::
 
     from friendserve.stack_context import ExceptionStackContext
 
     def failed(type, value, tb):
         page.send_error(500)
-        return True                        # handled, it goes no further
+        return True                        # handled: it goes no further
 
     with ExceptionStackContext(failed):
-        client.fetch(url, page.on_fetch)   # what on_fetch raises reaches failed()
+        client.fetch(url, page.on_fetch)   # exceptions of on_fetch reach failed()
 
-The loop, the streams and the clients call `wrap` on the callbacks they are given; other code
-does so only if it keeps callbacks and calls them itself. Work that outlives the one who
-asked for it (a shared connection, a cache, a queue of jobs) starts under `NullContext`, for
-it must not carry the first caller's contexts to all who follow.
+The loop, the streams and the clients call `wrap` on the callbacks they are given; other code only
+needs to if it stores callbacks and calls them itself. Work that outlives its caller (a shared
+connection, a cache, a queue of jobs) is started under `NullContext`, because it must not carry the
+first caller's contexts to later ones.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -27,7 +27,7 @@ import threading
 class StackContextInconsistentError(Exception):
     """A context was left while another one was active, or entered again before it was left.
 
-    It usually means that a generator yielded inside ``with StackContext(...)``.
+    Usually a generator has yielded inside ``with StackContext(...)``.
     """
 
 
@@ -36,15 +36,15 @@ class _State(threading.local):
     contexts = ()
 
 
-#: ``state.contexts`` is the tuple of the contexts active in this thread, outermost first; it
-#: is ``()`` when there is none. Other modules read it and never set it.
+#: ``state.contexts`` is the tuple of the contexts active in this thread, outermost first, or
+#: ``()``. Other modules read it and never set it.
 state = _State()
 
 
 class _Context(object):
-    """A context that is active in the body of a with statement and in what is scheduled there.
+    """A context that is active in the body of a with statement and in callbacks scheduled there.
 
-    Subclasses say in ``_manager()`` which context manager stands around each such call.
+    ``_manager()`` of a subclass returns the context manager to enter around each such call.
     """
 
     active = True
@@ -53,7 +53,7 @@ class _Context(object):
     def __enter__(self):
         if self._entered is not None:
             raise StackContextInconsistentError(
-                "this %s is entered already; make a new one" % type(self).__name__)
+                "this %s has already been entered; make a new one" % type(self).__name__)
         manager = self._manager()
         manager.__enter__()
         outer = state.contexts
@@ -66,31 +66,31 @@ class _Context(object):
         (outer, inner, manager), self._entered = self._entered, None
         found = state.contexts
         if self in found:
-            # Otherwise somebody else's contexts are active, and not ours to take away.
+            # Otherwise the active contexts are those of other code, and stay.
             state.contexts = outer
         handled = manager.__exit__(type, value, traceback)
         if found is not inner:
             raise StackContextInconsistentError(
-                "a context was left that was not the innermost one;"
+                "the context that was left is not the innermost one;"
                 " was there a yield inside its with block?")
         return handled
 
     def _deactivate(self):
-        """Drop this context from all that captured it; calls already running in it keep it."""
+        """Drop this context from all callbacks that captured it, except those already running."""
         self.active = False
 
 
 class StackContext(_Context):
-    """Enters a fresh ``context_factory()`` around the body and around each callback.
+    """Enters a new ``context_factory()`` around the body and around each callback.
 
-    `context_factory` takes no argument and returns a context manager; it is called once for
-    the with statement and once for every wrapped callback that runs in this context. Its
-    ``__exit__`` sees the exceptions of that callback and may swallow them. While a factory or
-    its exit runs, the contexts outside this one are active.
+    `context_factory` takes no argument and returns a context manager; it is called once for the
+    with statement and once for every wrapped callback that runs in this context. The manager's
+    ``__exit__`` sees the exceptions of that callback and may suppress them. While the factory or
+    ``__exit__`` runs, the contexts outside this one are active.
 
-    ``with StackContext(factory) as deactivate`` gives a function without arguments: once it
-    was called, this context is left out of callbacks scheduled before or after. One object
-    may be entered again, but only after it was left.
+    ``with StackContext(factory) as deactivate`` provides a function without arguments: once it has
+    been called, callbacks scheduled before or after run without this context. An object may be
+    entered again, but only after it was left.
     """
 
     def __init__(self, context_factory):
@@ -101,13 +101,13 @@ class StackContext(_Context):
 
 
 class ExceptionStackContext(_Context):
-    """Gives what the body and its callbacks raise to ``exception_handler(type, value, tb)``.
+    """Passes exceptions of the body and its callbacks to ``exception_handler(type, value, tb)``.
 
-    A handler that returns True has dealt with the exception, which then goes no further;
-    otherwise the next context outside is asked. An exception raised by the handler takes
-    the place of the first. The handler runs with the contexts outside this one, so what it
-    schedules can not come back to it. It is never called for KeyboardInterrupt, SystemExit
-    and GeneratorExit, which always pass. `delay_warning` is for old callers and ignored.
+    If the handler returns True, the exception goes no further; otherwise the next outer context
+    gets it. An exception raised by the handler replaces the first one. The handler runs in the
+    contexts outside this one, so callbacks it schedules cannot come back to it. It is never called
+    for KeyboardInterrupt, SystemExit and GeneratorExit, which always propagate. `delay_warning` is
+    for old callers, and ignored.
 
     ``as deactivate`` works as with `StackContext`.
     """
@@ -124,7 +124,7 @@ _NEVER_HANDLED = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class _Guard(object):
-    """The context manager of ExceptionStackContext; it keeps nothing between calls."""
+    """The context manager of ExceptionStackContext; it has no state that a call changes."""
 
     __slots__ = ("_handler",)
 
@@ -141,9 +141,9 @@ class _Guard(object):
 
 
 class NullContext(object):
-    """No context is active in the body of the with statement; after it all are back.
+    """Sets all contexts aside in the body of the with statement, and restores them after it.
 
-    Like the others, one object may be entered again only after it was left.
+    As with the others, an object may be entered again only after it was left.
     """
 
     def __init__(self):
@@ -151,7 +151,7 @@ class NullContext(object):
 
     def __enter__(self):
         if self._outer is not None:
-            raise StackContextInconsistentError("this NullContext is entered already")
+            raise StackContextInconsistentError("this NullContext has already been entered")
         self._outer = state.contexts
         state.contexts = ()
 
@@ -160,24 +160,24 @@ class NullContext(object):
 
 
 def run_with_stack_context(context, func):
-    """Return ``func()``, called inside `context` (a StackContext or the like).
+    """Call ``func()`` inside `context` (such as a StackContext), and return its result.
 
-    For code that can not hold a with statement open, such as a generator that yields.
+    For code that cannot use a with statement, such as a generator that yields.
     """
     with context:
         return func()
 
 
 def wrap(fn):
-    """Return a function that calls `fn` in exactly the contexts that are active now.
+    """A function that calls `fn` in exactly the contexts that are active now.
 
-    The contexts of its caller do not count: they are set aside during the call and are back
-    after it, however it ends. An exception travels from the innermost context outwards; the
-    wrapped function returns None if one of them handles it and raises it otherwise.
+    The contexts of its caller are set aside during the call and restored after it, however it
+    ends. An exception passes from the innermost context outwards; the wrapped function returns None
+    if one of them handles it, and raises it otherwise.
 
-    None gives None, and a function that is wrapped already is returned as it is. Code on a
-    hot path whose callbacks are called by the loop alone may skip this when
-    ``state.contexts`` is empty. Raises TypeError if `fn` can not be called.
+    None is returned as None, and a wrapped function unchanged. Code on a hot path whose callbacks
+    are called by the loop alone may skip this when ``state.contexts`` is empty. Raises TypeError if
+    `fn` is not callable.
     """
     if fn is None:
         return None
@@ -189,21 +189,21 @@ def wrap(fn):
 
 
 def unwrap(fn):
-    """The function inside wrappers and partials, for logs: their arguments may hold secrets."""
+    """The function inside wrappers and partials, for logs: their arguments may contain secrets."""
     while type(fn) is functools.partial:
         fn = fn.args[1] if fn.func is _call else fn.func
     return fn
 
 
 def _live(contexts):
-    """Return `contexts` without those that were deactivated."""
+    """`contexts` without those that were deactivated."""
     for context in contexts:
         if not context.active:
             return tuple(context for context in contexts if context.active)
     return contexts
 
 
-# The underscores keep these names out of the way of the callback's own keyword arguments.
+# The underscores keep these names apart from the callback's keyword arguments.
 def _call(_contexts, _fn, *args, **kwargs):
     caller = state.contexts
     contexts = _live(_contexts)
@@ -218,8 +218,8 @@ def _call(_contexts, _fn, *args, **kwargs):
 def _descend(contexts, depth, fn, args, kwargs):
     """Enter the contexts from `depth` on and call `fn` inside them.
 
-    Real with statements, one inside the other, keep the tracebacks right on both Pythons and
-    leave no frame that holds the exception it raised.
+    Real, nested with statements keep the tracebacks correct on both Pythons, and leave no frame
+    that refers to the exception it raised.
     """
     if depth == len(contexts):
         state.contexts = contexts

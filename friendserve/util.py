@@ -1,4 +1,4 @@
-"""Small tools that every other module may use.
+"""Small tools for all other modules.
 
     class Cache(Configurable):
         @classmethod
@@ -32,10 +32,10 @@ __all__ = ["ArgReplacer", "Configurable", "GzipDecompressor", "ObjectDict", "Tim
 
 
 def remember(memo, limit, key, value):
-    """Put `value` under `key` into a dict that serves as a memo, and return it. A memo that holds
-    `limit` entries is emptied first, so that a stranger who sends a new key each time costs the
-    memory of `limit` entries at most. Call it on a miss only; the look-up stays a bare
-    ``memo.get(key)``. Never remember secrets: cookies, credentials, URLs with a password."""
+    """Store `value` under `key` in a dict that serves as a memo, and return it. A memo with `limit`
+    entries is emptied first, so that a client that sends a new key each time costs the memory of
+    at most `limit` entries. Call it on a miss only; the look-up stays a bare ``memo.get(key)``.
+    Never remember secrets: cookies, credentials, URLs with a password."""
     if len(memo) >= limit:
         memo.clear()
     memo[key] = value
@@ -63,13 +63,13 @@ def raise_error(error):
 
 
 class TimeoutError(Exception):
-    """An operation did not end within the time it was given."""
+    """An operation did not finish within its time limit."""
 
 
 class ObjectDict(dict):
-    """A dict whose items are attributes too: ``d.name`` is ``d["name"]``.
+    """A dict whose items are also attributes: ``d.name`` is ``d["name"]``.
 
-    Reading an attribute that is not there raises AttributeError.
+    Reading a missing attribute raises AttributeError.
     """
     def __getattr__(self, name):
         if name not in self:
@@ -80,14 +80,13 @@ class ObjectDict(dict):
 
 
 class Configurable(object):
-    """An interface whose constructor makes an object of the implementation chosen for it.
+    """An interface whose constructor makes an object of the configured implementation.
 
-    A subclass that is such an interface overrides `configurable_base` and
-    `configurable_default`; its own subclasses implement it, and do in `initialize` what others
-    do in ``__init__``. To call the constructor of an implementation makes just that, whatever
-    is configured.
+    An interface is a subclass that overrides `configurable_base` and `configurable_default`. Its
+    subclasses implement it, with `initialize` in place of ``__init__``. Calling the constructor of
+    an implementation makes that one, whatever is configured.
     """
-    #: (class, keyword arguments) on a base that is configured.
+    #: (class, keyword arguments), set on a base that is configured.
     _configuration = (None, {})
 
     def __new__(cls, *args, **kwargs):
@@ -96,7 +95,7 @@ class Configurable(object):
             implementation = cls.configured_class()
             kwargs = dict(base._own_configuration()[1], **kwargs)
             if implementation.configurable_base() is not base:
-                # It is an interface itself, with a choice of its own.
+                # It is itself an interface, with its own configuration.
                 return implementation(*args, **kwargs)
         else:
             implementation = cls
@@ -111,52 +110,52 @@ class Configurable(object):
 
     @classmethod
     def configurable_default(cls):
-        """The class that implements the interface when none is configured."""
+        """The implementation to use when none is configured."""
         raise NotImplementedError("%s must override configurable_default" % cls.__name__)
 
     def initialize(self):
-        """Set the new object up. Gets the arguments of the constructor."""
+        """Set up a new object. Called with the arguments of the constructor."""
 
     @classmethod
     def configure(cls, impl, **kwargs):
         """Choose the implementation: a class, its dotted name, or None for the default.
 
-        `kwargs` go to every constructor call; what such a call names itself comes first.
-        Objects that exist already do not change. Raises ValueError for a class that does not
-        implement the interface, ImportError for a name that cannot be found.
+        `kwargs` are passed to every constructor call, whose own arguments take precedence.
+        Existing objects do not change. Raises ValueError for a class that does not implement the
+        interface, ImportError for a name that cannot be found.
         """
         base = cls.configurable_base()
         if isinstance(impl, (six.text_type, bytes)):
             impl = import_object(impl)
         if impl is not None and not (inspect.isclass(impl) and issubclass(impl, base)):
-            raise ValueError("%r cannot be configured: it is no subclass of %s"
+            raise ValueError("%r cannot be configured: it is not a subclass of %s"
                              % (impl, base.__name__))
         base._configuration = (impl, kwargs)
 
     @classmethod
     def configured_class(cls):
-        """The implementation that the constructor of the interface makes now."""
+        """The implementation that the constructor of the interface uses now."""
         base = cls.configurable_base()
         return base._own_configuration()[0] or cls.configurable_default()
 
     @classmethod
     def _own_configuration(cls):
-        # One interface may inherit from another; its choice is not inherited.
+        # If an interface inherits from another, it does not inherit its configuration.
         return cls.__dict__.get("_configuration", Configurable._configuration)
 
 
 def import_object(name):
-    """The module, or the object in a module, that has this dotted name.
+    """The module, or the object in a module, with this dotted name.
 
-    ``import_object("os.path.join") is os.path.join``. Raises ImportError where there is none,
-    and TypeError for what is neither text nor bytes.
+    ``import_object("os.path.join") is os.path.join``. Raises ImportError if there is none, and
+    TypeError if `name` is neither text nor bytes.
     """
     if isinstance(name, bytes):
         name = name.decode("utf-8")
     if not isinstance(name, (str, six.text_type)):
-        raise TypeError("a dotted name is text, not %r" % (name,))
+        raise TypeError("a dotted name must be text, not %r" % (name,))
     if not all(name.split(".")):
-        raise ImportError("%r is no dotted name: a part of it is empty" % (name,))
+        raise ImportError("%r is not a dotted name: a part of it is empty" % (name,))
     name = str(name)
     parent, dot, last = name.rpartition(".")
     if not dot:
@@ -173,7 +172,7 @@ def import_object(name):
 def errno_from_exception(e):
     """The error number of an exception raised by a system call, or None.
 
-    Some exceptions have it as an attribute, others only as their first argument.
+    Some exceptions have it as an attribute, others only as the first argument.
     """
     number = getattr(e, "errno", None)
     if number is None and e.args and isinstance(e.args[0], int):
@@ -181,17 +180,17 @@ def errno_from_exception(e):
     return number
 
 
-#: What `re.escape` writes; it turns NUL into \000 on Python 2.7 and 3.6.
+#: The escapes of `re.escape`; on Python 2.7 and 3.6 NUL becomes \000.
 _ESCAPED = re.compile(r"\\(000|.|\Z)", re.DOTALL)
 
 _NEVER_ESCAPED = frozenset(string.ascii_letters + string.digits)
 
 
 def re_unescape(s):
-    """The text that `re.escape` made `s` from.
+    """The text for which `re.escape` returns `s`.
 
-    Raises ValueError if `s` holds an escape that `re.escape` never writes, such as ``\\d``: such
-    a pattern matches more than one text.
+    Raises ValueError if `s` has an escape that `re.escape` never writes, such as ``\\d``: such a
+    pattern matches more than one text.
     """
     return _ESCAPED.sub(_unescape_one, s)
 
@@ -201,7 +200,7 @@ def _unescape_one(match):
     if char == "000":
         return "\0"
     if not char or char in _NEVER_ESCAPED:
-        raise ValueError("%r does not stand for one text: it cannot be unescaped"
+        raise ValueError("%r cannot be unescaped: it matches more than one text"
                          % match.group())
     return char
 
@@ -209,8 +208,8 @@ def _unescape_one(match):
 def format_timestamp(ts):
     """A point in time as an HTTP date: "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7).
 
-    `ts` is a number of seconds since 1970, a time tuple in UTC, or a datetime, which is in UTC
-    too unless it knows its zone. Raises TypeError for anything else.
+    `ts` is a number of seconds since 1970, a time tuple in UTC, or a datetime, which is also in UTC
+    unless it has a time zone. Raises TypeError for anything else.
     """
     if isinstance(ts, datetime.datetime):
         seconds = calendar.timegm(ts.utctimetuple())
@@ -219,38 +218,38 @@ def format_timestamp(ts):
     elif isinstance(ts, numbers.Real) and not isinstance(ts, bool):
         seconds = ts
     else:
-        raise TypeError("a time is a number of seconds, a time tuple or a datetime, not %r"
+        raise TypeError("a time must be a number of seconds, a time tuple or a datetime, not %r"
                         % (ts,))
     return email.utils.formatdate(seconds, usegmt=True)
 
 
 class ArgReplacer(object):
-    """Finds and replaces one argument of `func`, whichever way a caller passes it.
+    """Finds and replaces an argument of `func`, whether it is passed by position or by name.
 
-    `name` is the name of the parameter. Used by decorators that must change an argument.
+    `name` is the name of the parameter. For decorators that change an argument.
     """
     def __init__(self, func, name):
         code = getattr(func, "__code__", None)
         if code is None:
-            raise TypeError("%r is no Python function, so the names of its parameters are unknown"
+            raise TypeError("%r is not a Python function: the names of its parameters are unknown"
                             % (func,))
         names = code.co_varnames[:code.co_argcount]
         if getattr(func, "__self__", None) is not None:
             names = names[1:]
         self.name = name
-        #: Where the argument stands among the positional ones; None if it only has a name.
+        #: The index among the positional arguments; None for a keyword-only parameter.
         self.arg_pos = names.index(name) if name in names else None
 
     def get_old_value(self, args, kwargs, default=None):
-        """The argument in a call with `args` and `kwargs`; `default` when it was not passed."""
+        """The argument in a call with `args` and `kwargs`; `default` if it was not passed."""
         if self.arg_pos is not None and self.arg_pos < len(args):
             return args[self.arg_pos]
         return kwargs.get(self.name, default)
 
     def replace(self, new_value, args, kwargs):
-        """(old value or None, args, kwargs) of the same call with `new_value` passed instead.
+        """(old value or None, args, kwargs) for the same call with `new_value` passed instead.
 
-        `args` and `kwargs` themselves stay as they are.
+        `args` and `kwargs` themselves are not modified.
         """
         old_value = self.get_old_value(args, kwargs)
         if self.arg_pos is not None and self.arg_pos < len(args):
@@ -263,7 +262,7 @@ class ArgReplacer(object):
 
 
 class GzipDecompressor(object):
-    """Decompresses gzip data (RFC 1952) that comes in pieces, no more of it than wanted.
+    """Decompresses gzip data (RFC 1952) that arrives in pieces, up to a given length at a time.
 
         decompressor = GzipDecompressor()
         while data:
@@ -271,29 +270,29 @@ class GzipDecompressor(object):
             data = decompressor.unconsumed_tail or read()
         write(decompressor.flush())
 
-    Several members in a row are decompressed as one, at most `MAX_MEMBERS` of them: each costs
-    the sender 20 bytes and us an allocation. Every method raises zlib.error for damaged data.
+    Consecutive members are decompressed as one, up to `MAX_MEMBERS`: each costs the sender 20
+    bytes, and this process an allocation. Every method raises zlib.error for damaged data.
     """
     MAX_MEMBERS = 1000
 
-    #: Bytes given to zlib at a time; it copies what follows the end of a member.
+    #: Bytes given to zlib at a time; it copies the data after a member.
     _STEP = 65536
 
     def __init__(self):
         self.decompressobj = _new_member()
-        #: Input that was not used for lack of room; pass it to the next `decompress`.
+        #: Input left over because of `max_length`; pass it to the next `decompress`.
         self.unconsumed_tail = b""
-        self._members = 0       # of which at least one byte was seen
+        self._members = 0       # members of which at least one byte was seen
 
     def decompress(self, value, max_length=None):
-        """The data in `value`, at most `max_length` bytes of it.
+        """The decompressed data of `value`, at most `max_length` bytes.
 
-        What is left of `value` then is in `unconsumed_tail`.
+        The rest of `value` is then in `unconsumed_tail`.
         """
         if max_length is not None and max_length < 1:
             raise ValueError("max_length must be at least 1, or None for no limit")
         pieces = []
-        room = max_length or 0      # to zlib 0 is no limit
+        room = max_length or 0      # for zlib, 0 means no limit
         position = 0
         while position < len(value):
             step = value[position:position + self._STEP]
@@ -301,7 +300,7 @@ class GzipDecompressor(object):
             member = self.decompressobj
             piece = member.decompress(step, room)
             pieces.append(piece)
-            # After the end of a member both attributes hold what follows it.
+            # At the end of a member both attributes are the data after it.
             position += len(step) - len(member.unused_data or member.unconsumed_tail)
             if member.unused_data:
                 self._next_member()
@@ -320,10 +319,10 @@ class GzipDecompressor(object):
 
     @property
     def eof(self):
-        """Whether the input so far is complete: it ends where a member ends.
+        """Whether the input so far is complete, that is, ends at the end of a member.
 
-        False before the first byte, and as long as there is an `unconsumed_tail`. Another
-        member may follow all the same.
+        False before the first byte, and while there is an `unconsumed_tail`. Another member may
+        still follow.
         """
         if not self._members or self.unconsumed_tail:
             return False
@@ -332,26 +331,26 @@ class GzipDecompressor(object):
         return self.decompressobj.eof
 
     def flush(self):
-        """Check the end; call it after all the input. Returns b"", as `decompress` keeps nothing.
+        """Check that the input was complete; call it after all input. Returns b"".
 
-        Raises zlib.error if the data ended too early or `unconsumed_tail` was not used up:
-        nothing is ever decompressed here. No input at all is no error.
+        Raises zlib.error if the data ended too early, or if an `unconsumed_tail` was not passed
+        on: nothing is decompressed here. Empty input is valid.
         """
         if self.unconsumed_tail:
-            raise zlib.error("%d bytes are still to be decompressed" % len(self.unconsumed_tail))
+            raise zlib.error("%d bytes have not been decompressed" % len(self.unconsumed_tail))
         if self._members and not self.eof:
             raise zlib.error("the compressed data ends too early")
         return b""
 
 
 def _new_member():
-    # 16 asks zlib for the gzip format instead of its own.
+    # 16 selects the gzip format instead of zlib's.
     return zlib.decompressobj(16 + zlib.MAX_WBITS)
 
 
 def _has_ended(member):  # version: py2
-    # The objects of Python 2.7 do not tell. One that has ended does not use a byte that
-    # follows; a copy is asked, because one that has not ended does use it.
+    # Python 2.7 has no attribute for this. At its end a member does not use another byte; before
+    # it does, so try it on a copy.
     probe = member.copy()
     try:
         probe.decompress(b"\0", 1)

@@ -25,7 +25,7 @@ class FakeClock(object):
         return self.now
 
     def advance(self, seconds):
-        """Moves the clock on; a negative number sets it back."""
+        """Advance the clock; a negative number sets it back."""
         self.now += seconds
 
 
@@ -84,7 +84,7 @@ class FakePoller(interface.Poller):
                 result.append((fd, events))
         if not result:
             if seconds is None:
-                raise AssertionError("poll(None) with nothing ready would wait for ever")
+                raise AssertionError("poll(None) with nothing ready would never return")
             if self._clock is not None:
                 self._clock.advance(max(seconds, 0))
         return result

@@ -17,8 +17,8 @@ from tests import PATIENCE, ROOT
 
 #: Seconds in which whatever is waited for must have happened.
 
-#: Each run of it adds a line to a file: its arguments, what its module says, the number of its
-#: open files, and whether it polls.
+#: Each run adds a line to a file: its arguments, the value of its module, the number of its open
+#: files, and whether it polls.
 PROGRAM = u"""
 import os, sys
 sys.path.insert(0, %(root)r)
@@ -181,7 +181,7 @@ class CommandTest(ProgramCase):
         timer = threading.Timer(PATIENCE, self.process.kill)
         timer.start()
         output = b""
-        while b"Waiting for a change" not in output:
+        while b"Waiting for one of its files" not in output:
             line = self.process.stdout.readline()
             self.assertTrue(line, output)
             output += line

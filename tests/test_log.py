@@ -419,6 +419,12 @@ class PlaceTest(unittest.TestCase):
         self.assertEqual("main:12", self.place("shop", "main.py"))
         self.assertEqual("client:12", self.place("friendserves", "client.py"))
 
+    def test_b234_record_without_a_place(self):
+        for path in (None, u"caf\u00e9/m.py", "m\xff.py"):
+            record = logging.LogRecord("name", logging.INFO, path, None, "message", (), None)
+            self.assertIn(u"message", LogFormatter().format(record))
+            self.assertIn(u"message", JSONFormatter().format(record))
+
     def test_a_line_that_the_framework_logs(self):
         stream = io.StringIO()
         handler = logging.StreamHandler(stream)

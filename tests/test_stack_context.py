@@ -131,7 +131,7 @@ class WrapTest(ContextTest):
 
 
 class StackContextTest(ContextTest):
-    def test_entered_anew_in_order(self):
+    def test_entered_again_in_order(self):
         with self.context("a"):
             with self.context("b"):
                 wrapped = wrap(lambda: self.log.append("run"))
@@ -141,7 +141,7 @@ class StackContextTest(ContextTest):
             self.assertEqual(self.log, ["enter a", "enter b", "run", "leave b", "leave a"])
             del self.log[:]
 
-    def test_entered_anew_inside_itself(self):
+    def test_entered_again_inside_itself(self):
         with self.context("a"):
             wrapped = wrap(lambda: self.log.append("run"))
             wrapped()

@@ -339,8 +339,8 @@ class PollIOLoop(IOLoop):
             IOLoop.clear_current()
 
     def _owner(self, fd):
-        """What to close for `fd`: the object passed for it, or else the one whose method is its
-        handler. A stream registers its number, but must itself be told that it is closed."""
+        """The object to close for `fd`: the one passed for it, or else the one whose method is its
+        handler, or the number. A stream registers its number, but must be closed itself."""
         owner = getattr(self._handlers[fd], "__self__", None)
         if hasattr(owner, "close") and hasattr(owner, "fileno") and owner.fileno() == fd:
             return owner

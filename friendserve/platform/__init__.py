@@ -1,1 +1,1 @@
-"""Loops and resolvers of other libraries, and the names Tornado has here."""
+"""Bridges to other libraries, and the names that Tornado has here. The pollers are in `pollers`."""

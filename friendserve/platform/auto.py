@@ -1,4 +1,4 @@
-"""What fits this system; see `friendserve.platform.pollers.auto`."""
+"""Tornado's name for `friendserve.platform.pollers.auto`: the waker and poller of this system."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.platform.pollers.auto import (

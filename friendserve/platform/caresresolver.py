@@ -1,13 +1,13 @@
-"""Finds addresses by c-ares, which asks name servers itself and without threads, by the package
+"""A resolver over c-ares, which queries name servers itself, without threads. It needs the package
 pycares (``pip install friendserve[cares]``).
 
     from friendserve.netutil import Resolver
 
     Resolver.configure("friendserve.platform.caresresolver.CaresResolver", timeout=2)
 
-It reads the files of hosts and name servers that the system has, but not the other sources that a
-system can be told of (NIS, mDNS, a directory): where names come from these, stay with the
-`ThreadedResolver`. It is for programs that look up many names at a time.
+It reads the system's files of hosts and name servers, but not the other sources that a system can
+be configured with (NIS, mDNS, a directory): if names come from these, use the `ThreadedResolver`.
+It is meant for programs that look up many names at a time.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -25,7 +25,7 @@ from friendserve.ioloop import IOLoop
 from friendserve.netutil.resolver import LookUpResolver
 from friendserve.stack_context import NullContext
 
-#: Seconds to the next look for answers that are overdue, where c-ares does not say.
+#: Seconds until the next check for overdue answers, if c-ares does not say.
 INTERVAL = 1.0
 
 NO_SOCKET = pycares.ARES_SOCKET_BAD
@@ -38,12 +38,13 @@ _FAMILIES = {socket.AF_UNSPEC: (socket.AF_INET, socket.AF_INET6)}
 
 
 class CaresResolver(LookUpResolver):
-    """`options` are those of ``pycares.Channel``, such as `servers` (addresses), `timeout` (seconds
-    for the first try) and `tries`. `close` ends all look-ups with an error."""
+    """A `Resolver` over c-ares. `options` are those of ``pycares.Channel``, such as `servers`
+    (addresses), `timeout` (seconds for the first try) and `tries`. `close` ends all look-ups with
+    an error."""
 
     def initialize(self, io_loop=None, **options):
         super(CaresResolver, self).initialize(io_loop)
-        self.fds = {}               # the sockets of c-ares, and what is waited for
+        self.fds = {}               # the sockets of c-ares: fd -> events
         self._pending = 0
         self._timer = None
         self.channel = pycares.Channel(sock_state_cb=self._on_state, **options)
@@ -90,11 +91,11 @@ class CaresResolver(LookUpResolver):
                                   else socket.AF_INET6, address))
         deliver(addresses, None)
 
-    # What c-ares waits for
+    # The sockets and timers of c-ares
 
     def _on_state(self, fd, readable, writable):
         events = (IOLoop.READ if readable else 0) | (IOLoop.WRITE if writable else 0)
-        # A number may mean another socket than before.
+        # The number may belong to another socket than before.
         if self.fds.pop(fd, None) is not None:
             self.io_loop.remove_handler(fd)
         if events:
@@ -103,14 +104,14 @@ class CaresResolver(LookUpResolver):
                 self.io_loop.add_handler(fd, self._on_events, events)
 
     def _on_events(self, fd, events):
-        # Of a failure it learns when it reads.
+        # c-ares learns of a failure when it reads.
         self.channel.process_fd(
             fd if events & (IOLoop.READ | IOLoop.ERROR) else NO_SOCKET,
             fd if events & IOLoop.WRITE else NO_SOCKET)
         self._arm()
 
     def _arm(self):
-        """See to it that c-ares is called when it would ask again, or give up."""
+        """Set a timer for the moment when c-ares wants to repeat a query or to give up."""
         if self._pending and self._timer is None and self.channel is not None:
             with NullContext():
                 self._timer = self.io_loop.call_later(self.channel.timeout() or INTERVAL,
@@ -130,8 +131,8 @@ class _Node(object):
 
 
 class _ByName(object):  # version: py2
-    """`getaddrinfo` for the last pycares that ran on Python 2, which can ask for the addresses of
-    one family at a time. The result has `nodes`."""
+    """`getaddrinfo` for the last pycares that supports Python 2, which can only look up the
+    addresses of one family at a time. The result has `nodes`."""
 
     def __init__(self, channel, host, port, family, callback):
         self._port = port
@@ -159,7 +160,7 @@ def _native(address):
 
 
 def make_error(host, number):
-    """The socket.gaierror for an error of c-ares."""
+    """The socket.gaierror for an error number of c-ares."""
     code = socket.EAI_NONAME if number in _NOT_FOUND else \
         socket.EAI_AGAIN if number in _TRY_AGAIN else socket.EAI_FAIL
     return socket.gaierror(code, "%s: %s" % (host, _native(strerror(number))))

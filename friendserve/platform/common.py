@@ -1,4 +1,4 @@
-"""A helper of all systems; see `friendserve.platform.pollers.common`."""
+"""Tornado's name for `friendserve.platform.pollers.common`."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.platform.pollers.common import try_close

@@ -1,4 +1,4 @@
-"""A loop over epoll, under the name that Tornado gives it."""
+"""A loop over epoll, under its name in Tornado."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.ioloop import PollIOLoop
@@ -7,7 +7,7 @@ __all__ = ["EPollIOLoop"]
 
 
 class EPollIOLoop(PollIOLoop):
-    """A `PollIOLoop` whose poller is epoll. ImportError where the system lacks it."""
+    """A `PollIOLoop` whose poller is epoll. Raises ImportError if the system lacks it."""
 
     def initialize(self, **kwargs):
         super(EPollIOLoop, self).initialize(impl="epoll", **kwargs)

@@ -1,4 +1,5 @@
-"""The contract of a waker, and the clock; see `friendserve.platform.pollers.interface`."""
+"""Tornado's name for the contract of a waker, in `friendserve.platform.pollers.interface`, and for
+the clock."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.platform.pollers.clock import monotonic_time

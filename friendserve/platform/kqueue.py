@@ -1,4 +1,4 @@
-"""A loop over kqueue, under the name that Tornado gives it."""
+"""A loop over kqueue, under its name in Tornado."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.ioloop import PollIOLoop
@@ -7,7 +7,7 @@ __all__ = ["KQueueIOLoop"]
 
 
 class KQueueIOLoop(PollIOLoop):
-    """A `PollIOLoop` whose poller is kqueue. ImportError where the system lacks it."""
+    """A `PollIOLoop` whose poller is kqueue. Raises ImportError if the system lacks it."""
 
     def initialize(self, **kwargs):
         super(KQueueIOLoop, self).initialize(impl="kqueue", **kwargs)

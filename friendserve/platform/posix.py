@@ -1,4 +1,4 @@
-"""Waker and close-on-exec of POSIX systems; see `friendserve.platform.pollers.posix`."""
+"""Tornado's name for `friendserve.platform.pollers.posix`."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.platform.pollers.posix import Waker, set_close_exec

@@ -1,4 +1,4 @@
-"""A loop over select, under the name that Tornado gives it."""
+"""A loop over select, under its name in Tornado."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.ioloop import PollIOLoop
@@ -7,7 +7,7 @@ __all__ = ["SelectIOLoop"]
 
 
 class SelectIOLoop(PollIOLoop):
-    """A `PollIOLoop` whose poller is select. ImportError where the system lacks it."""
+    """A `PollIOLoop` whose poller is select. Raises ImportError if the system lacks it."""
 
     def initialize(self, **kwargs):
         super(SelectIOLoop, self).initialize(impl="select", **kwargs)

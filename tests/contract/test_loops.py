@@ -499,7 +499,7 @@ class LoopContract(Loops):
         self.run_until(lambda: given)
         self.assert_quiet()
         self.assertEqual((1, []), (len(given), called))
-        # What it was given as is forgotten, too.
+        # The closed object is forgotten, too.
         self.assertEqual({}, self.loop._fd_objects)
 
 
@@ -545,7 +545,7 @@ class ProcessTest(Loops, unittest.TestCase):
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def test_b043_wakeup_fd_of_somebody_else(self):
+    def test_b043_wakeup_fd_of_another_library(self):
         reader, writer = self.socket_pair()
         signal.set_wakeup_fd(writer.fileno())
         try:

@@ -349,7 +349,7 @@ class ExecutorTest(Loops, unittest.TestCase):
             raise ValueError(text)
         with ExceptionStackContext(handler):
             self.loop.run_in_executor(self.executor, fail, callback=self.fail)
-            # This one is ready before anybody waits for it.
+            # This one is done before the loop is told of it.
             self.executor.submit(int).result()
             self.loop.run_in_executor(self.executor, int, callback=lambda result: fail("late"))
         self.run_until(lambda: len(self.seen) == 2)

@@ -1,1 +1,1 @@
-"""What the system gives a loop: pollers, wakers and a clock."""
+"""The parts of a loop that depend on the system: pollers, wakers and the clock."""

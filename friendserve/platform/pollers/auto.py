@@ -1,6 +1,6 @@
-"""Chooses what fits this system: `Waker`, `set_close_exec` and the poller.
+"""`Waker`, `set_close_exec` and pollers for this system.
 
-    poller = make_poller()          # the best there is, or what FRIENDSERVE_POLLER names
+    poller = make_poller()          # the best one, or the one that FRIENDSERVE_POLLER names
     poller = make_poller("select")  # this one
 """
 
@@ -25,7 +25,7 @@ _PREFERENCE = (
     ("select", "SelectPoller"),
 )
 
-# These say that something ran out, not that the system lacks the call.
+# These mean that a resource has run out, not that the system lacks the call.
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -53,11 +53,11 @@ def _create(name):
     except EnvironmentError as error:
         if error.errno in _SHORTAGES:
             raise
-        return None  # compiled in, but the kernel or a sandbox refuses it
+        return None  # compiled in, but refused by the kernel or a sandbox
 
 
 def available_pollers():
-    """The names that `make_poller` can make here, best first: a list of str."""
+    """The names of the pollers of this system, best first: a list of str."""
     names = []
     for name, _ in _PREFERENCE:
         poller = _create(name)
@@ -68,14 +68,14 @@ def available_pollers():
 
 
 def make_poller(name=None):
-    """Creates a poller.
+    """Create a poller.
 
     `name` is "epoll", "kqueue", "poll" or "select", or "auto" for the first of these that the
-    system has. Without a name the environment variable FRIENDSERVE_POLLER decides; without
-    that, "auto".
+    system has. None means the value of the environment variable FRIENDSERVE_POLLER, or "auto" if
+    that is not set.
 
-    Raises ValueError for an unknown name, ImportError for one that this system lacks (both
-    list what it has), EnvironmentError when no descriptor is free.
+    Raises ValueError for an unknown name, ImportError for one that this system lacks (both list
+    those that it has), EnvironmentError when no descriptor is free.
     """
     name = name or os.environ.get("FRIENDSERVE_POLLER") or "auto"
     names = [known for known, _ in _PREFERENCE]

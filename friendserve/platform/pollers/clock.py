@@ -14,8 +14,8 @@ if six.PY2:  # version: py2
 
 
 def never_backwards(clock):
-    """Wraps `clock` (returns seconds) into one that stands still when `clock` is set back and
-    goes on from there. A clock that is set forward cannot be told from time that passed."""
+    """Wrap `clock` (a function that returns seconds) into one that stops while `clock` is set back,
+    and continues from there. Setting the clock forward cannot be told from time that passes."""
     state = [clock(), 0.0]  # last reading; sum of the steps backwards
 
     def steady():
@@ -29,7 +29,7 @@ def never_backwards(clock):
 
 
 def _ctypes_monotonic():  # version: py2
-    """time.monotonic for Python 2, or None where the C library cannot be asked."""
+    """time.monotonic for Python 2, or None if the C library cannot be called."""
     clock_ids = {"linux": 1, "darwin": 6, "freebsd": 4, "openbsd": 3, "netbsd": 3}
     clock_id = [n for name, n in clock_ids.items() if sys.platform.startswith(name)]
     if ctypes is None or not clock_id:
@@ -54,9 +54,9 @@ def _ctypes_monotonic():  # version: py2
     return None
 
 
-#: monotonic_time(): seconds as a float from an arbitrary start, never going backwards and
-#: unmoved by changes of the system's date. Only differences mean anything, and only within
-#: one process.
+#: monotonic_time(): seconds as a float from an arbitrary start, which never go backwards and do not
+#: depend on changes of the system's date. Only differences are meaningful, and only within one
+#: process.
 if six.PY2:  # version: py2
     monotonic_time = _ctypes_monotonic() or never_backwards(time.time)
 else:

@@ -1,4 +1,4 @@
-"""What the pollers and wakers share."""
+"""Helpers of the pollers and wakers."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -82,7 +82,7 @@ def loopback_pair():
             server, address = listener.accept()
             if address == client.getsockname():
                 break
-            server.close()  # a stranger was faster
+            server.close()  # another program connected first
         for sock in (client, server):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return client, server

@@ -2,34 +2,37 @@
 
 The facts:
 
-1. epoll does not watch a number. It watches an open file, reached by a number: the kernel's key is
-   the pair of both. `poll` is told the number alone.
-2. Closing a number removes nothing while the file is still open elsewhere: under another number
-   (dup), or in a child process (fork). Its events go on arriving, under the number it had.
+1. epoll does not watch numbers but open files: the kernel's key is the pair of file and number.
+   An event tells the number alone.
+2. Closing a number removes nothing while its file is still open elsewhere, under another number
+   (dup) or in a child process (fork). Events continue to arrive, under the closed number.
 3. EPOLL_CTL_ADD, MOD and DEL look up the file that the number has *now*. After a close they fail
-   (EBADF), or mean another file (DEL and MOD: ENOENT, ADD: success), and the old pair can no
-   longer be removed by any call. It ends with the file or with the epoll.
-4. So one number can have several pairs, and an event does not say which one it belongs to.
-5. MOD with unchanged events changes nothing and fails unless the pair is there: it asks the kernel
+   with EBADF, or, if the number belongs to another file, MOD and DEL fail with ENOENT and ADD
+   succeeds. No call can remove the old pair; it ends with the file or with the epoll.
+4. So a number can have several pairs, and an event does not tell which of them it belongs to.
+5. MOD with unchanged events changes nothing, and fails unless the pair exists: it asks the kernel
    whether the number still has the file that was registered.
-6. An epoll can be watched by another, and by poll and select. Putting a new epoll in the place of
-   an old one (dup2) is fact 2 again: an outer epoll would lose it.
+6. An epoll can itself be watched. Replacing it under its number (dup2) is a close like that of fact
+   3: an outer epoll would lose it.
 
-What follows: a program ought to unregister before it closes. If it does not, all is well as long as
-nothing else holds the file. Otherwise the only remedy is a new epoll with the registrations that
-are still good (`_renew`), and one warning in the log. The poller learns that it needs one
+What follows: programs should unregister before they close. If they do not, no harm is done unless
+something else holds the file. Then the only remedy is a new epoll with the registrations that are
+still valid, and one warning in the log. It is made
 
-- when an event has a number that is not registered, or a number that has two pairs. Both can only
-  happen after a DEL that failed, so `poll` looks at its events one by one only from then on;
-- when a registered number is registered again and MOD says that its file is another one;
-- every `CHECK_INTERVAL` polls, when it asks by MOD for each number that is reported. This finds a
-  file that was closed and never unregistered.
+- when an event has a number that is not registered. This requires a DEL that failed, so `poll`
+  looks at its events one by one only after one;
+- when a registered number is registered again, and MOD says that it has another file now;
+- when a check of the numbers that are reported, every `CHECK_INTERVAL` polls, finds a closed file:
+  MOD says that a number has another file; or a number that was lost by a DEL that failed, and then
+  registered for another file, has two pairs, or an event that poll(2) does not confirm, which knows
+  numbers only.
 
-`fileno` has to stay valid. It is therefore a second epoll, made when first asked for, that watches
-the one in use.
+`fileno` must stay valid, so it is that of a second epoll, made on the first call, which watches the
+one in use. The kernel allows five levels of epolls, hence loops can be nested three deep.
 
-Given up: exactness in that last case, since it would cost a system call for each event. A file that
-was closed, is open elsewhere and was not unregistered is reported up to `CHECK_INTERVAL` times.
+Given up: if the number of a file that was closed, and is open elsewhere, is still or again
+registered, the file's events are reported up to `CHECK_INTERVAL` times, because checking each event
+would cost a system call.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -66,7 +69,8 @@ class EpollPoller(interface.Poller):
         self._epoll = _create()
         self._outer = None      # the epoll of `fileno`
         self._fds = {}          # fd -> events
-        self._lost = set()      # fds whose DEL failed: the kernel may still report their old files
+        self._lost = set()      # fds whose DEL failed: their old files may still be reported
+        self._reused = set()    # lost fds that were registered again
         self._polls = 0         # since the last check
         self._check_at = CHECK_INTERVAL     # 0 while there are lost fds
 
@@ -87,8 +91,11 @@ class EpollPoller(interface.Poller):
             except EnvironmentError as error:
                 if error.errno != errno.EEXIST or fd not in self._lost:
                     raise
-                # The file it lost is back under its number.
+                # The old file has got its number back, and its pair still exists.
                 self._epoll.modify(fd, events)
+            if fd in self._lost:
+                self._lost.remove(fd)
+                self._reused.add(fd)
         self._fds[fd] = events
 
     def modify(self, fd, events):
@@ -127,7 +134,20 @@ class EpollPoller(interface.Poller):
             raise
         self._polls = polls = self._polls + 1
         if polls >= self._check_at:
-            pairs = self._checked(pairs)
+            # Not in a method: this is done for every wait while there are lost fds.
+            thorough = polls >= CHECK_INTERVAL
+            suspicious = thorough and self._reused
+            if thorough:
+                self._polls = 0
+            try:
+                for fd, _ in pairs:
+                    events = self._fds[fd]
+                    if thorough:
+                        self._epoll.modify(fd, events)
+            except (KeyError, EnvironmentError):
+                suspicious = True
+            if suspicious:
+                pairs = self._without_closed(pairs)
         for _, events in pairs:
             if events > _CALM:
                 return [(fd, _translate(events)) for fd, events in pairs]
@@ -141,7 +161,7 @@ class EpollPoller(interface.Poller):
         self._fds = {}
 
     def _register_again(self, fd, events):
-        """Register a number that is registered already, but only if it has another file now."""
+        """Register a number that is already registered, if it belongs to another file now."""
         if self._has_its_file(fd):
             raise already_registered(fd)
         epoll = self._copy(without=fd)
@@ -152,16 +172,12 @@ class EpollPoller(interface.Poller):
             raise
         self._replace(epoll, [fd])
 
-    def _checked(self, pairs):
-        """`pairs` without those of files that were closed; if there are any, they end here."""
-        thorough = self._polls >= CHECK_INTERVAL
-        if thorough:
-            self._polls = 0
+    def _without_closed(self, pairs):
+        """`pairs` without those of closed files. If there are any, continue with a new epoll."""
         seen, stale = set(), set()
         for fd, events in pairs:
-            if (fd not in self._fds or fd in seen
-                    or fd in self._lost and not _is_ready(fd, events)
-                    or thorough and not self._has_its_file(fd)):
+            if (fd not in self._fds or fd in seen or not self._has_its_file(fd)
+                    or fd in self._reused and not _is_ready(fd, events)):
                 stale.add(fd)
             seen.add(fd)
         if not stale:
@@ -169,7 +185,7 @@ class EpollPoller(interface.Poller):
         try:
             self._replace(self._copy(), stale)
         except EnvironmentError:
-            pass  # no descriptor is free; their next event brings us here again
+            pass  # no descriptor is free; the next event of these files is another attempt
         return [(fd, events) for fd, events in pairs if fd not in stale]
 
     def _has_its_file(self, fd):
@@ -193,13 +209,14 @@ class EpollPoller(interface.Poller):
         return epoll
 
     def _replace(self, epoll, stale):
-        """Go on with `epoll` instead of the one in use."""
+        """Continue with `epoll` instead of the one in use."""
         if self._outer is not None:
             self._outer.register(epoll.fileno(), READ)
             self._outer.unregister(self._epoll.fileno())
         self._epoll.close()
         self._epoll = epoll
         self._lost.clear()
+        self._reused.clear()
         self._polls = 0
         self._check_at = CHECK_INTERVAL
         warn_of_closed(stale)

@@ -1,4 +1,4 @@
-"""The contracts of what a loop needs from the system: pollers and wakers.
+"""The contracts of the parts that a loop needs from the system: pollers and wakers.
 
 The docstrings of `Poller` and `Waker` are the contract, and one test suite holds every
 implementation to it. Nothing here knows the loop.
@@ -18,8 +18,8 @@ NONE, READ, WRITE, ERROR = 0x000, 0x001, 0x004, 0x018
 #: shortest: 2**31 milliseconds, about 24 days).
 MAX_WAIT = 86400.0
 
-#: How many times `poll` may report a file that was closed, never unregistered, and is still open
-#: under another number or in another process. At 100, looking for such files costs 1/100 of a
+#: How many times `poll` may report a file that was closed before it was unregistered, and is still
+#: open under another number or in another process. At 100, looking for such files costs 1/100 of a
 #: system call for each event.
 CHECK_INTERVAL = 100
 
@@ -36,8 +36,8 @@ class Poller(object):
 
     Unregister before closing. A file that was closed without `unregister` is not reported any more,
     and makes neither `poll` fail nor spin, even if it is still open under another number (dup) or
-    in another process (fork); only then epoll may report it up to CHECK_INTERVAL times. If its
-    number is given to another file,
+    in another process (fork). Only in that case, and only while its number is registered, epoll
+    may report it up to CHECK_INTERVAL times. If the number is given to another file,
 
     - `register` forgets the old file, logs a warning and watches the new one;
     - `modify` raises EnvironmentError;
@@ -56,7 +56,7 @@ class Poller(object):
 
         NotImplementedError for a poller that is not itself a descriptor (poll, select).
         """
-        raise NotImplementedError("this poller has no file descriptor of its own")
+        raise NotImplementedError("this poller has no file descriptor")
 
     def register(self, fd, events):
         """Start to watch `fd`.

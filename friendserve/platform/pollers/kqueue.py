@@ -1,4 +1,26 @@
-"""A poller over kqueue(2), of the BSDs and macOS. Importing it elsewhere raises ImportError."""
+"""A poller over kqueue(2), of the BSDs and macOS. Importing it elsewhere raises ImportError.
+
+The facts:
+
+1. READ and WRITE are two filters, each added, deleted and reported on its own. Deleting one that is
+   not there fails (ENOENT).
+2. A filter belongs to a number. Closing the number removes its filters, even if the file is still
+   open elsewhere (dup; and a kqueue is not inherited by fork). So a closed file is never reported,
+   and the next file with its number has no filters.
+3. fstat(2) gives all TCP sockets of most BSDs the same identity. Enabling a filter (EV_ENABLE)
+   that is enabled changes nothing, and fails if it is not there: it asks the kernel whether the
+   number was closed.
+4. Failures come only with a filter that is watched: EV_EOF, with the error in fflags.
+
+What follows: the events that are asked for are kept here, and changes are made filter by filter,
+the additions first because only they can fail for an open file. Each poll joins the filters of a
+number. Nothing has to be done for a file that was closed, except that its number can be registered
+again.
+
+Given up: with NONE and ERROR alone there is no filter, so no failure is reported. `modify` of a
+TCP socket whose number was closed and reused may go unnoticed; asking would cost a system call
+each time.
+"""
 
 from __future__ import absolute_import, division, print_function
 
@@ -23,14 +45,14 @@ _DELETE = select.KQ_EV_DELETE
 _ENABLE = select.KQ_EV_ENABLE
 _EOF = select.KQ_EV_EOF
 
-# Room for so many filters in one wait; the rest comes with the next.
+# One wait reports at most this many filters; the next one reports the rest.
 _BATCH = 1024
 
 
 class KqueuePoller(interface.Poller):
     """Poller over kqueue: the cost of a wait depends on what is ready, not on what is watched.
 
-    READ and WRITE are one filter each, which exists exactly while it is asked for.
+    READ and WRITE are one filter each, which exists exactly as long as it is asked for.
     """
 
     def __init__(self):
@@ -45,7 +67,7 @@ class KqueuePoller(interface.Poller):
 
     def register(self, fd, events):
         check_events(events)
-        identity = identify(fd)     # without filters the kernel would not be asked
+        identity = identify(fd)     # raises if `fd` is closed: without filters no call would
         if fd in self._events:
             if self._files[fd] == identity and self._has_filters(fd):
                 raise already_registered(fd)
@@ -69,7 +91,7 @@ class KqueuePoller(interface.Poller):
                 try:
                     self._control(fd, kq_filter, _DELETE)
                 except EnvironmentError:
-                    pass  # the kernel dropped the filter when the file was closed
+                    pass  # the kernel removed the filter when the file was closed
 
     def poll(self, seconds):
         if seconds is not None:
@@ -84,8 +106,8 @@ class KqueuePoller(interface.Poller):
         for kevent in kevents:
             events = _EVENT_OF[kevent.filter]
             if kevent.flags & _EOF and (events == WRITE or kevent.fflags):
-                # Nobody takes what is written, or the socket has an error (in fflags); a
-                # refused connect is both. The end of what can be read is no error.
+                # The reader of what is written is gone, or the socket has an error (in fflags);
+                # a refused connect is both. The end of the data to read is not an error.
                 events |= ERROR
             result[kevent.ident] = result.get(kevent.ident, NONE) | events
         return list(result.items())
@@ -96,7 +118,7 @@ class KqueuePoller(interface.Poller):
         self._files = {}
 
     def _change(self, fd, old, new):
-        """Turns the filters of `old` into those of `new`, or raises and leaves those of `old`."""
+        """Turn the filters of `old` into those of `new`, or raise and leave those of `old`."""
         added = []
         try:
             for event, kq_filter in _FILTERS:
@@ -112,7 +134,7 @@ class KqueuePoller(interface.Poller):
                 self._control(fd, kq_filter, _DELETE)
 
     def _has_filters(self, fd):
-        """Whether the kernel still has the filters of `fd`: it drops them when a file is closed."""
+        """Whether the kernel still has the filters of `fd`, that is, whether it was not closed."""
         for event, kq_filter in _FILTERS:
             if self._events[fd] & event:
                 try:

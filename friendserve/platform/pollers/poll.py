@@ -1,4 +1,14 @@
-"""A poller over poll(2). Importing it raises ImportError where the system has no poll."""
+"""A poller over poll(2). Importing it raises ImportError where the system has no poll.
+
+The facts: poll is given numbers at each call, so a number means the file that it has then. A closed
+number is reported as POLLNVAL, each time. A hang-up or failure is reported unasked.
+
+What follows: a closed number is dropped when it is reported, and a file that is open elsewhere
+(dup, fork) does not matter. A number that was given to another file would be watched as before;
+fstat tells when it is registered or modified.
+
+Given up: until then the other file's events are reported.
+"""
 
 from __future__ import absolute_import, division, print_function
 

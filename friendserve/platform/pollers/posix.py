@@ -40,7 +40,7 @@ class Waker(interface.Waker):
                 return
             except EnvironmentError as error:
                 if error.errno == errno.EAGAIN or self._writer < 0:
-                    return  # full, so the reader is awake already; or closed just now
+                    return  # full, so the reader is awake already; or just closed
                 if error.errno != errno.EINTR:
                     raise
 
@@ -56,7 +56,7 @@ class Waker(interface.Waker):
                     raise
 
     def close(self):
-        # The numbers go first: a signal handler may call wake() between any two lines.
+        # Forget the numbers first: a signal handler may call wake() between any two lines.
         fds = (self._writer, self._reader)
         self._reader = self._writer = -1
         for fd in fds:

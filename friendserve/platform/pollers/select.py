@@ -1,4 +1,21 @@
-"""A poller over select(2), which every system has."""
+"""A poller over select(2), which every system has.
+
+The facts:
+
+1. Like poll, select is given numbers at each call: see `poll` for files that were closed. But one
+   closed number makes the whole call fail (EBADF), without saying which it is.
+2. POSIX: numbers must be below FD_SETSIZE, 1024. Windows: at most 512 sockets in a set, of any
+   number, sockets only, and never three empty sets.
+3. A failure is not reported as such. POSIX reports a failed connect as readable and writable, just
+   as a good one with data; Windows reports it in the third set only.
+
+What follows: when a call fails, each number is tried by itself, and those that fail are dropped. A
+stream socket that becomes writable for the first time is asked whether it has a peer, since asking
+for SO_ERROR would take the error away from its owner.
+
+Given up: hang-ups of files that are watched for ERROR or NONE alone, and those of pipes without
+reader, which are writable only.
+"""
 
 from __future__ import absolute_import, division, print_function
 
@@ -14,8 +31,8 @@ from friendserve.platform.pollers.common import (
     warn_of_closed)
 from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
 
-# On Windows a set holds so many sockets of any number; elsewhere select itself refuses numbers
-# that are too high.
+# The limit of sockets in a set on Windows. Elsewhere select itself refuses numbers that are too
+# high.
 _WINDOWS = os.name == "nt"
 _WINDOWS_MAX_FDS = 512
 
@@ -28,7 +45,7 @@ class SelectPoller(interface.Poller):
         self._fds = {}      # fd -> the identity of its file
         self._readers = set()
         self._writers = set()
-        self._connecting = set()  # not known to be connected: look once when it gets writable
+        self._connecting = set()  # not known to be connected: checked once when writable
 
     def fileno(self):
         raise NotImplementedError("the select poller has no file descriptor; epoll and kqueue do")
@@ -60,9 +77,9 @@ class SelectPoller(interface.Poller):
 
     def poll(self, seconds):
         if seconds is not None:
-            # the 1e-6 makes up for what is cut to whole microseconds
+            # the 1e-6 makes up for the cut to whole microseconds
             seconds = min(seconds + 1e-6, MAX_WAIT) if seconds > 0 else 0
-        # Windows tells of a failed connect in the third set, others of urgent data.
+        # On Windows the third set reports failed connects, elsewhere urgent data.
         failing = self._writers if _WINDOWS else ()
         try:
             readable, writable, failed = select.select(self._readers, self._writers, failing,
@@ -98,7 +115,7 @@ class SelectPoller(interface.Poller):
             fds.discard(fd)
 
     def _forget_closed(self):
-        """Stops to watch what was closed without `unregister`; False when there was none."""
+        """Drop the files that were closed without `unregister`. Whether there were any."""
         found = False
         for fd in self._readers | self._writers:
             try:
@@ -115,7 +132,7 @@ _TOO_MANY = ("fd %d cannot be watched by select, which is limited to FD_SETSIZE 
 
 
 def _check_selectable(fd):
-    """Raises ValueError when `fd` is too high for select, EnvironmentError when not open."""
+    """Raise ValueError when `fd` is too high for select, EnvironmentError when it is not open."""
     try:
         select.select([fd], [], [], 0)
     except ValueError:
@@ -128,14 +145,10 @@ def _check_selectable(fd):
 
 
 def _connect_failed(fd):
-    """True when `fd` is a stream socket, writable yet without peer: its connect failed.
-
-    On POSIX select reports a failed connect just as a good one, readable and writable. Asking
-    SO_ERROR would take the error away from the socket's owner; asking for the peer does not.
-    """
+    """Whether `fd`, which is writable, is a stream socket without a peer: its connect failed."""
     if _WINDOWS or not stat.S_ISSOCK(os.fstat(fd).st_mode):
         return False
-    # The family only sets how much room there is for an address; AF_UNIX has the most.
+    # The family only decides the size of the buffer for the address; AF_UNIX has the largest.
     sock = socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:

@@ -1,4 +1,4 @@
-"""Waker and close-on-exec for Windows, where select takes sockets only."""
+"""Waker and close-on-exec for Windows, where select accepts only sockets."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -16,19 +16,19 @@ _HANDLE_FLAG_INHERIT = 1
 
 if os.name == "nt":
     def set_close_exec(fd):
-        """Marks the handle of a socket so that child processes do not inherit it.
+        """Mark the handle of a socket so that child processes do not inherit it.
 
-        Raises EnvironmentError when `fd` is no open handle.
+        EnvironmentError when `fd` is not an open handle.
         """
         handle = ctypes.c_void_p(fd)
         if not ctypes.windll.kernel32.SetHandleInformation(handle, _HANDLE_FLAG_INHERIT, 0):
             raise ctypes.WinError()
 else:
-    set_close_exec = interface.set_close_exec  # so that the waker runs everywhere
+    set_close_exec = interface.set_close_exec  # so that the tests of the waker run everywhere
 
 
 class Waker(interface.Waker):
-    """Waker over a non-blocking, not inherited pair of connected loopback sockets."""
+    """Waker over a pair of connected loopback sockets, non-blocking and not inherited."""
 
     def __init__(self):
         self._reader, self._writer = loopback_pair()
@@ -51,7 +51,7 @@ class Waker(interface.Waker):
                 return
             except EnvironmentError as error:
                 if _would_block(error) or self._fds[1] < 0:
-                    return  # full, so the reader is awake already; or closed just now
+                    return  # full, so the reader is awake already; or just closed
                 if error.errno != errno.EINTR:
                     raise
 
