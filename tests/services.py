@@ -167,7 +167,7 @@ class Redis(Service):
 
     def command(self):
         return [self.program(), "--port", str(self.port), "--bind", "127.0.0.1",
-                "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+                "--appendonly", "yes", "--appendfsync", "no", "--save", ""]
 
     def url(self):
         return "redis://127.0.0.1:%d/0" % self.port
