@@ -218,7 +218,7 @@ class UploadTest(WebCase):
     def test_prepare_has_to_be_called(self):
         self.serve_upload(prepare=lambda handler: None)
         self.assertEqual(500, self.post(*form({"title": "x"})).status)
-        self.assertIn("has to call prepare() of UploadHandler",
+        self.assertIn("must call prepare() of UploadHandler",
                       str([record.exc_info[1] for record in self.records if record.exc_info]))
 
     def test_other_limits(self):
