@@ -63,8 +63,8 @@ class Upload(object):
 
         The new path must be on the same file system, because the file is renamed, not copied.
         If it is not (OSError EXDEV), set `UploadHandler.upload_folder` to a folder there, or copy
-        the file at `path`. Only the user of this process may read the file; use os.chmod to change that.
-        Raises RuntimeError if it has already been moved or discarded.
+        the file at `path`. Only the user of this process may read the file; use os.chmod to change
+        that. Raises RuntimeError if it has already been moved or discarded.
         """
         if self.path is None:
             raise RuntimeError("this upload has already been moved or discarded")
