@@ -1,4 +1,4 @@
-"""What the tests of the web module share: applications on a real server, asked over loopback."""
+"""Shared by the tests of friendserve.web: applications on a real server, over loopback."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -38,7 +38,7 @@ class WebCase(HTTPCase):
         return self.app
 
     def run_until(self, condition):
-        # Mostly it is a matter of a few turns, without anything to wait for.
+        # Usually a few turns without waiting are enough.
         for _ in range(10):
             if condition():
                 return
@@ -46,13 +46,13 @@ class WebCase(HTTPCase):
         super(WebCase, self).run_until(condition)
 
     def ask(self, path="/", method="GET", *args, **kwargs):
-        """The Response to one request, on a connection of its own."""
+        """The Response to one request, on a new connection."""
         with LogCatcher() as self.records:
             return self.fetch(request(path, method, *args, **kwargs), method)
 
     def logged(self, level=logging.DEBUG, access=False):
-        """The messages of the last `ask` from `level` on, those of the access log or the
-        others."""
+        """The messages logged during the last `ask`, from `level` up: those of the access log, or
+        all others."""
         return [record.message for record in self.records
                 if record.levelno >= level and (record.name == "friendserve.access") == access]
 
@@ -65,7 +65,7 @@ class WebCase(HTTPCase):
 
 
 def handler(**methods):
-    """A handler class with these methods; a function of the handler is enough for each."""
+    """A handler class with these functions as its methods."""
     return type(str("Handler"), (RequestHandler,), dict(
         (str(name), method) for name, method in methods.items()))
 
@@ -77,7 +77,8 @@ class HandlerCase(WebCase):
         self.serve_app([("/.*", handler(**methods))], **(settings or {}))
 
     def failing(self, function, error, *args):
-        """Run a get that calls function(handler); the error must come, with text in it."""
+        """Run a get that calls function(handler): it must raise `error`, with each of the texts
+        `args` in it."""
         seen = []
 
         def get(self):

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""RequestHandler: what it reads from a request, and what it answers."""
+"""RequestHandler: reading a request and writing the response."""
 from __future__ import absolute_import, division, print_function
 
 import datetime
@@ -321,7 +321,7 @@ class RedirectTest(HandlerCase):
         self.failing(lambda self: self.redirect("/", status=200), ValueError, "300 to 399")
 
     def test_b153_after_write(self):
-        # Nothing has been sent: what was written goes with it, as it always did.
+        # Nothing has been sent yet, so the body written before goes out with it, as in Tornado.
         self.serve_handler(lambda self: (self.write("x"), self.redirect("/")))
         response = self.ask()
         self.assertEqual((response.status, response.body), (302, b"x"))

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""RequestHandler: how it answers for errors, its own and those of its hooks."""
+"""RequestHandler: error pages for its own exceptions and those of its hooks."""
 from __future__ import absolute_import, division, print_function
 
 import copy
@@ -180,7 +180,7 @@ class ErrorTest(HandlerCase):
 
 class FailingHooksTest(HandlerCase):
     def check(self, status, logs, body=None, **methods):
-        """Two requests on one connection, and what is logged."""
+        """The responses to two requests on one connection, and the log records."""
         settings = methods.pop("settings", None)
         methods.setdefault("get", lambda self: self.write("x"))
         self.serve_handler(settings=settings, **methods)

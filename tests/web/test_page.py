@@ -1,4 +1,4 @@
-"""What UI modules need, put into the page that renders them."""
+"""Page: the scripts, styles and markup of UI modules, inserted into the page."""
 from __future__ import absolute_import, division, print_function
 
 import ast

@@ -1,5 +1,5 @@
 # coding: utf-8
-"""UploadHandler, and the demo that stands on it."""
+"""UploadHandler, and the demo that uses it."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -199,13 +199,13 @@ class UploadTest(WebCase):
         self.serve(RuleRouter([Rule(PathMatches("/.*"), Application([("/", Handler)]))]))
         headers, body = form((), [("f", "a", b"x")])
         data = request("/", "POST", headers, body)
-        # Who ends his side waits for the answer still (RFC 9112 9.6).
+        # A client that has shut down its side still waits for the response (RFC 9112 9.6).
         client = self.connect(data=data)
         client.end()
         self.run_until(lambda: self.handlers)
         self.handlers.pop().finish("got")
         self.assertEqual(b"got", client.read_response().body)
-        # A handler may be at work with the files when the client has gone.
+        # The handler may still be using the files when the client has gone.
         client = self.connect(data=data)
         self.run_until(lambda: self.handlers)
         client.abort()
@@ -269,7 +269,7 @@ class UploadTest(WebCase):
     def test_a_body_that_is_too_large(self):
         self.serve_upload(max_upload_size=1000)
         self.assertEqual(413, self.post(*form((), [("f", "a", b"x" * 2000)])).status)
-        # One that does not say how large it is.
+        # A body without a Content-Length.
         headers, body = form((), [("f", "a", b"x" * 2000)])
         head = request("/", "POST", headers + [("Transfer-Encoding", "chunked")])
         with LogCatcher():
@@ -434,11 +434,11 @@ class DemoTest(LocaleCase, WebCase):
 
 
 class LargeTest(unittest.TestCase):
-    """The demo in a process of its own."""
+    """The demo in a separate process."""
 
     def setUp(self):
         self.folder = tempfile.mkdtemp()
-        # A gigabyte, but not the last one of a small disk.
+        # A gigabyte, unless the disk is too small.
         disk = os.statvfs(self.folder)
         self.size = 1000000000 if disk.f_bavail * disk.f_frsize > 4e9 else 100000000
         self.addCleanup(shutil.rmtree, self.folder)
@@ -448,7 +448,7 @@ class LargeTest(unittest.TestCase):
              "--folder=" + self.folder, "--logging=none"],
             env=dict(os.environ, PYTHONPATH=ROOT), stdout=subprocess.PIPE)
         self.addCleanup(self.stop)
-        # It says where it is once it listens.
+        # It prints its address once it is listening.
         self.assertIn(utf8("http://127.0.0.1:%d/" % self.port), self.process.stdout.readline())
 
     def stop(self):
@@ -456,7 +456,7 @@ class LargeTest(unittest.TestCase):
         self.process.communicate()
 
     def memory(self):
-        """The most that the process ever had in memory, in bytes."""
+        """The peak memory of the process, in bytes."""
         with open("/proc/%d/status" % self.process.pid) as source:
             return int(re.search(r"VmHWM:\s+([0-9]+) kB", source.read()).group(1)) * 1024
 
