@@ -1,4 +1,4 @@
-"""Shared by the tests of friendserve.web: applications on a real server, over loopback."""
+"""Shared by the tests of the web package: applications on a real server, asked over loopback."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -38,7 +38,7 @@ class WebCase(HTTPCase):
         return self.app
 
     def run_until(self, condition):
-        # Usually a few turns without waiting are enough.
+        # Mostly it is a matter of a few turns, without anything to wait for.
         for _ in range(10):
             if condition():
                 return
@@ -77,8 +77,7 @@ class HandlerCase(WebCase):
         self.serve_app([("/.*", handler(**methods))], **(settings or {}))
 
     def failing(self, function, error, *args):
-        """Run a get that calls function(handler): it must raise `error`, with each of the texts
-        `args` in it."""
+        """Run a get that calls function(handler); it must raise `error` with these texts in it."""
         seen = []
 
         def get(self):

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""RequestHandler: reading a request and writing the response."""
+"""RequestHandler: reading the request, and writing the response."""
 from __future__ import absolute_import, division, print_function
 
 import datetime
@@ -143,7 +143,7 @@ class WritingTest(HandlerCase):
         self.run_until(lambda: len(calls) == 6)
         self.assertEqual(calls, [1, 2, 3] * 2)
 
-    def test_b156_flush_to_nobody(self):
+    def test_b156_flush_to_a_client_that_has_gone(self):
         events = []
 
         class Page(RequestHandler):
@@ -321,7 +321,7 @@ class RedirectTest(HandlerCase):
         self.failing(lambda self: self.redirect("/", status=200), ValueError, "300 to 399")
 
     def test_b153_after_write(self):
-        # Nothing has been sent yet, so the body written before goes out with it, as in Tornado.
+        # Nothing has been sent yet: the data written so far becomes the body, as in Tornado.
         self.serve_handler(lambda self: (self.write("x"), self.redirect("/")))
         response = self.ask()
         self.assertEqual((response.status, response.body), (302, b"x"))

@@ -15,7 +15,7 @@ from tests.webcase import HandlerCase, request
 
 
 class Later(RequestHandler):
-    """An asynchronous handler; `start` starts its work, and `events` lists what happened."""
+    """An asynchronous handler; `start` begins its work. `events` lists the calls."""
     events = loop = None
 
     @asynchronous

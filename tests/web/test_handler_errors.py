@@ -180,7 +180,7 @@ class ErrorTest(HandlerCase):
 
 class FailingHooksTest(HandlerCase):
     def check(self, status, logs, body=None, **methods):
-        """The responses to two requests on one connection, and the log records."""
+        """Two requests on one connection, and their log records."""
         settings = methods.pop("settings", None)
         methods.setdefault("get", lambda self: self.write("x"))
         self.serve_handler(settings=settings, **methods)

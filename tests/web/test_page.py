@@ -1,4 +1,4 @@
-"""Page: the scripts, styles and markup of UI modules, inserted into the page."""
+"""Resources of UI modules, inserted into the page that renders them."""
 from __future__ import absolute_import, division, print_function
 
 import ast

@@ -199,13 +199,13 @@ class UploadTest(WebCase):
         self.serve(RuleRouter([Rule(PathMatches("/.*"), Application([("/", Handler)]))]))
         headers, body = form((), [("f", "a", b"x")])
         data = request("/", "POST", headers, body)
-        # A client that has shut down its side still waits for the response (RFC 9112 9.6).
+        # A client that ends its side still waits for the answer (RFC 9112 9.6).
         client = self.connect(data=data)
         client.end()
         self.run_until(lambda: self.handlers)
         self.handlers.pop().finish("got")
         self.assertEqual(b"got", client.read_response().body)
-        # The handler may still be using the files when the client has gone.
+        # A handler may still use the files after the client has disconnected.
         client = self.connect(data=data)
         self.run_until(lambda: self.handlers)
         client.abort()
