@@ -76,7 +76,8 @@ class WritingTest(HandlerCase):
                          lambda self: self.add_header("X", "y"),
                          lambda self: self.set_cookie("x", "y"),
                          lambda self: self.redirect("/")]:
-            response = self.failing(flush_and(function), RuntimeError, "have already been sent")
+            response = self.failing(flush_and(function), RuntimeError,
+                                    "headers have already been sent")
             self.assertEqual(response.body, b"ok")
 
     def test_b154_without_asynchronous(self):
