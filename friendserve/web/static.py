@@ -183,8 +183,7 @@ class StaticFileHandler(RequestHandler):
         False if the response has been finished instead."""
         key = None
         plan = self._plan()
-        if plan.keeps_files and os.path.isabs(self.root) \
-                and self.application.settings.get("static_hash_cache", True):
+        if plan.keeps_files and self.application.settings.get("static_hash_cache", True):
             request = self.request
             values = request.headers._values
             key = (self.root, self.default_filename, path, request.path[-1:] == "/",
@@ -203,7 +202,7 @@ class StaticFileHandler(RequestHandler):
         return self._find_on_disk(path, plan, key)
 
     def _find_on_disk(self, path, plan, key):
-        """As `_find`; the file is then kept under `key`, unless that is None."""
+        """As `_find`. If the file may be kept, it is kept under `key`, unless that is None."""
         self.path = self.parse_url_path(path)
         absolute_path = self.get_absolute_path(self.root, self.path)
         self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
@@ -216,7 +215,8 @@ class StaticFileHandler(RequestHandler):
             self._find_compressed()
         self.modified = self.get_modified_time()
         self.set_headers()
-        if key is not None:
+        # A relative root is another folder after os.chdir.
+        if key is not None and os.path.isabs(self.root):
             if self._coding is not None:
                 watched.append((self.content_path, status_key(self._status)))
             self._keep(key, watched)

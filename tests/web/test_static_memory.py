@@ -204,6 +204,16 @@ class MemoryTest(StaticCase):
             self.assertEqual(self.ask("/a/hello.txt").body, b"hello world\n")
             self.assertEqual(self.ask("/b/hello.txt").body, b"from there\n")
 
+    def test_a_relative_folder_follows_the_working_directory(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        for name in ("first", "second"):
+            self.write("../%s/files/a.txt" % name, utf8(name), self.OLD)
+            os.utime(os.path.join(self.folder, name, "files"), (self.OLD, self.OLD))
+        self.serve_files([(r"/(.*)", StaticFileHandler, {"path": "files"})])
+        for name in ("first", "first", "second"):
+            os.chdir(os.path.join(self.folder, name))
+            self.assertEqual(utf8(name), self.ask("/a.txt").body)
+
     def test_default_filename_in_memory(self):
         self.write("sub/index.html", b"<p>", self.OLD)
         os.utime(os.path.join(self.root, "sub"), (self.OLD, self.OLD))
