@@ -145,7 +145,7 @@ class StaticFileHandler(RequestHandler):
         return self.get(path, include_body=False)
 
     def get(self, path, include_body=True):
-        """Answer with the file at `path`, which is as written in the URL."""
+        """Answer with the file at `path`, as in the URL: relative to the folder, with slashes."""
         try:
             if not self._find(path):
                 return
@@ -202,7 +202,7 @@ class StaticFileHandler(RequestHandler):
         return self._find_on_disk(path, plan, key)
 
     def _find_on_disk(self, path, plan, key):
-        """As `_find`. If the file may be kept, it is kept under `key`, unless that is None."""
+        """As `_find`, from disk. Keep the file under `key`, unless that is None."""
         self.path = self.parse_url_path(path)
         absolute_path = self.get_absolute_path(self.root, self.path)
         self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
