@@ -55,7 +55,7 @@ class StaticCase(WebCase):
         return super(StaticCase, self).ask(path, method, pairs(headers))
 
     def start(self, path, receive_buffer=None, **headers):
-        """A Client that has sent a request, and has not read the response."""
+        """A Client that has sent a request and not yet read the response."""
         if self.server is None:
             self.serve_files()
         return self.connect(data=request(path, headers=pairs(headers)),
@@ -76,8 +76,8 @@ class StaticCase(WebCase):
         return head_of(b"".join(pieces))
 
     def assert_not_served(self, path, *statuses):
-        """The request is answered with one of `statuses`, by default 403 or 404, and without the
-        content of a file that holds "secret"; returns the Response."""
+        """Check that the path is refused with one of `statuses` (default: 403 or 404) and that the
+        body does not contain "secret"; returns the Response."""
         response = self.ask(path)
         self.assertIn(response.status, statuses or (403, 404), path)
         self.assertNotIn(b"secret", response.body, path)
@@ -85,5 +85,5 @@ class StaticCase(WebCase):
 
 
 def pairs(headers):
-    """(name, value) of headers that were given as keyword arguments."""
+    """(name, value) pairs of headers given as keyword arguments."""
     return [(name.replace("_", "-"), value) for name, value in headers.items()]

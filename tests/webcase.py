@@ -43,8 +43,8 @@ class WebCase(HTTPCase):
             return self.fetch(request(path, method, *args, **kwargs), method)
 
     def logged(self, level=logging.DEBUG, access=False):
-        """The messages of the last `ask` from `level` on, those of the access log or the
-        others."""
+        """The messages logged during the last `ask`, from `level` up: those of the access log, or
+        all others."""
         return [record.message for record in self.records
                 if record.levelno >= level and (record.name == "friendserve.access") == access]
 
@@ -57,7 +57,7 @@ class WebCase(HTTPCase):
 
 
 def handler(**methods):
-    """A handler class with these methods; a function of the handler is enough for each."""
+    """A handler class with these functions as its methods."""
     return type(str("Handler"), (RequestHandler,), dict(
         (str(name), method) for name, method in methods.items()))
 

@@ -1,4 +1,4 @@
-"""The web module: what applications are written with.
+"""Web applications: handlers, and the Application that finds the handler for each request.
 
     from friendserve.ioloop import IOLoop
     from friendserve.web import Application, RequestHandler
@@ -9,6 +9,19 @@
 
     Application([(r"/", MainHandler)]).listen(8888)
     IOLoop.instance().start()
+
+Besides `Application` and `URLSpec`, an entry in its list of URLs:
+
+- Handlers to subclass: `RequestHandler`, `EventStreamHandler` for Server-Sent Events,
+  `UploadHandler` for forms with large files. Handlers to use as they are: `StaticFileHandler`,
+  `RedirectHandler`, `ErrorHandler`, `FallbackHandler`.
+- Decorators of methods: `asynchronous`, `authenticated`, `addslash`, `removeslash`; of classes:
+  `stream_request_body`.
+- Exceptions that end a request: `HTTPError`, `MissingArgumentError`, `Finish`.
+- For pages: `UIModule`, `TemplateModule`.
+- Transforms of responses: `OutputTransform`, `GZipContentEncoding`.
+- Signed values: `create_signed_value`, `decode_signed_value`, `get_signature_key_version`.
+- URLs from clients: `is_safe_next`, whether a redirect to it stays on this host.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -93,8 +93,8 @@ _MAX_TARGETS = 1000
 #: Longer paths, in characters, are not remembered.
 _MAX_TARGET_PATH = 200
 
-#: The pattern of handlers for every host, as Tornado writes it. Another expression that matches
-#: every host is treated like any other: its handlers are not tried last.
+#: The pattern for every host, into which `compile_whole` turns ``.*``, too. Only this one is tried
+#: last; other expressions that match every host are treated like any pattern.
 _EVERY_HOST = ".*$"
 
 
@@ -159,8 +159,8 @@ class Application(object):
 
     def add_handlers(self, host_pattern, host_handlers):
         """Add handlers for the hosts whose whole name, in lower case, matches a regular
-        expression. Patterns are tried in the order in which they were added, with ``.*$``, for
-        every host, last."""
+        expression. Patterns are tried in the order in which they were added, except that ``.*``
+        comes last."""
         specs = self._to_rules(host_handlers)
         host = compile_whole(host_pattern)
         if self.handlers and self.handlers[-1][0].pattern == _EVERY_HOST:

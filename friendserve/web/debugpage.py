@@ -1,12 +1,10 @@
 # -*- coding: utf-8 -*-
-"""The page that a developer gets for an exception, with the settings `debug` or
-`serve_traceback`.
+"""The page that developers see for an exception, with the setting `debug` or `serve_traceback`.
 
     html = debug_page(*sys.exc_info(), request=request)
 
-It shows the way to the exception with the source around each line, what it came from, and the
-request. What people keep secret is not on it: cookies, credentials, and the variables of the
-program.
+It shows the traceback with the source around each line, the exceptions that led to this one, and
+the request. Secrets are left out: cookies, credentials, and the variables of the program.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -17,13 +15,13 @@ import traceback
 
 from friendserve.escape import to_unicode, xhtml_escape
 
-#: Lines of source before and after the one that failed.
+#: Lines of source shown before and after the one that failed.
 CONTEXT = 4
 
-#: Frames that are shown of a long way (endless recursion has a thousand): the first and the last.
+#: Frames shown of a longer traceback, half of them from each end. Endless recursion has a thousand.
 MAX_FRAMES = 40
 
-#: Characters of a header, an argument or a message that are shown.
+#: Characters shown of a header, an argument or a message.
 MAX_TEXT = 2000
 
 #: Headers whose values are secrets.
@@ -62,7 +60,7 @@ footer{max-width:68rem;margin:0 auto;padding:1rem;color:var(--faint);font-size:.
 
 
 def debug_page(typ, value, tb, request):
-    """The page (unicode) for an exception that was raised while `request` was answered."""
+    """The page (unicode) for an exception raised while `request` was being answered."""
     title = u"%s on %s" % (typ.__name__, _short(request.path))
     parts = [u"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">"
              u"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
@@ -77,26 +75,27 @@ def debug_page(typ, value, tb, request):
             parts += [u"<h2>", _escape(reason), u" ", _escape(typ.__name__),
                       u"</h2><p class=\"message\">", _escape(_message(value)), u"</p>"]
         else:
-            parts.append(u"<h2>The way to it, the last call first</h2>")
+            parts.append(u"<h2>Traceback, most recent call first</h2>")
         parts += _frames(tb, open_last=not number)
     parts += _request_tables(request)
-    parts += [u"</main><footer>You see this because the application runs with debug or "
-              u"serve_traceback. Python ", _escape(sys.version.split()[0]),
+    parts += [u"</main><footer>You see this page because the setting debug or "
+              u"serve_traceback is on. Python ", _escape(sys.version.split()[0]),
               u"</footer></body></html>"]
     return u"".join(parts)
 
 
 def _chain(typ, value, tb):
-    """(why, type, value, traceback) of an exception and of those that it came from."""
+    """(how it is related to the one before, type, value, traceback) of an exception and of those
+    that led to it."""
     reason, seen = u"", set()
     while value is not None and id(value) not in seen and len(seen) < 10:
         seen.add(id(value))
         yield reason, typ, value, tb
         cause = getattr(value, "__cause__", None)
-        reason = u"It was raised from"
+        reason = u"Caused by"
         if cause is None and not getattr(value, "__suppress_context__", False):
             cause = getattr(value, "__context__", None)
-            reason = u"It came while this was handled:"
+            reason = u"Raised while handling"
         typ, value, tb = type(cause), cause, getattr(cause, "__traceback__", None)
 
 
@@ -109,10 +108,10 @@ def _frames(tb, open_last):
     opened = False
     for number, (path, line, name) in enumerate(frames):
         if left_out > 0 and number == MAX_FRAMES // 2:
-            parts.append(u"<p class=\"where\">%d calls are left out here.</p>" % left_out)
+            parts.append(u"<p class=\"where\">%d calls not shown</p>" % left_out)
         if left_out > 0 and MAX_FRAMES // 2 <= number < MAX_FRAMES // 2 + left_out:
             continue
-        # The nearest call of the program itself is what most people look for.
+        # Most people look for the last call in their own program.
         is_own = not path.startswith(_HERE)
         is_open = open_last and is_own and not opened
         opened = opened or is_open
@@ -145,7 +144,7 @@ def _request_tables(request):
         arguments = sorted((name, value) for name, values in request.arguments.items()
                            for value in values)
     except Exception as error:
-        arguments = [(u"", u"They cannot be read: %s" % error)]
+        arguments = [(u"", u"cannot be decoded: %s" % error)]
     hidden = [(name, u"(not shown)" if _is_secret(name) else value) for name, value in arguments]
     return parts + _table(u"Arguments", hidden)
 
@@ -167,7 +166,7 @@ def _message(value):
     try:
         return _short(str(value))
     except Exception:
-        return u"(it cannot be shown)"
+        return u"(cannot be shown)"
 
 
 def _short(text):

@@ -1,4 +1,4 @@
-"""Decorators for the methods of handlers, and one for handlers."""
+"""Decorators for handlers and their methods."""
 from __future__ import absolute_import, division, print_function
 
 import functools
@@ -11,9 +11,10 @@ from friendserve.web.errors import HTTPError
 
 
 def asynchronous(method):
-    """For a method that starts something and returns: the response is finished by `finish`.
+    """For a method that starts work and returns before it is done: a call of `finish` ends the
+    response, and the method's return does not.
 
-    What its callbacks raise is answered with an error page, as if the method had raised it.
+    An exception in one of its callbacks is answered with an error page, as one in the method is.
     """
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
@@ -24,22 +25,21 @@ def asynchronous(method):
 
 
 def stream_request_body(cls):
-    """For a handler class that takes the body piece by piece in `data_received`.
+    """For a handler class that receives the body piece by piece in `data_received`.
 
-    `prepare` is called when the headers are in, and the method after the last piece. An XSRF
-    token must be in a header or in the query, for it is looked for before the body is there.
+    `prepare` is called after the headers have arrived, and the method after the last piece. An
+    XSRF token must be in a header or in the query, because it is checked before the body arrives.
     """
     cls._streams_body = True
     return cls
 
 
 def authenticated(method):
-    """For a method that needs `current_user`: without one, GET and HEAD are redirected to
-    the login URL, with the page that was asked for in the argument "next", and the others
-    are refused with 403.
+    """For a method that needs `current_user`. Without one, GET and HEAD are redirected to the login
+    URL, with the requested page in the argument "next"; other methods are refused with 403.
 
-    "next" comes back from the browser, where anybody can write it: the login page must not
-    redirect to another host because of it.
+    Anyone can make up a link with another "next", so the login page must not redirect to another
+    host because of it: see `is_safe_next`.
     """
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
@@ -48,7 +48,7 @@ def authenticated(method):
                 raise HTTPError(403)
             url = self.get_login_url()
             if "?" not in url:
-                # A login page on another host needs to know where to come back to.
+                # A login page on another host needs the full URL to return to.
                 next_url = self.request.full_url() if urlsplit(url).scheme else self.request.uri
                 url += "?" + urlencode({"next": to_octets(next_url)})
             self.redirect(url)
@@ -58,7 +58,7 @@ def authenticated(method):
 
 
 def _redirect_to_path(self, path):
-    # "//evil.example" and "/\evil.example" would lead to another host.
+    # Browsers take "//evil.example" and "/\evil.example" for URLs of another host.
     url = "/" + path.lstrip("/\\")
     if self.request.query:
         url += "?" + self.request.query
@@ -66,8 +66,8 @@ def _redirect_to_path(self, path):
 
 
 def removeslash(method):
-    """For a method whose path ends without a slash: GET and HEAD with one are redirected,
-    others refused with 404. "/" itself is served."""
+    """For a method whose path does not end with a slash. If it does, GET and HEAD are redirected
+    and other methods refused with 404. "/" itself is served."""
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
         path = self.request.path
@@ -80,8 +80,8 @@ def removeslash(method):
 
 
 def addslash(method):
-    """For a method whose path ends with a slash: GET and HEAD without one are redirected,
-    others refused with 404."""
+    """For a method whose path ends with a slash. If it does not, GET and HEAD are redirected and
+    other methods refused with 404."""
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
         path = self.request.path

@@ -1,4 +1,4 @@
-"""What a handler raises to end a request."""
+"""Exceptions that a handler raises to end a request."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.escape import native_str
@@ -6,10 +6,10 @@ from friendserve.protocol.http1 import REASONS
 
 
 class HTTPError(Exception):
-    """Ends the request with an error page of that status.
+    """Ends the request with an error page of this status.
 
-    `log_message` and its `args` (as for logging) go to the log and never to the client.
-    The keyword `reason` replaces the reason phrase of the status.
+    `log_message` and its `args` (as for logging) are written to the log and never sent to the
+    client. The keyword `reason` replaces the standard reason phrase.
     """
     def __init__(self, status_code=500, log_message=None, *args, **kwargs):
         super(HTTPError, self).__init__(status_code, log_message)
@@ -26,13 +26,13 @@ class HTTPError(Exception):
         return text
 
     def _format_message(self):
-        # Only a message with arguments is a format; another may hold any "%".
+        # Only a message with arguments is a format; any other may contain "%".
         if not self.args:
             return self.log_message
         try:
             return self.log_message % self.args
         except (TypeError, ValueError):
-            # An error in an error would hide both.
+            # Raising here would hide the original error.
             return "%r %% %r" % (self.log_message, self.args)
 
     def __reduce__(self):
@@ -47,11 +47,11 @@ def _rebuild(cls, attributes, args):
 
 
 class MissingArgumentError(HTTPError):
-    """A request came without an argument that has no default: status 400."""
+    """The request lacks an argument that has no default: status 400."""
     def __init__(self, arg_name):
         super(MissingArgumentError, self).__init__(400, "Missing argument %s", arg_name)
         self.arg_name = arg_name
 
 
 class Finish(Exception):
-    """Ends the request with what was written so far; nothing is logged."""
+    """Ends the request and sends what has been written so far; nothing is logged."""

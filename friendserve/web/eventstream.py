@@ -1,4 +1,4 @@
-"""Server-Sent Events: what the server has to say, over a response that does not end.
+"""Server-Sent Events: messages from the server to a browser, over a response that does not end.
 
     class News(EventStreamHandler):
         def open(self):
@@ -11,9 +11,9 @@
         for reader in list(readers):
             reader.send_event(text, id=str(number))
 
-In a page, ``new EventSource("/news").onmessage = function (event) { ... event.data ... }`` reads
-them. A browser connects again by itself when the connection ends, and then tells the last id that
-it has seen: `last_event_id`. For messages in both directions there is `friendserve.websocket`.
+In a page, ``new EventSource("/news").onmessage = function (event) { ... event.data ... }``
+receives them. When the connection ends, a browser reconnects by itself and sends the last id that
+it has seen: `last_event_id`. For messages in both directions, see `friendserve.websocket`.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -25,15 +25,15 @@ from friendserve.web.handler import RequestHandler
 
 
 class EventStreamHandler(RequestHandler):
-    """Sends events to one reader. Override `open`, and `on_close` to learn that it has gone.
+    """Sends events to one reader. Override `open`, and `on_close` to learn when it has gone.
 
-    A heart beat goes out when nothing else did, so that a proxy does not take the connection for
-    dead, and a reader that has vanished is noticed: it takes nothing any more, and then the
-    write_timeout of the server closes.
+    If nothing else was sent in the meantime, a heartbeat is. It keeps proxies from closing the
+    connection as idle, and reveals a reader that has vanished: it takes no more bytes, so the
+    server's write_timeout closes the connection.
     """
-    #: Seconds between heart beats; None for none.
+    #: Seconds between heartbeats; None to send none.
     heartbeat_interval = 15
-    #: Bytes that may wait for a reader that does not read; see `on_queue_full`.
+    #: Bytes that may be queued for a reader that does not read; see `on_queue_full`.
     max_queue_size = 1024 * 1024
 
     _is_open = False
@@ -43,38 +43,39 @@ class EventStreamHandler(RequestHandler):
     # To be overridden
 
     def open(self, *args, **kwargs):
-        """Called with the arguments from the URL. Until the first event is sent it may refuse:
-        by `send_error`, or with the status 204, after which a browser does not come back."""
+        """Called with the arguments from the URL. Until the first event is sent, it may refuse the
+        reader: with `send_error`, or with status 204, which tells browsers not to reconnect."""
 
     def on_close(self):
-        """Called once, from the loop, when the stream has ended, whoever ended it."""
+        """Called once, from the loop, when the stream has ended, from either side."""
 
     def on_queue_full(self):
-        """Called in place of sending an event when more than `max_queue_size` bytes wait for the
-        reader already. The event is dropped.
+        """Called instead of sending an event if more than `max_queue_size` bytes are already
+        queued for the reader. The event is dropped.
 
-        By default the connection is closed: a browser comes back and tells what it has seen.
+        By default it closes the connection; a browser will reconnect and send the last id that it
+        has seen.
         """
-        gen_log.warning("Event stream to %s closed: it does not read, %d bytes wait for it",
+        gen_log.warning("Event stream to %s closed: the client does not read, %d bytes are queued",
                         self.request.remote_ip, self._stream.unsent())
         self.request.connection.close()
 
-    # The use of an open stream
+    # Using an open stream
 
     @property
     def last_event_id(self):
-        """The id of the last event that the reader has seen, a text; None on its first visit."""
+        """The id (text) of the last event that the reader has seen; None on its first visit."""
         value = self.request.headers.get("Last-Event-ID")
         return None if value is None else self.decode_argument(
             value if isinstance(value, bytes) else value.encode("latin-1"), "Last-Event-ID")
 
     def send_event(self, data=None, event=None, id=None, retry=None, callback=None):
-        """Send an event; the arguments are those of
-        `friendserve.protocol.eventstream.encode_event`, with its errors.
+        """Send an event; for the arguments and errors see
+        `friendserve.protocol.eventstream.encode_event`.
 
-        `callback()` is called when the system has taken it, which is the clock for who has much to
-        send, and never when the reader has gone before. When the stream has ended nothing is
-        sent: `on_close` is what tells.
+        `callback()` is called when the event has been written to the socket, and never if the
+        reader goes away first; use it to pace many events. After the stream has ended nothing is
+        sent, without an error: `on_close` is called then.
         """
         data = encode_event(data, event, id, retry)
         if self._finished or not self._is_open:
@@ -87,7 +88,7 @@ class EventStreamHandler(RequestHandler):
         self.flush(callback=callback)
 
     def close(self):
-        """End the response; a browser connects again after a while."""
+        """End the response; a browser will reconnect after a while."""
         if self._is_open and not self._finished:
             self.finish()
 
@@ -98,7 +99,7 @@ class EventStreamHandler(RequestHandler):
         """Begin the stream."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
-        # nginx would gather what comes before it passes it on.
+        # nginx would buffer events before passing them on.
         self.set_header("X-Accel-Buffering", "no")
         self._is_open = True
         self.open(*args, **kwargs)
@@ -108,7 +109,7 @@ class EventStreamHandler(RequestHandler):
             self.finish()
             return
         if not self._headers_written:
-            # So that the page learns that it is connected.
+            # Tells the page that it is connected.
             self.flush()
         self._plan_heartbeat()
 
@@ -130,11 +131,11 @@ class EventStreamHandler(RequestHandler):
         self._plan_heartbeat()
 
     def on_connection_close(self):
-        """The reader has gone; `on_close` is what to override."""
+        """End the stream because the reader has gone. Override `on_close` instead."""
         self._end()
 
     def on_server_stop(self):
-        """The server is stopping: a browser will connect to the next one."""
+        """Close the stream; a browser will reconnect to the next server."""
         self.close()
 
     def on_finish(self):

@@ -72,8 +72,8 @@ class FileCache(object):
         """The value stored under `key`; None if there is none, or if one of its files has changed.
 
         With `turn` (the loop's attribute) the files are checked at most once per turn: a request
-        that arrived before the turn cannot have observed a change made during it. None, from a
-        loop that does not count turns: check them each time.
+        that arrived before the turn cannot have observed a change made during it. Without it, or
+        on a loop whose `turn` is None, they are checked each time.
         """
         entry = self._young.get(key)
         if entry is None:

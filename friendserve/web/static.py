@@ -145,7 +145,7 @@ class StaticFileHandler(RequestHandler):
         return self.get(path, include_body=False)
 
     def get(self, path, include_body=True):
-        """Answer with the file at `path`, which is as written in the URL."""
+        """Answer with the file at `path`, as in the URL: relative to the folder, with slashes."""
         try:
             if not self._find(path):
                 return
@@ -183,8 +183,7 @@ class StaticFileHandler(RequestHandler):
         False if the response has been finished instead."""
         key = None
         plan = self._plan()
-        if plan.keeps_files and os.path.isabs(self.root) \
-                and self.application.settings.get("static_hash_cache", True):
+        if plan.keeps_files and self.application.settings.get("static_hash_cache", True):
             request = self.request
             values = request.headers._values
             key = (self.root, self.default_filename, path, request.path[-1:] == "/",
@@ -203,7 +202,7 @@ class StaticFileHandler(RequestHandler):
         return self._find_on_disk(path, plan, key)
 
     def _find_on_disk(self, path, plan, key):
-        """As `_find`; the file is then kept under `key`, unless that is None."""
+        """As `_find`, from disk. Keep the file under `key`, unless that is None."""
         self.path = self.parse_url_path(path)
         absolute_path = self.get_absolute_path(self.root, self.path)
         self.absolute_path = self.validate_absolute_path(self.root, absolute_path)
@@ -216,7 +215,8 @@ class StaticFileHandler(RequestHandler):
             self._find_compressed()
         self.modified = self.get_modified_time()
         self.set_headers()
-        if key is not None:
+        # A relative root is another folder after os.chdir.
+        if key is not None and os.path.isabs(self.root):
             if self._coding is not None:
                 watched.append((self.content_path, status_key(self._status)))
             self._keep(key, watched)

@@ -1,8 +1,8 @@
-"""What is done to a response between the handler and the connection.
+"""Transforms change a response between the handler and the connection.
 
-A transform is made for one request. It sees the head with the first chunk of the body, then
-each further chunk, and returns what is to be sent in their place. An application has a list of
-them, each fed with what the one before it returned.
+A transform is made for one request. It is given the status and headers with the first chunk of the
+body, then each further chunk, and returns what to send instead. An application has a list of
+transforms, each fed with the output of the one before it.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -11,18 +11,19 @@ import zlib
 
 
 class OutputTransform(object):
-    """A transform that changes nothing; the base of those that do.
+    """The base class of transforms; it changes nothing.
 
-    `transform_first_chunk` is called once, before any other method, and `transform_chunk` for
-    each chunk after it, up to the one with `finishing` true, which is the last and may be
-    empty. Chunks are bytes. A chunk returned as b"" sends nothing yet.
+    `transform_first_chunk` is called once, before any other method, and `transform_chunk` for each
+    further chunk. `finishing` is true for the last chunk, which may be empty. Chunks are bytes.
+    Returning b"" sends nothing yet.
     """
 
     def __init__(self, request):
         self.request = request
 
     def transform_first_chunk(self, status_code, headers, chunk, finishing):
-        """(status_code, headers, chunk) to send; `headers` is an HTTPHeaders, free to change."""
+        """(status_code, headers, chunk) to send. `headers` is an HTTPHeaders, which may be
+        changed."""
         return status_code, headers, chunk
 
     def transform_chunk(self, chunk, finishing):
@@ -30,15 +31,15 @@ class OutputTransform(object):
         return chunk
 
 
-# RFC 9110 12.4.2: at most three digits after the point.
+# A weight has at most three digits after the point (RFC 9110 12.4.2).
 _WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\Z", re.IGNORECASE)
 
 
 def accepts_coding(accept_encoding, coding):
-    """Whether a client that sent this Accept-Encoding takes a content coding (RFC 9110 12.5.3).
+    """Whether a client that sent this Accept-Encoding accepts a content coding (RFC 9110 12.5.3).
 
-    What names the coding counts before what names any. An entry whose weight is malformed
-    is as good as refused: the plain form can always be read.
+    An entry for the coding takes precedence over "*". An entry with a malformed weight counts as a
+    refusal, since every client can read the plain form.
     """
     named = wildcard = None
     for entry in accept_encoding.lower().split(","):
@@ -54,26 +55,26 @@ def accepts_coding(accept_encoding, coding):
 
 
 class GZipContentEncoding(OutputTransform):
-    """Compresses a response whose type is text when the client takes gzip.
+    """Compresses responses of a text type for clients that accept gzip.
 
-    ``Vary: Accept-Encoding`` goes with every response of such a type, for whoever asks. Left as
-    they are: what is known to be shorter than MIN_LENGTH bytes, partial content, statuses
-    without a body, and what has a Content-Encoding already. Each flush of the handler sends all
-    that was written before it.
+    Every response of such a type has ``Vary: Accept-Encoding``, whatever the client accepts. These
+    are not compressed: bodies known to be shorter than MIN_LENGTH bytes, partial content, statuses
+    without a body, and responses that already have a Content-Encoding. Each flush of the handler
+    sends everything written before it.
 
     A compressed response is another representation of its resource, so a strong ETag becomes a
-    weak one, and ranges, which would count the plain bytes, are no longer offered
+    weak one, and ranges, which would count the uncompressed bytes, are no longer offered
     (RFC 9110 8.8.1 and 14.3).
     """
 
-    #: Compressed besides all of text/*.
+    #: Types that are compressed, besides text/*.
     CONTENT_TYPES = frozenset([
         "application/atom+xml", "application/javascript", "application/json",
         "application/rss+xml", "application/x-javascript", "application/xhtml+xml",
         "application/xml", "image/svg+xml"])
-    #: Bytes below which gzip saves less than its own frame and the work cost.
+    #: For bodies of fewer bytes, gzip's framing and CPU time cost more than it saves.
     MIN_LENGTH = 1024
-    #: 1 is fast, 9 is small; above 6 the size hardly changes.
+    #: From 1, the fastest, to 9, the smallest; above 6 the size hardly changes.
     GZIP_LEVEL = 6
 
     _compressor = None
@@ -89,7 +90,7 @@ class GZipContentEncoding(OutputTransform):
                 or not accepts_coding(
                     self.request.headers.get("Accept-Encoding", ""), "gzip")):
             return status_code, headers, chunk
-        # 16 over the largest window asks for the gzip format (RFC 1952) instead of zlib's.
+        # Adding 16 to the window size selects the gzip format (RFC 1952) instead of zlib's.
         self._compressor = zlib.compressobj(self.GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
         chunk = self.transform_chunk(chunk, finishing)
         headers["Content-Encoding"] = "gzip"
@@ -111,7 +112,7 @@ class GZipContentEncoding(OutputTransform):
         return self._compressor.compress(chunk) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
 
     def _length(self, headers, chunk, finishing):
-        """Length of the whole body as far as it is known now; without end when it is not."""
+        """The length of the whole body; infinity if it is not known yet."""
         if finishing:
             return len(chunk)
         length = headers.get("Content-Length", "")
@@ -119,15 +120,15 @@ class GZipContentEncoding(OutputTransform):
 
 
 def add_vary(headers):
-    """Say that the response depends on Accept-Encoding, unless it says so already."""
+    """Add "Vary: Accept-Encoding", unless the response already has it."""
     varies = [name.strip().lower() for name in headers.get("Vary", "").split(",")]
     if "*" not in varies and "accept-encoding" not in varies:
         headers.add("Vary", "Accept-Encoding")
 
 
 class ChunkedTransferEncoding(OutputTransform):
-    """Changes nothing: the name is kept for applications that list it among their transforms.
+    """Changes nothing; it exists for applications that list it among their transforms.
 
-    How a body is framed on the wire is the connection's to decide, which alone knows the
-    request's version and whether a length was given.
+    The connection frames the body, since only it knows the version of the request and whether
+    there is a Content-Length.
     """

@@ -1,4 +1,4 @@
-"""UI modules: pieces of a page that bring their own markup, styles and scripts.
+"""UI modules: parts of a page with their own markup, styles and scripts.
 
     class Entry(UIModule):
         def render(self, entry):
@@ -7,18 +7,18 @@
         def css_files(self):
             return "entry.css"
 
-Named in the setting ui_modules, it stands in a template as ``{% module Entry(entry) %}``. A page
-may render a module many times; the module is made once for each response, and what its page
-needs for it is asked for once.
+With the class in the setting ui_modules, a template uses it as ``{% module Entry(entry) %}``. A
+page may render a module many times. The module object is made once for each response, and is asked
+once for its styles and scripts.
 """
 from __future__ import absolute_import, division, print_function
 
 
 class UIModule(object):
-    """A part of a page; subclasses define `render`, and what else the page needs for it.
+    """A part of a page. Subclasses define `render`, and the styles and scripts the page needs.
 
-    `handler` is the RequestHandler whose response it stands in, `request` that handler's
-    request, and `ui` its UI methods and modules.
+    `handler` is the RequestHandler that renders the page, `request` its request, and `ui` its UI
+    methods and modules.
     """
 
     def __init__(self, handler):
@@ -28,33 +28,33 @@ class UIModule(object):
 
     @property
     def current_user(self):
-        """Who is signed in, as the handler knows it."""
+        """The handler's `current_user`."""
         return self.handler.current_user
 
     @property
     def locale(self):
-        """The locale of the handler."""
+        """The handler's `locale`."""
         return self.handler.locale
 
     def render(self, *args, **kwargs):
-        """The markup, unicode or UTF-8 bytes; it is not escaped again. To be overridden."""
-        raise NotImplementedError("%s must define render" % type(self).__name__)
+        """The markup, as unicode or UTF-8 bytes, which is not escaped. To be overridden."""
+        raise NotImplementedError("%s must define render()" % type(self).__name__)
 
     def render_string(self, path, **kwargs):
-        """A template rendered to bytes, with the variables that the handler gives to all."""
+        """A template rendered to bytes, with the variables of all the handler's templates."""
         return self.handler.render_string(path, **kwargs)
 
-    # What the page needs besides the markup, None for nothing. The page holds each once,
-    # however often the module is rendered.
+    # What the page needs besides the markup, or None. It is added to the page once, however often
+    # the module is rendered.
 
     def embedded_javascript(self):
-        """A script to stand in the page."""
+        """A script to embed in the page."""
 
     def javascript_files(self):
         """The path or URL of a script, or a list of them."""
 
     def embedded_css(self):
-        """Styles to stand in the page."""
+        """Styles to embed in the page."""
 
     def css_files(self):
         """The path or URL of a style sheet, or a list of them."""
@@ -69,28 +69,28 @@ class UIModule(object):
 class TemplateModule(UIModule):
     """``{% module Template("entry.html", entry=entry) %}``: a template as a module.
 
-    Such a template calls ``set_resources`` with the names of the methods of `UIModule`::
+    The template may call ``set_resources`` with keywords named after the methods of `UIModule`::
 
         {{ set_resources(css_files="entry.css", embedded_javascript="start()") }}
 
-    It must give the same each time it is rendered for one page, else ValueError is raised.
+    Raises ValueError if a template passes different values when a page renders it again.
     """
 
     def __init__(self, handler):
         super(TemplateModule, self).__init__(handler)
-        # One module stands for all templates: path -> keyword arguments of set_resources,
-        # in the order in which the page asked for them.
+        # One module serves all templates. Path -> keyword arguments of set_resources; `_paths` has
+        # the order in which the page used them.
         self._resources = {}
         self._paths = []
 
     def render(self, path, **kwargs):
-        """The template `path`, filled in with `kwargs`."""
+        """The template `path`, rendered with `kwargs`."""
         def set_resources(**resources):
             if path not in self._resources:
                 self._resources[path] = resources
                 self._paths.append(path)
             elif self._resources[path] != resources:
-                raise ValueError("%s gives other resources than before: %r, then %r"
+                raise ValueError("%s set different resources before: %r, now %r"
                                  % (path, self._resources[path], resources))
             return ""
 
@@ -126,7 +126,8 @@ class TemplateModule(UIModule):
 
 
 class _BoundModules(object):
-    """The modules of an application, by name, for one handler; names of its own are private."""
+    """The modules of an application, by name, for one handler. Its own attributes are private, so
+    that they do not hide modules."""
 
     def __init__(self, handler):
         self._handler = handler
@@ -148,18 +149,16 @@ class _BoundModules(object):
         try:
             self._class(name)
         except KeyError:
-            raise AttributeError("there is no UI module named %s" % name)
+            raise AttributeError("no UI module is named %s" % name)
         return self[name]
 
 
 def bind_modules(handler):
-    """What templates know as ``modules``: ``modules.Name(...)`` renders the module `Name`."""
+    """The variable ``modules`` of templates: ``modules.Name(...)`` renders the module `Name`."""
     return _BoundModules(handler)
 
 
 def active_modules(modules):
-    """The UIModule objects that a page has used so far, in the order of their first use.
-
-    `modules` is what `bind_modules` returned.
-    """
+    """The UIModule objects that a page has used so far, in the order of their first use; `modules`
+    is the result of `bind_modules`."""
     return list(modules._order)

@@ -1,4 +1,4 @@
-"""UploadHandler: forms with files of any size, which go to disk as they come.
+"""UploadHandler: forms with files of any size, which are written to disk as they arrive.
 
     class PhotoHandler(UploadHandler):
         upload_folder = "/srv/photos"
@@ -8,9 +8,9 @@
                 photo.move_to("/srv/photos/%d.jpg" % next_number())
             self.redirect("/photos")
 
-Memory holds one piece of one file, however large it is. A file that nobody moved away is deleted
-when the response is finished, or when the client goes away before all has come; after that the
-handler may be at work with them, and has to call `finish` at some time.
+Only one piece of one file is in memory at a time. A file that has not been moved is deleted when
+the response is finished, or when the client goes away during the upload. If the client goes away
+later, the handler keeps its files until it calls `finish`, as it must.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -31,14 +31,14 @@ from friendserve.web.handler import RequestHandler
 #: The methods whose body is a form.
 _METHODS = ("POST", "PUT", "PATCH")
 
-#: What a file system says when it has no room.
+#: Errors of a file system that is full.
 _FULL = frozenset([errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG])
 
 
 class Upload(object):
-    """A file that came with a form, and lies at `path` until it is moved or discarded.
+    """An uploaded file, which is at `path` until it is moved or discarded.
 
-    `filename` (text) and `content_type` are what the sender says: never open a file by that name.
+    `filename` (text) and `content_type` are chosen by the sender: never open a file by that name.
     `size` is in bytes.
     """
 
@@ -55,19 +55,19 @@ class Upload(object):
         self.size += len(data)
 
     def close(self):
-        """No more will come. Raises IOError when something could not be written."""
+        """Close the file after the last bytes. Raises IOError if they cannot be written."""
         self._file.close()
 
     def move_to(self, path):
-        """Give the file this name, in place of one that has it; it is kept then.
+        """Keep the file, under a new path; a file that is already there is replaced.
 
-        It must be on the same file system, for a move is not a copy (OSError EXDEV: set
-        `UploadHandler.upload_folder` to a folder there, or copy what is at `path`). Only the user
-        of this process may read the file: use os.chmod for others. Raises RuntimeError when it was
-        moved or discarded before.
+        The new path must be on the same file system, because the file is renamed, not copied.
+        If it is not (OSError EXDEV), set `UploadHandler.upload_folder` to a folder there, or copy
+        the file at `path`. Only the user of this process may read the file; use os.chmod to change
+        that. Raises RuntimeError if it has already been moved or discarded.
         """
         if self.path is None:
-            raise RuntimeError("this upload was moved or discarded already")
+            raise RuntimeError("this upload has already been moved or discarded")
         self.close()
         if os.name == "nt" and os.path.exists(path):
             os.remove(path)
@@ -75,57 +75,58 @@ class Upload(object):
         self.path = None
 
     def discard(self):
-        """Delete the file, unless it was moved; harmless when it is done already."""
+        """Delete the file, unless it has been moved. May be called more than once."""
         path, self.path = self.path, None
         try:
             self._file.close()
         except (OSError, IOError):
-            # What cannot be written is not wanted any more.
+            # Bytes that could not be written are no longer needed.
             pass
         if path is not None:
             try:
                 os.remove(path)
             except OSError as error:
-                # Somebody may have moved it in another way.
+                # The application may have moved it without `move_to`.
                 if error.errno != errno.ENOENT:
-                    gen_log.warning("an upload could not be deleted: %s", error)
+                    gen_log.warning("Cannot delete an upload: %s", error)
 
     def __del__(self):
-        # For a handler that was left without a word, such as by a subclass that forgets to call
-        # the method it overrides.
+        # In case the handler never discards it, for example because a subclass does not call the
+        # method that it overrides.
         if self.__dict__.get("path") is not None:
             self.discard()
 
 
 @stream_request_body
 class UploadHandler(RequestHandler):
-    """Takes a form (multipart/form-data, or urlencoded) while it comes, and then calls `post`,
+    """Receives a form (multipart/form-data or urlencoded) piece by piece, and then calls `post`,
     `put` or `patch`.
 
-    Then `uploads` is {name of the field: [Upload, ...]}, and the other fields are arguments, as
-    always. An XSRF token has to stand in the header ``X-XSRFToken`` or in the query, for it is
-    looked for before the body is there. A subclass that overrides `prepare` or `finish` calls the
-    one here, too. Who may send at all is a matter for `prepare`, before that call: at `post`
-    everything is on the disk already, and `authenticated` there would come too late.
+    By then `uploads` is {field name: [Upload, ...]}, and the other fields are arguments as usual.
+    An XSRF token must be in the header ``X-XSRFToken`` or in the query, because it is checked
+    before the body arrives. A subclass that overrides `prepare` or `finish` must call the method
+    here too. Check in `prepare`, before that call, whether the client may upload: when `post` is
+    called, all files are already on disk, so `authenticated` is too late there.
 
-    Answers 415 to another type of body, 413 to one beyond `max_upload_size`, 400 to more than
-    `max_parts` parts or `max_field_bytes`, 507 when the disk is full.
+    Answers 415 to other types of body, 413 to a body larger than `max_upload_size`, 400 to more
+    than `max_parts` parts or `max_field_bytes` bytes of fields, and 507 if the disk is full.
     """
 
-    #: Bytes of the whole body that are taken.
+    #: The size limit of the whole body, in bytes.
     max_upload_size = 1024 * 1024 * 1024
-    #: Files and fields, and bytes of all fields together.
+    #: The maximum number of files and fields.
     max_parts = MAX_PARTS
+    #: The maximum size of all fields together, in bytes.
     max_field_bytes = MAX_FIELD_BYTES
-    #: Seconds that it may take.
+    #: The time limit for the upload, in seconds.
     upload_timeout = 3600
-    #: Where files lie before they are moved; None for where the system keeps temporary files.
+    #: The folder for files until they are moved; None for the system's temporary folder.
     upload_folder = None
 
     uploads = {}
     _parser = None      # of a multipart form
-    _plain = None       # the body of another form, a bytearray
-    _upload = None
+    _plain = None       # the body of an urlencoded form, a bytearray
+    _upload = None      # the file being received
 
     def prepare(self):
         self.uploads = {}
@@ -134,7 +135,7 @@ class UploadHandler(RequestHandler):
         headers = self.request.headers
         coding = headers.get("Content-Encoding", "")
         if coding.lower() not in ("", "identity"):
-            raise HTTPError(415, "a form in the Content-Encoding %r", coding)
+            raise HTTPError(415, "a form with the Content-Encoding %r", coding)
         content_type = headers.get("Content-Type", "")
         main, parameters = parse_header_value(content_type)
         connection = self.request.connection
@@ -148,13 +149,13 @@ class UploadHandler(RequestHandler):
             self._plain = bytearray()
             connection.set_max_body_size(min(self.max_upload_size, self.max_field_bytes))
         else:
-            raise HTTPError(415, "%r is no form: use multipart/form-data", main)
+            raise HTTPError(415, "%r is not a form: use multipart/form-data", main)
 
     def data_received(self, chunk):
         if self._parser is None:
             if self._plain is not None:
                 self._plain += chunk
-            # Else it is that of a GET or DELETE, which means nothing (RFC 9110 9.3.1).
+            # Otherwise it is the body of a GET or DELETE, which has no meaning (RFC 9110 9.3.1).
             return
         try:
             for event in self._parser.feed(chunk):
@@ -170,7 +171,7 @@ class UploadHandler(RequestHandler):
                 self._upload = Upload(event.filename, event.content_type, self.upload_folder)
                 self.uploads.setdefault(event.name, []).append(self._upload)
             else:
-                # A piece can be one byte, and its object takes far more.
+                # Not a list of pieces: each may be a single byte, in a much larger object.
                 self._field = bytearray()
                 self._fields.setdefault(event.name, []).append(self._field)
         elif event is PART_END:
@@ -193,14 +194,14 @@ class UploadHandler(RequestHandler):
                                  arguments, {})
             self._set_arguments(arguments)
         elif self.request.method in _METHODS:
-            raise RuntimeError("prepare() of %s has to call prepare() of UploadHandler"
+            raise RuntimeError("prepare() of %s must call prepare() of UploadHandler"
                                % type(self).__name__)
         super(UploadHandler, self)._run_method()
 
     def _set_arguments(self, fields):
         request = self.request
         request.body_arguments = fields
-        # The XSRF check has asked already, when there was no body.
+        # The XSRF check has already computed this, before there was a body.
         request.__dict__.pop("arguments", None)
 
     def finish(self, chunk=None):

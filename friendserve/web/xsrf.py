@@ -1,12 +1,13 @@
-"""Requests that another site makes a browser send: the tokens and headers that give them away.
+"""Detecting requests that another site makes a browser send (XSRF), by tokens and by headers.
 
-A token is 16 random bytes, kept in a cookie and sent back by the site's own forms, for another
-site can neither read nor set it. There are two forms of it in text:
+A token is 16 random bytes in a cookie, which the site's own forms send back; another site can
+neither read nor set it. It is written as text in one of two versions:
 
-1   hexadecimal
-2   2|mask|hexadecimal of token XOR mask|seconds, with a mask of 4 bytes for each response
+1   token in hexadecimal
+2   2|mask|token XOR mask|seconds, with mask and token in hexadecimal; each response has a new mask
+    of 4 bytes
 
-Nothing here reads a clock or draws a random number.
+These are pure functions: the caller passes the time and random bytes.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -22,18 +23,18 @@ MASK_SIZE = 4
 
 
 def encode_token(token, mask, timestamp):
-    """Form 2 of a token; `mask` is random bytes."""
+    """A token as text, version 2; `mask` is random bytes."""
     return "|".join(["2", _to_hex(mask), _to_hex(_xor(mask, token)), str(int(timestamp))])
 
 
 def encode_plain_token(token):
-    """Form 1 of a token."""
+    """A token as text, version 1."""
     return _to_hex(token)
 
 
 def decode_token(text):
-    """(version, token, timestamp) of either form, timestamp None for form 1; None for anything
-    else, whatever it is."""
+    """(version, token, timestamp) of a token as text; the timestamp is None in version 1. None if
+    the text is not a token."""
     try:
         parts = utf8(text or "").split(b"|")
         if len(parts) == 1:
@@ -53,18 +54,18 @@ def _to_hex(data):
 
 
 def _xor(mask, data):
-    """`data` XOR the mask, repeated."""
+    """`data` XOR the mask, which is repeated as needed."""
     mask = bytearray(mask)
     return bytes(bytearray([byte ^ mask[position % len(mask)]
                             for position, byte in enumerate(bytearray(data))]))
 
 
 def is_cross_site(request, trusted=()):
-    """Whether a browser says that a page of another origin made it send `request`.
+    """Whether the browser says that a page of another origin made it send `request`.
 
-    The word of Sec-Fetch-Site counts, which no page can forge, and from older browsers the
-    Origin header, compared with the host of the request. `trusted` are origins, such as
-    "https://example.com", that may all the same. A request with neither header is no browser's.
+    Decided by Sec-Fetch-Site, which pages cannot forge, or from older browsers by the Origin
+    header, compared with the host of the request. `trusted` origins, such as
+    "https://example.com", are allowed. A request with neither header is not from a browser.
     """
     origin = request.headers.get("Origin", "")
     if isinstance(trusted, six.string_types):

@@ -12,7 +12,7 @@ from friendserve.web import (
 from tests.webcase import WebCase, handler, request
 
 
-#: As a client sends it when it does not quote it.
+#: Bytes that are not ASCII, as sent by a client that does not quote them.
 OCTETS = b"\xc3\xa9".decode("latin-1") if str is not bytes else b"\xc3\xa9"
 
 
@@ -117,7 +117,7 @@ class HostTest(WebCase):
         app.add_handlers(r"main\.example", [("/", Tell, {"name": "main"})])
         self.assertEqual(self.body("main.example"), b"main")
         self.assertEqual(self.body("other.example"), b"main")
-        # Behind a proxy it can be told apart.
+        # A request from a proxy is recognised by its header.
         response = self.ask("/x?y", "GET", [("X-Real-Ip", "1.2.3.4")], host="other.example")
         self.assertEqual((response.status, response.headers["Location"]),
                          (301, "http://main.example/?y"))

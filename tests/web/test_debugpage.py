@@ -85,15 +85,15 @@ class DebugPageTest(WebCase):
     if not six.PY2:
         def test_what_it_came_from(self):
             _, page = self.page("/twice")
-            self.assertIn(u"It came while this was handled: KeyError", page)
+            self.assertIn(u"Raised while handling KeyError", page)
             self.assertIn(u"second", page)
 
     def test_endless_recursion_and_exceptions_without_text(self):
         response, page = self.page("/deep")
-        self.assertIn("calls are left out here", page)
+        self.assertIn("calls not shown", page)
         self.assertLess(len(page), 200000)
         _, page = self.page("/unshown")
-        self.assertIn("(it cannot be shown)", page)
+        self.assertIn("(cannot be shown)", page)
 
     def test_other_statuses(self):
         response, page = self.page("/http")

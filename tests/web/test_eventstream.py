@@ -105,7 +105,7 @@ class StreamTest(WebCase):
         send()
         for _ in range(200):
             self.turn(0)
-        # A207: the reader does not read, so not much was sent.
+        # A207: the reader does not read, so little was sent.
         self.assertLess(len(sent), 1000)
         self.assertLess(handler.request.connection.stream.unsent(), 110000)
         before = len(sent)

@@ -1,4 +1,4 @@
-"""Handlers that answer later, and handlers that take the body as it comes."""
+"""Asynchronous handlers, and handlers that receive the body piece by piece."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -112,7 +112,7 @@ class AsynchronousTest(AsyncCase):
 
     def test_b150_async_callback_alone(self):
         def start(self):
-            # As of code that keeps callbacks and knows nothing of contexts.
+            # As in code that stores callbacks without their contexts.
             with NullContext():
                 self.loop.add_callback(self.async_callback(self.fail, 1), 2)
 
@@ -286,7 +286,7 @@ class DetachTest(AsyncCase):
 
 
 class Upload(RequestHandler):
-    """Takes the body piece by piece."""
+    """Receives the body piece by piece."""
     events = pieces = loop = None
 
     def prepare(self):
@@ -351,7 +351,7 @@ class StreamingTest(AsyncCase):
             self.pieces.append(chunk)
             self.pause_reading()
             if len(self.pieces) == 1:
-                # The first time the test goes on.
+                # The first time, the test resumes reading.
                 self.application.page = self
             else:
                 self.loop.add_callback(self.resume_reading)

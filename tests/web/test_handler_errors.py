@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""RequestHandler: how it answers for errors, its own and those of its hooks."""
+"""RequestHandler: error pages for its own exceptions and those of its hooks."""
 from __future__ import absolute_import, division, print_function
 
 import copy

@@ -1,4 +1,4 @@
-"""Requests leave nothing behind for the garbage collector, and no context in the next one."""
+"""Requests leave no work for the garbage collector, and no context for the next request."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -16,7 +16,7 @@ from friendserve.web import (
 from tests.httpcase import Client, LogCatcher, post_chunked
 from tests.webcase import WebCase, request
 
-#: Requests that are looked at. A cycle would keep several objects for each.
+#: Requests sent. A reference cycle would keep several objects for each of them.
 COUNT = 1000
 SLACK = 200
 
@@ -30,7 +30,7 @@ class Module(UIModule):
 
 
 class Page(RequestHandler):
-    """What it does is in the path. `refs` has a weak reference to each error raised here."""
+    """The path says what it does. `refs` has a weak reference to each error raised here."""
     refs = []
     loop = None
 
@@ -53,7 +53,7 @@ class Page(RequestHandler):
         try:
             raise KeyError("first")
         except KeyError:
-            # On Python 3 it is the context of the second.
+            # On Python 3 the first is the context of the second.
             raise self.watched(Failure("second"))
 
     def watched(self, error):
@@ -122,7 +122,7 @@ class Page(RequestHandler):
 
 
 class Failure(Exception):
-    """An exception that weak references can be made to, on Python 2 too."""
+    """An exception that supports weak references on Python 2, too."""
 
 
 class FailingPage(Page):
@@ -178,7 +178,7 @@ class MemoryCase(WebCase):
                 "part.html": "{{ text }} {{ method() }}", "broken.html": "{{ 1 / 0 }}"}))
 
     def make_folder(self):
-        """A folder of static files: "small", and "large" for more than a socket takes at once."""
+        """A folder with the files "small", and "large", which is larger than any socket buffer."""
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
         for name, size in (("small", 1000), ("large", 16 * 1024 * 1024)):
@@ -187,7 +187,7 @@ class MemoryCase(WebCase):
         return folder
 
     def check(self, once, count=COUNT):
-        """Call once() many times: it must not leave objects behind."""
+        """Call once() many times, and check that it leaves no objects to the garbage collector."""
         with LogCatcher() as records:
             for _ in range(count // 4):
                 once()
@@ -221,7 +221,7 @@ class MemoryCase(WebCase):
 
 
 def requests(*rows):
-    """A class decorator: one test for each (name, path, status, more arguments of request)."""
+    """A class decorator that adds a test for each (name, path, status, *arguments of request)."""
     def decorate(cls):
         for row in rows:
             def test(self, row=row):

@@ -1,4 +1,4 @@
-"""Static files with compressed ones beside them."""
+"""Static files with compressed files beside them."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -39,7 +39,7 @@ class CompressedBeforehandTest(StaticCase):
             self.assertEqual(response.headers["Vary"], "Accept-Encoding")
             self.assertIn("javascript", response.headers["Content-Type"])
 
-    def test_each_has_an_etag_of_its_own(self):
+    def test_each_coding_has_another_etag(self):
         etags = [self.ask_accepting(accept).headers["Etag"] for accept in ("", "gzip", "br")]
         self.assertEqual(len(set(etags)), 3)
         for etag, accept in zip(etags, ("", "gzip", "br")):
@@ -51,21 +51,21 @@ class CompressedBeforehandTest(StaticCase):
         response = self.ask_accepting("gzip", Range="bytes=0-3")
         self.assertEqual((response.status, response.body, response.headers["Content-Range"]),
                          (206, b"gzip", "bytes 0-3/6"))
-        # What is said of a range that is not there is not compressed.
+        # The error for a range that cannot be satisfied is not compressed.
         response = self.ask_accepting("gzip", Range="bytes=9999-")
         self.assertEqual((response.status, response.headers.get("Content-Encoding")), (416, None))
 
-    def test_without_one_nothing_varies(self):
+    def test_a_file_without_compressed_forms_does_not_vary(self):
         response = self.ask("/static/hello.txt", Accept_Encoding="gzip")
         self.assertNotIn("Vary", response.headers)
 
-    def test_an_older_one_is_not_what_the_file_is_now(self):
+    def test_an_older_compressed_file_is_not_sent(self):
         self.write("app.js", self.PLAIN + b"more", self.OLD + 1)
         response = self.ask_accepting("gzip, br")
         self.assertEqual(response.body, self.PLAIN + b"more")
         self.assertNotIn("Content-Encoding", response.headers)
 
-    def test_one_that_comes_or_goes_is_noticed(self):
+    def test_a_compressed_file_that_appears_or_vanishes_is_noticed(self):
         self.ask_accepting("gzip, br")
         os.unlink(os.path.join(self.root, "app.js.br"))
         self.assertEqual(self.ask_accepting("gzip, br").body, b"gzip'd")
@@ -84,13 +84,13 @@ class CompressedBeforehandTest(StaticCase):
         os.mkdir(os.path.join(self.root, "app.js.gz"))
         self.assertEqual(self.ask_accepting("gzip, br").body, self.PLAIN)
 
-    def test_asked_for_by_name_they_are_files_as_others(self):
+    def test_a_compressed_file_requested_by_name_is_sent_as_it_is(self):
         response = self.ask("/static/app.js.gz", Accept_Encoding="gzip")
         self.assertEqual((response.body, response.headers["Content-Type"]),
                          (b"gzip'd", "application/gzip"))
         self.assertNotIn("Content-Encoding", response.headers)
 
-    def test_not_compressed_once_more(self):
+    def test_a_compressed_file_is_not_compressed_again(self):
         self.write("app.js.gz", b"gzip'd" * 1000, self.OLD)
         self.serve_files(compress_response=True)
         response = self.ask_accepting("gzip")

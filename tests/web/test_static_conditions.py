@@ -1,4 +1,4 @@
-"""Static files: clients that have the file already."""
+"""Static files: conditional requests, from clients that already have the file."""
 from __future__ import absolute_import, division, print_function
 
 import calendar

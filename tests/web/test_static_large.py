@@ -1,4 +1,4 @@
-"""Static files that are large, or change while they are sent."""
+"""Static files that are large, or change while they are being sent."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -73,7 +73,7 @@ class ChangingFileTest(StaticCase):
     SIZE = 16 * 1024 * 1024
 
     def begin(self):
-        """A response that is on its way, to a client that has not read yet."""
+        """A Client to which a response is being sent, and which has not read anything yet."""
         self.path = self.write("moving", b"x" * self.SIZE)
         self.serve_files()
         client = self.start("/static/moving", receive_buffer=4096, Connection="close")

@@ -11,7 +11,6 @@ from tests.webcase import request
 
 
 class MemoryTest(StaticCase):
-    """Files in memory."""
     def setUp(self):
         super(MemoryTest, self).setUp()
         self.write("hello.txt", b"hello world\n", self.OLD)
@@ -59,7 +58,7 @@ class MemoryTest(StaticCase):
         self.fetch_twice("/static/hello.txt")
         self.write("hello.txt", b"HELLO WORLD\n", self.OLD + 1)
         self.assertEqual(self.fetch_twice("/static/hello.txt").body, b"HELLO WORLD\n")
-        # The same size and modification time: the time of the change tells.
+        # With the same size and modification time, only the inode's change time differs.
         self.write("hello.txt", b"hello again\n", self.OLD + 1)
         self.assertEqual(self.fetch_twice("/static/hello.txt").body, b"hello again\n")
         os.unlink(os.path.join(self.root, "hello.txt"))
@@ -95,7 +94,7 @@ class MemoryTest(StaticCase):
             try:
                 target = os.readlink("/proc/self/fd/" + number)
             except OSError:
-                # The one of the list itself.
+                # The descriptor of the listing itself.
                 continue
             if target.startswith(self.root):
                 names.append(os.path.basename(target))
@@ -119,12 +118,12 @@ class MemoryTest(StaticCase):
             os.rename(self.write("new", second, self.OLD), os.path.join(self.root, "held"))
             self.settle()
             self.assertEqual(self.fetch_twice("/static/held").body, second)
-            # And not the one that is gone.
+            # The file that was replaced is closed.
             self.assertEqual(self.held(), ["held", "more"])
             StaticFileHandler.reset()
             self.assertEqual(self.held(), [])
 
-        def test_so_many_files_are_held_open(self):
+        def test_at_most_64_files_are_held_open(self):
             for number in range(100):
                 self.write("held%d" % number, b"x" * 40000, self.OLD)
             self.write("large", b"x" * 2000000, self.OLD)
@@ -173,7 +172,7 @@ class MemoryTest(StaticCase):
             self.assertEqual((response.headers["Cache-Control"], response.headers["Content-Type"]),
                              ("max-age=%d" % number, "x/%d" % number))
 
-    def test_a_subclass_that_knows_better_is_asked_each_time(self):
+    def test_a_subclass_with_other_content_is_asked_each_time(self):
         class Numbered(StaticFileHandler):
             count = 0
 
@@ -204,6 +203,16 @@ class MemoryTest(StaticCase):
         for _ in range(2):
             self.assertEqual(self.ask("/a/hello.txt").body, b"hello world\n")
             self.assertEqual(self.ask("/b/hello.txt").body, b"from there\n")
+
+    def test_a_relative_folder_follows_the_working_directory(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        for name in ("first", "second"):
+            self.write("../%s/files/a.txt" % name, utf8(name), self.OLD)
+            os.utime(os.path.join(self.folder, name, "files"), (self.OLD, self.OLD))
+        self.serve_files([(r"/(.*)", StaticFileHandler, {"path": "files"})])
+        for name in ("first", "first", "second"):
+            os.chdir(os.path.join(self.folder, name))
+            self.assertEqual(utf8(name), self.ask("/a.txt").body)
 
     def test_default_filename_in_memory(self):
         self.write("sub/index.html", b"<p>", self.OLD)

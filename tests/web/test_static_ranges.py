@@ -1,4 +1,4 @@
-"""Static files: requests for a part."""
+"""Static files: requests for a range."""
 from __future__ import absolute_import, division, print_function
 
 import os

@@ -13,7 +13,7 @@ from tests.webcase import request
 
 
 class OtherLoop(IOLoop):
-    """A loop of another kind: it gives what the docstring of IOLoop asks for, and no `turn`."""
+    """A loop with the methods that the docstring of IOLoop requires, and without `turn`."""
     def initialize(self):
         self._loop = PollIOLoop(make_current=False)
 
@@ -93,7 +93,7 @@ class ServingTest(StaticCase):
         while before != len(pieces):
             before = len(pieces)
             self.turn(0.01, times=10)
-        # What the kernel took, and one more.
+        # The bytes that the kernel has taken, and one more piece.
         self.assertLess(sum(pieces), size // 2)
         self.assertLessEqual(max(pieces), static.PIECE_SIZE)
 

@@ -1,4 +1,4 @@
-"""Static files: versions in URLs, and how long clients may keep them."""
+"""Static files: versions in URLs, and how long clients may cache them."""
 from __future__ import absolute_import, division, print_function
 
 import os

@@ -12,7 +12,7 @@ LONG = b"hello world " * 200
 
 
 class Request(object):
-    """As much of a request as transforms look at."""
+    """The part of a request that transforms use."""
 
     def __init__(self, accept_encoding=None):
         self.headers = HTTPHeaders()
@@ -46,7 +46,7 @@ class PlainTransformsTest(unittest.TestCase):
 class GZipTest(unittest.TestCase):
     def first(self, accept="gzip", status=200, chunk=LONG, finishing=True,
               transform_class=GZipContentEncoding, **headers):
-        """Feed a first chunk; Content-Type is text/html unless given."""
+        """Feed a first chunk; the default Content-Type is text/html."""
         fields = HTTPHeaders({"Content-Type": "text/html; charset=UTF-8"})
         for name, value in headers.items():
             fields[name.replace("_", "-")] = value

@@ -51,7 +51,7 @@ class User(RequestHandler):
 
 
 class HandlerTestCase(unittest.TestCase):
-    """A handler with templates and modules, outside of any connection."""
+    """A handler with templates and modules, without a connection."""
 
     def setUp(self):
         Entry.made = 0

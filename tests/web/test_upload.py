@@ -219,7 +219,7 @@ class UploadTest(WebCase):
     def test_prepare_has_to_be_called(self):
         self.serve_upload(prepare=lambda handler: None)
         self.assertEqual(500, self.post(*form({"title": "x"})).status)
-        self.assertIn("has to call prepare() of UploadHandler",
+        self.assertIn("must call prepare() of UploadHandler",
                       str([record.exc_info[1] for record in self.records if record.exc_info]))
 
     def test_other_limits(self):
@@ -270,7 +270,7 @@ class UploadTest(WebCase):
     def test_a_body_that_is_too_large(self):
         self.serve_upload(max_upload_size=1000)
         self.assertEqual(413, self.post(*form((), [("f", "a", b"x" * 2000)])).status)
-        # One that does not say how large it is.
+        # A body without a Content-Length.
         headers, body = form((), [("f", "a", b"x" * 2000)])
         head = request("/", "POST", headers + [("Transfer-Encoding", "chunked")])
         with LogCatcher():
@@ -439,7 +439,7 @@ class LargeTest(unittest.TestCase):
 
     def setUp(self):
         self.folder = tempfile.mkdtemp()
-        # A gigabyte, but not the last one of a small disk.
+        # A gigabyte, unless the disk is too small.
         disk = os.statvfs(self.folder)
         self.size = 1000000000 if disk.f_bavail * disk.f_frsize > 4e9 else 100000000
         self.addCleanup(shutil.rmtree, self.folder)
@@ -449,7 +449,7 @@ class LargeTest(unittest.TestCase):
              "--folder=" + self.folder, "--logging=none"],
             env=dict(os.environ, PYTHONPATH=ROOT), stdout=subprocess.PIPE)
         self.addCleanup(self.stop)
-        # It says where it is once it listens.
+        # It prints its address once it is listening.
         self.assertIn(utf8("http://127.0.0.1:%d/" % self.port), self.process.stdout.readline())
 
     def stop(self):
@@ -457,7 +457,7 @@ class LargeTest(unittest.TestCase):
         self.process.communicate()
 
     def memory(self):
-        """The most that the process ever had in memory, in bytes."""
+        """The peak memory of the process, in bytes."""
         with open("/proc/%d/status" % self.process.pid) as source:
             return int(re.search(r"VmHWM:\s+([0-9]+) kB", source.read()).group(1)) * 1024
 

@@ -21,7 +21,7 @@ OCTETS = b"\xc3\xa9".decode("latin-1") if str is not bytes else b"\xc3\xa9"
 
 class CookieTest(HandlerCase):
     def set_cookies(self, function):
-        """{name: lines} that a get calling function(handler) sets."""
+        """{name: lines} of the headers set by a get that calls function(handler)."""
         self.serve_handler(function, settings={"cookie_secret": SECRET})
         self.response = self.ask()
         return self.cookies_of(self.response)

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Requests that other sites make a browser send."""
+"""Protection against requests that other sites make a browser send (XSRF)."""
 from __future__ import absolute_import, division, print_function
 
 import logging
