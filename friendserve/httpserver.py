@@ -27,26 +27,27 @@ from friendserve.tcpserver import TCPServer
 
 __all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParameters"]
 
-#: The names of 2009.
+#: The names in Tornado 1.0.
 HTTPConnection = HTTP1ServerConnection
 HTTPRequest = HTTPServerRequest
 
-#: Seconds between two looks for connections whose time is over; fewer for small timeouts.
+#: Seconds between two searches for connections whose time limit has passed; less when one of the
+#: limits is small.
 SWEEP_INTERVAL = 1.0
 
 
 class HTTPServer(TCPServer):
-    """Serves `request_callback`, which is an Application, any function of a request, or an
-    HTTPServerConnectionDelegate.
+    """An HTTP server for `request_callback`, which is an Application, a function that takes a
+    request, or an HTTPServerConnectionDelegate.
 
     `no_keep_alive` closes each connection after one response. `xheaders` takes the client's
     address and scheme from the headers of a proxy in front (X-Real-Ip, X-Forwarded-For,
-    X-Scheme, X-Forwarded-Proto): set it only when there is one; `trusted_downstream` are
-    addresses of further proxies to skip in X-Forwarded-For. `ssl_options` (a dict of
+    X-Scheme, X-Forwarded-Proto): set it only when there is one; `trusted_downstream` are the
+    addresses of further proxies, to be skipped in X-Forwarded-For. `ssl_options` (a dict of
     arguments for `friendserve.netutil.ssl_options_to_context`, or an SSLContext) makes it an
-    HTTPS server. `protocol` is the scheme to tell the application where it differs.
-    `decompress_request` unpacks gzip bodies. The limits are those of
-    `HTTP1ConnectionParameters`; `max_buffer_size` bounds what a connection may buffer.
+    HTTPS server. `protocol` is the scheme that the application sees, if it is not that of the
+    connection. `decompress_request` decompresses gzip bodies. The limits are those of
+    `HTTP1ConnectionParameters`; `max_buffer_size` limits the bytes that a connection may buffer.
     """
     def __init__(self, request_callback, no_keep_alive=False, io_loop=None, xheaders=False,
                  ssl_options=None, protocol=None, decompress_request=False, chunk_size=None,
@@ -63,35 +64,37 @@ class HTTPServer(TCPServer):
         self.trusted_downstream = frozenset(trusted_downstream or ())
         if max_buffer_size is not None:
             max_body_size = max_buffer_size if max_body_size is None else max_body_size
-            # What cannot be buffered is refused, and not waited for.
+            # A head that does not fit into the buffer is refused, instead of waited for.
             max_header_size = min(max_header_size or 65536, max_buffer_size)
         self.params = self.conn_params = HTTP1ConnectionParameters(
             no_keep_alive=no_keep_alive, chunk_size=chunk_size, max_header_size=max_header_size,
             max_body_size=max_body_size, body_timeout=body_timeout, decompress=decompress_request,
             idle_timeout=idle_connection_timeout, **limits)
         self._connections = set()
-        self._stalled = {}          # connection -> (bytes sent, when) while output waits
+        self._stalled = {}          # connection -> (progress, since when) while output waits
         self._sweep_timer = None
         self._sweep_interval = min(SWEEP_INTERVAL, max(self.params.shortest_timeout() / 4, 0.01))
-        # The clock of the last sweep: near enough for times that the next sweeps look at, and
-        # no connection has to ask the system for each of its steps.
-        self.now = 0.0
         self._stop_timers = []
         self._on_stopped = None     # callbacks, once the server is stopping
         self._delegate = None
+        # The rest is read by the connections. `now` is the time of the last sweep: precise enough
+        # for times that later sweeps check, and it saves each step of a connection a system call.
+        # `start_body` and `handle_request` are what HTTP1ServerConnection describes; as methods
+        # that call these functions they would cost each request a call.
+        self.now = 0.0
         if isinstance(request_callback, HTTPServerConnectionDelegate):
             self._delegate = request_callback
             self.start_body = functools.partial(start_delegate, request_callback)
             self.handle_request = functools.partial(serve_delegate, request_callback)
         else:
-            # An application knows which of its handlers take the body as it comes.
+            # An application knows which of its handlers take the body in pieces.
             self.start_body = getattr(request_callback, "start_body", _collect_body)
             self.handle_request = request_callback
 
-    # What a connection asks for, besides start_body and handle_request
+    # Called by the connections, as are start_body and handle_request
 
     def on_close(self, connection):
-        """A connection has closed, or was taken over."""
+        """Called once for each connection, when it has closed or was detached."""
         self._connections.discard(connection)
         if self._on_stopped is not None and not self._connections:
             self._finish_stop()
@@ -99,8 +102,8 @@ class HTTPServer(TCPServer):
             self._delegate.on_close(connection)
 
     def apply_xheaders(self, request):
-        """Believe the proxy in front of us (its last word: what stands before came from
-        whoever spoke to it)."""
+        """Set the client's address and scheme to those that the proxy in front reports: the last
+        entry of a list, as the entries before it may have been made up by the client."""
         headers = request.headers
         addresses = headers.get("X-Forwarded-For", "").split(",")
         address = ""
@@ -120,7 +123,7 @@ class HTTPServer(TCPServer):
 
     def add_sockets(self, sockets):
         super(HTTPServer, self).add_sockets(sockets)
-        # An application has things to do only now, on the loop and in the process that serve it.
+        # An Application starts autoreload here, on the loop and in the process that serve it.
         on_listen = getattr(self.request_callback, "on_listen", None)
         if on_listen is not None:
             on_listen(self.io_loop)
@@ -142,7 +145,7 @@ class HTTPServer(TCPServer):
             self._sweep_timer = io_loop.call_later(self._sweep_interval, self._sweep, io_loop)
 
     def _sweep(self, io_loop):
-        """Look for connections whose time is over: one timer for all of them."""
+        """Close connections whose time limit has passed. One timer serves them all."""
         if not self._connections:
             self._sweep_timer = None
             return
@@ -154,7 +157,7 @@ class HTTPServer(TCPServer):
             if progress is None:
                 connection.check_time(now)
                 continue
-            # Output waits for the client to read.
+            # The client has to read first.
             seen, since = self._stalled.get(connection, (None, now))
             if progress != seen:
                 since = now
@@ -174,18 +177,18 @@ class HTTPServer(TCPServer):
     # The end
 
     def close_all_connections(self):
-        """Close every connection now."""
+        """Close every connection now, whatever it is doing."""
         for connection in list(self._connections):
             connection.close()
 
     def graceful_stop(self, deadline=30, callback=None):
         """Stop listening, close idle connections, let requests in progress finish, and call
-        `callback()` when that is done or `deadline` seconds are over; what is open then is
-        closed.
+        `callback()`, once, when that is done. Connections that are still open after `deadline`
+        seconds are closed.
 
-        Handlers of pending requests are told through their `on_server_stop`, so that long
-        polls can be answered at once. When called again, the nearest deadline counts, and each
-        callback is called. The server is not to be used after it.
+        `on_server_stop` of the handlers of pending requests is called, so that long polls can be
+        answered at once. When this is called again, the nearest deadline applies, and each callback
+        is called. The server cannot be used again.
         """
         self.stop()
         self.params.no_keep_alive = True
@@ -217,7 +220,7 @@ def _collect_body(request):
 
 
 def start_delegate(delegate, request):
-    """Have an HTTPServerConnectionDelegate answer a request; returns who takes its body."""
+    """Have an HTTPServerConnectionDelegate answer a request; returns the receiver of its body."""
     connection = request.connection
     message = delegate.start_request(connection, connection)
     connection.set_close_callback(message.on_connection_close)
@@ -227,7 +230,7 @@ def start_delegate(delegate, request):
 
 
 def serve_delegate(delegate, request):
-    """As `start_delegate`, with the body that is there already."""
+    """Have an HTTPServerConnectionDelegate answer a request whose body is complete."""
     message = start_delegate(delegate, request)
     if request.body:
         message.data_received(request.body)

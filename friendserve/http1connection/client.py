@@ -20,9 +20,9 @@ from friendserve.protocol.http1body import ENDED, MessageBody, take_response_cod
 from friendserve.util import errno_from_exception
 
 
-#: (from, to) -> to, for every legal move; any other is a KeyError, and a bug. IDLE: no exchange uses
-#: the connection. HEAD: a request was sent, the head of its response is not complete. BODY: it is.
-#: CLOSING: the connection cannot be used again. UPGRADED: its stream was handed over.
+#: (from, to) -> to, for every legal move; any other is a KeyError, and a bug. IDLE: no exchange
+#: uses the connection. HEAD: a request was sent, the head of its response is not complete. BODY: it
+#: is. CLOSING: the connection cannot be used again. UPGRADED: its stream was handed over.
 MOVES = dict(((old, new), new) for old, news in {
     IDLE: (HEAD, CLOSING),
     HEAD: (BODY, CLOSING, UPGRADED),
@@ -177,8 +177,8 @@ class HTTP1ClientConnection(Read):
         return True
 
     def _on_close(self, is_clean, has_rest):
-        """The stream has closed, without an error (`is_clean`) or for one. `has_rest` says whether
-        it held bytes that were not delivered."""
+        """End the exchange for a stream that has closed, without an error (`is_clean`) or for one.
+        `has_rest` says whether it held bytes that were not delivered."""
         state = self._state
         self._state = MOVES[state, CLOSING]
         self.owner.connection_closed(self)
@@ -279,7 +279,8 @@ class HTTP1ClientConnection(Read):
         self._finish(body.whole() if body.receiver is None else piece)
 
     def _finish(self, rest):
-        """The response is complete; `rest` is the part of its body that the exchange has not had."""
+        """End the exchange with a complete response; `rest` is the part of the body that it has not
+        had yet."""
         exchange, self._exchange = self._exchange, None
         self._body = None
         stream = self.stream
@@ -292,7 +293,8 @@ class HTTP1ClientConnection(Read):
         exchange.on_end(rest)
 
     def _fail(self, error):
-        """The response is malformed, or larger than allowed: `error` is an HTTPInputError."""
+        """End the exchange for a response that is malformed or larger than allowed: `error` is an
+        HTTPInputError."""
         exchange, self._exchange = self._exchange, None
         phase = "body" if self._state is BODY else "headers"
         self._state = MOVES[self._state, CLOSING]

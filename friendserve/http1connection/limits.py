@@ -6,10 +6,10 @@ class HTTP1ConnectionParameters(object):
     """The limits of a connection; each is on by default. Sizes in bytes, times in seconds.
 
     `header_timeout` counts from the first byte of a head, `idle_timeout` from the end of the
-    response before it, `body_timeout` from the end of the head, `write_timeout` from the last
-    byte that the client took. `response_timeout` bounds how long a handler may say nothing,
-    and is long, for long polls. `linger_timeout` is how long the rest of a refused request
-    is read before the connection closes, so that its sender sees the answer.
+    previous response, `body_timeout` from the end of the head, `write_timeout` from the last
+    byte that the client took. `response_timeout` limits how long a handler may write nothing;
+    it is long because of long polls. `linger_timeout` is how long the rest of a refused request
+    is read before the connection closes, so that its sender sees the response.
     """
     __slots__ = ("no_keep_alive", "chunk_size", "max_header_size", "max_request_line",
                  "max_headers", "header_timeout", "idle_timeout", "body_timeout",
@@ -38,6 +38,6 @@ class HTTP1ConnectionParameters(object):
         self.linger_timeout = default(linger_timeout, 5)
 
     def shortest_timeout(self):
-        """The smallest of the times here."""
+        """The smallest of the time limits."""
         return min(self.header_timeout, self.idle_timeout, self.body_timeout,
                    self.write_timeout, self.response_timeout, self.linger_timeout)

@@ -5,14 +5,14 @@
     signed = create_signed_value(secret, "user", "7")
     decode_signed_value(secret, "user", signed)                # b"7"
 
-A signed value can be read by everybody, but made by no one who lacks the secret. Its name is
-signed with it, and the time. There are two formats:
+Anyone can read a signed value, but only a holder of the secret can make one. The name of the cookie
+and the time are signed with it. There are two formats:
 
 1   base64 of the value | seconds | HMAC-SHA-1 over name, base64 and seconds without delimiters
 2   2|1:0|10:1300000000|3:key|8:dmFsdWU=|HMAC-SHA-256 over everything before it
 
-In format 2 each field has its length in front: version of the key, seconds, name, base64 of the
-value. Format 1 is still read by default, since many such cookies are about.
+In format 2 each field is preceded by its length: version of the key, seconds, name, base64 of the
+value. Format 1 is still read by default, because many such cookies are in use.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -37,18 +37,18 @@ __all__ = ["CookieError", "DEFAULT_SIGNED_VALUE_MIN_VERSION", "DEFAULT_SIGNED_VA
 MIN_SUPPORTED_SIGNED_VALUE_VERSION = 1
 MAX_SUPPORTED_SIGNED_VALUE_VERSION = 2
 
-#: The format that is written.
+#: The format to write by default.
 DEFAULT_SIGNED_VALUE_VERSION = 2
-#: The oldest format that is read.
+#: The oldest format to read by default.
 DEFAULT_SIGNED_VALUE_MIN_VERSION = 1
 
 _DAY = 24 * 60 * 60
-#: How far the clock of another of our servers may be ahead.
+#: Seconds by which the clock of another server may be ahead.
 _MAX_AHEAD = 31 * _DAY
 
 
 class CookieError(ValueError):
-    """A cookie that the application wants to set cannot be written."""
+    """The application tried to set a cookie that is not valid."""
 
 
 # Reading
@@ -59,12 +59,12 @@ _QUOTED_PAIR = re.compile(r"\\([0-3][0-7][0-7]|.)")
 def parse_cookie(cookie):
     """The cookies in `cookie`, the value of a Cookie header: {name: value}, native strings.
 
-    Pairs are separated by ";" alone, and whatever else a browser lets a page put into its
-    cookies is kept as it is (RFC 6265 5.4). A quoted value is given without its quotes and
-    escapes. A pair without "=" has the name "", as browsers see it. The last of several cookies
-    of a name wins. A cookie with a control character in it is left out. Nothing raises.
+    Pairs are separated by ";" alone, and anything else that a browser lets a page put into its
+    cookies is kept unchanged (RFC 6265 5.4). A quoted value loses its quotes and escapes. A pair
+    without "=" has the name "", as in browsers. Of several cookies with the same name, the last one
+    wins. A cookie with a control character is left out. Never raises an error.
 
-    The text of a value that is no ASCII is UTF-8, or else latin-1.
+    A value that is not ASCII is decoded as UTF-8, or, if it is not valid UTF-8, as latin-1.
     """
     cookies = {}
     for pair in cookie.split(";"):
@@ -86,7 +86,7 @@ def _unescape_one(match):
 
 
 def _decode(text):
-    # On Python 3 header text has one character an octet (latin-1), here they become UTF-8.
+    # On Python 3 header text has one character per octet (latin-1).
     if str is bytes:  # version: py2
         return text
     try:
@@ -102,7 +102,7 @@ _is_name = re.compile(r"[%s:]+\Z" % TOKEN_CHARS).match
 _is_plain_value = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*\Z").match
 _find_unquotable = re.compile(r"[\x00-\x1f\x7f]").search
 _QUOTE = re.compile(r'[",;\\\x80-\xff]')
-#: RFC 6265 4.1.1 has av-octets for attributes; a space is of no use there, but can mislead.
+#: RFC 6265 4.1.1 allows av-octets in attributes; a space is useless there, and can mislead.
 _is_attribute_value = re.compile(r"[\x21-\x3a\x3c-\x7e]+\Z").match
 
 _SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
@@ -112,15 +112,15 @@ def format_set_cookie(name, value, domain=None, expires=None, path="/", max_age=
                       secure=False, httponly=False, samesite=None, **other):
     """The value of a Set-Cookie header (RFC 6265 4.1), a native string.
 
-    `value` is text or UTF-8 bytes; it is quoted if it has to be, and `parse_cookie` gives it
-    back as it was. `expires` is a datetime, a time tuple (both UTC) or a timestamp, `max_age` a
-    number of seconds, `samesite` one of "Strict", "Lax", "None". Flags that are false and
-    attributes that are None or "" are absent. `other` may hold "partitioned", and any attribute
-    again in another spelling ("Max-Age", "HttpOnly"), which then counts.
+    `value` is text or UTF-8 bytes; it is quoted if necessary, and `parse_cookie` restores it.
+    `expires` is a datetime, a time tuple (both UTC) or a timestamp, `max_age` a number of seconds,
+    `samesite` one of "Strict", "Lax", "None". Flags that are false and attributes that are None or
+    "" are left out. `other` may contain "partitioned", and any attribute in another spelling
+    ("Max-Age", "HttpOnly"), which then takes precedence.
 
-    Raises CookieError for a name that is no token, for control characters anywhere, for a
-    space or ";" in an attribute, and for an unknown attribute: a misspelt one would protect
-    nothing.
+    Raises CookieError for a name that is not a token, for control characters anywhere, for a
+    space or ";" in an attribute, and for an unknown attribute: a misspelt one would not protect
+    anything.
     """
     attributes = {"domain": domain, "expires": expires, "path": path, "max_age": max_age,
                   "secure": secure, "httponly": httponly, "samesite": samesite,
@@ -128,13 +128,13 @@ def format_set_cookie(name, value, domain=None, expires=None, path="/", max_age=
     for key in other:
         known = key.lower().replace("-", "_")
         if known not in attributes:
-            raise CookieError("%r is no attribute of a cookie; there are: %s"
+            raise CookieError("%r is not an attribute of a cookie; the attributes are: %s"
                               % (key, ", ".join(sorted(attributes))))
         attributes[known] = other[key]
     name = native_str(name)
     if not _is_name(name):
         raise CookieError("%r cannot be the name of a cookie: only letters, digits and "
-                          "!#$%%&'*+-.^_`|~: may stand in one" % (name,))
+                          "!#$%%&'*+-.^_`|~: are allowed" % (name,))
     parts = ["%s=%s" % (name, _quote(name, value))]
     for key, label, write in _ATTRIBUTES:
         given = attributes[key]
@@ -147,16 +147,16 @@ def format_set_cookie(name, value, domain=None, expires=None, path="/", max_age=
 
 
 def _quote(name, value):
-    # One character an octet, so that both Pythons escape the same ones.
+    # One character per octet, so that both Pythons escape the same ones.
     text = utf8(value)
     if str is not bytes:  # version: py2
         text = text.decode("latin-1")
     if _is_plain_value(text):
         return text
     if _find_unquotable(text):
-        # The value may be a secret, and errors go to logs.
-        raise CookieError("the value of cookie %s has control characters; encode it, for "
-                          "instance with url_escape" % name)
+        # Without the value, which may be a secret: errors are logged.
+        raise CookieError("the value of cookie %s contains control characters; encode it, for "
+                          "example with url_escape" % name)
     return '"%s"' % _QUOTE.sub(_escape_one, text)
 
 
@@ -168,8 +168,8 @@ def _escape_one(match):
 def _write_text(label, value):
     text = native_str(value) if isinstance(value, (bytes, six.text_type)) else ""
     if not _is_attribute_value(text):
-        raise CookieError("%s=%r: an attribute of a cookie is ASCII without control characters, "
-                          "spaces and ';'" % (label, value))
+        raise CookieError("%s=%r: an attribute of a cookie must be ASCII without control "
+                          "characters, spaces and ';'" % (label, value))
     return text
 
 
@@ -213,8 +213,8 @@ _ATTRIBUTES = (
 # Signing
 
 _is_timestamp = re.compile(br"(?:0|[1-9][0-9]{0,15})\Z").match
-#: A version has at most three digits. More of them before the first "|" are a value of format 1:
-#: base64 may look like a number.
+#: A version has at most three digits. A longer number before the first "|" means format 1: base64
+#: may look like a number.
 _match_version = re.compile(br"([1-9][0-9]{0,2})\|").match
 
 
@@ -222,8 +222,8 @@ def create_signed_value(secret, name, value, version=None, clock=None, key_versi
     """`value` signed for a cookie called `name`: ASCII bytes.
 
     `secret` is a string, or {key_version: string}; then `key_version` says which of them
-    signs. `clock` gives the seconds since 1970, time.time by default. Raises ValueError for
-    an unknown `version` or `key_version` and for an empty secret.
+    signs. `clock()` returns seconds since 1970, as time.time, the default, does. Raises ValueError
+    for an unknown `version` or `key_version` and for an empty secret.
     """
     if version is None:
         version = DEFAULT_SIGNED_VALUE_VERSION
@@ -239,28 +239,28 @@ def create_signed_value(secret, name, value, version=None, clock=None, key_versi
     payload = base64.b64encode(utf8(value))
     if version == 1:
         if isinstance(secret, dict) and key_version != 0:
-            raise ValueError("format 1 has no place for a key version, so only key 0 can sign")
+            raise ValueError("format 1 does not include a key version, so only key 0 can sign")
         return b"|".join([payload, timestamp, _sign_v1(key, name, payload, timestamp)])
     if version == 2:
         signed = b"2|" + b"".join(
             _ascii(len(field)) + b":" + field + b"|"
             for field in (_ascii(key_version or 0), timestamp, name, payload))
         return signed + _sign_v2(key, signed)
-    raise ValueError("there is no version %r of signed values, only 1 and 2" % (version,))
+    raise ValueError("unknown version %r of signed values: it must be 1 or 2" % (version,))
 
 
 def decode_signed_value(secret, name, value, max_age_days=31, clock=None, min_version=None):
     """The bytes that were signed for a cookie called `name`; None unless `value` is genuine.
 
-    None also for one that is older than `max_age_days`, dated more than 31 days ahead, of a
-    format below `min_version`, signed with a key that `secret` no longer has, or no signed
-    value at all; nothing that a stranger sends raises. With several secrets format 1 is
-    verified with key 0. Raises ValueError for an unknown `min_version` and an empty secret.
+    Also None for a value that is older than `max_age_days`, dated more than 31 days ahead, of a
+    format below `min_version`, signed with a key that is no longer in `secret`, or not signed at
+    all; no `value` raises an error. With several secrets, format 1 is verified with key 0. Raises
+    ValueError for an unknown `min_version` and an empty secret.
     """
     if min_version is None:
         min_version = DEFAULT_SIGNED_VALUE_MIN_VERSION
     if min_version > MAX_SUPPORTED_SIGNED_VALUE_VERSION:
-        raise ValueError("there is no version %r of signed values, only 1 and 2"
+        raise ValueError("unknown version %r of signed values: it must be 1 or 2"
                          % (min_version,))
     value = utf8(value)
     if not value:
@@ -282,9 +282,9 @@ def decode_signed_value(secret, name, value, max_age_days=31, clock=None, min_ve
 
 
 def get_signature_key_version(value):
-    """The version of the key that a value of format 2 says it was signed with.
+    """The version of the key with which a value of format 2 claims to be signed.
 
-    None for format 1 and for what is no signed value. The signature is not verified.
+    None for format 1 and for anything but a signed value. The signature is not verified.
     """
     value = utf8(value)
     if not value or _version_of(value) != 2:
@@ -299,7 +299,7 @@ def _ascii(number):
 
 def _check_key(key):
     if not key:
-        raise ValueError("the secret must not be empty: everybody could sign with it")
+        raise ValueError("the secret must not be empty: anyone could sign with it")
     return utf8(key)
 
 
@@ -333,8 +333,8 @@ def _verify_v1(secret, name, value):
     payload, timestamp, signature = parts
     if not hmac.compare_digest(signature, _sign_v1(key, name, payload, timestamp)):
         return None
-    # The signature is the same wherever payload ends and timestamp begins: digits may have been
-    # moved over. That makes a date far ahead, or one with a zero in front.
+    # The signature is the same wherever the payload ends and the timestamp begins: digits may have
+    # been moved from one to the other. That results in a date far ahead, or in a leading zero.
     if not _is_timestamp(timestamp):
         return None
     return int(timestamp), payload

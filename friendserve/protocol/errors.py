@@ -1,20 +1,19 @@
-"""Who was at fault, and what status answers it.
+"""The errors of the protocol engines: who was at fault, and the status to respond with.
 
-A protocol engine raises nothing but these. They form one small tree, so that a shell can tell
-the peer's faults (answered with a status) from our own (logged, the connection closed).
+An engine raises only these. They form one small tree, so that a connection can tell the peer's
+faults (it responds with a status) from our own (it logs them and closes).
 """
 from __future__ import absolute_import, division, print_function
 
 
 class ProtocolError(Exception):
-    """Base of everything an engine raises."""
+    """Base class of every error an engine raises."""
 
 
 class HTTPInputError(ProtocolError):
-    """The peer sent what the protocol forbids or a limit refuses.
+    """The peer sent data that the protocol forbids or a limit refuses.
 
-    `status` is the response that tells it so; after it the connection closes
-    (RFC 9112, sections 2.2 and 6.3).
+    `status` is that of the response; after it the connection closes (RFC 9112 2.2 and 6.3).
     """
     def __init__(self, message, status=400):
         super(HTTPInputError, self).__init__(message)
@@ -22,13 +21,14 @@ class HTTPInputError(ProtocolError):
 
 
 class HTTPOutputError(ProtocolError):
-    """This side tried to send what the protocol forbids, such as a body longer than announced."""
+    """This side tried to send data that the protocol forbids, such as a body longer than
+    announced."""
 
 
 class ConnectionLostError(ProtocolError):
-    """The connection closed before the message was complete; nothing malformed had arrived.
+    """The connection closed before the message was complete; the part that arrived was valid.
 
-    `real_error` is what closed it, or None where the peer did.
+    `real_error` is the error that closed it, or None if the peer did.
     """
     def __init__(self, message, real_error=None):
         super(ConnectionLostError, self).__init__(message)
@@ -36,9 +36,9 @@ class ConnectionLostError(ProtocolError):
 
 
 class WebSocketInputError(ProtocolError):
-    """The peer of a WebSocket sent what RFC 6455 forbids or a limit refuses.
+    """The peer of a WebSocket sent data that RFC 6455 forbids or a limit refuses.
 
-    `code` is the one to close with (RFC 6455 7.4.1); nothing is read after it.
+    `code` is the code to close with (RFC 6455 7.4.1); nothing is read after it.
     """
     def __init__(self, message, code=1002):
         super(WebSocketInputError, self).__init__(message)

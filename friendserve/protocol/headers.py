@@ -1,8 +1,8 @@
-"""Header fields: a mapping that knows their rules, and the strict reader of their lines.
+"""Header fields: a mapping that knows their rules, and the strict parser of their lines.
 
-Real clients send the same lines again and again, so the reader remembers what it has
-already checked: a bounded memo from the raw line to its (Name, value). A line with a secret in
-it is never remembered, and what is remembered went through every check once.
+Clients send the same lines again and again, so the parser remembers lines that it has already
+checked: a bounded memo maps a raw line to its (name, value). A line with a secret in it is never
+remembered, and every line in the memo has passed all checks.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -11,49 +11,51 @@ import six
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.grammar import (
     find_control, is_content_length, is_field_value, is_host, is_token)
+from friendserve.util import remember
 
-#: Names that lead to a secret; their lines are parsed afresh each time.
+#: The names of fields that hold a secret; their lines are parsed each time.
 SECRETS = frozenset(["Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie"])
 
+#: Lines in the memo, and bytes of a line that is remembered.
 MEMO_ENTRIES = 2000
 MEMO_LINE_LENGTH = 512
 
 _new = object.__new__
 
-_NAME_ENTRIES = 1000
+# The normalized form of names, as they were given.
 _names = {}
+_NAME_ENTRIES = 1000
+_NAME_LENGTH = 64
 
 
 def normalize_name(name):
-    """``content-TYPE`` as ``Content-Type``: the spelling under which a field is kept."""
+    """The spelling under which a field is kept: ``Content-Type`` for ``content-TYPE``."""
     try:
         return _names[name]
     except KeyError:
-        # A key of unicode would make a head of unicode out of a native one in Python 2.
+        # On Python 2 a unicode key would turn the whole head into unicode.
         normal = six.ensure_str("-".join([word.capitalize() for word in name.split("-")]),
                                 "latin-1", "replace")
-        if len(name) <= 64:
-            if len(_names) >= _NAME_ENTRIES:
-                _names.clear()
-            _names[name] = normal
+        if len(name) <= _NAME_LENGTH:
+            remember(_names, _NAME_ENTRIES, name, normal)
         return normal
 
 
 class HTTPHeaders(six.moves.collections_abc.MutableMapping):
     """Header fields by name, in any case; several lines of one name are kept apart.
 
-    ``headers["Accept"]`` gives all values of that name joined by ", " (RFC 9110 5.3) and
-    ``get_list`` gives them one by one. Setting an item replaces every value of the name,
-    ``add`` appends one. Made from nothing, another mapping, pairs, or keywords.
+    ``headers["Accept"]`` is all values of that name joined by ", " (RFC 9110 5.3), and
+    ``get_list`` returns them one by one. Setting an item replaces every value of the name, ``add``
+    appends one. The constructor takes nothing, another mapping, pairs, or keywords.
 
-    The mapping keeps what it is given. A name or value that cannot go on the wire is refused
-    by whoever reads or writes a message (`parse_line`, the web module, the server).
+    The mapping does not check names and values. The code that reads or writes a message refuses
+    those that are not valid on the wire (`parse_line`, the web module, the server).
     """
     __slots__ = ("_values",)
 
     def __init__(self, *args, **kwargs):
-        # A str for one line, a list for several: the common case costs no list, and a join
-        # happens only when somebody asks for it.
+        # Normalized name -> a str for one line, a list for several: the common case costs no list,
+        # and values are joined only when they are read.
         self._values = {}
         if args or kwargs:
             if len(args) == 1 and not kwargs and isinstance(args[0], HTTPHeaders):
@@ -63,7 +65,7 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
 
     @classmethod
     def from_values(cls, values):
-        """Headers over a dict that already has normalized names; the dict is not copied."""
+        """Headers over a dict whose names are already normalized. The dict is not copied."""
         headers = _new(cls)
         headers._values = values
         return headers
@@ -80,7 +82,7 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
             values[name] = [values[name], value]
 
     def get_list(self, name):
-        """Every value of `name`, in the order of the lines; [] when there is none."""
+        """Every value of `name`, in the order of the lines; [] if there is none."""
         value = self._values.get(normalize_name(name), [])
         return list(value) if isinstance(value, list) else [value]
 
@@ -94,10 +96,10 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
                 yield name, value
 
     def parse_line(self, line):
-        """Add the field of one line; its line end may be there or not.
+        """Add the field of one line, with or without its line end.
 
-        Raises HTTPInputError for a line that RFC 9112 5 does not allow, a continuation line
-        (obs-fold) among them.
+        Raises HTTPInputError for a line that RFC 9112 5 does not allow, such as a continuation
+        line (obs-fold).
         """
         if line.endswith("\n"):
             line = line[:-2] if line.endswith("\r\n") else line[:-1]
@@ -107,7 +109,7 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
     def parse(cls, headers):
         """The headers in a native string of lines, each ended by CRLF or LF.
 
-        This is for text from files and tests; `parse_fields` is what reads the wire.
+        This is for text from files and tests; text from the wire is parsed by `parse_fields`.
         """
         result = cls()
         for line in headers.split("\n"):
@@ -162,15 +164,15 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
 
 
 def check_field(name, value):
-    """Return `value` as a native string fit for a header that this side sends.
+    """`value` as a native string that is valid in a header this side sends.
 
-    Numbers are written as they are, bytes taken as latin-1. Raises ValueError for a name that
-    is no token and for a value that holds a control character or one above U+00FF: no
-    application may end a line early (RFC 9110 5.5).
+    Integers become decimal digits, and bytes are taken as latin-1. Raises ValueError for a name
+    that is not a token, and for a value with a control character or a character above U+00FF: an
+    application must not be able to end a line early (RFC 9110 5.5).
     """
     if not is_token(name):
         raise ValueError("%r cannot be a header name: only letters, digits and "
-                         "!#$%%&'*+-.^_`|~ may stand in one" % (name,))
+                         "!#$%%&'*+-.^_`|~ are allowed" % (name,))
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     elif isinstance(value, six.integer_types):
@@ -179,11 +181,12 @@ def check_field(name, value):
         raise TypeError("the value of header %s must be a string, an integer or a datetime, "
                         "not %s" % (name, type(value).__name__))
     if find_control(value):
-        raise ValueError("the value of header %s holds a control character: %r" % (name, value))
+        raise ValueError("the value of header %s contains a control character: %r"
+                         % (name, value))
     try:
         octets = value.encode("latin-1")
     except UnicodeEncodeError:
-        raise ValueError("the value of header %s holds a character above U+00FF, which needs "
+        raise ValueError("the value of header %s contains a character above U+00FF, which needs "
                          "an encoding such as RFC 8187: %r" % (name, value))
     return octets.decode("latin-1") if str is not bytes else octets  # version: py2
 
@@ -191,8 +194,8 @@ def check_field(name, value):
 def parse_field_line(line):
     """One field line without its line end -> (normalized name, value).
 
-    RFC 9112 5.1: no whitespace before the colon, none that folds a line into the one before,
-    no control character in the value. Raises HTTPInputError.
+    RFC 9112 5.1: no whitespace before the colon, none at the beginning of the line (which would
+    continue the previous one), no control character in the value. Raises HTTPInputError.
     """
     name, colon, value = line.partition(":")
     if not colon or not is_token(name):
@@ -216,14 +219,14 @@ def _check_content_length(value):
 
 
 def _check_transfer_encoding(value):
-    # Anything else could be read one way here and another way by a proxy in front: the way
-    # requests are smuggled (RFC 9112 6.1).
+    # A proxy in front might interpret any other value differently, which lets requests be
+    # smuggled past it (RFC 9112 6.1).
     if value.lower() != "chunked":
         raise HTTPInputError("Transfer-Encoding %r is not supported, only chunked"
                              % value[:40])
 
 
-#: The fields that decide where a message goes or ends. Each may stand once in a request.
+#: The fields that determine where a message goes or ends. Each may appear only once.
 _FRAMING_CHECKS = {
     "Host": _check_host,
     "Content-Length": _check_content_length,
@@ -232,16 +235,13 @@ _FRAMING_CHECKS = {
 
 
 class _Memo(dict):
-    """From a raw line to its (normalized name, value): parsed and checked when it is new."""
+    """Raw line -> (normalized name, value). A line that is not in it is parsed and checked."""
     def __missing__(self, line):
         name, value = pair = parse_field_line(line)
         if name in _FRAMING_CHECKS:
             _FRAMING_CHECKS[name](value)
         if name not in SECRETS and len(line) <= MEMO_LINE_LENGTH:
-            # When a stranger has filled the memo it starts anew, and what is common comes back.
-            if len(self) >= MEMO_ENTRIES:
-                self.clear()
-            self[line] = pair
+            remember(self, MEMO_ENTRIES, line, pair)
         return pair
 
 
@@ -251,9 +251,9 @@ _memo = _Memo()
 def parse_fields(lines, max_fields):
     """The field lines of a head, without line ends -> HTTPHeaders.
 
-    `lines` is a list of native strings. Raises HTTPInputError (431 for more lines than
-    `max_fields`, else 400), also for a second Host, Content-Length or Transfer-Encoding
-    and for a malformed one.
+    `lines` is a list of native strings. Raises HTTPInputError: 431 for more than `max_fields`
+    lines, else 400, also for a Host, Content-Length or Transfer-Encoding that is malformed or
+    appears twice.
     """
     if len(lines) > max_fields:
         raise HTTPInputError("more than %d header lines" % max_fields, 431)
@@ -270,6 +270,6 @@ def parse_fields(lines, max_fields):
 
 
 def may_be_remembered(headers):
-    """Whether these headers hold no secret, and one value for each name."""
+    """Whether these headers contain no secret, and only one value for each name."""
     values = headers._values
     return SECRETS.isdisjoint(values) and list not in map(type, values.values())

@@ -1,8 +1,8 @@
 """HTTP/1.x (RFC 9112) as functions from bytes to values and back.
 
-Nothing here reads or waits. A shell collects the bytes up to the empty line, asks
-`parse_request_head` what they say, `body_length` where the body ends, feeds a chunked body to a
-`ChunkedDecoder`, and keeps its place in the exchange with the table `MOVES`.
+Nothing here reads or waits. A connection collects the bytes up to the empty line, has
+`read_request_head` parse them and work out where the body ends, feeds a chunked body to a
+`ChunkedDecoder`, and tracks the state of the exchange with the table `MOVES`.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -16,6 +16,7 @@ from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
     HTTPHeaders, may_be_remembered, parse_field_line, parse_fields)
+from friendserve.util import remember
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
 #: HEAD: it is, and waits in the queue of the loop. BODY: the head is parsed, the body is being
@@ -36,13 +37,13 @@ MOVES = dict(((old, new), new) for old, news in {
     UPGRADED: (),
 }.items() for new in news)
 
-#: Responses 1xx that may come before the real one.
+#: The maximum number of 1xx responses before the final one.
 MAX_INTERIM_RESPONSES = 10
 
-#: So many empty lines may stand before a request line; those are skipped (RFC 9112 2.2).
+#: Up to this many empty lines before a request line are skipped (RFC 9112 2.2).
 MAX_EMPTY_LINES = 8
 
-#: What `body_length` answers where there is no number to tell.
+#: The results of `body_length` for a body whose length is not announced.
 CHUNKED = "chunked"
 UNTIL_CLOSE = "until close"
 
@@ -59,8 +60,8 @@ def parse_request_head(head, max_line=8192, max_fields=100):
 
     `head` ends with the empty line; empty lines before it are skipped (RFC 9112 2.2). `target`
     is in origin-form or "*": the authority of an absolute-form target has replaced the
-    Host header (RFC 9112 3.2.2), so that there is one host to believe. `version` is "HTTP/1.0"
-    or "HTTP/1.1". Raises HTTPInputError with the status that answers the fault.
+    Host header (RFC 9112 3.2.2), so there is only one host to trust. `version` is "HTTP/1.0"
+    or "HTTP/1.1". Raises HTTPInputError with the status of the response to the fault.
     """
     lines = _to_native(head).split("\r\n")
     del lines[-2:]
@@ -84,8 +85,8 @@ def _skip_empty_lines(lines):
             break
         if line:
             return lines[number:]
-    raise HTTPInputError("nothing but empty lines, or more than %d of them before the request "
-                         "line" % MAX_EMPTY_LINES)
+    raise HTTPInputError("only empty lines, or more than %d of them before the request line"
+                         % MAX_EMPTY_LINES)
 
 
 def _parse_request_line(line):
@@ -94,7 +95,7 @@ def _parse_request_line(line):
         raise HTTPInputError("malformed request line %r" % line[:80])
     method, target, major, minor = match.groups()
     if major != "1":
-        raise HTTPInputError("HTTP/%s.%s is not spoken here, only HTTP/1.1" % (major, minor), 505)
+        raise HTTPInputError("HTTP/%s.%s is not supported, only HTTP/1.1" % (major, minor), 505)
     # A later minor version is answered as the highest one known (RFC 9110 2.5).
     return method, target, "HTTP/1.0" if minor == "0" else "HTTP/1.1"
 
@@ -102,7 +103,7 @@ def _parse_request_line(line):
 def _resolve_target(method, target, headers):
     """The origin-form of a target in one of the other three forms (RFC 9112 3.2)."""
     if method == "CONNECT":
-        raise HTTPInputError("CONNECT is for proxies", 405)
+        raise HTTPInputError("CONNECT is only for proxies", 405)
     if target == "*" and method == "OPTIONS":
         return target
     scheme, separator, rest = target.partition("://")
@@ -122,7 +123,7 @@ def _resolve_target(method, target, headers):
 
 
 def count_empty_lines(data):
-    """The number of empty lines at the beginning of `data`, one more than the limit at most."""
+    """The number of empty lines at the beginning of `data`, at most one more than the limit."""
     count = 0
     while count <= MAX_EMPTY_LINES and data.startswith(b"\r\n", 2 * count):
         count += 1
@@ -130,12 +131,12 @@ def count_empty_lines(data):
 
 
 def check_partial_head(start, rest, max_line=8192):
-    """Refuse at once the beginning of a head that nothing can mend.
+    """Refuse the beginning of a head that cannot become a valid one, whatever follows.
 
-    `start` holds the first bytes of the head (at least `max_line` + 2 of them if there are so
-    many), `rest` those that were not looked at before and the three in front of them. A peer
-    that speaks another protocol, or ends its lines with a bare line feed, would otherwise be
-    waited for until its time is up. Raises HTTPInputError, or returns None.
+    `start` holds the first bytes of the head (at least `max_line` + 2 of them, if that many have
+    arrived), `rest` the bytes that were not checked before and the three that precede them. Without
+    this, a peer that speaks another protocol, or ends its lines with a bare line feed, would be
+    waited for until its time limit. Raises HTTPInputError, or returns None.
     """
     if _bare_line_feed(rest):
         raise HTTPInputError("a line of the head ends without a carriage return")
@@ -149,14 +150,14 @@ def check_partial_head(start, rest, max_line=8192):
     if end:
         _parse_request_line(_to_native(line))
     elif line.strip(b"\r") and not is_token(_to_native(line[:32].partition(b" ")[0])):
-        raise HTTPInputError("this does not look like HTTP: %r" % line[:32])
+        raise HTTPInputError("not an HTTP request: %r" % line[:32])
 
 
 def find_response_end(data, searched=0):
-    """Where the head of a response in `data` ends, after its empty line, or -1.
+    """The position after the empty line that ends the head of a response in `data`, or -1.
 
-    `data` is bytes or a ReadBuffer, of which `searched` bytes had no end in them. Lines may end
-    in a bare line feed (RFC 9112 2.2).
+    `data` is bytes or a ReadBuffer; its first `searched` bytes were searched before, without
+    success. Lines may end in a bare line feed (RFC 9112 2.2).
     """
     start = max(0, searched - 2)
     end = data.find(b"\n\r\n", start)
@@ -167,9 +168,9 @@ def find_response_end(data, searched=0):
 def parse_response_head(head, max_fields=100):
     """The bytes of a response head -> (version, status, reason, HTTPHeaders).
 
-    As servers are what they are, this reader is tolerant where RFC 9112 allows it: lines may end
-    in a bare line feed (2.2), a field may go on in the next line (5.2), and there need not be
-    a reason (4). Raises HTTPInputError.
+    Because of the servers that exist, this parser is tolerant where RFC 9112 allows it: lines may
+    end in a bare line feed (2.2), a field may continue on the next line (5.2), and the reason may
+    be missing (4). Raises HTTPInputError.
     """
     text = _to_native(head)
     if text.count("\n") != text.count("\r\n"):
@@ -187,10 +188,10 @@ def parse_response_head(head, max_fields=100):
 
 
 def body_length(headers, version, status=None, method=None):
-    """How long the body of a message is: a number of bytes, CHUNKED or UNTIL_CLOSE.
+    """The length of a message body: a number of bytes, CHUNKED or UNTIL_CLOSE.
 
-    RFC 9112 6.3, for both roles: `status` is None for a request, and for a response the
-    `method` that it answers matters too. Raises HTTPInputError for two contradicting answers.
+    RFC 9112 6.3, for both roles: `status` is None for a request; for a response, `method` is that
+    of the request it answers. Raises HTTPInputError for headers that contradict each other.
     """
     values = headers._values
     if status is not None:
@@ -212,7 +213,7 @@ def body_length(headers, version, status=None, method=None):
 
 
 def wants_keep_alive(headers, version):
-    """Whether the sender of this head means to go on with the connection (RFC 9112 9.3)."""
+    """Whether the sender of this head wants to keep the connection open (RFC 9112 9.3)."""
     connection = headers._values.get("Connection")
     if connection is None:
         return version != "HTTP/1.0"
@@ -222,29 +223,31 @@ def wants_keep_alive(headers, version):
     return "close" not in options and (version != "HTTP/1.0" or "keep-alive" in options)
 
 
-# A program that asks for the same thing again sends the same head. Those that can hold a secret
-# are not remembered: the ones with a query, and with a header line that is not remembered.
+# A program that repeats a request sends the same head again. A head that can hold a secret is not
+# remembered: one with a query, or with a field of `SECRETS` apart from a Cookie, which is cut out.
 _heads = {}
+# Heads in each memo; and bytes and fields of one that is remembered.
 _HEADS = 500
-_new_headers = HTTPHeaders.__new__
 _HEAD_LENGTH = 1024
 _HEAD_FIELDS = 40
 
+_new_headers = HTTPHeaders.__new__
+
 
 def read_request_head(head, max_line=8192, max_fields=100):
-    """All that a request head says: (method, target, version, HTTPHeaders, `body_length`,
-    `wants_keep_alive`), with the arguments and errors of `parse_request_head`."""
+    """Everything in a request head: (method, target, version, HTTPHeaders, `body_length`,
+    `wants_keep_alive`). The arguments and errors are those of `parse_request_head`."""
     rest, cookie = head, None
     start = head.find(b"\r\nCookie: ")
     if start > 0:
-        # The cookies are set apart: what remains is remembered without them.
+        # The cookies are cut out, and the head is remembered without them.
         end = head.find(b"\r\n", start + 2)
         rest, cookie = head[:start] + head[end:], head[start + 2:end]
-    # What was remembered passed other limits, perhaps, but none is near these.
+    # A remembered head may have been checked against other limits, but it is far below these.
     known = _heads.get(rest) if max_line >= _HEAD_LENGTH and max_fields > _HEAD_FIELDS else None
     if known is not None:
         method, target, version, values, length, keep_alive = known
-        # As `HTTPHeaders.from_values`, without a call: this is the way of most requests.
+        # As `HTTPHeaders.from_values`, without a call: most requests take this path.
         headers = _new_headers(HTTPHeaders)
         headers._values = values = values.copy()
         if cookie is not None:
@@ -255,50 +258,48 @@ def read_request_head(head, max_line=8192, max_fields=100):
     keep_alive = wants_keep_alive(headers, version)
     if len(rest) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS and "?" not in target:
         remembered = headers.copy()
-        # A second line of cookies would still be in `rest`.
+        # A second Cookie line would still be in `rest`.
         if cookie is None or type(remembered._values.pop("Cookie")) is str:
             if may_be_remembered(remembered):
-                if len(_heads) >= _HEADS:
-                    _heads.clear()
-                _heads[rest] = (method, target, version, remembered._values, length, keep_alive)
+                remember(_heads, _HEADS, rest, (
+                    method, target, version, remembered._values, length, keep_alive))
     return method, target, version, headers, length, keep_alive
 
 
-# The same for responses, which differ only in their Date from one second to the next.
+# The same for responses: repeated ones differ only in their Date, from one second to the next.
 _response_heads = {}
 
 
 def read_response_head(head, method="GET", max_fields=100):
-    """All that the head of a response to `method` says: (version, status, reason, HTTPHeaders,
+    """Everything in the head of a response to `method`: (version, status, reason, HTTPHeaders,
     `body_length`, `wants_keep_alive`). Raises HTTPInputError."""
-    memo = method == "GET" and max_fields > _HEAD_FIELDS
-    known = _response_heads.get(head) if memo else None
+    is_common = method == "GET" and max_fields > _HEAD_FIELDS
+    known = _response_heads.get(head) if is_common else None
     if known is not None:
         version, status, reason, values, length, keep_alive = known
         return version, status, reason, HTTPHeaders.from_values(values.copy()), length, keep_alive
     version, status, reason, headers = parse_response_head(head, max_fields)
     length = body_length(headers, version, status, method)
     keep_alive = wants_keep_alive(headers, version)
-    if memo and len(head) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS \
+    # A Location can hold a secret, as the target of a request can.
+    if is_common and len(head) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS \
             and may_be_remembered(headers) and "Location" not in headers._values:
-        if len(_response_heads) >= _HEADS:
-            _response_heads.clear()
-        _response_heads[head] = (version, status, reason, headers._values.copy(), length,
-                                 keep_alive)
+        remember(_response_heads, _HEADS, head, (
+            version, status, reason, headers._values.copy(), length, keep_alive))
     return version, status, reason, headers, length, keep_alive
 
 
 _join_field = ": ".join
 
-# Answers, too, come again and again: those of a second to one message, to one page. Cookies are
-# not kept, and a head with several lines of a name is no key.
+# The heads that this side sends repeat as well: all responses with one page within one second have
+# the same. Cookies are not remembered, and a head with several lines of one name is not hashable.
 _encoded = {}
 
 
 def encode_head(start_line, headers):
     """A start line and HTTPHeaders -> the bytes of a head, with its empty line.
 
-    Raises HTTPOutputError when a value would end its line early or is no latin-1.
+    Raises HTTPOutputError when a value would end its line early or is not latin-1.
     """
     values = headers._values
     head = (start_line, tuple(values), tuple(values.values()))
@@ -310,16 +311,14 @@ def encode_head(start_line, headers):
         return known
     data = _encode_head(start_line, list(map(_join_field, values.items())))
     if len(data) <= _HEAD_LENGTH and "Set-Cookie" not in values:
-        if len(_encoded) >= _HEADS:
-            _encoded.clear()
-        _encoded[head] = data
+        remember(_encoded, _HEADS, head, data)
     return data
 
 
 def _encode_head(start_line, lines):
     lines.insert(0, start_line)
     text = "\r\n".join(lines) + "\r\n\r\n"
-    # Their number shows whether a value brought a line end of its own.
+    # The number of line ends shows whether a value contained one.
     ends = len(lines) + 1
     if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
         raise HTTPOutputError("line break or NUL in a header: %r" % text)
@@ -330,12 +329,13 @@ def _encode_head(start_line, lines):
 
 
 def encode_chunk(data):
-    """One chunk of a chunked body (RFC 9112 7.1); `data` is not empty, for that ends it."""
+    """One chunk of a chunked body (RFC 9112 7.1). `data` must not be empty, which would end it."""
     return ("%x\r\n" % len(data)).encode("ascii") + data + b"\r\n"
 
 
 def encode_answer(status, text, date, head_only):
-    """A whole response of a server's own, in plain text, after which the connection closes."""
+    """A whole response in plain text, written by the server itself; the connection closes after
+    it. `text` is added to the status and reason."""
     reason = REASONS.get(status, "Error")
     body = ("%d %s%s\n" % (status, reason, text and ": " + text)).encode(
         "ascii", "backslashreplace")
@@ -346,17 +346,19 @@ def encode_answer(status, text, date, head_only):
     return head if head_only else head + body
 
 
+#: The end of a chunked body without trailer fields.
 LAST_CHUNK = b"0\r\n\r\n"
 
 
 class ChunkedDecoder(object):
-    """A chunked body, fed as it comes and given back without its framing (RFC 9112 7.1).
+    """A chunked body, fed as it arrives and returned without its framing (RFC 9112 7.1).
 
-    Extensions are ignored. Trailer fields are checked and thrown away: nothing that
-    comes after the body may change what was decided by the head (RFC 9110 6.5.1).
+    Extensions are ignored. Trailer fields are checked and dropped: nothing that follows the body
+    may change a decision made from the head (RFC 9110 6.5.1).
     """
     __slots__ = ("_rest", "_missing", "_step", "_room", "_trailers", "unused")
 
+    #: Bytes of a line with a chunk size, bytes of a trailer line, and number of trailer lines.
     MAX_LINE = 64
     MAX_TRAILER_LINE = 8192
     MAX_TRAILERS = 100
@@ -364,19 +366,20 @@ class ChunkedDecoder(object):
     _match_size = re.compile(br"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\Z").match
 
     def __init__(self, max_body_size):
-        self._rest = b""            # the beginning of a line whose end has not come
-        self._missing = 0           # bytes of this chunk that have not come
-        self._step = ChunkedDecoder._read_size  # no bound method: that would be a cycle
-        self._room = max_body_size
-        self._trailers = 0
+        self._rest = b""            # the beginning of a line whose end has not arrived
+        self._missing = 0           # bytes of this chunk that have not arrived
+        # The method that takes what follows; not a bound method, which would make a cycle.
+        self._step = ChunkedDecoder._read_size
+        self._room = max_body_size  # bytes that the chunks to come may still have
+        self._trailers = 0          # trailer lines so far
         #: Bytes that followed the end of the body; None until the end was seen.
         self.unused = None
 
     def feed(self, data):
-        """The body bytes in `data`, b"" when there are none in it.
+        """The bytes of the body in `data`, or b"".
 
-        Once the end was seen, `unused` holds what followed it, and nothing more may be fed.
-        Raises HTTPInputError: 400 for bad framing, 413 for a body over the limit.
+        Once the end was seen, `unused` holds the bytes that followed it, and no more may be fed.
+        Raises HTTPInputError: 400 for malformed framing, 413 for a body over the limit.
         """
         if self.unused is not None:
             raise HTTPOutputError("a chunked body was fed after its end")
@@ -389,7 +392,7 @@ class ChunkedDecoder(object):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_line(self, data, position, limit):
-        """(line, position after it), or (None, end of data) when its end has not come."""
+        """(line, position after it), or (None, end of data) when its end has not arrived."""
         end = data.find(b"\r\n", position, position + limit + 2)
         if end >= 0:
             return data[position:end], end + 2
@@ -444,7 +447,8 @@ class ChunkedDecoder(object):
         return position
 
 
-#: RFC 9110 15 and the registry it set up, for what the standard library's table lacks in 2.7.
+#: status -> reason: the standard library's table, and those of RFC 9110 15 and its registry that
+#: it lacks on Python 2.7.
 REASONS = dict(six.moves.http_client.responses)
 for _status, _reason in {
         103: "Early Hints", 308: "Permanent Redirect", 421: "Misdirected Request",

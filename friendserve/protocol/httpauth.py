@@ -1,4 +1,4 @@
-"""The scheme Digest (RFC 7616), on the side of a client.
+"""The Digest authentication scheme (RFC 7616), the client's side.
 
     challenge = choose_digest(headers.get_list("WWW-Authenticate"))
     if challenge is not None:
@@ -14,10 +14,10 @@ import six
 from friendserve.escape import utf8
 from friendserve.protocol.grammar import TOKEN_CHARS
 
-#: The algorithms that are understood, the best first.
+#: The supported algorithms, the best first.
 ALGORITHMS = (("SHA-256", hashlib.sha256), ("MD5", hashlib.md5))
 
-#: Bytes of a challenge that are looked at.
+#: Bytes of a challenge that are parsed; the rest is ignored.
 MAX_CHALLENGE = 4096
 
 _next_item = re.compile(
@@ -26,9 +26,9 @@ _next_item = re.compile(
 
 
 def parse_parameters(value):
-    """The items of a header value in their order: (name, value), the names lowered; the value is
-    None for a name that stands alone, such as that of a scheme (RFC 9110 11.2). What is
-    malformed ends the list."""
+    """The items of a header value in order: (name, value), the names in lower case. The value is
+    None for a name without one, such as that of a scheme (RFC 9110 11.2). The list ends at the
+    first malformed item."""
     value = value[:MAX_CHALLENGE]
     position = 0
     items = []
@@ -66,7 +66,8 @@ def choose_digest(values):
 
 
 class DigestChallenge(object):
-    """What a server wants to be proved; it can be answered several times."""
+    """A challenge by a server; it can be answered several times. `parameters` are those of the
+    header; `is_understood` says whether `answer` can be used."""
     __slots__ = ("realm", "nonce", "opaque", "algorithm", "_session", "_named", "_qop", "_count",
                  "is_understood")
 
@@ -74,7 +75,7 @@ class DigestChallenge(object):
         self.realm = parameters.get("realm", "")
         self.nonce = parameters["nonce"]
         self.opaque = parameters.get("opaque")
-        self._named = parameters.get("algorithm")
+        self._named = parameters.get("algorithm")   # as the server wrote it, or None
         name = (self._named or "MD5").upper()
         self._session = name.endswith("-SESS")
         self.algorithm = name[:-5] if self._session else name
@@ -82,17 +83,17 @@ class DigestChallenge(object):
         self._qop = "auth" if "auth" in qops else None
         # "auth-int" alone would need the whole body.
         self.is_understood = self._qop is not None or qops == [""]
-        self._count = 0
+        self._count = 0             # answers with this nonce so far
 
     def next_nonce(self, nonce):
-        """The server wants this nonce from now on (RFC 7616 3.5)."""
+        """Use another nonce from now on, as the server asked (RFC 7616 3.5)."""
         self.nonce = nonce
         self._count = 0
 
     def answer(self, username, password, method, target, cnonce):
         """The value of an Authorization header for one request. `cnonce` is a random str.
 
-        Raises ValueError for a name that cannot stand in it.
+        Raises ValueError for a username with a control character.
         """
         hasher = dict(ALGORITHMS)[self.algorithm]
 
@@ -100,11 +101,11 @@ class DigestChallenge(object):
             return hasher(b":".join([utf8(part) if isinstance(part, six.text_type) else part
                                      for part in parts])).hexdigest()
 
-        # The realm came as latin-1 text, one character a byte.
+        # The realm was decoded as latin-1, one character per byte.
         realm = self.realm if isinstance(self.realm, bytes) else self.realm.encode("latin-1")
         name = to_latin(username)
         if re.search("[\x00-\x1f\x7f]", name):
-            raise ValueError("there is a control character in the user name %r" % (username,))
+            raise ValueError("the username %r contains a control character" % (username,))
         self._count += 1
         count = "%08x" % self._count
         secret = digest(utf8(username), realm, utf8(password or ""))
@@ -129,11 +130,11 @@ class DigestChallenge(object):
 
 
 def to_latin(text):
-    """Text as the native string of its UTF-8, one character a byte, as headers are kept."""
+    """`text` as a native string with one character per byte of its UTF-8, as headers are kept."""
     data = utf8(text)
     return data if str is bytes else data.decode("latin-1")  # version: py2
 
 
 def quote(value):
-    """A quoted-string (RFC 9110 5.6.4)."""
+    """`value` as a quoted-string (RFC 9110 5.6.4)."""
     return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,4 +1,4 @@
-"""Forms with files: multipart/form-data (RFC 7578), as it comes and as a whole.
+"""Forms with files: multipart/form-data (RFC 7578), piece by piece and as a whole.
 
     parser = MultipartParser(b"xyz")
     for event in parser.feed(data):         # a Part, then bytes of its content, then PART_END, ...
@@ -8,9 +8,8 @@
     arguments, files = parse_multipart(b"xyz", body)
     body = encode_multipart(b"xyz", {"a": "1"}, {"photo": HTTPFile(...)})
 
-Every fault of the sender raises HTTPInputError, and so does what is beyond a limit, before
-anything is made of it. The time taken is linear, and the parser holds no more than the header of a
-part and a delimiter.
+Malformed input raises HTTPInputError, and so does input over a limit, before objects are made of
+it. The time taken is linear, and the parser holds at most the header of a part and a delimiter.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -29,22 +28,23 @@ from friendserve.util import ObjectDict
 __all__ = ["HTTPFile", "MAX_FIELD_BYTES", "MAX_PARTS", "MAX_PART_HEADER", "MultipartParser",
            "PART_END", "Part", "encode_multipart", "parse_multipart"]
 
-#: Parts of a multipart body.
+#: The maximum number of parts in a multipart body.
 MAX_PARTS = 100
-#: Bytes of the header of one part.
+#: The maximum size of the header of one part, in bytes.
 MAX_PART_HEADER = 10 * 1024
-#: Bytes of all parts together that are no files; applications copy and convert these.
+#: The maximum size of all parts together that are not files, in bytes; applications copy and
+#: convert these.
 MAX_FIELD_BYTES = 10 * 1024 * 1024
 
-#: The beginning of a part: its name (a native string), file name (text) and content type. A file
-#: name that is empty or None is that of a field.
+#: The beginning of a part: its name (a native string), file name (text) and content type. A part
+#: whose file name is empty or None is a field.
 Part = collections.namedtuple("Part", "name filename content_type")
 
-#: What ends the content of a part.
+#: The event that ends the content of a part.
 PART_END = object()
 
-# Where in a body the parser is: at its start, before the first delimiter, after one, in the header
-# of a part, in its content, behind the last delimiter.
+# Where in a body the parser is: at its start, before the first delimiter, after a delimiter, in the
+# header of a part, in its content, after the last delimiter.
 _START, _PREAMBLE, _DELIMITER, _HEADER, _CONTENT, _EPILOGUE = (
     "start", "preamble", "delimiter", "header", "content", "epilogue")
 
@@ -55,21 +55,21 @@ _match_padding = re.compile(br"[ \t]*(\r\n)?").match
 class HTTPFile(ObjectDict):
     """An uploaded file: `filename` (text), `body` (bytes) and `content_type`.
 
-    The name is what the sender says, with a path if it likes: never open a file by it. The type
-    is "application/unknown" where the sender gives none.
+    The name is chosen by the sender, and may include a path: never open a file by it. The type is
+    "application/unknown" if the sender does not specify one.
     """
 
 
 class MultipartParser(object):
-    """Takes a body apart as it comes.
+    """A parser for a body that arrives in pieces.
 
-    `boundary` is what the Content-Type says. `feed(data)` returns a list: for each part a Part, its
-    content as bytes, in any number of pieces and none of them empty, and PART_END. Anything before
-    the first delimiter and after the last is ignored (RFC 2046 5.1.1). After an error it is of no
-    more use.
+    `boundary` is that of the Content-Type. `feed(data)` returns a list: for each part a Part, its
+    content as bytes, in any number of pieces, none of them empty, and PART_END. Anything before
+    the first delimiter and after the last is ignored (RFC 2046 5.1.1). After an error the parser
+    cannot be used any more.
 
-    The limits: `max_parts`, `max_part_header` (bytes of one), `max_field_bytes` (of all that are
-    no files, together; what is done with files is for others to bound).
+    The limits: `max_parts`, `max_part_header` (bytes of one), `max_field_bytes` (of all parts that
+    are not files; the caller limits the files).
     """
     __slots__ = ("_delimiter", "_state", "_data", "_max_parts", "_parts", "_max_part_header",
                  "_field_room", "_is_field", "_skip")
@@ -78,20 +78,20 @@ class MultipartParser(object):
                  max_field_bytes=MAX_FIELD_BYTES):
         boundary = utf8(boundary)
         if not _is_boundary(boundary):
-            raise HTTPInputError("a multipart boundary is 1 to 70 ASCII characters, and not %r"
+            raise HTTPInputError("a multipart boundary must be 1 to 70 ASCII characters, not %r"
                                  % (boundary[:80],))
         self._delimiter = b"\r\n--" + boundary
         self._state = _START
-        self._data = b""            # what came and is not used yet
+        self._data = b""            # bytes that are not used yet
         self._max_parts = max_parts
-        self._parts = 0
+        self._parts = 0             # those that have begun
         self._max_part_header = max_part_header
-        self._field_room = max_field_bytes
-        self._is_field = False
+        self._field_room = max_field_bytes      # bytes that fields may still have
+        self._is_field = False      # whether the current part is a field
         self._skip = 0              # bytes before the content that only a delimiter could use
 
     def feed(self, data):
-        """Take bytes of the body; returns what they amount to."""
+        """Parse more bytes of the body; returns the list of events that they complete."""
         events = []
         data = self._data + data
         position = 0
@@ -103,13 +103,14 @@ class MultipartParser(object):
         return events
 
     def finish(self):
-        """The body ends here. Raises HTTPInputError when its last delimiter has not come."""
+        """End the body. Raises HTTPInputError if its last delimiter has not arrived."""
         if self._state in (_START, _PREAMBLE):
             raise HTTPInputError("the multipart boundary is not in the body")
         if self._state is not _EPILOGUE:
             raise HTTPInputError("the last boundary of the multipart body is missing")
 
-    # The steps: each returns the position of what it has not used. Another state: go on.
+    # The steps, one for each state: each returns the position of the first byte it has not used.
+    # As long as a step changes the state, the next step follows at once.
 
     def _take_start(self, data, position, events):
         # The first delimiter has no line end before it if there is no preamble.
@@ -134,7 +135,7 @@ class MultipartParser(object):
             return len(data)
         padding = _match_padding(data, position)
         if padding.group(1) is None:
-            # Some of a line end, or of the two dashes of the last delimiter, may have come.
+            # Half of a line end, or one of the two dashes of the last delimiter, may have arrived.
             if data[padding.end():] not in (b"", b"\r") and data[position:] != b"-" \
                     or len(data) - position > self._max_part_header:
                 raise HTTPInputError("a multipart boundary is not followed by a line end")
@@ -148,14 +149,14 @@ class MultipartParser(object):
 
     def _take_header(self, data, position, events):
         start = position + 2
-        # The second half of the empty line may be the line end of a delimiter, where there is no
-        # content (RFC 2046 5.1.1).
+        # If there is no content, the second half of the empty line may be the line end of a
+        # delimiter (RFC 2046 5.1.1).
         end = data.find(b"\r\n\r\n", position, start + self._max_part_header + 2)
         if end < 0 and len(data) < start + self._max_part_header + 2 \
                 and data.find(self._delimiter, start) < 0:
             return position
         if end < 0 or data.find(self._delimiter, start, end + len(self._delimiter)) >= 0:
-            raise HTTPInputError("a part has no end of its header within %d bytes"
+            raise HTTPInputError("the header of a part does not end within %d bytes"
                                  % self._max_part_header)
         part = _parse_part_header(data[start:max(start, end)])
         self._is_field = not part.filename
@@ -172,7 +173,7 @@ class MultipartParser(object):
             stop = end
             end += len(self._delimiter)
         else:
-            # Only with its "\r" can a delimiter begin.
+            # A delimiter begins with "\r"; the last one may be the beginning of a delimiter.
             stop = data.rfind(b"\r", max(position, len(data) - len(self._delimiter) + 1))
             if stop < 0 or not self._delimiter.startswith(data[stop:]):
                 stop = len(data)
@@ -211,8 +212,8 @@ def parse_multipart(boundary, data, max_parts=MAX_PARTS, max_part_header=MAX_PAR
     """A whole multipart/form-data body (bytes) -> (arguments, files).
 
     Arguments are {name: [bytes, ...]}, files {name: [HTTPFile, ...]}, with native strings for
-    names. A part with an empty file name, which browsers send where no file was chosen, is an
-    argument. Everything else is as in `MultipartParser`.
+    names. A part with an empty file name, which browsers send if no file was chosen, is an
+    argument. The limits and errors are those of `MultipartParser`.
     """
     parser = MultipartParser(boundary, max_parts, max_part_header, max_field_bytes)
     events = parser.feed(data)
@@ -235,7 +236,7 @@ def parse_multipart(boundary, data, max_parts=MAX_PARTS, max_part_header=MAX_PAR
 
 def _parse_part_header(header):
     """The bytes of a part's header -> Part."""
-    # One character an octet, as `parse_field_line` wants it.
+    # One character per octet, as `parse_field_line` expects.
     text = header if str is bytes else header.decode("latin-1")  # version: py2
     fields = {}
     for line in text.split("\r\n"):
@@ -261,7 +262,7 @@ def _parse_part_header(header):
 
 
 def _decode(text):
-    """Header text with one character an octet -> the native string that was meant."""
+    """Header text with one character per octet -> the native string that was meant."""
     return text if str is bytes else _bytes_to_text(text.encode("latin-1"))  # version: py2
 
 
@@ -281,13 +282,13 @@ def _parse_extended(value):
     """An ext-value such as ``utf-8''%e2%82%ac.txt`` as text (RFC 8187 3.2.1)."""
     match = _is_extended(value)
     if match is None:
-        raise HTTPInputError("malformed filename*, or in another charset than UTF-8: %r"
+        raise HTTPInputError("filename* is malformed, or its charset is not supported: %r"
                              % value[:80])
     octets = unquote_to_bytes(match.group("value"))
     try:
         text = octets.decode(match.group("charset"))
     except UnicodeDecodeError:
-        raise HTTPInputError("filename* is not in the charset that it names: %r" % value[:80])
+        raise HTTPInputError("filename* is not valid in the charset that it names: %r" % value[:80])
     if find_control(text):
         raise HTTPInputError("control character in a file name")
     return text
@@ -299,11 +300,12 @@ _breaks_out = re.compile(u'[\x00-\x1f\x7f"]').search
 def encode_multipart(boundary, fields=(), files=()):
     """The bytes of a multipart/form-data body (RFC 7578), with the bytes `boundary`.
 
-    `fields` is a dict or pairs of name and value, `files` of name and HTTPFile, which may lack
-    its content_type; a list of values in their place is one part each. Text becomes UTF-8.
+    `fields` is a dict or pairs of name and value, `files` the same with HTTPFiles, whose
+    content_type is optional. A list instead of one value makes a part for each of its items. Text
+    is encoded as UTF-8.
 
-    Raises ValueError for a name, file name or type that holds a control character or a quote,
-    for it could end its header early, and when the boundary stands in a value.
+    Raises ValueError for a name, file name or type with a control character or a quote, which could
+    end its header early, and for a value that contains the boundary.
     """
     parts = []
     for name, value in _each(fields):
@@ -317,7 +319,7 @@ def encode_multipart(boundary, fields=(), files=()):
     pieces = []
     for header, value in parts:
         if b"--" + boundary in value:
-            raise ValueError("the boundary stands in a value: take another one")
+            raise ValueError("a value contains the boundary: choose another one")
         pieces.append(b"--" + boundary + b"\r\nContent-Disposition: form-data; name=" + header
                       + b"\r\n\r\n" + value + b"\r\n")
     return b"".join(pieces) + b"--" + boundary + b"--\r\n"
@@ -335,8 +337,8 @@ def _to_text(value):
 
 def _in_quotes(name):
     if _breaks_out(_to_text(name)):
-        raise ValueError("there is a control character or a quote in %r, which is to be the name "
-                         "of a field or file" % (name,))
+        raise ValueError("%r cannot be the name of a field or file: it contains a control "
+                         "character or a quote" % (name,))
     return utf8(name).replace(b"\\", b"\\\\")
 
 

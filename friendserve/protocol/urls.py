@@ -2,7 +2,7 @@
 
     url = parse_url("https://me:secret@example.com/a?b#c")
     url.origin          # ("https", "example.com", 443)
-    url.target          # "/a?b", as it stands in a request
+    url.target          # "/a?b", as in a request line
     url.username        # "me"
 """
 from __future__ import absolute_import, division, print_function
@@ -13,6 +13,7 @@ import six
 from six.moves.urllib.parse import quote, unquote, urljoin
 
 from friendserve.protocol.grammar import is_host
+from friendserve.util import remember
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -20,17 +21,18 @@ _find_forbidden = re.compile(u"[\x00-\x20\x7f\\\\]").search
 _split = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)([^#]*)", re.DOTALL).match
 _split_host = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]{0,5}))?\Z", re.DOTALL).match
 
-# Programs fetch from few places. URLs with a secret in them are not kept.
+# Most programs fetch few URLs again and again. Those with a username or password are not
+# remembered.
 _urls = {}
 _URLS = 500
 _URL_LENGTH = 512
 
 
 class URL(object):
-    """The parts of a URL: `scheme`, `host` (lowered, an IPv6 address without its brackets),
-    `port`, `authority` (what the Host header says), `target` (path and query), `username` and
-    `password` (decoded; None where there is none), and `text`, the whole without these two
-    and the fragment. `origin` is (scheme, host, port)."""
+    """The parts of a URL: `scheme`, `host` (in lower case, an IPv6 address without its brackets),
+    `port`, `authority` (the value of the Host header), `target` (path and query), `username` and
+    `password` (decoded, or None), and `text`, the whole URL without those two and the fragment.
+    `origin` is (scheme, host, port)."""
     __slots__ = ("scheme", "host", "port", "authority", "target", "username", "password",
                  "origin", "text")
 
@@ -52,11 +54,11 @@ class URL(object):
 
 
 def parse_url(url):
-    """The URL of a text (bytes are taken as UTF-8).
+    """`url`, text or UTF-8 bytes, as a URL.
 
     Characters beyond ASCII are encoded: in the host by IDNA, elsewhere as percent-escaped
-    UTF-8. Raises ValueError for what is no absolute http or https URL, and for whitespace,
-    control characters and backslashes: what they mean depends on who reads them.
+    UTF-8. Raises ValueError for anything but an absolute http or https URL, and for whitespace,
+    control characters and backslashes, which different programs interpret differently.
     """
     if str is not bytes and isinstance(url, bytes):  # version: py2
         url = url.decode("utf-8")
@@ -65,15 +67,13 @@ def parse_url(url):
         return known
     parsed = _parse(url)
     if parsed.username is None and parsed.password is None and len(url) <= _URL_LENGTH:
-        if len(_urls) >= _URLS:
-            _urls.clear()
-        _urls[url] = parsed
+        remember(_urls, _URLS, url, parsed)
     return parsed
 
 
 def join_url(base, reference):
-    """The URL that `reference` means on the page `base` (RFC 3986 5)."""
-    # `urljoin` would take an absolute one without a host for a relative one.
+    """The URL that `reference` refers to on the page `base` (RFC 3986 5)."""
+    # `urljoin` would treat an absolute URL without a host as a relative one.
     return reference if _split(reference) else urljoin(base, reference)
 
 
@@ -82,7 +82,7 @@ def _parse(url):
     if not isinstance(text, six.text_type):
         raise TypeError("a URL is text, not %s" % type(url).__name__)
     if _find_forbidden(text):
-        raise ValueError("whitespace, control characters and backslashes have to be "
+        raise ValueError("whitespace, control characters and backslashes must be "
                          "percent-encoded in a URL: %r" % _shown(text))
     match = _split(text)
     if match is None or match.group(1).lower() not in DEFAULT_PORTS:
@@ -110,7 +110,7 @@ def _parse(url):
 
 def _encode_host(host):
     if host.startswith("["):
-        # The brackets are for the URL and the Host header only.
+        # Only the URL and the Host header have the brackets.
         return str(host[1:-1].lower()) if ":" in host and is_host(host) else ""
     try:
         host = host.encode("ascii")
@@ -124,7 +124,7 @@ def _encode_host(host):
 
 
 def _escape(text):
-    """Characters beyond ASCII as percent-escaped UTF-8; the rest as it is."""
+    """`text` with characters beyond ASCII as percent-escaped UTF-8; the rest is unchanged."""
     try:
         text.encode("ascii")
     except UnicodeError:
@@ -134,21 +134,21 @@ def _escape(text):
 
 
 def _shown(text):
-    """A URL for a message: without what may be a password, and not too long."""
+    """A URL for an error message: without a possible password, and shortened."""
     return re.sub(r"//[^/?#]*@", "//...@", text)[:200]
 
 
 def to_octets(text):
-    """The bytes of text from the wire, which has a character for each of them on Python 3."""
+    """The bytes of text from the wire, which on Python 3 has one character for each of them."""
     return text if isinstance(text, bytes) else text.encode("latin-1")
 
 
-#: What stays as it is in a URL that is quoted as a whole.
+#: The characters that are not changed in a URL that is quoted as a whole.
 ASCII = "".join(map(chr, range(128)))
 
 
 def quote_octets(text):
-    """Text from the wire with nothing but ASCII in it, for a URL."""
+    """Text from the wire, percent-encoded where it is not ASCII, for a URL."""
     return quote(to_octets(text), safe=ASCII)
 
 
@@ -156,8 +156,8 @@ _is_local_path = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z").match
 
 
 def is_safe_next(url):
-    """Whether `url` is a path of this site, so that nobody is led elsewhere by signing in.
+    """Whether `url` is a path of this site, so that signing in cannot lead a user elsewhere.
 
-    To a browser "//host" is another host, "\\" is as good as "/", and tabs are not there at all.
+    To a browser "//host" is another host, "\\" is the same as "/", and tabs do not exist.
     """
     return _is_local_path(url) is not None

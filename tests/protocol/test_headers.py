@@ -10,7 +10,7 @@ from friendserve.httputil import HTTPHeaders as PublicHeaders
 from friendserve.protocol import headers as module
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.grammar import (
-    is_chunk_size, is_content_length, is_field_value, is_host, is_token, split_list)
+    is_content_length, is_field_value, is_host, is_token, split_list)
 from friendserve.protocol.headers import (
     HTTPHeaders, check_field, normalize_name, parse_field_line, parse_fields)
 
@@ -163,7 +163,6 @@ class LineTest(unittest.TestCase):
         self.assertFalse(is_token("A\n"))
         self.assertFalse(is_field_value("a\n"))
         self.assertFalse(is_content_length("5\n"))
-        self.assertFalse(is_chunk_size("5\n"))
         self.assertFalse(is_host("a\n"))
 
     def test_a126_long_values_take_linear_time(self):
@@ -297,12 +296,6 @@ class GrammarTest(unittest.TestCase):
     def test_split_list(self):
         self.assertEqual(split_list(" Close,keep-alive ,, \tX\t,"), ["close", "keep-alive", "x"])
         self.assertEqual(split_list(""), [])
-
-    def test_chunk_size(self):
-        for text in ("0", "a", "FF", "0" * 16):
-            self.assertTrue(is_chunk_size(text))
-        for text in ("", "+1", "1_a", "0x1", "-0", "g", "0" * 17, "\xb2"):
-            self.assertFalse(is_chunk_size(text))
 
 
 if given is not None:
