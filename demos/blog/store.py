@@ -11,7 +11,6 @@ import unicodedata
 import uuid
 
 from friendserve import database
-from friendserve.database.engines import make_engine
 
 import markup
 from accounts import hash_password, is_password
@@ -37,12 +36,15 @@ CREATE TABLE IF NOT EXISTS comments (
     published BIGINT NOT NULL){options}
 """
 
+#: By the scheme of the database's URL.
 _DIALECTS = {
     "sqlite": {"id": "INTEGER PRIMARY KEY", "text": "TEXT", "options": ""},
     "postgresql": {"id": "SERIAL PRIMARY KEY", "text": "TEXT", "options": ""},
     "mysql": {"id": "INTEGER PRIMARY KEY AUTO_INCREMENT", "text": "MEDIUMTEXT",
               "options": " DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"},
 }
+_DIALECTS["postgres"] = _DIALECTS["postgresql"]
+_DIALECTS["mariadb"] = _DIALECTS["mysql"]
 
 _ENTRIES = ("SELECT entries.*, users.name AS author_name, "
             "(SELECT COUNT(*) FROM comments WHERE comments.entry = entries.id) AS comments "
@@ -51,8 +53,8 @@ _ENTRIES = ("SELECT entries.*, users.name AS author_name, "
 
 def make_tables(url):
     """Make what is not there yet. Blocks; for the start of the program."""
-    dialect = _DIALECTS[make_engine(url).name]
     db = database.connect(url)
+    dialect = _DIALECTS[url.partition(":")[0]]
     try:
         for statement in _TABLES.format(**dialect).split(";"):
             db.execute(statement)

@@ -26,8 +26,7 @@ import zlib
 
 from friendserve import locale
 from friendserve.escape import json_decode, json_encode, utf8
-from friendserve.feed import FeedError, open_feed
-from friendserve.feed.base import Batch, parse_cursor
+from friendserve.feed import Batch, FeedError, open_feed
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.log import define_logging_options, gen_log
@@ -73,6 +72,8 @@ HEADERS = {
 }
 
 TOKEN = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
+#: A cursor of a feed: milliseconds since 1970, and a number within the millisecond.
+CURSOR = re.compile(r"[0-9]{1,16}(?:-[0-9]{1,16})?\Z")
 #: What a name cannot hold: controls, invisible spaces, and marks that turn the direction of text.
 UNSEEN = re.compile(u"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -147,7 +148,7 @@ class Presence(object):
 
     def _on_batch(self, batch):
         for message in batch.messages:
-            age = time.time() - parse_cursor(message.id)[0] / 1000
+            age = time.time() - int(message.id.partition("-")[0]) / 1000
             try:
                 news = json_decode(message.text)
                 node, names = news["node"] + u"", [name + u"" for name in news["names"]]
@@ -293,10 +294,8 @@ class ReaderHandler(BaseHandler):
             self.check_cursor(self.after)
 
     def check_cursor(self, cursor):
-        try:
-            parse_cursor(str(cursor))
-        except ValueError as error:
-            raise HTTPError(400, "after: %s", error)
+        if not CURSOR.match(cursor):
+            raise HTTPError(400, "after: not a cursor: %.60r", cursor)
 
     def begin(self, watch):
         self.watch = watch

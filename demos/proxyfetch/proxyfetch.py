@@ -10,12 +10,13 @@ from __future__ import absolute_import, division, print_function
 
 import sys
 
+from six.moves.urllib.parse import urlsplit
+
 from friendserve.escape import json_decode
 from friendserve.httpclient import AsyncHTTPClient, HTTPTimeoutError
 from friendserve.ioloop import IOLoop
 from friendserve.log import define_logging_options, gen_log
 from friendserve.options import Error, OptionParser
-from friendserve.protocol.urls import parse_url
 from friendserve.template import Template
 from friendserve.web import Application, HTTPError, RequestHandler, asynchronous
 
@@ -123,7 +124,8 @@ def main():
         options.parse_command_line()
         service = options.service
         if service:
-            parse_url(service)
+            if urlsplit(service).scheme not in ("http", "https"):
+                raise ValueError("--service must be an http:// or https:// URL")
         else:
             make_service().listen(options.port + 1, address="127.0.0.1")
             service = "http://127.0.0.1:%d" % (options.port + 1)

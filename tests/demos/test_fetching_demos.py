@@ -19,7 +19,7 @@ PROXYFETCH = os.path.join(ROOT, "demos", "proxyfetch", "proxyfetch.py")
 SITE = {
     "/": u"""<a href="/a">a</a> <A HREF='b/c?x=1&amp;y=2#part'>c</a> <a href="#top">top</a>
         <a href="mailto:me@example.test">me</a> <a href="http://elsewhere.test/">away</a>
-        <a href="/missing">gone</a> <a name=x> <a href="http://127.0.0.1:99999/">no port</a>""",
+        <a href="/missing">gone</a> <a name=x> <a href="http://[127.0.0.1/">no host</a>""",
     "/a": u"<a href=/>home</a> <a href='/missing'>gone</a> <a href=/picture.png>p</a> caf\u00e9",
     "/b/c?x=1&y=2": u"<a href=../moved>moved</a> <a href='/broken'>",
     "/there/": u"<a href=next>next</a>",
@@ -80,8 +80,8 @@ class SpiderTest(HTTPCase):
                               for place, reason in spider.broken.items()
                               if place.startswith(self.url)),
                          {"/missing": "Not Found", "/broken": "Broken"})
-        self.assertIn("http://127.0.0.1:99999/", spider.broken)
-        self.assertEqual(spider.led_from[self.url + "/missing"], [self.url + "/", self.url + "/a"])
+        self.assertIn("http://[127.0.0.1/", spider.broken)
+        self.assertEqual(spider.linked_from[self.url + "/missing"], [self.url + "/", self.url + "/a"])
 
     def test_bounded_at_a_time_and_in_all(self):
         spider = self.crawl("/many", concurrency=4, max_pages=50)
@@ -120,7 +120,7 @@ class SpiderProgramTest(HTTPCase):
         self.assertEqual(self.run_spider("http://127.0.0.1:%d/" % services.free_port())[0], 2)
         status, said = self.run_spider("ftp://127.0.0.1/")
         self.assertEqual(status, 2)
-        self.assertIn("only absolute http:// and https:// URLs", said)
+        self.assertIn("must be an http:// or https:// URL", said)
         self.assertIn("1 or more", self.run_spider("http://h/", "--concurrency=0")[1])
 
 
@@ -134,7 +134,7 @@ class ProxyFetchProgramTest(unittest.TestCase):
         return said
 
     def test_options_that_cannot_be(self):
-        self.assertIn("only absolute http:// and https:// URLs",
+        self.assertIn("--service must be an http:// or https:// URL",
                       self.refused("--service=localhost:8889"))
         self.assertIn("--port", self.refused("--port=x"))
         sock = socket.socket()
