@@ -81,7 +81,8 @@ class SpiderTest(HTTPCase):
                               if place.startswith(self.url)),
                          {"/missing": "Not Found", "/broken": "Broken"})
         self.assertIn("http://[127.0.0.1/", spider.broken)
-        self.assertEqual(spider.linked_from[self.url + "/missing"], [self.url + "/", self.url + "/a"])
+        self.assertEqual([self.url + "/", self.url + "/a"],
+                         spider.linked_from[self.url + "/missing"])
 
     def test_bounded_at_a_time_and_in_all(self):
         spider = self.crawl("/many", concurrency=4, max_pages=50)

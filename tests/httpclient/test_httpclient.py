@@ -152,7 +152,7 @@ class RequestTest(unittest.TestCase):
                               client_key="key")
         self.assertEqual({"cert_reqs": ssl.CERT_NONE, "ca_certs": "ca", "certfile": "cert",
                           "keyfile": "key"}, request.tls_options())
-        for options in ({"ca_certs": "other"}, {}, ssl.SSLContext(ssl.PROTOCOL_SSLv23)):
+        for options in ({"ca_certs": "other"}, {}, ssl.create_default_context()):
             request.ssl_options = options
             self.assertIs(options, request.tls_options())
 
