@@ -238,7 +238,7 @@ WORDS = {
     "today": "Today",
     "yesterday": "Yesterday",
     "gap": "Some messages in between are no longer kept.",
-    "refused": "not sent: the server refused it",
+    "refused": "not sent: the server rejected it",
     "online": "%d online",
 }
 

@@ -229,7 +229,7 @@ class Story(object):
     """What is to be the same on each database."""
 
     def test_whole_life(self):
-        self.assertIn(u"Nothing is written yet.", self.visit("/").text)
+        self.assertIn(u"Nothing has been written yet.", self.visit("/").text)
         self.join(u"Ada \u05d0\U0001f600")
         self.assertIn(u"<bdi>Ada \u05d0\U0001f600</bdi>", self.visit("/").text)
         path = self.write(u"Erster Brief, \u00fcber 100 % Gl\u00fcck \U0001f600",
@@ -270,7 +270,7 @@ class Story(object):
             for name in (u"Ada", u"ADA", u" ada ", u"\uff21da", u"A\u200dda"):
                 response = self.post("/join", name=name, password=PASSWORD)
                 self.assertEqual(409, response.status, name)
-                self.assertIn(u"Somebody has this name already.", response.text)
+                self.assertIn(u"This name is already taken.", response.text)
         self.assertEqual(403, self.post("/login", name=u"Ada'--", password=PASSWORD).status)
 
     def test_same_title_many_entries_and_pages(self):
@@ -535,7 +535,7 @@ class AttackTest(BlogCase):
         response = self.visit("/", "HEAD")
         self.assertEqual((200, b""), (response.status, response.body))
         for path in ("/entry/%ff", "/logout"):
-            self.assertIn(u"This cannot be answered as it was asked.", self.visit(path).text)
+            self.assertIn(u"This request is not valid.", self.visit(path).text)
         self.assertEqual(404, self.visit("/?before=1").status)
         # A target that is no text.
         client = self.connect(data=b"GET /archive?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n")

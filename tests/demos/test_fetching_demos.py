@@ -183,7 +183,7 @@ class ProxyFetchTest(WebCase):
             self.serve_pages(lambda request, body=body: answer(request, body))
             status, page = self.page("/feed/ada")
             self.assertEqual(status, 502)
-            self.assertIn(u"makes no sense", page)
+            self.assertIn(u"sent an invalid response", page)
 
     def test_a_service_that_is_slow_or_not_there(self):
         self.demo.PATIENCE = 0.05
@@ -193,7 +193,7 @@ class ProxyFetchTest(WebCase):
             self.serve(self.demo.make_application("http://127.0.0.1:%d" % services.free_port()))
             status, page = self.page("/feed/ada")
         self.assertEqual(status, 502)
-        self.assertIn(u"out of order", page)
+        self.assertIn(u"The service is not working", page)
         self.assertNotIn(u"Traceback", page)
 
     def test_what_the_service_says_is_text(self):
