@@ -9,8 +9,8 @@ import os
 from friendserve.escape import utf8
 from friendserve.platform.interface import monotonic_time
 
-#: Rounds of PBKDF2 with SHA-256. They take a few tenths of a second, in a thread, to sign in, and as
-#: long for each guess by someone who stole the table.
+#: Rounds of PBKDF2 with SHA-256. They take a few tenths of a second (in a thread) to sign in, and
+#: as long for each guess by someone who stole the table.
 ROUNDS = 600000
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 200

@@ -376,13 +376,13 @@ class LoginHandler(AccountHandler):
                                       callback=self.on_checked, on_error=self.on_error)
 
     def on_error(self, error):
-        # It was not tried.
+        # The password was not checked.
         self.application.guard.forgive(self.key)
         raise error
 
     def on_checked(self, account):
         if account is None:
-            self.refuse(self.locale.translate("There is no such name, or another password."), 403)
+            self.refuse(self.locale.translate("The name or the password is wrong."), 403)
         else:
             self.application.guard.succeeded(self.key)
             self.on_account(account)

@@ -157,8 +157,8 @@ def _insert_entry(db, author, slug, title, text, html):
 
 
 def change_entry(db, author, slug, title, text):
-    """Change an entry of this author. Its slug stays, so that links to it still work. Return whether
-    there was such an entry."""
+    """Change an entry of this author. Its slug stays, so that links to it still work. Return
+    whether there was such an entry."""
     return db.execute_rowcount(
         "UPDATE entries SET title = %s, text = %s, html = %s, updated = %s "
         "WHERE slug = %s AND author = %s",

@@ -120,7 +120,7 @@ class ClientTest(unittest.TestCase):
     def test_clients_are_chosen_by_name(self):
         self.assertEqual([each.name for each in client.choose(["curl", "simple"])],
                          ["simple", "curl"])
-        raises_with(self, "there is no client named 'wget'", client.choose, ["wget"])
+        raises_with(self, "unknown client 'wget'", client.choose, ["wget"])
 
     def test_our_clients_fetch(self):
         options = client.parse_options(["--fetches=50", "--in-flight=4", "--rounds=1"])

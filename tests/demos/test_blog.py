@@ -353,7 +353,7 @@ class ServerStory(Story):
         self.server_process.stop()
         response = self.visit(path)
         self.assertEqual((503, "10"), (response.status, response.headers["Retry-After"]))
-        self.assertIn(u"The database is away at the moment.", response.text)
+        self.assertIn(u"The database is unavailable at the moment.", response.text)
         self.assertNotIn(u"Traceback", response.text)
         self.assertEqual([], [record for record in self.records if record.exc_info])
         self.server_process.start()
@@ -381,7 +381,7 @@ class AttackTest(BlogCase):
             for token in (False, u"0" * 32):
                 response = self.post(target, token, **fields)
                 self.assertEqual(403, response.status, target)
-                self.assertIn(u"This is not yours to do.", response.text)
+                self.assertIn(u"You are not allowed to do this.", response.text)
         self.assertEqual(1, self.visit("/").text.count(u"<article"))
 
     def test_entries_of_others(self):
@@ -466,7 +466,7 @@ class AttackTest(BlogCase):
             for _ in range(accounts.Guard.FREE):
                 response = self.post("/login", name=u"Ada", password=u"wrong guess")
                 self.assertEqual(403, response.status)
-                self.assertIn(u"There is no such name, or another password.", response.text)
+                self.assertIn(u"The name or the password is wrong.", response.text)
             response = self.post("/login", name=u"Ada", password=PASSWORD)
             self.assertEqual(429, response.status)
             self.assertGreaterEqual(int(response.headers["Retry-After"]), 1)
@@ -549,7 +549,7 @@ class AttackTest(BlogCase):
         self.application.pool.query = None
         response = self.visit("/archive")
         self.assertEqual(500, response.status)
-        self.assertIn(u"Something went wrong here.", response.text)
+        self.assertIn(u"Something went wrong.", response.text)
         self.assertNotIn(u"TypeError", response.text)
 
     def test_hashing_does_not_hold_up_the_loop(self):

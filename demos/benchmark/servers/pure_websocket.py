@@ -1,4 +1,4 @@
-"""friendserve: the same echo in pure Python, whatever is installed."""
+"""friendserve: the same echo in pure Python, even if `websockets` is installed."""
 from __future__ import absolute_import, division, print_function
 
 import sys
