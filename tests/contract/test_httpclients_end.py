@@ -1,6 +1,6 @@
 # coding: utf-8
-"""The contract of the HTTP clients: the queue, the time, how far a fetch had come when it failed,
-and ten thousand fetches of every kind."""
+"""The contract of the HTTP clients: the queue, timeouts, the phase of a failure, and ten thousand
+fetches of every kind."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -100,10 +100,10 @@ class QueueContract(object):
 
 
 class TimeContract(object):
-    """Row B182: each phase by its name, and the slot given back."""
+    """Row B182: a timeout names its phase and frees its place in the queue."""
 
     def timed_out(self, phase, url="/", redirects=0, **options):
-        """Let the time of a fetch be over when it has come to a phase; returns what it says."""
+        """Let a fetch time out once it has reached a phase; return its message."""
         client, responses = self.client, []
         url = self.url(url) if url == "/" else url
         with LogCatcher():
@@ -126,7 +126,7 @@ class TimeContract(object):
         self.addCleanup(sock.close)
         sock.bind(("127.0.0.1", 0))
         sock.listen(0)
-        # So that nobody else is let in.
+        # So that no other connection is accepted.
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
             self.addCleanup(filler.close)
@@ -177,7 +177,7 @@ class TimeContract(object):
 
 
 class PhaseContract(object):
-    """What else goes wrong, and how far it had come."""
+    """Other failures and their phases."""
 
     def test_phases_of_errors(self):
         error = self.fetch_error(HTTPConnectError, "http://127.0.0.1:%d/" % services.free_port())
@@ -195,7 +195,7 @@ class PhaseContract(object):
         self.script(11 * early + response())
         error = self.fetch_error(HTTPProtocolError)
         self.assertIn("1xx", str(error))
-        # A052: no recursion either.
+        # A052: and no recursion.
         self.script(100000 * early)
         self.fetch_error(HTTPProtocolError)
 
@@ -210,7 +210,7 @@ class PhaseContract(object):
 
 
 class WayContract(object):
-    """The way to the server, and how it is named."""
+    """Connecting: addresses, resolvers, Unix sockets."""
 
     def test_unix_socket(self):
         folder = tempfile.mkdtemp()
@@ -272,7 +272,7 @@ class EveryKindContract(object):
         self.wrong = []
 
     def fetch_all(self, count):
-        """So many fetches, 50 at a time; returns how often each was called back."""
+        """Make this many fetches, 50 at a time; return how often each was called back."""
         calls = [0] * count
         begun = iter(range(count))
 
@@ -311,19 +311,19 @@ class EveryKindContract(object):
             used, before = self.count_fds(), self.count_objects()
             calls = self.fetch_all(self.COUNT)
             objects = self.count_objects() - before
-            # Idle connections, of which there may be one for each slot, with both their ends.
+            # Idle connections, at most one for each place, with both ends.
             self.assertLessEqual(self.count_fds(), max(used, fds + 100) + 10)
             self.client.close()
-            # The servers' ends need a moment.
+            # The servers take a moment to close their ends.
             self.run_until(lambda: self.count_fds() <= fds)
         self.assertEqual(self.wrong, [])
         self.assertEqual(set(calls), set([1]))
-        # Not one for each fetch, nor for each of a kind.
+        # Not one for each fetch, or for each of one kind.
         self.assertLess(objects, self.COUNT // 20)
 
 
 class Contract(QueueContract, TimeContract, PhaseContract, WayContract, EveryKindContract):
-    """All of it."""
+    """The whole contract of this module."""
 
 
 for_each_client(globals(), Contract)

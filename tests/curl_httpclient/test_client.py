@@ -1,4 +1,4 @@
-"""The client over libcurl: its sockets and timers, its handles, and what only it can do."""
+"""The curl client: sockets and timers, handles, and what the simple client does not have."""
 from __future__ import absolute_import, division, print_function
 
 import base64
@@ -74,7 +74,7 @@ class ErrorTest(unittest.TestCase):
 
 
 class FakeMulti(object):
-    """A CurlMulti that says when it wants to be called, and notes when it is."""
+    """A CurlMulti that asks to be called after `milliseconds`, and records the calls."""
     def __init__(self, milliseconds):
         self.milliseconds = milliseconds
         self.actions = []
@@ -94,16 +94,16 @@ class FakeMulti(object):
 
 @needs_curl
 class SocketsTest(CurlCase):
-    """How libcurl and the loop come together."""
+    """libcurl's sockets and timers on the loop."""
 
     def setUp(self):
         super(SocketsTest, self).setUp()
-        # Nothing here must be found by chance.
+        # No scan: events must not be found by chance.
         self.addCleanup(setattr, client, "SCAN_INTERVAL", client.SCAN_INTERVAL)
         client.SCAN_INTERVAL = 60
 
     def test_b200_the_same_number_for_another_socket(self):
-        # Each connection is closed and the next has its number; with digests and redirects, too.
+        # Each connection is closed and the next gets its number; also with digests and redirects.
         close = "Connection: close\r\n"
         for _ in range(10):
             self.script([response(status="302 Found", headers=close + "Location: /x\r\n"),
@@ -118,7 +118,7 @@ class SocketsTest(CurlCase):
             self.assertEqual(records, [])
 
     def test_b200_a_socket_that_was_forgotten_is_not_in_the_way(self):
-        # Its server closes it while nobody uses it, and other sockets take its number.
+        # Its server closes it while it is idle, and other sockets get its number.
         server = self.script(response(), response())
         self.fetch_ok()
         server.streams[0].close()
@@ -136,7 +136,7 @@ class SocketsTest(CurlCase):
         self.assertIsNone(client._timer)
         for _ in range(3):
             client._on_timer_wanted(0)
-        # Not inside of the call, and once for all of them.
+        # Not within the call, and once for all calls.
         self.assertEqual(multi.actions, [])
         self.turn(0, 3)
         self.assertEqual(multi.actions, [(pycurl.SOCKET_TIMEOUT, 0)])
@@ -151,7 +151,7 @@ class SocketsTest(CurlCase):
         client._multi.close()
         multi = client._multi = FakeMulti(1)
         client._on_timer_wanted(1)
-        # It has said once when it wants to be called, and says so again only when asked.
+        # It said once when it wants to be called; it says so again only when asked.
         self.run_until(lambda: len(multi.actions) == 3)
         multi.milliseconds = -1
         self.turn(0.01, 3)
@@ -193,7 +193,7 @@ class SocketsTest(CurlCase):
         curl = Curl()
         CurlFetch(self.client, request, None, 0).configure(curl)
         self.assertIn((pycurl.NOSIGNAL, 1), set_)
-        # Whoever wants other options has the last word.
+        # prepare_curl_callback can override it.
         self.assertIs(set_[-1], curl)
         del set_[:]
         request = HTTPRequest("https://127.0.0.1:9/")
@@ -249,11 +249,11 @@ class SocketsTest(CurlCase):
 
 @needs_curl
 class HandleTest(CurlCase):
-    """Handles are used again, and nothing of one request is left for the next."""
+    """Handles are reused, without options left over from an earlier request."""
     options = {"max_clients": 1}
 
     def seen_by(self, *fetches):
-        """The heads of requests, one after the other on one handle."""
+        """The heads of the requests, made one after another on one handle."""
         self.script(*[response() for _ in fetches])
         for options in fetches:
             self.fetch_ok(**options)
@@ -279,7 +279,7 @@ class HandleTest(CurlCase):
             self.assertNotIn(word, second)
         self.assertIn(b"Accept-Encoding: gzip", second)
 
-    def test_a048_nor_what_every_request_sets(self):
+    def test_a048_options_that_every_request_sets_do_not_leak(self):
         first, second, third = self.seen_by({}, {"decompress_response": False}, {})
         self.assertIn(b"Accept-Encoding", first)
         self.assertNotIn(b"Accept-Encoding", second)
@@ -314,7 +314,7 @@ class HandleTest(CurlCase):
             self.assertEqual(error.phase, "request")
             self.assertIsNotNone(error.real_error)
             self.assertEqual(len(self.client._free), 1)
-            # The queue goes on.
+            # The next fetch can run.
             self.fetch_ok()
 
     def test_b207_what_libcurl_adds_by_itself(self):
@@ -397,7 +397,7 @@ class HandleTest(CurlCase):
         before = count()
         self.fetch_ok()
         self.fetch_ok()
-        # libcurl tries it on a new connection, too.
+        # libcurl repeats it on a new connection.
         self.fetch_error(HTTPStreamClosedError)
         self.assertEqual(len(self.server.heads), 5)
         self.assertEqual(count(), before)
@@ -438,7 +438,7 @@ class OptionsTest(CurlCase):
         os.environ["http_proxy"] = "http://127.0.0.1:1"
         self.serve()
         self.fetch_ok()
-        # Nor is one that was asked for passed by.
+        # And no_proxy does not override an explicit proxy.
         os.environ["no_proxy"] = "*"
         host, port = self.server.address
         self.fetch_ok("http://example.test/", proxy_host=host, proxy_port=port)

@@ -1,4 +1,4 @@
-"""The programs of demos/benchmark: what they compute, and one real measurement of the bare loop."""
+"""The programs of demos/benchmark: their computations, and a real measurement of the bare loop."""
 from __future__ import absolute_import, division, print_function
 
 import contextlib
@@ -62,7 +62,7 @@ class ChartTest(unittest.TestCase):
         ).encode("utf-8"))
 
     def bars(self, root):
-        """The bars of the rows: those of the legend have another height."""
+        """The bars of the rows, not those of the legend, which have another height."""
         return [bar for bar in root.iter(SVG + "rect")
                 if bar.get("class").startswith("bar") and bar.get("height") == "16.0"]
 

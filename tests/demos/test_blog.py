@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The blog demo: its whole life over HTTP, on every database, and what attackers try."""
+"""The blog demo over HTTP: all functions on every database, and attacks."""
 from __future__ import absolute_import, division, print_function
 
 import contextlib
@@ -158,7 +158,7 @@ class BlogCase(LocaleCase, WebCase):
         WebCase.setUp(self)
         LocaleCase.setUp(self)
         locale.load_translations(os.path.join(FOLDER, "translations"))
-        # A test is in more of a hurry than a guesser.
+        # Fewer rounds, to save time.
         before = accounts.hash_password.__defaults__, accounts._NOBODY
         self.addCleanup(lambda: (setattr(accounts.hash_password, "__defaults__", before[0]),
                                  setattr(accounts, "_NOBODY", before[1])))
@@ -184,7 +184,7 @@ class BlogCase(LocaleCase, WebCase):
         pool.close(lambda: done.append(True))
         self.run_until(lambda: done)
 
-    # What a browser does
+    # The part of a browser
 
     def visit(self, path, method="GET", body=None, headers=()):
         headers = list(headers)
@@ -226,7 +226,7 @@ class BlogCase(LocaleCase, WebCase):
 
 
 class Story(object):
-    """What is to be the same on each database."""
+    """Behaviour that is the same on each database."""
 
     def test_whole_life(self):
         self.assertIn(u"Nothing has been written yet.", self.visit("/").text)
@@ -287,7 +287,7 @@ class Story(object):
 
     def test_the_same_title_at_the_same_time(self):
         self.join(u"Ada")
-        # One in the page and its cookie is as good for all.
+        # The token of one page is valid for all forms.
         token = re.search(u'name="_xsrf" value="([^"]+)"', self.visit("/").text).group(1)
         cookie = "; ".join("%s=%s" % pair for pair in self.cookies.items())
         fields = {"title": u"Twice", "text": u"x", "_xsrf": token}
@@ -304,7 +304,7 @@ class Story(object):
         self.assertEqual(400, self.post("/compose", title=u"x", text=u" \n\t\n ").status)
 
     def test_characters_that_databases_dislike(self):
-        # One character in the name, and eighteen in the key of it.
+        # One character in the name becomes eighteen in its key.
         name = u"\ufdfa" * 40
         response = self.post("/join", name=name, password=PASSWORD)
         self.assertEqual(400, response.status)
@@ -470,7 +470,7 @@ class AttackTest(BlogCase):
             response = self.post("/login", name=u"Ada", password=PASSWORD)
             self.assertEqual(429, response.status)
             self.assertGreaterEqual(int(response.headers["Retry-After"]), 1)
-            # Those who do not guess are left in peace.
+            # Other accounts are not affected.
             self.assertEqual(403, self.post("/login", name=u"Noa", password=PASSWORD).status)
 
     def test_nobody_learns_who_has_an_account(self):
@@ -516,7 +516,7 @@ class AttackTest(BlogCase):
         clients = [self.connect(data=request("/login", "POST", [("Cookie", cookie)], {
             "name": "n%d" % number, "password": "wrong password", "_xsrf": token}))
             for number in range(40)]
-        # Two are looked at, and some wait; the others are told so at once, and not held guilty.
+        # Two are checked and some wait; the others are refused at once, and not counted as guesses.
         self.run_until(lambda: len(held) == 2 and len(self.application.guard._failures) == 40)
         self.assertEqual(200, self.visit("/").status)
         go_on.set()
@@ -537,7 +537,7 @@ class AttackTest(BlogCase):
         for path in ("/entry/%ff", "/logout"):
             self.assertIn(u"This request is not valid.", self.visit(path).text)
         self.assertEqual(404, self.visit("/?before=1").status)
-        # A target that is no text.
+        # A target that is not valid text.
         client = self.connect(data=b"GET /archive?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n")
         self.assertEqual(200, client.read_response().status)
 

@@ -22,7 +22,7 @@ from tests.services import Nginx, Redis, free_port
 
 
 class Answer(object):
-    """A response that was read to its end."""
+    """A complete response."""
 
     def __init__(self, response):
         self.status = response.status
@@ -35,14 +35,14 @@ class Answer(object):
 
 
 class Visitor(object):
-    """Somebody with a cookie jar."""
+    """A browser: a client with a cookie jar."""
 
     def __init__(self, port):
         self.port = port
         self.cookies = {}
 
     def start(self, method, path, fields=None, headers=None):
-        """Sends a request and returns its connection; `finish` waits for what comes back."""
+        """Send a request and return its connection; `finish` waits for the response."""
         connection = http_client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         body = None
         headers = dict(headers or {})
@@ -98,19 +98,19 @@ class ChatCase(unittest.TestCase):
         return visitor
 
     def messages(self):
-        """What was said so far."""
+        """The messages so far."""
         answer = self.visitor(u"Watcher").get("/messages?wait=no&after=0")
         return answer.json["messages"]
 
     def enter(self, *names):
-        """Visitors who are online already, so that their coming is no news."""
+        """Visitors who are already online, so that their arrival is not news."""
         visitors = [self.visitor(name) for name in names]
         for visitor in visitors:
             visitor.get("/messages?wait=no&after=0")
         return visitors
 
     def poll_path(self):
-        """The path of a long poll for what is said from now on."""
+        """The path of a long poll for the messages from now on."""
         page = self.visitor(u"Watcher").get("/").body
         return "/messages?after=%s&online=%s" % (
             re.search('data-cursor="([^"]+)"', page).group(1),
@@ -305,7 +305,7 @@ class ChatTest(ChatCase):
 
 
 class Follower(object):
-    """A WebSocket or an event stream of somebody who signed in; `news` is what it has heard."""
+    """A WebSocket or an event stream of a visitor; `news` is what it has received."""
 
     def __init__(self, visitor, path):
         self.socket = socket.create_connection(("127.0.0.1", visitor.port), TIMEOUT)
@@ -436,7 +436,7 @@ class FollowTest(ChatCase):
             follower.hear_online(u"Ada", u"Grace")
             other.close()
             follower.hear_online(u"Ada")
-        # One with two windows is there until the last is closed.
+        # A visitor with two windows is online until the last one is closed.
         windows = [self.follow(grace, "/events?after=0") for _ in range(2)]
         follower.hear_online(u"Ada", u"Grace")
         windows.pop().close()
@@ -453,7 +453,7 @@ class FollowTest(ChatCase):
 
 
 class Node(object):
-    """The demo in a process of its own, on a Redis."""
+    """The demo in a separate process, on a Redis."""
 
     def __init__(self, redis, port):
         self.process = subprocess.Popen(
@@ -469,7 +469,7 @@ class Node(object):
 
 
 class ProxiedChat(Nginx):
-    """An nginx with the configuration that the demo ships."""
+    """An nginx with the demo's configuration."""
 
     def __init__(self, ports):
         self.ports = ports
@@ -518,7 +518,7 @@ class ManyProcessesTest(unittest.TestCase):
     def test_one_room_behind_nginx(self):
         ada = self.visitor(u"Ada", self.proxy.port)
         grace = Visitor(self.ports[1])
-        # Whoever signed in at one is known to the other.
+        # A sign-in at one process is valid at the other.
         noa = self.visitor(u"Noa", self.ports[0])
         grace.cookies = dict(self.visitor(u"Grace", self.ports[0]).cookies)
         followers = [self.follow(ada, "/socket?after=0"), self.follow(grace, "/events?after=0"),
@@ -530,7 +530,7 @@ class ManyProcessesTest(unittest.TestCase):
             for follower in followers:
                 self.assertEqual([u"text %d" % number], follower.hear_texts(1)[0])
 
-        # A process is killed; who was with it goes on with the other, at its cursor.
+        # A process is killed; its clients resume at the other, from their cursors.
         texts, cursor = self.follow(ada, "/events?after=0").hear_texts(3)
         self.nodes[0].kill()
         self.assertEqual(200, ada.say(u"still here", "t9").status)
@@ -538,7 +538,7 @@ class ManyProcessesTest(unittest.TestCase):
         again = self.follow(ada, "/socket?after=" + cursor)
         self.assertEqual([u"still here"], again.hear_texts(1)[0])
 
-        # Redis is away for a while: nothing is lost, and what could not be kept is told.
+        # Redis is down for a while: nothing is lost, and a message that was not stored is reported.
         self.redis.stop()
         self.assertEqual(503, ada.say(u"lost?", "t10").status)
         self.redis.start()

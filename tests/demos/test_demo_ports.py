@@ -1,4 +1,4 @@
-"""What a demo says when its port is taken already."""
+"""The message of a demo whose port is in use."""
 from __future__ import absolute_import, division, print_function
 
 import os

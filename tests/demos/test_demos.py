@@ -1,4 +1,4 @@
-"""The small demos, run as people run them: each program in a process of its own."""
+"""The small demos, run as users run them: each program in a separate process."""
 from __future__ import absolute_import, division, print_function
 
 import os

@@ -1,4 +1,4 @@
-"""The demos that fetch: a spider on a site with broken links, and pages made of a JSON service."""
+"""The demos that fetch: a spider on a site with broken links, and pages made from a JSON API."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -40,7 +40,7 @@ class SpiderTest(HTTPCase):
         self.asked.append(request.uri)
         self.under_way += 1
         self.most = max(self.most, self.under_way)
-        # Later, so that several are asked for at a time.
+        # Later, so that several requests are pending at a time.
         self.loop.add_callback(self.loop.add_callback, self.answer, request)
 
     def answer(self, request):
@@ -110,7 +110,7 @@ class SpiderProgramTest(HTTPCase):
         self.addCleanup(server.stop)
         with LogCatcher():
             status, said = self.run_spider(server.url + "/", "--concurrency=2")
-        # The service behind two of its pages is not there.
+        # The service for two of its pages is not running.
         self.assertEqual(status, 1, said)
         self.assertIn("3 pages read, 2 broken", said)
         self.assertIn("%s/feed/ada\n    HTTP 502" % server.url, said)

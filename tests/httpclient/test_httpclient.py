@@ -1,4 +1,4 @@
-"""What all HTTP clients share: requests, responses, errors, the blocking client, the program."""
+"""What the HTTP clients share: requests, responses, errors, the blocking client, the command."""
 from __future__ import absolute_import, division, print_function
 
 import datetime
@@ -54,7 +54,7 @@ class ErrorTest(unittest.TestCase):
 
 
 class PickleTest(unittest.TestCase):
-    """Errors go from worker to worker: all that a user can hold pickles, under its public path."""
+    """Errors and responses pass between processes: they pickle, under their public paths."""
 
     def copies(self, value, first=0):
         for protocol in range(first, pickle.HIGHEST_PROTOCOL + 1):
@@ -80,7 +80,7 @@ class PickleTest(unittest.TestCase):
                                          (copy.phase, str(copy.real_error)))
 
     def test_request_and_response(self):
-        # From protocol 2, which HTTPHeaders and BytesIO need.
+        # HTTPHeaders and BytesIO need protocol 2.
         request = HTTPRequest("http://h/", "POST", {"A": "b"}, u"body", request_timeout=3)
         response = HTTPResponse(request, 404, HTTPHeaders({"C": "d"}), io.BytesIO(b"data"),
                                 request_time=2, time_info={"total": 2})
@@ -228,7 +228,7 @@ class MultipartTest(unittest.TestCase):
 
 
 class InThread(HTTPCase):
-    """Runs what blocks in a thread, while the server runs here."""
+    """Runs blocking code in a thread while the server runs in this one."""
     def run_blocking(self, function):
         results = []
 
@@ -296,7 +296,7 @@ class HTTPClientTest(InThread):
 
 class MainTest(InThread):
     def run_main(self, *arguments):
-        """(status, what it printed, what it complained of)."""
+        """(exit status, standard output, standard error)."""
         def run():
             process = subprocess.Popen(
                 [sys.executable, "-m", "friendserve.httpclient"] + list(arguments), cwd=ROOT,

@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The simple client: its queue, its pool, its time, and what only it promises."""
+"""The simple client: queue, pool, timeouts, and what the curl client does not have."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -15,13 +15,13 @@ from tests.httpcase import CA, SERVER_OPTIONS
 
 
 class SilentResolver(Resolver):
-    """Never finds anything."""
+    """A resolver that never answers."""
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
         pass
 
 
 class QueueTest(ClientCase):
-    def test_b180_sockets_of_all_hosts_together(self):
+    def test_b180_max_clients_limits_the_sockets_to_all_hosts(self):
         client = self.make_client(max_clients=3)
         servers = [self.serve() for _ in range(6)]
         for server in servers + servers:
@@ -53,7 +53,7 @@ class TimeTest(ClientCase):
 class PoolTest(ClientCase):
     """Row B196."""
 
-    def test_b196_what_connections_must_have_in_common(self):
+    def test_b196_a_connection_is_reused_only_if_all_its_options_agree(self):
         self.serve()
         port = self.server.address[1]
         for host, options in (("127.0.0.1", {}), ("localhost", {}),
@@ -66,7 +66,7 @@ class PoolTest(ClientCase):
                 self.fetch_ok(self.url(host=host), **options)
             self.assertEqual(self.client.statistics()["connects"], before + 1, options)
 
-    def test_b196_a_stale_connection_is_replaced_once(self):
+    def test_b196_a_request_on_a_stale_connection_is_repeated_on_a_new_one(self):
         for method, body in (("GET", None), ("PUT", b"x"), ("DELETE", None)):
             server = self.script(response(), [ScriptedServer.CLOSE], response(b"new"))
             self.fetch_ok()
@@ -74,47 +74,47 @@ class PoolTest(ClientCase):
             self.assertEqual(len(server.streams), 2)
         self.assertEqual(self.client.statistics()["retries"], 3)
 
-    def test_b196_but_not_twice(self):
+    def test_b196_a_request_is_not_repeated_twice(self):
         server = self.script(response(), [ScriptedServer.CLOSE], [ScriptedServer.CLOSE])
         self.fetch_ok()
         self.fetch_error(HTTPStreamClosedError)
         self.assertEqual(len(server.heads), 3)
 
-    def test_b196_nor_when_something_came(self):
+    def test_b196_a_request_is_not_repeated_after_part_of_a_response(self):
         server = self.script(response(), [b"HTTP/1.1 2", ScriptedServer.CLOSE])
         self.fetch_ok()
         self.fetch_error(HTTPStreamClosedError)
         self.assertEqual(len(server.heads), 2)
 
-    def test_b196_nor_what_must_not_be_done_twice(self):
+    def test_b196_a_post_is_not_repeated(self):
         server = self.script(response(), [ScriptedServer.CLOSE])
         self.fetch_ok()
         self.fetch_error(HTTPStreamClosedError, method="POST", body=b"x")
         self.assertEqual(len(server.heads), 2)
 
-    def test_b196_before_a_post_the_connection_is_looked_at(self):
+    def test_b196_before_a_post_an_idle_connection_is_checked(self):
         server = self.script(response(), response(b"new"))
         self.fetch_ok()
         server.streams[0].close()
-        # The loop has not seen it yet, the system has.
+        # The loop has not noticed the close yet, but the system has.
         self.assertEqual(self.client.statistics()["idle"], 1)
         self.assertEqual(self.fetch_ok(method="POST", body=b"x").body, b"new")
 
-    def test_b196_never_after_what_nobody_asked_for(self):
+    def test_b196_a_connection_is_not_reused_after_excess_bytes(self):
         for more in (b"more", response(b"evil")):
             server = self.script([response(b"1") + more], response(b"2"))
             self.assertEqual(self.fetch_ok().body, b"1")
             self.assertEqual(self.fetch_ok().body, b"2")
             self.assertEqual(len(server.streams), 2)
 
-    def test_b196_nor_after_bytes_on_an_idle_connection(self):
+    def test_b196_a_connection_is_not_reused_after_bytes_while_idle(self):
         server = self.script(response(b"1"), response(b"2"))
         self.fetch_ok()
         server.streams[0].write(response(b"evil"))
         self.run_until(lambda: not self.client.statistics()["idle"])
         self.assertEqual(self.fetch_ok().body, b"2")
 
-    def test_b196_nor_with_an_answer_before_the_end_of_the_request(self):
+    def test_b196_a_connection_is_not_reused_if_the_response_came_before_the_request_ended(self):
         server = self.script(response(b"early"), response(b"2"))
 
         def produce(write):
@@ -189,7 +189,7 @@ class SimpleClientTest(ClientCase):
         self.assertEqual(client.statistics()["open"], 0)
         self.assertRaises(RuntimeError, client.fetch, self.url(), self.fail)
 
-    def test_b193_a_client_goes_with_its_loop(self):
+    def test_b193_a_client_is_freed_with_its_loop(self):
         loop = IOLoop(make_current=False)
         client = AsyncHTTPClient(io_loop=loop)
         self.assertIs(AsyncHTTPClient(io_loop=loop), client)
