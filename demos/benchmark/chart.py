@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 WIDTH = 760
 LABELS = 190  # room for names on the left
-VALUES = 96  # room for the figure behind the longest bar
+VALUES = 96  # room for the figure after the longest bar
 MARGIN = 28
 BAR = 18
 GAP = 14
@@ -65,7 +65,7 @@ def bars(title, note, series, rows, own, written):
 
     `note`: one line under the title: the unit, and which way is better. `series`: the names of
     one or two figures a row. `rows`: [(label, [figure or None, ...])] from top to bottom. `own`:
-    the label of the row that stands out. `written`: what turns a figure into text.
+    the label of the row to highlight. `written`: a function that turns a figure into text.
     """
     values = [value for _, figures in rows for value in figures if value is not None]
     highest = max(values + [1e-6])
@@ -145,7 +145,7 @@ def _axis(marks, scale, top, bottom):
 
 
 def _group(label, figures, y, scale, own, written):
-    """The bars of one row: its name on the left, its figures behind the bars."""
+    """The bars of one row: its name on the left, its figures after the bars."""
     left = MARGIN + LABELS
     middle = y + BAR * len(figures) / 2 + 4.5
     lines = [_text(left - 12, middle, label, u"own" if own else u"name", u"end")]

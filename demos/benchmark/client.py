@@ -146,7 +146,7 @@ def run(options):
         version, reason = peers.probe(client)
         if reason is None:
             clients.append(client)
-            # The version of pycurl also names all its libraries.
+            # pycurl's version also names all its libraries.
             versions[client.label] = version.split(" ")[0]
         else:
             absent.append((client.label, reason))

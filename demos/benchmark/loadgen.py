@@ -21,7 +21,7 @@ CONNECTIONS = 64
 PATIENCE_SECONDS = 30
 WRK_SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wrk.lua")
 
-# What a browser sends with a click on a link, beside Host.
+# The headers that a browser sends for a click on a link, besides Host.
 BROWSER_HEADERS = [
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8",
@@ -126,7 +126,7 @@ def drive(port, body, headers, seconds, path="/"):
     payload = request(path, headers)
     clients = {}
     served = 0
-    right = None  # bytes that were found right; they change once a second, with the Date
+    right = None  # the bytes checked last; they change once a second, with the Date
     try:
         for _ in range(CONNECTIONS):
             client = socket.create_connection((HOST, port), PATIENCE_SECONDS)

@@ -73,7 +73,7 @@ def _read(path):
     try:
         with open(path, "rb") as source:
             return source.read()
-    except EnvironmentError:  # the process ended between the listing and now
+    except EnvironmentError:  # the process has ended since it was listed
         return None
 
 

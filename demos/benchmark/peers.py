@@ -19,7 +19,7 @@ CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 START_SECONDS = 20
 STOP_SECONDS = 5
 
-# `modules`: what must be importable; the first names the version that is printed.
+# `modules`: the modules it needs; the version of the first one is printed.
 Peer = collections.namedtuple("Peer", "name label modules")
 
 PEERS = [

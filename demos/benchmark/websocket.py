@@ -35,7 +35,7 @@ class Load(object):
 
     def __init__(self, port, count, kind, size):
         first = 0x81 if kind == "text" else 0x82
-        # Texts are mostly ASCII, and a little more.
+        # Mostly ASCII, like most texts.
         payload = (u"friendserve \u2192 ".encode("utf-8") * (size // 8))[:size - 3] + b"..." \
             if kind == "text" else os.urandom(size)
         if kind == "text":

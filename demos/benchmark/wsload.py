@@ -1,6 +1,6 @@
 """A minimal WebSocket client for making load.
 
-It is no part of websocket.py: a package has that name, too.
+It is not in websocket.py because there is also a package of that name.
 """
 from __future__ import absolute_import, division, print_function
 

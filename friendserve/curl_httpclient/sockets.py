@@ -17,7 +17,7 @@ Facts about epoll (epoll(7)):
   number with ENOENT, even if a new socket has it.
 - An epoll fd can be watched by another epoll, and is readable while any of its sockets is ready.
 
-So with epoll the sockets have an epoll of their own, where one that libcurl removes is left
+So with epoll the sockets have a separate epoll, where one that libcurl removes is left
 registered: libcurl will most likely ask for it again. A failing `modify` shows a reused number.
 Elsewhere each socket is a handler on the loop, which is removed and added every time.
 

@@ -21,8 +21,8 @@ def check(status, body):
 def main(make_fetcher):
     """Print the microseconds of CPU time per fetch.
 
-    `make_fetcher(url, in_flight)` returns a function of a count, which returns when so many fetches
-    are done, of which `in_flight` were under way at a time. It is called once to warm up.
+    `make_fetcher(url, in_flight)` returns a function of a count that makes that many fetches,
+    `in_flight` at a time, and then returns. It is called once before, to warm up.
     """
     url, count, in_flight = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     fetch_all = make_fetcher(url, in_flight)

@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import sys
 
-# The import of it will fail.
+# Makes its import fail.
 sys.modules["websockets.speedups"] = None
 
 import friendserve.ioloop  # noqa: E402
