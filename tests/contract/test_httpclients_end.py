@@ -61,6 +61,35 @@ class QueueContract(object):
         statistics = client.statistics()
         self.assertEqual([1, 0], [statistics["active"], statistics["queued"]])
 
+    def test_after_the_limit_of_a_host_who_has_waited_longest_comes_next(self):
+        first, second, third = Waiting(), Waiting(), Waiting()
+        client = self.make_client(max_clients=2, max_clients_per_host=1)
+        for server, count in ((first, 2), (second, 1), (third, 1)):
+            self.serve(server)
+            self.fetch_many(count, client)
+        self.run_until(lambda: first.requests and second.requests)
+        answer(first.requests.pop())
+        self.run_until(lambda: first.requests or third.requests)
+        self.assertEqual((["/1"], []), (first.paths(), third.paths()))
+        answer(second.requests.pop())
+        self.run_until(lambda: third.requests)
+
+    def test_a_timeout_while_the_host_is_at_its_limit_does_not_hold_up_the_next(self):
+        waiting = Waiting()
+        self.serve(waiting)
+        client = self.make_client(max_clients=5, max_clients_per_host=1)
+        self.fetch_many(1, client)
+        self.run_until(lambda: waiting.requests)
+        error = self.fetch_error(HTTPTimeoutError, "/late", client=client, connect_timeout=0.02)
+        self.assertEqual("queue", error.phase)
+        late = []
+        client.fetch(self.url("/late"), late.append, connect_timeout=0.02)
+        client.fetch(self.url("/next"), late.append, connect_timeout=0)
+        self.run_until(lambda: late)
+        answer(waiting.requests.pop())
+        self.run_until(lambda: waiting.requests)
+        self.assertEqual(["/next"], waiting.paths())
+
     def test_b181_too_long_in_the_queue(self):
         waiting = Waiting()
         self.serve(waiting)
