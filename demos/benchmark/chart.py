@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 WIDTH = 760
 LABELS = 190  # room for names on the left
-VALUES = 96  # room for the figure behind the longest bar
+VALUES = 96  # room for the figure after the longest bar
 MARGIN = 28
 BAR = 18
 GAP = 14
@@ -42,14 +42,14 @@ text { font: 13px system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fi
 
 
 def marks_up_to(highest):
-    """Returns the marks of an axis from 0 to `highest` (> 0): three to six round numbers."""
+    """The marks of an axis from 0 to `highest` (> 0): three to six round numbers."""
     power = 10.0 ** math.floor(math.log10(highest / 5))
     step = [factor * power for factor in (1, 2, 5, 10) if factor * power * 5.001 >= highest][0]
     return [number * step for number in range(int(highest / step + 1e-9) + 1)]
 
 
 def _number(value):
-    """Returns `value` short and exact enough for an axis: 20,000 or 7.5."""
+    """`value` as the label of a mark on an axis: 20,000 or 7.5."""
     whole = int(round(value))
     if abs(value - whole) < 1e-9:
         return u"{0:,d}".format(whole)
@@ -61,11 +61,11 @@ def _coordinate(value):
 
 
 def bars(title, note, series, rows, own, written):
-    """Returns the chart as unicode.
+    """The chart as unicode.
 
     `note`: one line under the title: the unit, and which way is better. `series`: the names of
     one or two figures a row. `rows`: [(label, [figure or None, ...])] from top to bottom. `own`:
-    the label of the row that stands out. `written`: what turns a figure into text.
+    the label of the row to highlight. `written`: a function that turns a figure into text.
     """
     values = [value for _, figures in rows for value in figures if value is not None]
     highest = max(values + [1e-6])
@@ -85,7 +85,7 @@ def bars(title, note, series, rows, own, written):
 
 
 def _opening(title, note, series, rows, written, height):
-    """The frame, and the whole content in words for those who do not see the bars."""
+    """The frame, and the whole content in words for screen readers."""
     name = u"".join(c if c.isalnum() else u"-" for c in title.lower())
     sentences = [note + u"."]
     for label, figures in rows:
@@ -122,7 +122,7 @@ def _kind(number, own=False):
 
 
 def _legend(series):
-    """Names the bars of a group, where there is more than one."""
+    """The legend: the names of the bars in a group, if there is more than one."""
     if len(series) < 2:
         return []
     lines = []
@@ -145,7 +145,7 @@ def _axis(marks, scale, top, bottom):
 
 
 def _group(label, figures, y, scale, own, written):
-    """The bars of one row: its name on the left, its figures behind the bars."""
+    """The bars of one row: its name on the left, its figures after the bars."""
     left = MARGIN + LABELS
     middle = y + BAR * len(figures) / 2 + 4.5
     lines = [_text(left - 12, middle, label, u"own" if own else u"name", u"end")]

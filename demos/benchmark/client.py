@@ -1,7 +1,7 @@
 """CPU time of an HTTP fetch: friendserve's two clients against their peers, all from one nginx.
 
-Each client runs in a process of its own, with 32 fetches under way all the time, and looks at every
-body. The clients take turns, and the median of the rounds is printed.
+Each client runs in a separate process, always with 32 fetches in flight, and checks every body. The
+clients take turns, and the median of the rounds is printed.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -30,7 +30,7 @@ CLIENTS = [
     peers.Peer("tornado_curl", "Tornado, curl", ["tornado", "tornado.curl_httpclient"]),
 ]
 
-#: What the figures are compared with.
+#: The client that the figures are compared with.
 BASE = "aiohttp"
 
 NGINX = """
@@ -50,9 +50,9 @@ def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", metavar="NAME[,NAME]", type=peers.comma_list,
                         help="of " + ", ".join(client.name for client in CLIENTS))
-    parser.add_argument("--fetches", type=int, default=10000, help="for each figure")
+    parser.add_argument("--fetches", type=int, default=10000, help="fetches for each figure")
     parser.add_argument("--in-flight", type=int, default=32, help="fetches at a time")
-    parser.add_argument("--rounds", type=int, default=5, help="the median of which is printed")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; the median is printed")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
     return parser.parse_args(arguments)
 
@@ -61,14 +61,14 @@ def choose(only):
     names = [client.name for client in CLIENTS]
     for name in only or ():
         if name not in names:
-            raise machine.BenchmarkError("there is no client named %r; there are %s"
+            raise machine.BenchmarkError("unknown client %r; use %s"
                                          % (name, ", ".join(names)))
     return [client for client in CLIENTS if only is None or client.name in only]
 
 
 @contextlib.contextmanager
 def nginx(core):
-    """Runs an nginx on one core; gives its port."""
+    """A context with an nginx on one core; its value is the port."""
     folder = tempfile.mkdtemp(prefix="friendserve-benchmark-")
     process = None
     try:
@@ -102,7 +102,7 @@ def _wait_for(process, port):
 
 
 def measure(client, port, options):
-    """Returns microseconds of CPU time a fetch."""
+    """Microseconds of CPU time per fetch."""
     process = subprocess.Popen(
         [sys.executable, os.path.join(peers.HERE, "clients", client.name + "_fetch.py"),
          "http://127.0.0.1:%d/" % port, str(options.fetches), str(options.in_flight)],
@@ -146,7 +146,7 @@ def run(options):
         version, reason = peers.probe(client)
         if reason is None:
             clients.append(client)
-            # That of pycurl names all its libraries.
+            # pycurl's version also names all its libraries.
             versions[client.label] = version.split(" ")[0]
         else:
             absent.append((client.label, reason))

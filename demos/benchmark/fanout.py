@@ -32,15 +32,15 @@ SERVER = peers.Peer("friendserve", "friendserve", ["friendserve", "friendserve.f
 def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--readers", type=int, default=2000, help="in all, up to 8000")
-    parser.add_argument("--deliveries", type=int, default=10, help="to all, in each round")
-    parser.add_argument("--rounds", type=int, default=3, help="the median of which is printed")
+    parser.add_argument("--deliveries", type=int, default=10, help="deliveries in each round")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
     return parser.parse_args(arguments)
 
 
 @contextlib.contextmanager
 def redis():
-    """Starts a Redis that keeps nothing; gives (its URL, its process)."""
+    """A context with a Redis without persistence; its value is (URL, process)."""
     if not machine.has_program("redis-server"):
         raise machine.BenchmarkError("redis-server is not installed")
     folder = tempfile.mkdtemp()
@@ -69,7 +69,7 @@ def redis():
 
 
 class Polls(object):
-    """Readers that ask anew after each message."""
+    """Readers by long poll: each polls again after a message."""
     name = "long poll"
 
     def __init__(self, ports):
@@ -89,7 +89,7 @@ class Polls(object):
 
 
 class Sockets(object):
-    """Readers that are told."""
+    """Readers by WebSocket."""
     name = "WebSocket"
 
     def __init__(self, ports):
@@ -123,7 +123,7 @@ def wait_for(controls, count):
 
 
 def deliver(readers, controls, count):
-    """One message to all; returns the seconds until the last has it."""
+    """Send one message to all. Return the seconds until the last reader has it."""
     readers.begin()
     wait_for(controls, count)
     started = clock()
@@ -133,7 +133,7 @@ def deliver(readers, controls, count):
 
 
 def measure(kind, servers, options, store=None):
-    """Returns (microseconds of CPU time a message, those of the store, milliseconds until the last
+    """(microseconds of CPU time a message, those of the store, milliseconds until the last
     reader had it): medians."""
     ports = [servers[number % len(servers)].port for number in range(options.readers)]
     controls = [loadgen.Client(server.port) for server in servers]
@@ -158,7 +158,7 @@ def measure(kind, servers, options, store=None):
                 kind.name, len(servers), report.figure(figures[-1][0])))
     finally:
         for server in servers:
-            server.close()  # before the clients, which would keep the ports busy for a minute
+            server.close()  # first: the side that closes first keeps ports in TIME_WAIT
         readers.close()
         for control in controls:
             control.close()

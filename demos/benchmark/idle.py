@@ -1,4 +1,4 @@
-"""What an idle keep-alive connection costs: memory, and what many of them take from the others.
+"""The cost of idle keep-alive connections: memory, and how much they slow down other connections.
 
 Two processes of each server run: one holds the idle connections, the other has none.
 """
@@ -23,20 +23,20 @@ def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", metavar="NAME[,NAME]", type=peers.comma_list)
     parser.add_argument("--connections", type=int, default=5000)
-    parser.add_argument("--seconds", type=float, default=2, help="of one throughput measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="of throughput; 0 for memory only")
+    parser.add_argument("--seconds", type=float, default=2, help="duration of a measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; 0 for memory only")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart of the memory as well")
     return parser.parse_args(arguments)
 
 
 def source_address(number):
-    """Returns where idle connection `number` comes from: None (any), then 127.0.0.2 and so on."""
+    """The source address of idle connection `number`: None (any), then 127.0.0.2 and so on."""
     block = number // PER_ADDRESS
     return "127.0.0.%d" % (1 + block) if block else None
 
 
 def open_idle(port, count):
-    """Returns `count` connections, each of which has had one right answer."""
+    """`count` connections, each of which has received one correct answer."""
     clients = []
     try:
         for number in range(count):
@@ -55,7 +55,7 @@ def close_all(clients):
 
 
 def count_open(clients):
-    """Returns how many connections the server has neither closed nor reset."""
+    """How many connections the server has neither closed nor reset."""
     poller = select.poll()
     for client in clients:
         poller.register(client.fileno(), select.POLLIN)
@@ -68,7 +68,7 @@ def throughput(server, options, load_core):
 
 
 def measure(crowded, empty, options, load_core):
-    """Returns (bytes a connection, rate with none, rate with all, connections left at the end)."""
+    """(bytes a connection, rate with none, rate with all, connections left at the end)."""
     loadgen.warm_up(crowded.port, BODY)
     before = crowded.resident_bytes()
     clients = open_idle(crowded.port, options.connections)
@@ -78,7 +78,7 @@ def measure(crowded, empty, options, load_core):
                  for _ in range(options.rounds)]
         left = count_open(clients)
     finally:
-        crowded.close()  # before the clients: who closes first keeps the ports busy for a minute
+        crowded.close()  # first: the side that closes first keeps ports in TIME_WAIT
         close_all(clients)
     if not rates:
         return weight, None, None, left

@@ -1,4 +1,4 @@
-"""The load: wrk where it is installed, else a small generator of our own; and single connections.
+"""The load: wrk if it is installed, else a small generator; and single connections.
 
 Every answer is checked. Our own generator looks at each: status 200 and the right body. With wrk,
 none may be an error, and the bytes of the whole run must be those of as many right answers.
@@ -21,7 +21,7 @@ CONNECTIONS = 64
 PATIENCE_SECONDS = 30
 WRK_SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wrk.lua")
 
-# What a browser sends with a click on a link, beside Host.
+# The headers that a browser sends for a click on a link, besides Host.
 BROWSER_HEADERS = [
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8",
@@ -42,13 +42,13 @@ Answer = collections.namedtuple("Answer", "status body length")
 
 
 def request(path="/", headers=()):
-    """Returns the bytes of a GET."""
+    """The bytes of a GET."""
     lines = ["GET %s HTTP/1.1" % path, "Host: " + HOST] + list(headers) + ["", ""]
     return "\r\n".join(lines).encode("ascii")
 
 
 def first_answer(data):
-    """Returns the first answer in `data`, or None while it is incomplete.
+    """The first answer in `data`, or None while it is incomplete.
 
     Raises BenchmarkError when it does not say its length: every server measured here does.
     """
@@ -65,14 +65,14 @@ def first_answer(data):
 
 
 def check(answer, body):
-    """Raises BenchmarkError unless `answer` is a 200 with `body`."""
+    """Raise BenchmarkError unless `answer` is a 200 with `body`."""
     if answer.status != 200 or answer.body != body:
         raise machine.BenchmarkError("wrong answer: status %d, %r instead of %r"
                                      % (answer.status, answer.body[:100], body))
 
 
 class Client(object):
-    """One keep-alive connection that waits for its answers, at most 30 seconds for each.
+    """One keep-alive connection that waits up to 30 seconds for each answer.
 
     `source`: the address to connect from, or None for the system's choice.
     """
@@ -89,7 +89,7 @@ class Client(object):
         self._socket.sendall(request(path, headers))
 
     def receive(self):
-        """Returns the Answer. Raises BenchmarkError when the server closes instead."""
+        """The Answer. Raises BenchmarkError if the server closes instead."""
         data = b""
         answer = None
         while answer is None:
@@ -109,7 +109,7 @@ class Client(object):
 
 
 def warm_up(port, body, headers=(), requests=200, path="/"):
-    """Sends requests one after another, checks every answer and returns the length of one."""
+    """Send requests one after another and check every answer. Return the length of one."""
     with contextlib.closing(Client(port)) as client:
         for _ in range(requests):
             answer = client.get(path, headers)
@@ -118,7 +118,7 @@ def warm_up(port, body, headers=(), requests=200, path="/"):
 
 
 def drive(port, body, headers, seconds, path="/"):
-    """Loads `port` from this process; returns requests a second.
+    """Load `port` from this process. Return requests a second.
 
     Python is slower than wrk: a fast server then waits for us, and ratios come out too small.
     """
@@ -126,7 +126,7 @@ def drive(port, body, headers, seconds, path="/"):
     payload = request(path, headers)
     clients = {}
     served = 0
-    right = None  # bytes that were found right; they change once a second, with the Date
+    right = None  # the bytes checked last; they change once a second, with the Date
     try:
         for _ in range(CONNECTIONS):
             client = socket.create_connection((HOST, port), PATIENCE_SECONDS)
@@ -158,7 +158,7 @@ def drive(port, body, headers, seconds, path="/"):
 
 
 def wrk_rate(output, length):
-    """Returns requests a second from what wrk printed with our script.
+    """Requests a second from what wrk printed with our script.
 
     Raises BenchmarkError when an answer was an error, or when the bytes received are not those
     of as many answers of `length` bytes, but for those still on their way at the end.
@@ -178,7 +178,7 @@ def wrk_rate(output, length):
 
 
 def measure(port, body, headers, seconds, length, core, path="/"):
-    """Loads `path` at `port` over 64 keep-alive connections; returns requests a second.
+    """Load `path` at `port` over 64 keep-alive connections. Return requests a second.
 
     `length`: of one right answer, as `warm_up` found it. wrk wants whole seconds: rounded up.
     """

@@ -23,9 +23,9 @@ PARK_SECONDS = 30
 def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", metavar="NAME[,NAME]", type=peers.comma_list)
-    parser.add_argument("--polls", type=int, default=2000, help="parked at a time, up to 8000")
-    parser.add_argument("--deliveries", type=int, default=10, help="to all, in each round")
-    parser.add_argument("--rounds", type=int, default=3, help="the median of which is printed")
+    parser.add_argument("--polls", type=int, default=2000, help="parked polls, up to 8000")
+    parser.add_argument("--deliveries", type=int, default=10, help="deliveries in each round")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
     return parser.parse_args(arguments)
 
@@ -41,7 +41,7 @@ def wait_for_parked(control, count):
 
 
 def deliver(clients, control):
-    """Parks one poll on every client, sends one message and takes it from every client."""
+    """Park one poll on every client, send one message and receive it on every client."""
     for client in clients:
         client.send("/wait")
     wait_for_parked(control, len(clients))
@@ -51,7 +51,7 @@ def deliver(clients, control):
 
 
 def measure(server, options, between_rounds):
-    """Returns microseconds of the server's CPU time a message, one figure a round.
+    """Microseconds of the server's CPU time a message, one figure a round.
 
     The first delivery is not counted: it pays for the connections. `between_rounds` is called
     with each figure.
@@ -71,7 +71,7 @@ def measure(server, options, between_rounds):
             figures.append(seconds * 1e6 / (options.deliveries * options.polls))
             between_rounds(figures[-1])
     finally:
-        server.close()  # before the clients: who closes first keeps the ports busy for a minute
+        server.close()  # first: the side that closes first keeps ports in TIME_WAIT
         for client in clients:
             client.close()
     return figures

@@ -1,4 +1,4 @@
-"""What an event loop costs by itself: chained callbacks and timers, friendserve against asyncio.
+"""The cost of the event loop alone: chained callbacks and timers, friendserve against asyncio.
 
 All loops run in this one process, in alternating rounds. On Python 2.7 there is only friendserve.
 """
@@ -35,7 +35,7 @@ LIVE_TIMERS = 1000
 FAR_SECONDS = 1000
 SPREAD_SECONDS = 0.002
 
-# The verbs of any loop, as its own methods, so that nothing stands between.
+# The operations of any loop, as bound methods, so that the calls are direct.
 Loop = collections.namedtuple("Loop", "soon later at cancel time run stop close")
 
 
@@ -67,7 +67,7 @@ LOOPS = [(name, make) for name, make, present in [
 
 
 def chained_callbacks(loop, count):
-    """Each callback schedules the next; returns callbacks a second."""
+    """Callbacks a second when each schedules the next."""
     left = [count]
 
     def step():
@@ -84,9 +84,9 @@ def chained_callbacks(loop, count):
 
 
 def timers_cancelled(loop, count):
-    """Adds and cancels timers, 1,000 in each turn of the loop, while 1,000 others stay.
+    """Microseconds to add and cancel a timer, 1,000 in each turn of the loop, beside 1,000 others.
 
-    Returns microseconds for one, so that what a loop puts off until a later turn is counted.
+    Several turns are measured, to include work that a loop puts off until a later turn.
     """
     live = [loop.later(FAR_SECONDS, loop.stop) for _ in range(LIVE_TIMERS)]
     turns = [max(1, count // 1000)]
@@ -111,7 +111,7 @@ def timers_cancelled(loop, count):
 
 
 def timers_fired(loop, count):
-    """Adds timers in random order, due within 2 ms; returns (microseconds for one, in order?)."""
+    """Add timers in random order, due within 2 ms: (microseconds for one, in order?)."""
     fired = []
     numbers = list(range(count))
     random.Random(2009).shuffle(numbers)
@@ -131,14 +131,14 @@ def timers_fired(loop, count):
 
 def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--count", type=int, default=200000, help="callbacks or timers a round")
-    parser.add_argument("--rounds", type=int, default=5, help="the median of which is printed")
+    parser.add_argument("--count", type=int, default=200000, help="callbacks or timers per round")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; the median is printed")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart of the callbacks as well")
     return parser.parse_args(arguments)
 
 
 def measure_round(make, count):
-    """Returns (callbacks a second, us a timer cancelled, us a timer fired, in order?)."""
+    """(callbacks a second, us a timer cancelled, us a timer fired, in order?)."""
     loop = make()
     try:
         return ((chained_callbacks(loop, count), timers_cancelled(loop, count))
@@ -149,7 +149,7 @@ def measure_round(make, count):
 
 def run(options):
     if not LOOPS:
-        raise machine.BenchmarkError("there is no event loop to measure")
+        raise machine.BenchmarkError("no event loop is installed")
     machine.pin_self(machine.two_cores()[0])
     results = dict((name, []) for name, _ in LOOPS)
     for _ in range(options.rounds):

@@ -1,4 +1,4 @@
-"""What the measuring programs ask of the machine: two cores, memory, CPU time. Linux only."""
+"""What the benchmarks need of the machine: two cores, memory and CPU time. Linux only."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -8,11 +8,11 @@ import subprocess
 
 
 class BenchmarkError(Exception):
-    """The measurement cannot go on, or what it measured is not worth printing."""
+    """The measurement cannot continue, or its result would be meaningless."""
 
 
 def parse_cpu_list(text):
-    """Returns the numbers in a list of the kernel's: "0-2,5" is [0, 1, 2, 5]."""
+    """The numbers in a list as the kernel writes it: "0-2,5" is [0, 1, 2, 5]."""
     numbers = []
     for part in text.strip().split(","):
         first, _, last = part.partition("-")
@@ -21,7 +21,7 @@ def parse_cpu_list(text):
 
 
 def two_cores():
-    """Returns (core for the servers, core for the load): as far apart as this process may go.
+    """(core for the servers, core for the load): as far apart as possible.
 
     With a single core they are the same, and the figures say little.
     """
@@ -34,12 +34,12 @@ def two_cores():
 
 
 def on_core(core, command):
-    """Returns `command` (a list of arguments) as one that runs on `core` only."""
+    """`command` (a list of arguments) as one that runs on `core` only."""
     return ["taskset", "-c", str(core)] + command
 
 
 def pin_self(core):
-    """Keeps this process, and what it starts from now on, on `core`."""
+    """Pin this process, and processes it starts from now on, to `core`."""
     try:
         with open(os.devnull, "w") as nowhere:
             subprocess.check_call(["taskset", "-cp", str(core), str(os.getpid())], stdout=nowhere)
@@ -53,7 +53,7 @@ def has_program(name):
 
 
 def parse_stat(data):
-    """Returns (process group, clock ticks spent) from the bytes of a /proc/<pid>/stat, proc(5).
+    """(process group, clock ticks spent) from the bytes of a /proc/<pid>/stat, proc(5).
 
     The command's name is in brackets and may itself hold spaces and brackets.
     """
@@ -62,7 +62,7 @@ def parse_stat(data):
 
 
 def parse_resident(data):
-    """Returns the resident bytes from the bytes of a /proc/<pid>/status; 0 for a zombie."""
+    """The resident bytes from the bytes of a /proc/<pid>/status; 0 for a zombie."""
     for line in data.splitlines():
         if line.startswith(b"VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -73,12 +73,12 @@ def _read(path):
     try:
         with open(path, "rb") as source:
             return source.read()
-    except EnvironmentError:  # the process ended between the listing and now
+    except EnvironmentError:  # the process has ended since it was listed
         return None
 
 
 def _members(group):
-    """Returns [(pid, ticks)] of the living processes of a process group."""
+    """[(pid, ticks)] of the living processes of a process group."""
     members = []
     for name in os.listdir("/proc"):
         data = _read("/proc/%s/stat" % name) if name.isdigit() else None
@@ -90,7 +90,7 @@ def _members(group):
 
 
 def cpu_seconds(group):
-    """Returns the CPU time, user and system, that the living processes of `group` have spent.
+    """The CPU time, user and system, that the living processes of `group` have spent.
 
     The kernel counts in ticks, nearly always of 10 ms: measure over a second or more.
     """
@@ -98,13 +98,13 @@ def cpu_seconds(group):
 
 
 def resident_bytes(group):
-    """Returns the resident memory of all processes of `group`, added up."""
+    """The resident memory of all processes of `group`, added up."""
     return sum(parse_resident(_read("/proc/%s/status" % pid) or b"")
                for pid, _ in _members(group))
 
 
 def allow_files(count):
-    """Raises the limit of open files so that this process and its children may have `count`."""
+    """Raise the limit of open files of this process and its children to `count`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < count:
         if hard != resource.RLIM_INFINITY and hard < count:

@@ -1,4 +1,4 @@
-"""Who is measured: the list of servers, which of them are installed, and a running one."""
+"""The servers to measure: the list, which of them are installed, and how to run one."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -19,7 +19,7 @@ CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 START_SECONDS = 20
 STOP_SECONDS = 5
 
-# `modules`: what must be importable; the first names the version that is printed.
+# `modules`: the modules it needs; the version of the first one is printed.
 Peer = collections.namedtuple("Peer", "name label modules")
 
 PEERS = [
@@ -46,15 +46,15 @@ print(getattr(first, "__version__", None) or getattr(first, "version", ""))
 
 
 def choose(kind, only=None):
-    """Returns the peers that have a server of `kind` ("hello", "longpoll", "static", "websocket").
+    """The peers that have a server of `kind` ("hello", "longpoll", "static", "websocket").
 
-    `only`: a list of names, or None for all. Raises BenchmarkError for a name that is not there.
+    `only`: a list of names, or None for all. Raises BenchmarkError for an unknown name.
     """
     known = [peer for peer in PEERS if os.path.exists(_program(peer, kind))]
     names = [peer.name for peer in known]
     for name in only or ():
         if name not in names:
-            raise machine.BenchmarkError("there is no %s server named %r; there are %s"
+            raise machine.BenchmarkError("no %s server is named %r; use %s"
                                          % (kind, name, ", ".join(names)))
     return [peer for peer in known if only is None or peer.name in only]
 
@@ -68,7 +68,7 @@ def _program(peer, kind):
 
 
 def environment():
-    """The environment of a server: the checkout's own friendserve goes before an installed one."""
+    """The environment of a server: this checkout's friendserve precedes an installed one."""
     environment = dict(os.environ)
     paths = [CHECKOUT] + comma_list(environment.get("PYTHONPATH", "").replace(os.pathsep, ","))
     environment["PYTHONPATH"] = os.pathsep.join(paths)
@@ -76,7 +76,7 @@ def environment():
 
 
 def probe(peer):
-    """Returns (version, None), or (None, why it cannot be measured)."""
+    """(version, None), or (None, why it cannot be measured)."""
     if not peer.modules:
         return "", None
     process = subprocess.Popen([sys.executable, "-c", PROBE] + peer.modules, cwd=HERE,
@@ -94,16 +94,16 @@ def last_line(text):
 
 
 def free_port():
-    """Returns a port that was free a moment ago."""
+    """A port that was free a moment ago."""
     with contextlib.closing(socket.socket()) as probing:
         probing.bind(("127.0.0.1", 0))
         return probing.getsockname()[1]
 
 
 class Server(object):
-    """A server that runs in a process group of its own, on one core, and answers on `port`.
+    """A server that runs in a separate process group, on one core, and answers on `port`.
 
-    `arguments`: strings that its program gets after the port.
+    `arguments`: the arguments of its program after the port.
     """
 
     def __init__(self, peer, kind, core, version="", arguments=()):
@@ -130,7 +130,7 @@ class Server(object):
         self._errors.seek(0)
         said = self._errors.read().decode("utf-8", "replace")
         self.close()
-        raise machine.BenchmarkError("it did not start: " + last_line(said))
+        raise machine.BenchmarkError("the server did not start: " + last_line(said))
 
     def cpu_seconds(self):
         return machine.cpu_seconds(self._process.pid)
@@ -139,9 +139,9 @@ class Server(object):
         return machine.resident_bytes(self._process.pid)
 
     def close(self):
-        """Asks the server to end, and ends it with its children when it has not after a while.
+        """Ask the server to end; kill it and its children if it does not do so in time.
 
-        Calling it again does nothing.
+        Further calls do nothing.
         """
         if self._errors.closed:
             return
@@ -152,14 +152,14 @@ class Server(object):
                 time.sleep(0.02)
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
-        except OSError:  # the usual case: nothing of it is left
+        except OSError:  # the usual case: all its processes have ended
             pass
         self._process.wait()
         self._errors.close()
 
 
 def start(peer, kind, core, arguments=()):
-    """Returns a Server that listens. Raises BenchmarkError with the reason when it cannot."""
+    """A Server that listens. Raises BenchmarkError with the reason if it cannot be started."""
     version, reason = probe(peer)
     if reason is not None:
         raise machine.BenchmarkError(reason)
@@ -168,9 +168,10 @@ def start(peer, kind, core, arguments=()):
 
 @contextlib.contextmanager
 def running(chosen, kind, core, arguments=()):
-    """Starts every peer of `chosen` that can be; gives (servers, absent), and closes them after.
+    """A context with a running server for each peer of `chosen` that can be started. Its value is
+    (servers, absent), where `absent` is a list of (label, reason).
 
-    `absent` is a list of (label, reason). Raises BenchmarkError when no server is left.
+    Raises BenchmarkError if no server is left.
     """
     servers, absent = [], []
     try:

@@ -10,21 +10,21 @@ import machine
 import peers
 import report
 
-#: One column: its heading, the path that is asked for, the body that is right, and header lines.
+#: One column: its heading, the path to request, the expected body, and header lines.
 Case = collections.namedtuple("Case", "heading path body headers")
 
 
 def parse_options(description, arguments):
     parser = argparse.ArgumentParser(description=description.split("\n")[0])
     parser.add_argument("--only", metavar="NAME[,NAME]", type=peers.comma_list)
-    parser.add_argument("--seconds", type=float, default=3, help="of one measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="the median of which is printed")
+    parser.add_argument("--seconds", type=float, default=3, help="duration of one measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
     return parser.parse_args(arguments)
 
 
 def measure(servers, cases, options, load_core):
-    """Returns ([(label, [median rate of each case])], the fastest first, and {label: share of its
+    """([(label, [median rate of each case])], the fastest first, and {label: share of its
     core that was busy})."""
     rates = dict((server.label, [[] for _ in cases]) for server in servers)
     busy = dict((server.label, []) for server in servers)

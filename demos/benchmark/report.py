@@ -1,4 +1,4 @@
-"""Figures for people: medians, ratios, tables."""
+"""Formatting the results: medians, ratios, tables."""
 from __future__ import absolute_import, division, print_function
 
 import io
@@ -10,7 +10,7 @@ BASE = "friendserve"
 
 
 def median(values):
-    """Returns the middle of `values`, or the mean of the two in the middle."""
+    """The middle of `values`, or the mean of the two in the middle."""
     ordered = sorted(values)
     middle = len(ordered) // 2
     if len(ordered) % 2:
@@ -19,7 +19,7 @@ def median(values):
 
 
 def figure(value):
-    """Returns a number with about three digits that matter: 63,012 or 167 or 9.2 or 0.81."""
+    """A number with about three significant digits: 63,012 or 167 or 9.2 or 0.81."""
     if value is None:
         return "-"
     if abs(value) >= 100:
@@ -30,14 +30,14 @@ def figure(value):
 
 
 def ratio(value, base):
-    """Returns how many times `base` `value` is, as text; "-" when there is nothing to divide."""
+    """The quotient of `value` and `base` as text; "-" if there is none."""
     if value is None or not base:
         return "-"
     return "{0:.2f} x".format(value / base)
 
 
 def table(headings, rows):
-    """Returns a text table: first column to the left, the others to the right."""
+    """A text table: the first column left-aligned, the others right-aligned."""
     lines = [headings] + rows
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
 
@@ -51,7 +51,7 @@ def table(headings, rows):
 
 
 def progress(text):
-    """Says on the error stream what goes on, so that the table can be sent to a file."""
+    """Print progress to standard error, so that the table can be redirected to a file."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
@@ -62,7 +62,7 @@ def print_absent(absent):
 
 
 def write_chart(path, *arguments):
-    """Writes a chart (the arguments of `chart.bars`) to the file `path`."""
+    """Write a chart (the arguments of `chart.bars`) to the file `path`."""
     with io.open(path, "w", encoding="utf-8") as target:
         target.write(chart.bars(*arguments))
     print("chart: " + path)

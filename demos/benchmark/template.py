@@ -1,4 +1,4 @@
-"""What it costs to render a page: a table of 1,000 rows, friendserve against Jinja2 and Tornado.
+"""The cost of rendering a page: a table of 1,000 rows, friendserve against Jinja2 and Tornado.
 
 All render the same bytes in this one process, in alternating rounds: one column that has to be
 escaped, one that does not, and a number.
@@ -65,7 +65,7 @@ ENGINES = [(name, version, make) for name, version, make in [
 
 
 def measure(render, rows, times):
-    """Returns milliseconds for one page."""
+    """Milliseconds for one page."""
     started = clock()
     for _ in range(times):
         render(rows)
@@ -76,7 +76,7 @@ def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--times", type=int, default=20, help="pages a round")
-    parser.add_argument("--rounds", type=int, default=9, help="the median of which is printed")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds; the median is printed")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
     return parser.parse_args(arguments)
 

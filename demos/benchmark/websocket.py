@@ -24,18 +24,18 @@ def parse_options(arguments):
     parser.add_argument("--only", metavar="NAME[,NAME]", type=peers.comma_list)
     parser.add_argument("--connections", type=int, default=64, help="that wait for an echo")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each figure")
-    parser.add_argument("--rounds", type=int, default=3, help="the median of which is printed")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed")
     parser.add_argument("--kind", choices=("text", "binary"), default="text")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
     return parser.parse_args(arguments)
 
 
 class Load(object):
-    """Connections to one server, each with one message of `size` under way."""
+    """Connections to one server, each with one message of `size` in flight."""
 
     def __init__(self, port, count, kind, size):
         first = 0x81 if kind == "text" else 0x82
-        # Texts are mostly ASCII, and a little more.
+        # Mostly ASCII, like most texts.
         payload = (u"friendserve \u2192 ".encode("utf-8") * (size // 8))[:size - 3] + b"..." \
             if kind == "text" else os.urandom(size)
         if kind == "text":
@@ -51,7 +51,7 @@ class Load(object):
             sock.close()
 
     def run(self, seconds):
-        """Echo for so long; returns how many messages came back, all of them right."""
+        """Echo for this long. Return the number of messages that came back; all are checked."""
         end = clock() + seconds
         done = 0
         while clock() < end:
@@ -73,7 +73,7 @@ class Load(object):
 
 
 def measure(server, size, options):
-    """Returns microseconds of the server's CPU time a message."""
+    """Microseconds of the server's CPU time a message."""
     load = Load(server.port, options.connections, options.kind, size)
     try:
         load.run(0.2)
@@ -85,7 +85,7 @@ def measure(server, size, options):
 
 
 def measure_all(servers, options):
-    """Returns [(label, version, [median for each size])] and the servers that failed."""
+    """[(label, version, [median for each size])] and the servers that failed."""
     figures = dict((server.label, [[] for _ in SIZES]) for server in servers)
     failed = []
     for _ in range(options.rounds):

@@ -1,6 +1,6 @@
-"""The client's side of a WebSocket, as bare as a load wants it.
+"""A minimal WebSocket client for making load.
 
-It is no part of websocket.py: a package has that name, too.
+It is not in websocket.py because there is also a package of that name.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -16,7 +16,7 @@ ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
 def frame(first, payload, mask=b""):
-    """One frame, with the payload masked when there is a mask."""
+    """One frame; the payload is masked if there is a mask."""
     bit = 0x80 if mask else 0
     size = len(payload)
     if size < 126:
@@ -33,7 +33,7 @@ def frame(first, payload, mask=b""):
 
 
 def connect(port):
-    """A socket over which WebSocket frames may go."""
+    """A socket on which the WebSocket handshake is done."""
     sock = socket.create_connection((loadgen.HOST, port), loadgen.PATIENCE_SECONDS)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(loadgen.request("/", HANDSHAKE))

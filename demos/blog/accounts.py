@@ -1,4 +1,4 @@
-"""Passwords, and how often one may be guessed."""
+"""Passwords, and a limit on how often they can be guessed."""
 from __future__ import absolute_import, division, print_function
 
 import binascii
@@ -9,22 +9,22 @@ import os
 from friendserve.escape import utf8
 from friendserve.platform.interface import monotonic_time
 
-#: PBKDF2 with SHA-256 takes so many rounds: a few tenths of a second, in a thread, for those who
-#: sign in, and as much for each guess of those who stole the table.
+#: Rounds of PBKDF2 with SHA-256. They take a few tenths of a second (in a thread) to sign in, and
+#: as long for each guess by someone who stole the table.
 ROUNDS = 600000
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 200
 
 
 def hash_password(password, rounds=ROUNDS):
-    """A text that tells whether a password is the right one, and not what it is."""
+    """A salted hash of a password, to store and to pass to `is_password`."""
     salt = os.urandom(16)
     return "pbkdf2_sha256$%d$%s$%s" % (rounds, _hex(salt), _hex(_derive(password, salt, rounds)))
 
 
 def is_password(password, hashed):
-    """Whether `hashed` was made of `password`. None for `hashed`, where there is no such account:
-    that takes as long, so that nobody learns who has one."""
+    """Whether `hashed` is a hash of `password`. Pass None if there is no such account: that takes
+    as long, so the time does not reveal which accounts exist."""
     _, rounds, salt, right = (hashed or _NOBODY).split("$")
     salt = binascii.unhexlify(salt.encode("ascii"))
     matches = hmac.compare_digest(_hex(_derive(password, salt, int(rounds))), str(right))
@@ -43,10 +43,10 @@ _NOBODY = "pbkdf2_sha256$%d$%s$%s" % (ROUNDS, "00" * 16, "00" * 32)
 
 
 class Guard(object):
-    """Counts wrong passwords of an account, and holds off who guesses on: first for a second, then
-    for two, four, up to `most`.
+    """Counts wrong passwords per account and delays further guesses: by one second, then two, four
+    and so on, up to `most`.
 
-    Of the `size` accounts it remembers, those that were guessed at last are kept.
+    It remembers up to `size` accounts, and forgets those whose last guess is longest ago.
     """
     FREE = 5
 
@@ -58,27 +58,27 @@ class Guard(object):
         self._older = {}
 
     def wait(self, key):
-        """For how many seconds nothing more is to be tried; 0 for none."""
+        """The number of seconds until the next guess is allowed."""
         count, since = self._failures.get(key) or self._older.get(key) or (0, 0)
         if count < self.FREE:
             return 0
         return max(0, since + min(self._most, 2 ** (count - self.FREE)) - self._clock())
 
     def failed(self, key):
-        """A password was wrong."""
+        """Count a wrong password."""
         count = (self._failures.get(key) or self._older.get(key) or (0, 0))[0]
         if len(self._failures) >= self._size // 2:
             self._older, self._failures = self._failures, {}
-        # Beyond this it changes nothing, and a power of two takes room.
+        # More would change nothing, and the power of two would get large.
         self._failures[key] = min(count + 1, 40), self._clock()
 
     def forgive(self, key):
-        """It was not looked at after all."""
+        """Take back one `failed`: the password was not checked after all."""
         found = self._failures.get(key)
         if found is not None:
             self._failures[key] = max(0, found[0] - 1), found[1]
 
     def succeeded(self, key):
-        """It was right."""
+        """Reset the count: a password was right."""
         self._failures.pop(key, None)
         self._older.pop(key, None)

@@ -5,8 +5,8 @@ four languages.
     python demos/blog/blog.py --port=8888
     python demos/blog/blog.py --database=postgresql://me:secret@localhost/blog
 
-Statements and password hashes are the work of the database's threads; the loop only waits for their
-callbacks. Everybody who signs up can write.
+Statements and password hashes run in the threads of the database pool; the loop only waits for
+their callbacks. Everyone who signs up can write.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -44,15 +44,15 @@ HEADERS = {
     "Vary": "Accept-Language, Cookie",
 }
 
-#: What a name cannot hold: controls, blanks that are no spaces, and marks that are not seen or turn
-#: the direction of text.
+#: Characters that a name must not contain: controls, blanks other than spaces, and marks that are
+#: invisible or change the direction of text.
 UNSEEN = re.compile(
     u"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
     u"\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb]")
 
 
 class BlogHandler(RequestHandler):
-    """What all pages have in common."""
+    """The base of all handlers: headers, accounts, languages, errors."""
 
     def set_default_headers(self):
         for name, value in HEADERS.items():
@@ -61,7 +61,7 @@ class BlogHandler(RequestHandler):
     def prepare(self):
         super(BlogHandler, self).prepare()
         if self.current_user is not None:
-            # The next at this browser shall not find it by going back.
+            # The next person at this browser must not find it by going back.
             self.set_header("Cache-Control", "private, no-store")
 
     def head(self, *args):
@@ -72,7 +72,7 @@ class BlogHandler(RequestHandler):
         return self.application.pool
 
     def get_current_user(self):
-        """The signed cookie has {"id", "name"}: nobody has to ask the database who it is."""
+        """The {"id", "name"} in the signed cookie, so that the database need not be asked."""
         cookie = self.get_secure_cookie("user", max_age_days=30)
         return database.Row(json_decode(cookie)) if cookie else None
 
@@ -98,9 +98,9 @@ class BlogHandler(RequestHandler):
         return back if is_safe_next(back) else "/"
 
     def get_text(self, name, most, least=1):
-        """An argument of so many characters; raises Problem."""
+        """An argument of `least` to `most` characters. Raises Problem."""
         text = self.get_body_argument(name, "", strip=False).replace("\r\n", "\n")
-        # What begins with four blanks is code.
+        # Four blanks at the beginning of a line mark code: keep them.
         text = re.sub(r"\A(?:[ \t]*\n)+", "", text.rstrip())
         self.check_length(len(text) if text.strip() else 0, most, least)
         return text
@@ -115,7 +115,7 @@ class BlogHandler(RequestHandler):
 
     def log_exception(self, typ, value, tb):
         if isinstance(value, (database.Unavailable, database.OutcomeUnknown)):
-            # It says itself what is wrong; where it was found out is of no use.
+            # The message says what is wrong; a traceback would add nothing.
             gen_log.error("%s: %s", self.request.path, value)
         else:
             super(BlogHandler, self).log_exception(typ, value, tb)
@@ -131,21 +131,23 @@ class BlogHandler(RequestHandler):
         self.render("error.html", status=status_code, text=self.locale.translate(text))
 
 
-#: The words of error pages; they are in the translations, too.
+#: The texts of error pages, by status; they are in the translations, too.
 TEXTS = {
-    400: "This cannot be answered as it was asked.",
-    403: "This is not yours to do. If you came from a form that was open for long, load it again.",
-    404: "There is nothing here, or no longer.",
-    429: "Too many wrong passwords. Wait a while.",
-    500: "Something went wrong here. It was written down, and somebody will look at it.",
-    503: "The database is away at the moment. Nothing was lost; try again in a while.",
+    400: "This request is not valid.",
+    403: "You are not allowed to do this. If a form was open for a long time, reload it and try "
+         "again.",
+    404: "There is nothing here, or not any more.",
+    429: "Too many wrong passwords. Please wait a while.",
+    500: "Something went wrong. The error was logged, and someone will look into it.",
+    503: "The database is unavailable at the moment. Nothing was lost; please try again later.",
     "unknown":
-        "The database went away in the middle of it. Look whether it was done, then try again.",
+        "The connection to the database was lost. Check whether your change was saved before you "
+        "try again.",
 }
 
 
 class Problem(Exception):
-    """Something in a form that its sender can mend."""
+    """An error in a form that its sender can correct."""
 
 
 class NotFoundHandler(BlogHandler, ErrorHandler):
@@ -204,7 +206,7 @@ class EntryHandler(BlogHandler):
             self.entry = entry
             callback()
         if "\0" in slug:
-            # No database has such a text.
+            # Databases cannot store a NUL.
             raise HTTPError(404)
         store.find_entry(self.pool, slug, callback=on_entry)
 
@@ -244,7 +246,7 @@ class FeedHandler(BlogHandler):
 # Writing
 
 class ComposeHandler(BlogHandler):
-    """A form for a new entry, or with the argument slug for one that is there."""
+    """A form for a new entry or, with the argument slug, for an existing one."""
 
     @asynchronous
     @authenticated
@@ -294,7 +296,7 @@ class ComposeHandler(BlogHandler):
             raise error
         self.set_status(400)
         self.show(self.slug, self.title, self.text, self.locale.translate(
-            "This is too much for one page: too large a table, or lists within lists."))
+            "This is too much for one page: a table is too large, or lists are nested too deeply."))
 
     def on_kept(self, slug):
         self.redirect(entry_url(slug))
@@ -308,7 +310,7 @@ class ComposeHandler(BlogHandler):
 # Accounts
 
 class AccountHandler(BlogHandler):
-    """Sign in, or with the template join.html make an account."""
+    """The form to sign in or, with the template join.html, to create an account."""
     template = None
 
     def get(self):
@@ -330,7 +332,7 @@ class AccountHandler(BlogHandler):
             # Spaces are part of a password.
             password = self.get_body_argument("password", "", strip=False)
             if UNSEEN.search(name) or not store.name_key(name):
-                raise Problem(self.locale.translate("The name holds signs that are not seen."))
+                raise Problem(self.locale.translate("The name contains invisible characters."))
             if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
                 raise Problem(self.locale.translate(
                     "A password has between %(least)d and %(most)d characters.")
@@ -355,7 +357,7 @@ class JoinHandler(AccountHandler):
     def on_error(self, error):
         if not isinstance(error, store.NameTaken):
             raise error
-        self.refuse(self.locale.translate("Somebody has this name already."), 409)
+        self.refuse(self.locale.translate("This name is already taken."), 409)
 
 
 class LoginHandler(AccountHandler):
@@ -368,19 +370,19 @@ class LoginHandler(AccountHandler):
             self.set_header("Retry-After", "%d" % (seconds + 1))
             self.refuse(self.locale.translate(TEXTS[429]), 429)
             return
-        # Counted before it is known, or many guesses at a time would all be free.
+        # Counted before the result is known; otherwise many guesses at once would be free.
         self.application.guard.failed(self.key)
         self.application.accounts.run(lambda db: store.check_account(db, name, password),
                                       callback=self.on_checked, on_error=self.on_error)
 
     def on_error(self, error):
-        # It was not tried.
+        # The password was not checked.
         self.application.guard.forgive(self.key)
         raise error
 
     def on_checked(self, account):
         if account is None:
-            self.refuse(self.locale.translate("There is no such name, or another password."), 403)
+            self.refuse(self.locale.translate("The name or the password is wrong."), 403)
         else:
             self.application.guard.succeeded(self.key)
             self.on_account(account)
@@ -429,12 +431,12 @@ def str_of(problem):
 
 
 def timestamp(seconds):
-    """A time as Atom wants it (RFC 3339)."""
+    """A time in the format of Atom (RFC 3339)."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def clean_xml(text):
-    """The text without what XML cannot hold at all, escaped."""
+    """The text, escaped, without the characters that are not allowed in XML."""
     return xhtml_escape(re.sub(u"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", u"", text)
                         if sys.maxunicode > 0xffff else text.replace(u"\ufffe", u""))
 
@@ -442,7 +444,7 @@ def clean_xml(text):
 class BlogApplication(Application):
     def __init__(self, url, secret, threads=4):
         self.pool = database.Pool(url, threads=threads)
-        # Hashes of passwords take a while: who sends many shall not keep readers waiting.
+        # Hashing a password takes a while: many at once must not keep readers waiting.
         self.accounts = database.Pool(url, threads=2, max_queue=20)
         self.guard = Guard()
         super(BlogApplication, self).__init__([
@@ -459,19 +461,20 @@ class BlogApplication(Application):
 
 def main():
     options = OptionParser()
-    options.define("port", default=8888, help="where to listen")
-    options.define("address", default="127.0.0.1", help="0.0.0.0 lets your network in")
-    options.define("database", default="sqlite:///blog.db", help="where everything is kept: "
+    options.define("port", default=8888, help="the port to listen on")
+    options.define("address", default="127.0.0.1",
+                   help="the address to listen on; 0.0.0.0 admits other machines")
+    options.define("database", default="sqlite:///blog.db", help="the database: "
                    "sqlite:///PATH, mysql://USER:PASSWORD@HOST/NAME or postgresql://...")
-    options.define("threads", default=4, help="connections to the database")
-    options.define("cookie_secret", default="", help="signs cookies; without one it is made anew "
-                   "at each start, and all have to sign in again")
+    options.define("threads", default=4, help="the number of connections to the database")
+    options.define("cookie_secret", default="", help="the key that signs cookies (default: a new "
+                   "one at each start, after which everyone has to sign in again)")
     define_logging_options(options)
     try:
         options.parse_command_line()
         locale.load_translations(os.path.join(HERE, "translations"))
         if options.database.endswith(":memory:"):
-            raise Error("each connection would have a database of its own in memory")
+            raise Error("a database in memory does not work: each connection would have its own")
         store.make_tables(options.database)
         secret = options.cookie_secret or binascii.hexlify(os.urandom(32)).decode("ascii")
         application = BlogApplication(options.database, secret, options.threads)
@@ -481,7 +484,7 @@ def main():
         application.listen(options.port, address=options.address, max_body_size=1 << 20)
     except EnvironmentError as error:
         sys.exit("blog.py: cannot listen on port %d: %s" % (options.port, error))
-    print("The blog is at http://%s:%d/ (Ctrl-C ends it)" % (options.address, options.port))
+    print("Open http://%s:%d/ (Ctrl-C to stop)" % (options.address, options.port))
     sys.stdout.flush()
     try:
         IOLoop.instance().start()

@@ -1,5 +1,5 @@
-"""Markdown of strangers, as HTML that harms nobody: no HTML of their own, and links that only lead
-to other pages.
+"""Renders untrusted Markdown as safe HTML: HTML in it is text, and links can only lead to other
+pages.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -16,25 +16,25 @@ except ImportError:  # version: py2
     from six.moves.html_parser import HTMLParser
     unescape = HTMLParser().unescape
 
-#: What a link may begin with. Everything else goes, "javascript:" among it, however it is written.
+#: The allowed links. All others are removed, such as "javascript:" in any spelling.
 _is_harmless = re.compile(r"(?:https?://|mailto:|/(?!/)|#)[^\s\"<>\\]*\Z", re.IGNORECASE).match
 
 
 class TooMuch(ValueError):
-    """A text that would become too large a page, or is nested too deeply."""
+    """The text would result in too large a page, or is nested too deeply."""
 
 
-#: Cells of all tables together (each row is filled up to the width of its head), and characters of
-#: the HTML for each of the text.
+#: The most cells in all tables together (each row is filled up to the width of its head), and the
+#: most characters of HTML per character of text.
 _MAX_CELLS, _MAX_GROWTH = 20000, 20
 
-#: How many characters may be looked through in vain for the ends of links, in all of a text: about
-#: a second. A text of open brackets alone would take a minute.
+#: How many characters may be searched in vain for the ends of links, in a whole text: about a
+#: second. Without it, a text of nothing but open brackets would take a minute.
 _ROOM = 4000000
 
 
 def _find_link(find, room, match, data):
-    """What `find` makes of a bracket, or nothing when there is no room left: it stays text."""
+    """The result of `find` for a bracket, or nothing once `room` is used up: it stays text."""
     if room[0] <= 0:
         return None, None, None
     found = find(match, data)
@@ -43,10 +43,10 @@ def _find_link(find, room, match, data):
     return found
 
 
-#: An entity in an attribute: where the semicolon is missing, "&region=" is none.
+#: An entity in an attribute. Without a semicolon a name is not one: "&region=" is text.
 _ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|\w+;)")
 
-#: Pictures come from here or over TLS, as the pages' policy wants it.
+#: Pictures must come from this site or over TLS, as the pages' Content-Security-Policy says.
 _is_picture = re.compile(r"(?:https://|/(?!/))[^\s\"<>\\]*\Z", re.IGNORECASE).match
 
 
@@ -57,7 +57,7 @@ class _LinkCleaner(Treeprocessor):
                 target = element.get(name)
                 if target is None:
                     continue
-                # A browser reads entities in it.
+                # A browser decodes entities in it.
                 target = _ENTITY.sub(lambda match: unescape(match.group()), target)
                 if not (_is_harmless if name == "href" else _is_picture)(target):
                     del element.attrib[name]
@@ -67,17 +67,17 @@ class _LinkCleaner(Treeprocessor):
 
 class _Harmless(Extension):
     def extendMarkdown(self, md, md_globals=None):
-        # Without these, tags are text like any other.
+        # Without these two, tags are plain text.
         md.preprocessors.deregister("html_block")
         md.inlinePatterns.deregister("html")
-        # It writes each letter as an entity, which the cleaner would not know.
+        # It writes each letter as an entity, which the cleaner would not recognize.
         md.inlinePatterns.deregister("automail")
         room = [_ROOM]
         for processor in md.inlinePatterns:
             if isinstance(processor, LinkInlineProcessor):
                 processor.handleMatch = functools.partial(
                     _find_link, processor.handleMatch, room)
-        # The last of all: what it has seen, nobody changes.
+        # It comes last, so nothing changes what it has checked.
         md.treeprocessors.register(_LinkCleaner(md), "harmless", -100)
 
 

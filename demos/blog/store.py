@@ -1,7 +1,7 @@
-"""What the blog keeps in its database: accounts, entries and comments.
+"""The blog's database: accounts, entries and comments.
 
-The functions that take a connection (`db`) run in a thread of the pool, which gives them one. Times
-are whole seconds since 1970.
+Functions that take a connection (`db`) are run by the pool in one of its threads. Times are whole
+seconds since 1970.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -11,7 +11,6 @@ import unicodedata
 import uuid
 
 from friendserve import database
-from friendserve.database.engines import make_engine
 
 import markup
 from accounts import hash_password, is_password
@@ -20,7 +19,7 @@ PAGE = 5
 FEED = 20
 MAX_NAME, MAX_TITLE, MAX_TEXT, MAX_LINES, MAX_COMMENT = 40, 150, 20000, 2000, 2000
 MAX_COMMENTS = 500
-#: Entries with the same title that are told apart by a number.
+#: How many entries with the same title get a number; further ones get a random slug.
 MAX_SAME = 50
 
 _TABLES = """
@@ -37,12 +36,15 @@ CREATE TABLE IF NOT EXISTS comments (
     published BIGINT NOT NULL){options}
 """
 
+#: By the scheme of the database's URL.
 _DIALECTS = {
     "sqlite": {"id": "INTEGER PRIMARY KEY", "text": "TEXT", "options": ""},
     "postgresql": {"id": "SERIAL PRIMARY KEY", "text": "TEXT", "options": ""},
     "mysql": {"id": "INTEGER PRIMARY KEY AUTO_INCREMENT", "text": "MEDIUMTEXT",
               "options": " DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"},
 }
+_DIALECTS["postgres"] = _DIALECTS["postgresql"]
+_DIALECTS["mariadb"] = _DIALECTS["mysql"]
 
 _ENTRIES = ("SELECT entries.*, users.name AS author_name, "
             "(SELECT COUNT(*) FROM comments WHERE comments.entry = entries.id) AS comments "
@@ -50,9 +52,9 @@ _ENTRIES = ("SELECT entries.*, users.name AS author_name, "
 
 
 def make_tables(url):
-    """Make what is not there yet. Blocks; for the start of the program."""
-    dialect = _DIALECTS[make_engine(url).name]
+    """Create missing tables. Blocks, so call it before the loop starts."""
     db = database.connect(url)
+    dialect = _DIALECTS[url.partition(":")[0]]
     try:
         for statement in _TABLES.format(**dialect).split(";"):
             db.execute(statement)
@@ -61,27 +63,27 @@ def make_tables(url):
 
 
 class NameTaken(Exception):
-    """Somebody has that name already."""
+    """An account with this name already exists."""
 
 
 # Accounts
 
 def plain_name(name):
-    """A name in letters of the simplest form, which may be more than it has: a ligature can be a
-    whole sentence."""
+    """A name with its letters in their simplest form. It may be longer: one ligature can stand for
+    a whole sentence."""
     return unicodedata.normalize("NFKC", name)
 
 
 def name_key(name):
-    """The same for names that look the same; empty for one that is not seen."""
-    # Some scripts need what joins or parts their letters, but names are not told apart by it.
+    """A key that is equal for names that look the same; empty for an invisible one."""
+    # Some scripts need format characters that join or part letters; ignore them in comparisons.
     plain = u"".join(one for one in plain_name(name) if unicodedata.category(one) != "Cf")
-    # The same on every Python; three letters come of one at most.
+    # Not casefold, which Python 2 lacks. One letter becomes three at most.
     return plain.lower()
 
 
 def make_account(db, name, password):
-    """Returns the account. Raises NameTaken."""
+    """Create an account and return it. Raises NameTaken."""
     try:
         db.execute("INSERT INTO users (name, name_key, password) VALUES (%s, %s, %s)",
                    name, name_key(name), hash_password(password))
@@ -91,7 +93,7 @@ def make_account(db, name, password):
 
 
 def check_account(db, name, password):
-    """The account of a name, if that is its password; or None."""
+    """The account with this name if the password is right, else None."""
     account = _account(db, name)
     right = is_password(password, account.password if account is not None else None)
     return account if right else None
@@ -104,8 +106,8 @@ def _account(db, name):
 # Entries
 
 def latest(pool, before, count, **options):
-    """The newest entries, those before the id `before` where it is not None; one more than `count`
-    when there are more."""
+    """The `count` newest entries, before the id `before` if it is not None; and one more if there
+    are more."""
     if before is None:
         pool.query(_ENTRIES + "ORDER BY entries.id DESC LIMIT %s", count + 1, **options)
     else:
@@ -114,7 +116,7 @@ def latest(pool, before, count, **options):
 
 
 def titles(pool, **options):
-    """Slug, title, author and date of every entry, the newest first."""
+    """Slug, title, author and date of all entries, newest first."""
     pool.query("SELECT slug, title, published, users.name AS author_name FROM entries "
                "JOIN users ON users.id = entries.author ORDER BY entries.id DESC LIMIT 2000",
                **options)
@@ -126,14 +128,14 @@ def find_entry(pool, slug, **options):
 
 
 def find_comments(pool, entry, **options):
-    """Its comments, the oldest first."""
+    """The comments of an entry, oldest first."""
     pool.query("SELECT comments.*, users.name AS author_name FROM comments "
                "JOIN users ON users.id = comments.author WHERE entry = %s "
                "ORDER BY comments.id LIMIT %s", entry.id, MAX_COMMENTS, **options)
 
 
 def add_entry(db, author, title, text):
-    """Keep a new entry; returns its slug."""
+    """Store a new entry and return its slug."""
     html = markup.to_html(text)
     base = make_slug(title)
     for number in range(1, MAX_SAME + 1):
@@ -142,7 +144,7 @@ def add_entry(db, author, title, text):
             try:
                 return _insert_entry(db, author, slug, title, text, html)
             except database.IntegrityError:
-                # Somebody was faster.
+                # Another thread or process took this slug in the meantime.
                 continue
     return _insert_entry(db, author, u"%s-%s" % (base, uuid.uuid4().hex), title, text, html)
 
@@ -155,8 +157,8 @@ def _insert_entry(db, author, slug, title, text, html):
 
 
 def change_entry(db, author, slug, title, text):
-    """Change an entry of this author; its slug stays, for others link to it. Returns whether there
-    was one."""
+    """Change an entry of this author. Its slug stays, so that links to it still work. Return
+    whether there was such an entry."""
     return db.execute_rowcount(
         "UPDATE entries SET title = %s, text = %s, html = %s, updated = %s "
         "WHERE slug = %s AND author = %s",
@@ -172,8 +174,8 @@ _IN_SLUGS = frozenset(["Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "No
 
 
 def make_slug(title):
-    """A title as a part of a path: letters and digits of any script, and hyphens."""
+    """A title in the form for a URL's path: letters and digits of any script, and hyphens."""
     plain = unicodedata.normalize("NFKC", title).lower()
-    # Some scripts write vowels as marks. (Python 2 may have a letter in two halves, "Cs".)
+    # Marks are vowels in some scripts. ("Cs": Python 2 may have a letter as two surrogates.)
     slug = u"".join(one if unicodedata.category(one) in _IN_SLUGS else u"-" for one in plain)
     return re.sub(u"-+", u"-", slug)[:80].strip(u"-") or u"entry"

@@ -1,16 +1,16 @@
-"""A chat room: what is said crosses by WebSocket, event stream or long poll, as a browser can.
+"""A chat room. Messages reach browsers by WebSocket, event stream or long poll, whichever works.
 
     python demos/chat/chatdemo.py --port=8888
 
-The messages are in a `friendserve.feed`. By default that is this process. With a Redis any number
-of processes, on any number of machines, are one room; nginx.conf beside this file puts a proxy in
-front:
+The messages are kept in a `friendserve.feed`: by default, in this process's memory. With Redis, any
+number of processes on any number of machines form one room; nginx.conf in this directory shows a
+proxy for them:
 
     python demos/chat/chatdemo.py --port=8001 --redis=redis://localhost:6379/0 --cookie-secret=...
     python demos/chat/chatdemo.py --port=8002 --redis=redis://localhost:6379/0 --cookie-secret=...
 
-Every page knows the cursor of the last message it has seen. However it lost its connection, it goes
-on from there, with whatever process answers.
+Each page knows the cursor of the last message it has seen. Whenever it loses its connection, it
+resumes from there, with any process that answers.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -26,8 +26,7 @@ import zlib
 
 from friendserve import locale
 from friendserve.escape import json_decode, json_encode, utf8
-from friendserve.feed import FeedError, open_feed
-from friendserve.feed.base import Batch, parse_cursor
+from friendserve.feed import Batch, FeedError, open_feed
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.log import define_logging_options, gen_log
@@ -43,24 +42,24 @@ LANGUAGES = ("en_US", "de", "he", "ja")
 
 MAX_NAME = 30
 MAX_TEXT = 2000
-#: Messages that a page shows when it is opened.
+#: How many messages a page shows when it is opened.
 HISTORY = 200
-#: Tokens of messages that a process remembers, so that what is said twice is kept once.
+#: How many tokens of messages a process remembers, so that a repeated one is stored once.
 TOKENS = 1000
 
-#: Seconds after which a request that waited in vain is answered with nothing, and the page asks
-#: again. Proxies like to cut connections on which nothing happens for a minute.
+#: Seconds after which a long poll without news is answered, and the page sends the next one. Many
+#: proxies close connections that are idle for a minute.
 PATIENCE = 50
 
-#: Seconds between two signs of life of a process, and after which one that gave none is gone.
+#: Seconds between two heartbeats of a process, and without one until it is considered gone.
 BEAT, GONE = 10, 35
-#: Seconds for which somebody without a connection is online still: a page is being reloaded, or is
-#: between two polls.
+#: Seconds for which someone without a connection still counts as online: the page may be reloading,
+#: or between two polls.
 GRACE = 5
-#: Names that are told of a process, and shown of all.
+#: How many names a process announces, and how many of all names are shown.
 MAX_ONLINE = 200
 
-#: Names are shown in one of so many colours.
+#: The number of colours for names.
 HUES = 8
 
 HEADERS = {
@@ -73,12 +72,15 @@ HEADERS = {
 }
 
 TOKEN = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
-#: What a name cannot hold: controls, invisible spaces, and marks that turn the direction of text.
+#: A cursor of a feed: milliseconds since 1970, and a number within the millisecond.
+CURSOR = re.compile(r"[0-9]{1,16}(?:-[0-9]{1,16})?\Z")
+#: Characters that a name must not contain: controls, invisible spaces, and marks that change the
+#: direction of text.
 UNSEEN = re.compile(u"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def clean_name(name):
-    """The name with single spaces; None when it is empty, too long or not all to be seen."""
+    """The name with single spaces; None if it is empty, too long, or has invisible characters."""
     name = u" ".join(name.split())
     if not 1 <= len(name) <= MAX_NAME or UNSEEN.search(name):
         return None
@@ -86,10 +88,10 @@ def clean_name(name):
 
 
 class Presence(object):
-    """Who is online: `names`, sorted, and `version`, which is the same for the same names.
+    """Who is online: `names`, sorted, and `version`, a hash of the names.
 
-    Each process tells the others its names through the feed, when they change and every BEAT
-    seconds. Who wants to know of changes adds a callback to `watchers`.
+    Each process announces its names to the others through the feed, whenever they change and every
+    BEAT seconds. The callbacks in `watchers` are called on changes.
     """
 
     def __init__(self, feed, is_shared):
@@ -98,7 +100,7 @@ class Presence(object):
         self._loop = feed.io_loop
         self._node = binascii.hexlify(os.urandom(8)).decode("ascii")
         self._here = collections.Counter()
-        self._others = {}           # node -> (names, when it was heard, on our clock)
+        self._others = {}           # node -> (names, when it was last heard, by this loop's clock)
         self.watchers = set()
         self._compute()
         if is_shared:
@@ -108,13 +110,13 @@ class Presence(object):
             self._beat.start()
 
     def join(self, name):
-        """Somebody has one more connection."""
+        """Count a connection of `name`."""
         self._here[name] += 1
         if self._here[name] == 1:
             self._change()
 
     def leave(self, name):
-        """And one less: gone after a while, unless another comes."""
+        """Take back a `join`, after GRACE seconds."""
         self._loop.call_later(GRACE, self._leave, name)
 
     def _leave(self, name):
@@ -134,8 +136,8 @@ class Presence(object):
             on_error=self._on_error)
 
     def _on_error(self, error):
-        # The next beat says it again.
-        gen_log.debug("who is online could not be told: %s", error)
+        # The next beat announces the same.
+        gen_log.debug("could not announce who is online: %s", error)
 
     def _on_beat(self):
         now = self._loop.time()
@@ -147,12 +149,12 @@ class Presence(object):
 
     def _on_batch(self, batch):
         for message in batch.messages:
-            age = time.time() - parse_cursor(message.id)[0] / 1000
+            age = time.time() - int(message.id.partition("-")[0]) / 1000
             try:
                 news = json_decode(message.text)
                 node, names = news["node"] + u"", [name + u"" for name in news["names"]]
             except (KeyError, TypeError, ValueError):
-                # Something else writes to this Redis, too.
+                # Something else writes to this channel, too.
                 continue
             if node != self._node and age < GONE:
                 self._others[node] = names, self._loop.time() - max(0, age)
@@ -205,7 +207,7 @@ class BaseHandler(RequestHandler):
 
 
 class RoomHandler(BaseHandler):
-    """The page, with what was said so far."""
+    """The page, with the latest messages."""
 
     @asynchronous
     @authenticated
@@ -215,12 +217,12 @@ class RoomHandler(BaseHandler):
     def on_recent(self, batch):
         messages = collections.OrderedDict()
         for message in to_messages(batch):
-            # Said again, after an answer was lost.
+            # A message may be there twice: its page did not get the first answer and repeated it.
             messages.setdefault((message["name"], message["token"]), message)
         self.show(list(messages.values()), batch.cursor)
 
     def on_error(self, error):
-        # The page waits for the store by itself, and gets all there is then.
+        # The script of the page keeps trying, and then gets all messages.
         self.show([], "0")
 
     def show(self, messages, cursor):
@@ -230,14 +232,14 @@ class RoomHandler(BaseHandler):
                         (key, translate(text)) for key, text in WORDS.items())))
 
 
-#: What the script of the page says.
+#: The texts for the script of the page.
 WORDS = {
     "connected": "Connected",
     "reconnecting": u"Reconnecting\u2026",
     "today": "Today",
     "yesterday": "Yesterday",
     "gap": "Some messages in between are no longer kept.",
-    "refused": "not sent: the server refused it",
+    "refused": "not sent: the server rejected it",
     "online": "%d online",
 }
 
@@ -278,9 +280,9 @@ class LanguageHandler(BaseHandler):
 
 
 class ReaderHandler(BaseHandler):
-    """Somebody who is to hear what is said after the cursor `after`, and who is online.
+    """Base of handlers that send news: the messages after the cursor `after`, and who is online.
 
-    Subclasses have `tell(news, cursor)`. Whoever is not signed in gets 401, not a form.
+    Subclasses define `tell(news, cursor)`. Without a sign-in the answer is 401, not a form.
     """
     watch = None
     is_waiting = False
@@ -293,15 +295,13 @@ class ReaderHandler(BaseHandler):
             self.check_cursor(self.after)
 
     def check_cursor(self, cursor):
-        try:
-            parse_cursor(str(cursor))
-        except ValueError as error:
-            raise HTTPError(400, "after: %s", error)
+        if not CURSOR.match(cursor):
+            raise HTTPError(400, "after: not a cursor: %.60r", cursor)
 
     def begin(self, watch):
         self.watch = watch
         self.is_waiting = True
-        # In this order: one's own coming is news, too.
+        # In this order, so that it hears of its own arrival.
         self.presence.watchers.add(self.on_online)
         self.presence.join(self.current_user)
 
@@ -315,7 +315,7 @@ class ReaderHandler(BaseHandler):
             self.on_batch(Batch([], self.after, True))
 
     def end(self):
-        """Hear no more. False when that was so before."""
+        """Stop waiting for news. Return whether it was waiting."""
         if not self.is_waiting:
             return False
         self.is_waiting = False
@@ -326,12 +326,12 @@ class ReaderHandler(BaseHandler):
 
 
 class MessagesHandler(ReaderHandler):
-    """What the script of the page talks to: long polls, and what somebody says."""
+    """Long polls for news, and posting a message."""
 
     @asynchronous
     def get(self):
-        """Gives the messages after the cursor `after`; waits for one unless `wait` is "no", or
-        others are online than those of the version `online`."""
+        """Send the messages after the cursor `after`. Wait until there is one, unless `wait` is
+        "no" or `online` is not the current version of who is online."""
         is_new = self.get_argument("online", "") != self.presence.version
         patience = 0 if is_new or self.get_argument("wait", "yes") == "no" else PATIENCE
         self.begin(self.feed.wait(u"room", str(self.after), self.on_batch, patience))
@@ -342,7 +342,7 @@ class MessagesHandler(ReaderHandler):
             self.finish(news)
 
     def on_connection_close(self):
-        # Who closes the page would otherwise stay in the room until the next message (B173).
+        # Otherwise someone who closes the page would stay online until the next message (B173).
         self.end()
 
     def on_server_stop(self):
@@ -350,7 +350,7 @@ class MessagesHandler(ReaderHandler):
 
     @asynchronous
     def post(self):
-        """Says `text`. `token` is a name that the page gives to this message and to no other."""
+        """Post the message `text`. `token` identifies it; the page makes a new one for each."""
         text = self.get_argument("text").replace(u"\r\n", u"\n")
         token = self.get_argument("token")
         if not 1 <= len(text) <= MAX_TEXT:
@@ -363,12 +363,12 @@ class MessagesHandler(ReaderHandler):
         self.finish({"id": message_id})
 
     def on_error(self, error):
-        # The page says it again, with the same token.
+        # The page repeats the message, with the same token.
         raise HTTPError(503, str(error))
 
 
 class EventsHandler(ReaderHandler, EventStreamHandler):
-    """The same as an event stream."""
+    """News as an event stream."""
 
     def open(self):
         cursor = self.last_event_id or self.after
@@ -385,7 +385,7 @@ class EventsHandler(ReaderHandler, EventStreamHandler):
 
 
 class SocketHandler(ReaderHandler, WebSocketHandler):
-    """The same over a WebSocket."""
+    """News over a WebSocket."""
 
     def open(self):
         self.after = str(self.after)
@@ -396,7 +396,7 @@ class SocketHandler(ReaderHandler, WebSocketHandler):
         self.write_message(news)
 
     def on_message(self, message):
-        # What is said comes by POST, which tells whether it was kept.
+        # Messages are posted to MessagesHandler, whose answer says whether they were stored.
         pass
 
     def on_close(self):
@@ -404,12 +404,12 @@ class SocketHandler(ReaderHandler, WebSocketHandler):
 
 
 def to_messages(batch):
-    """The messages of a Batch as pages know them, without what somebody else wrote to the feed."""
+    """The messages of a Batch as dicts for pages, without those that are not from this chat."""
     messages = []
     for message in batch.messages:
         try:
             said = json_decode(message.text)
-            # What is no text raises TypeError.
+            # Adding text raises TypeError for any other value.
             messages.append(dict(((key, said[key] + u"") for key in (
                 "name", "text", "token", "time")), hue=int(said["hue"]), id=message.id))
         except (KeyError, TypeError, ValueError):
@@ -418,13 +418,13 @@ def to_messages(batch):
 
 
 class ChatApplication(Application):
-    """The room. `redis` is the URL of the Redis that it shares with other processes, or None."""
+    """The room. `redis` is the URL of a Redis to share with other processes, or None."""
 
     def __init__(self, cookie_secret, redis=None, **settings):
         self.feed = open_feed(redis)
         self.presence = Presence(self.feed, redis is not None)
-        self._said = collections.OrderedDict()      # (name, token) -> id, or None on its way
-        self._news = None, None, None
+        self._said = collections.OrderedDict()      # (name, token) -> id, None until it is stored
+        self._news = None, None, None               # the last arguments and result of `news`
         settings.update(
             cookie_secret=cookie_secret,
             login_url="/login",
@@ -444,12 +444,12 @@ class ChatApplication(Application):
         ], **settings)
 
     def say(self, name, text, token, callback, on_error):
-        """Keep a message; callback(id). A page that heard no answer says the same again with the
-        same `token`: that changes nothing."""
+        """Store a message and call `callback(id)`, or `on_error(error)`. A page without an answer
+        repeats the message with the same `token`, and it is stored only once."""
         key = name, token
         if key in self._said:
             if self._said[key] is None:
-                on_error(FeedError("this is being said already"))
+                on_error(FeedError("this message is being stored already"))
             else:
                 callback(self._said[key])
             return
@@ -471,7 +471,7 @@ class ChatApplication(Application):
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}), on_kept, on_failed)
 
     def news(self, batch, cursor):
-        """What a page gets for a batch, as JSON; one text serves all who get the same."""
+        """The JSON of a batch for pages. It is made once for all pages that get the same."""
         presence = self.presence
         before, version, text = self._news
         if before is None or before[0] is not batch or before[1] != cursor \
@@ -479,7 +479,7 @@ class ChatApplication(Application):
             text = json_encode({
                 "messages": to_messages(batch),
                 "cursor": cursor,
-                # Of the messages after its cursor some are no longer kept.
+                # Whether messages after the page's cursor are no longer kept.
                 "gap": not batch.complete,
                 "online": {"version": presence.version, "count": len(presence.names),
                            "names": presence.names[:MAX_ONLINE]},
@@ -490,15 +490,16 @@ class ChatApplication(Application):
 
 def make_options():
     options = OptionParser()
-    options.define("port", default=8888, help="0 takes any that is free")
-    options.define("address", default="127.0.0.1", help="0.0.0.0 lets your network in")
-    options.define("redis", default="", help="redis://HOST:PORT/NUMBER: be one room with all "
-                   "processes that use it")
-    options.define("cookie_secret", default="", help="signs the cookies, as does "
-                   "CHAT_COOKIE_SECRET in the environment; without it everybody signs in anew "
-                   "after a restart")
-    options.define("xheaders", default=False, help="believe the proxy in front what it says of "
-                   "the client (X-Real-IP, X-Scheme)")
+    options.define("port", default=8888, help="the port to listen on; 0 for any free one")
+    options.define("address", default="127.0.0.1",
+                   help="the address to listen on; 0.0.0.0 admits other machines")
+    options.define("redis", default="", help="redis://HOST:PORT/NUMBER: share the room with all "
+                   "processes that use this Redis")
+    options.define("cookie_secret", default="", help="the key that signs cookies (default: "
+                   "CHAT_COOKIE_SECRET in the environment, or else a new one at each start, after "
+                   "which everyone has to sign in again)")
+    options.define("xheaders", default=False, help="trust the proxy's headers about the client "
+                   "(X-Real-IP, X-Scheme)")
     define_logging_options(options)
     return options
 
@@ -507,7 +508,7 @@ def main():
     options = make_options()
     try:
         options.parse_command_line()
-        # Not as the default of the option, which --help would show.
+        # Not the default of the option, because --help would show it.
         secret = options.cookie_secret or os.environ.get("CHAT_COOKIE_SECRET", "")
         if options.redis and not secret:
             raise Error("processes that share a Redis need the same --cookie-secret")
@@ -519,10 +520,10 @@ def main():
     except socket.error as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        sys.exit("port %d is taken; choose another with --port" % options.port)
+        sys.exit("port %d is in use; choose another one with --port" % options.port)
     server = HTTPServer(application, xheaders=options.xheaders)
     server.add_sockets(sockets)
-    print("The room is open: http://%s:%d/ (Ctrl-C closes it)" % (
+    print("Open http://%s:%d/ (Ctrl-C to stop)" % (
         options.address, sockets[0].getsockname()[1]))
     sys.stdout.flush()
     try:

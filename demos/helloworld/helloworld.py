@@ -1,4 +1,4 @@
-"""The smallest server: one handler, one address, one loop."""
+"""The smallest server: one handler, one URL, one loop."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.ioloop import IOLoop

@@ -1,8 +1,9 @@
-"""One page in four languages: the reader's browser says which, or the reader does.
+"""One page in four languages, chosen by the browser's settings or by the reader.
 
     python demos/localized/localized.py --port=8888
 
-The translations are in translations/, one CSV file a language. English stands in the program.
+The translations are in translations/, one CSV file per language. The texts in the program and
+its templates are English.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -19,7 +20,7 @@ from friendserve.web import Application, HTTPError, RequestHandler, is_safe_next
 HERE = os.path.dirname(os.path.abspath(__file__))
 LANGUAGES = ("en_US", "de", "he", "ja")
 
-#: Guests of the party: the names are those of nobody.
+#: Guests of the party; the names are made up.
 GUESTS = ("Ada", "Noa", "Hana", "Emil")
 
 
@@ -27,7 +28,7 @@ class LocalizedHandler(RequestHandler):
     def set_default_headers(self):
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'self'; "
                         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-        # Another reader may get another language from the same place.
+        # The same URL has other contents in another language.
         self.set_header("Vary", "Accept-Language, Cookie")
 
     def get_user_locale(self):
@@ -68,8 +69,9 @@ def make_application():
 
 def main():
     options = OptionParser()
-    options.define("port", default=8888, help="where to listen")
-    options.define("address", default="127.0.0.1", help="0.0.0.0 lets your network in")
+    options.define("port", default=8888, help="the port to listen on")
+    options.define("address", default="127.0.0.1",
+                   help="the address to listen on; 0.0.0.0 admits other machines")
     define_logging_options(options)
     try:
         options.parse_command_line()
@@ -78,7 +80,7 @@ def main():
         sys.exit(str(error))
     except EnvironmentError as error:
         sys.exit("cannot listen on port %d: %s" % (options.port, error))
-    print("The page is at http://%s:%d/ (Ctrl-C ends it)" % (options.address, options.port))
+    print("Open http://%s:%d/ (Ctrl-C to stop)" % (options.address, options.port))
     sys.stdout.flush()
     try:
         IOLoop.instance().start()

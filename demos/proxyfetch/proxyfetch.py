@@ -1,25 +1,26 @@
-"""Pages made of what another service says: each asks a JSON API and answers when that has answered.
+"""Pages made from another service's data: each request fetches from a JSON API before it answers.
 
     python demos/proxyfetch/proxyfetch.py --port=8888
 
-While the other service takes its time, this process serves other readers. A little service of the
-kind stands in on the next port; --service names another one, whose ``/v2/feed/NAME`` gives
+While it waits for the service, this process serves other requests. By default a small service of
+this kind runs on the next port; --service names another one, whose ``/v2/feed/NAME`` must return
 ``{"name": ..., "entries": [{"from": ..., "body": ...}, ...]}``.
 """
 from __future__ import absolute_import, division, print_function
 
 import sys
 
+from six.moves.urllib.parse import urlsplit
+
 from friendserve.escape import json_decode
 from friendserve.httpclient import AsyncHTTPClient, HTTPTimeoutError
 from friendserve.ioloop import IOLoop
 from friendserve.log import define_logging_options, gen_log
 from friendserve.options import Error, OptionParser
-from friendserve.protocol.urls import parse_url
 from friendserve.template import Template
 from friendserve.web import Application, HTTPError, RequestHandler, asynchronous
 
-#: Seconds that the service may take.
+#: Seconds to wait for the service.
 PATIENCE = 5
 
 PAGE = Template(u"""<!DOCTYPE html>
@@ -49,7 +50,7 @@ class PageHandler(RequestHandler):
     def write_error(self, status_code, **kwargs):
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         message = error.log_message if isinstance(error, HTTPError) else None
-        self.show("%d: %s" % (status_code, self._reason), message or "This page is not to be had.")
+        self.show("%d: %s" % (status_code, self._reason), message or "This page is not available.")
 
 
 class HomeHandler(PageHandler):
@@ -70,17 +71,17 @@ class FeedHandler(PageHandler):
         if response.error:
             gen_log.warning("the service failed: %s", response.error)
             if isinstance(response.error, HTTPTimeoutError):
-                raise HTTPError(504, "The service takes too long. Try again in a while.")
-            raise HTTPError(502, "The service is out of order. Try again in a while.")
+                raise HTTPError(504, "The service took too long. Please try again later.")
+            raise HTTPError(502, "The service is not working. Please try again later.")
         try:
             entries = json_decode(response.body)["entries"]
             lines = [(entry["from"], entry["body"]) for entry in entries]
         except (KeyError, TypeError, ValueError):
-            raise HTTPError(502, "The service said something that makes no sense.")
+            raise HTTPError(502, "The service sent an invalid response.")
         self.show("The feed of " + name, "%d entries" % len(lines), lines)
 
 
-# What stands in for the other service
+# The built-in service
 
 FEEDS = {
     "ada": [{"from": "Ada", "body": "Notes on the engine are out."},
@@ -94,7 +95,7 @@ class ServiceHandler(RequestHandler):
     def get(self, name):
         if name not in FEEDS:
             raise HTTPError(404)
-        # It takes its time, as services do.
+        # Slowly, like a real service.
         IOLoop.current().call_later(self.settings["delay"], self.finish,
                                     {"name": name, "entries": FEEDS[name]})
 
@@ -115,15 +116,16 @@ class NoPageHandler(PageHandler):
 
 def main():
     options = OptionParser()
-    options.define("port", default=8888, help="where to listen")
+    options.define("port", default=8888, help="the port to listen on")
     options.define("service", type=str, metavar="URL",
-                   help="the JSON service; without it one stands in on the next port")
+                   help="the JSON service (default: the built-in one, on the next port)")
     define_logging_options(options)
     try:
         options.parse_command_line()
         service = options.service
         if service:
-            parse_url(service)
+            if urlsplit(service).scheme not in ("http", "https"):
+                raise ValueError("--service must be an http:// or https:// URL")
         else:
             make_service().listen(options.port + 1, address="127.0.0.1")
             service = "http://127.0.0.1:%d" % (options.port + 1)
@@ -132,7 +134,7 @@ def main():
         sys.exit("cannot listen on port %d or the next one: %s" % (options.port, error))
     except (Error, ValueError) as error:
         sys.exit(str(error))
-    print("Feeds from %s at http://127.0.0.1:%d/ (Ctrl-C ends it)" % (service, options.port))
+    print("Feeds from %s at http://127.0.0.1:%d/ (Ctrl-C to stop)" % (service, options.port))
     sys.stdout.flush()
     try:
         IOLoop.instance().start()

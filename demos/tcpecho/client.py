@@ -1,4 +1,4 @@
-"""Sends lines to the echo server and prints what comes back.
+"""Sends lines to the echo server and prints the echoes.
 
     python demos/tcpecho/client.py "one line" "and another"
     python demos/tcpecho/client.py < some_file
@@ -15,7 +15,7 @@ from friendserve.iostream import IOStream
 
 
 class EchoClient(object):
-    """Sends `lines` one at a time, each when the one before has come back."""
+    """Sends `lines` one at a time, each after the echo of the one before."""
 
     def __init__(self, address, lines):
         self.lines = iter(lines)
@@ -38,15 +38,18 @@ class EchoClient(object):
         self.send_next()
 
     def on_close(self):
-        """Called once, whoever closed: the server was never there, left early, or we are done."""
+        """Called once: the connection failed, the server closed it, or all lines are done."""
         IOLoop.instance().stop()
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Sends lines to the echo server.")
-    parser.add_argument("lines", nargs="*", help="without any, the lines of standard input")
-    parser.add_argument("--port", type=int, default=8889)
-    parser.add_argument("--address", default="127.0.0.1", help="an IPv4 address")
+    parser = argparse.ArgumentParser(
+        description="Send lines to the echo server and print the echoes.")
+    parser.add_argument("lines", nargs="*",
+                        help="the lines to send (default: those of standard input)")
+    parser.add_argument("--port", type=int, default=8889, help="the server's port (default: 8889)")
+    parser.add_argument("--address", default="127.0.0.1",
+                        help="the server's IPv4 address (default: 127.0.0.1)")
     options = parser.parse_args()
 
     client = EchoClient((options.address, options.port), options.lines or sys.stdin)

@@ -1,4 +1,4 @@
-"""Sends every line back to whoever sent it.
+"""Sends every line back to the client that sent it.
 
     python demos/tcpecho/server.py --port 8889
 """
@@ -11,12 +11,13 @@ from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets
 from friendserve.tcpserver import TCPServer
 
-#: The longest line that is echoed, in bytes with its end; who sends a longer one is cut off.
+#: The longest line, in bytes with its end; a client that sends a longer one is disconnected.
 MAX_LINE = 64 * 1024
 
 
 class EchoConnection(object):
-    """One client. The chain read, write, read keeps it alive and ends when the stream closes."""
+    """One client. It reads, writes and reads again until the stream closes; the pending read keeps
+    it alive."""
 
     def __init__(self, stream):
         self.stream = stream
@@ -26,7 +27,7 @@ class EchoConnection(object):
         self.stream.read_until(b"\n", self.on_line, max_bytes=MAX_LINE)
 
     def on_line(self, line):
-        # To read again only when the line is on its way holds back a client that does not read.
+        # Read on only when the line is written, so a client that does not read cannot fill memory.
         self.stream.write(line, self.read_line)
 
 
@@ -36,9 +37,12 @@ class EchoServer(TCPServer):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Sends every line back to whoever sent it.")
-    parser.add_argument("--port", type=int, default=8889, help="0 takes any that is free")
-    parser.add_argument("--address", default="127.0.0.1")
+    parser = argparse.ArgumentParser(
+        description="Send every line back to the client that sent it.")
+    parser.add_argument("--port", type=int, default=8889,
+                        help="the port to listen on; 0 for any free one (default: 8889)")
+    parser.add_argument("--address", default="127.0.0.1",
+                        help="the address to listen on (default: 127.0.0.1)")
     options = parser.parse_args()
 
     try:

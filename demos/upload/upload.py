@@ -1,10 +1,10 @@
-"""Files of any size, from a browser to this disk, with a progress bar for each.
+"""Uploads files of any size from a browser to this machine, with a progress bar for each.
 
     python demos/upload/upload.py --port=8888 --folder=uploads
 
-They go to disk as they come, so that a film of many gigabytes takes no more memory than a note.
-Without JavaScript the form works too. Whoever can open the page can put files here: it listens
-on this machine alone unless you say otherwise.
+Files are written to disk as they arrive, so a film of many gigabytes takes no more memory than a
+note. The form also works without JavaScript. Anyone who can open the page can store files: by
+default the server listens on this machine only.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -27,7 +27,7 @@ MAX_FILES = 1000
 
 
 class Page(object):
-    """What all pages have in common."""
+    """The headers of all pages, and the folder of the files."""
     def set_default_headers(self):
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'self'; "
                         "script-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -48,8 +48,8 @@ class ListHandler(Page, RequestHandler):
                 status = os.stat(os.path.join(self.folder, name))
                 to_unicode(name).encode("utf-8")
             except (OSError, UnicodeError):
-                # Somebody has taken it away meanwhile, it is a link to nothing, or its name is
-                # in another coding.
+                # It was deleted in the meantime, is a broken link, or its name is in another
+                # encoding.
                 continue
             files.append((status.st_mtime, name, status.st_size))
         self.set_header("Cache-Control", "no-store")
@@ -57,7 +57,7 @@ class ListHandler(Page, RequestHandler):
                     limit=self.settings["limit"])
 
     def size(self, count):
-        """A number of bytes as people say it."""
+        """A number of bytes in readable form, such as "1.5 MB"."""
         for unit in ("B", "kB", "MB"):
             if count < 1000:
                 break
@@ -71,7 +71,7 @@ class ListHandler(Page, RequestHandler):
 class StoreHandler(Page, UploadHandler):
     def initialize(self):
         self.upload_folder = self.folder
-        # The parts have heads of their own.
+        # Each part of the form has a head, too.
         self.max_upload_size = self.settings["limit"] + 65536
 
     def prepare(self):
@@ -86,7 +86,7 @@ class StoreHandler(Page, UploadHandler):
         uploads = self.uploads.get("file", ())
         if not uploads:
             raise HTTPError(400, "no file was chosen")
-        # Others may have come meanwhile.
+        # Other uploads may have ended in the meantime.
         self.check_room(len(uploads))
         for upload in uploads:
             upload.move_to(os.path.join(self.folder, make_name(upload.filename)))
@@ -100,14 +100,13 @@ class DeleteHandler(Page, RequestHandler):
         try:
             os.remove(os.path.join(self.folder, name))
         except OSError:
-            # Somebody else was faster.
+            # It was deleted already.
             pass
         self.redirect("/")
 
 
 class FileHandler(StaticFileHandler):
-    """The files, to be saved and not to be shown: a page among them must not speak for this
-    site."""
+    """Serves the files for download only: an uploaded page must not run as part of this site."""
     def set_extra_headers(self, path):
         self.set_header("Content-Type", "application/octet-stream")
         self.set_header("Content-Disposition", "attachment")
@@ -116,11 +115,11 @@ class FileHandler(StaticFileHandler):
 
 
 def make_name(filename, coding=sys.getfilesystemencoding()):
-    """A name on disk for what a sender calls a file: one that nobody has, and that means nothing
-    to any system. No letter is lost of those that are harmless, and that names can have here."""
+    """A new file name for an upload, unique and without a special meaning on any system. It keeps
+    all harmless characters of `filename` that the file system's encoding allows."""
     base = unicodedata.normalize("NFC", re.split(r"[/\\]", filename)[-1])
     harmless = u"".join(one if is_harmless(one) else u"_" for one in base).strip(u". ") or u"file"
-    # A system may count bytes, 255 of them.
+    # Many file systems limit names to 255 bytes.
     harmless = harmless.encode("utf-8")[-200:].decode("utf-8", "ignore")
     try:
         harmless.encode(coding)
@@ -130,7 +129,7 @@ def make_name(filename, coding=sys.getfilesystemencoding()):
 
 
 def is_harmless(letter):
-    """Letters, marks, digits and symbols of all scripts, and what joins them."""
+    """Whether a character is a letter, mark, digit or symbol of any script, or joins them."""
     kind = unicodedata.category(letter)
     return kind[0] in "LMNS" and letter not in u"<>|$^`" or letter in u".,()+ -_\u200c\u200d" \
         or kind == "Cs" and sys.maxunicode == 0xffff
@@ -140,12 +139,12 @@ is_name = re.compile(r"[0-9a-f]{12}-[^/\\\0]+\Z").match
 
 
 def names(folder):
-    """The files of the folder that came in this way."""
+    """The uploaded files in the folder."""
     return [name for name in os.listdir(folder) if is_name(name)]
 
 
 def clean(folder):
-    """Delete what was on its way when a server was killed, a day ago or earlier."""
+    """Delete unfinished uploads that are more than a day old; a killed server leaves them."""
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         if name.startswith("upload-") and os.path.getmtime(path) < time.time() - 86400:
@@ -153,17 +152,17 @@ def clean(folder):
 
 
 def shown(name):
-    """The name for people."""
+    """A file's name without the prefix that makes it unique."""
     return name[13:]
 
 
-#: The names of this machine for itself.
+#: Host names that mean this machine.
 LOOPBACK = r"(?:localhost|127\.0\.0\.1|\[::1\])"
 
 
 def make_application(folder, limit, hosts=".*"):
-    """`hosts` is a pattern: other names are not answered, so that no page of a stranger reaches a
-    server of this machine alone by having its own name lead here."""
+    """The application. `hosts` is a pattern for the Host header; other hosts get 404, so that a
+    web site whose name resolves to 127.0.0.1 (DNS rebinding) cannot reach a private server."""
     locale.load_translations(os.path.join(HERE, "translations"))
     application = Application(
         folder=folder, limit=limit, xsrf_cookies=True,
@@ -180,10 +179,12 @@ def make_application(folder, limit, hosts=".*"):
 
 def main():
     options = OptionParser()
-    options.define("port", default=8888, help="where to listen")
-    options.define("address", default="127.0.0.1", help="0.0.0.0 lets your network in")
-    options.define("folder", default="uploads", help="where the files go; it is made if need be")
-    options.define("limit", default=1200, help="megabytes that may come at a time")
+    options.define("port", default=8888, help="the port to listen on")
+    options.define("address", default="127.0.0.1",
+                   help="the address to listen on; 0.0.0.0 admits other machines")
+    options.define("folder", default="uploads",
+                   help="where to store the files; created if it is missing")
+    options.define("limit", default=1200, help="the largest upload, in megabytes")
     define_logging_options(options)
     try:
         options.parse_command_line()
@@ -200,7 +201,7 @@ def main():
         application.listen(options.port, address=options.address)
     except EnvironmentError as error:
         sys.exit("cannot listen on port %d: %s" % (options.port, error))
-    print("The page is at http://%s:%d/ (Ctrl-C ends it); files go to %s"
+    print("Open http://%s:%d/ (Ctrl-C to stop); files go to %s"
           % (options.address, options.port, folder))
     sys.stdout.flush()
     try:

@@ -1,10 +1,10 @@
-"""Reads a site, page by page, and tells which of its links are broken.
+"""Reads a site page by page and reports broken links.
 
     python demos/webspider/webspider.py http://127.0.0.1:8888/
 
-It follows the links of every HTML page, but never to another site, and has a few fetches under
-way at a time. What is broken is printed with the pages that lead there. The exit status is 0 when
-all is well, 1 when a link is broken, and 2 when the first page cannot be had.
+It follows the links of every HTML page, but not those to other sites, and makes several fetches at
+a time. Broken links are printed together with the pages that contain them. The exit status is 0 if
+there are none, 1 if there are some, and 2 if the first page cannot be fetched.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -14,20 +14,22 @@ import functools
 import sys
 
 from six.moves.html_parser import HTMLParser
+from six.moves.urllib.parse import urldefrag, urljoin, urlsplit
 
 from friendserve.httpclient import AsyncHTTPClient, HTTPRequest
 from friendserve.ioloop import IOLoop, PeriodicCallback
-from friendserve.protocol.urls import join_url, parse_url
 
 #: The largest page that is read, in bytes.
 MAX_PAGE = 4 * 1024 * 1024
 
-#: Milliseconds from one line of progress to the next.
+#: Milliseconds between two updates of the progress line.
 PROGRESS_INTERVAL = 200
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Links(HTMLParser):
-    """Gathers where the links of a page lead."""
+    """Collects the targets of a page's links in `found`."""
 
     def __init__(self):
         HTMLParser.__init__(self)
@@ -40,91 +42,99 @@ class Links(HTMLParser):
 
 
 def find_links(base, page):
-    """The places of the http links on a page (text) that lies at `base`; unreadable ones as they
-    are."""
+    """The URLs, without fragments, of the http links on a page (text) whose URL is `base`. Links
+    that are not valid URLs are included as they are."""
     parser = Links()
     parser.feed(page)
-    places = []
+    urls = []
     for target in parser.found:
-        place = join_url(base, target)
-        if place.lower().startswith(("http:", "https:")):
-            try:
-                # Without its fragment, which is a place on the page.
-                place = parse_url(place).text
-            except ValueError:
-                pass
-            places.append(place)
-    return places
+        try:
+            url = urldefrag(urljoin(base, target))[0]
+        except ValueError:
+            url = target
+        if url.lower().startswith(("http:", "https:")):
+            urls.append(url)
+    return urls
+
+
+def site_of(url):
+    """(scheme, host, port). Raises ValueError for anything but an http or https URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise ValueError("must be an http:// or https:// URL")
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
 
 
 class Spider(object):
-    """Reads the site of `start` with `concurrency` fetches at a time, `max_pages` pages at most,
+    """Reads the site of `start`, with `concurrency` fetches at a time and up to `max_pages` pages,
     and then calls `on_done()` once.
 
-    `read` is how many pages were read; `broken` has {place: why}; `led_from` has {place: the pages
-    that link to it}.
+    `read` is the number of pages read so far, `broken` maps the URLs of broken links to the
+    reason, and `linked_from` maps each URL to the pages that link to it.
     """
 
     def __init__(self, start, concurrency, max_pages, on_done):
-        self.start_place = parse_url(start).text
-        self.origin = parse_url(start).origin
+        start = urldefrag(start)[0]
+        parts = urlsplit(start)
+        self.start = start if parts.path or parts.query else start + "/"
+        self.site = site_of(start)
         self.concurrency = concurrency
         self.max_pages = max_pages
         self.on_done = on_done
         self.client = AsyncHTTPClient(force_instance=True, max_clients=concurrency,
                                       max_body_size=MAX_PAGE)
-        self.waiting = collections.deque([self.start_place])
-        self.led_from = {self.start_place: []}
-        self.under_way = 0
+        self.waiting = collections.deque([self.start])
+        self.linked_from = {self.start: []}
+        self.active = 0
         self.read = 0
         self.broken = collections.OrderedDict()
 
     def begin(self):
-        """Fetch the next pages, as many as are allowed at a time."""
-        while self.waiting and self.under_way < self.concurrency:
-            place = self.waiting.popleft()
+        """Start fetches until `concurrency` are active; finish if there is nothing left to do."""
+        while self.waiting and self.active < self.concurrency:
+            url = self.waiting.popleft()
             try:
-                request = HTTPRequest(place, user_agent="friendserve-webspider")
-                self.client.fetch(request, functools.partial(self.on_response, place))
+                request = HTTPRequest(url, user_agent="friendserve-webspider")
+                self.client.fetch(request, functools.partial(self.on_response, url))
             except ValueError as error:
-                self.broken[place] = str(error)
+                self.broken[url] = str(error)
             else:
-                self.under_way += 1
-        if not self.under_way:
+                self.active += 1
+        if not self.active:
             self.client.close()
             self.on_done()
 
-    def on_response(self, place, response):
-        self.under_way -= 1
+    def on_response(self, url, response):
+        self.active -= 1
         self.read += 1
         if response.error:
-            self.broken[place] = str(response.error)
-        elif parse_url(response.effective_url).origin == self.origin and \
+            self.broken[url] = str(response.error)
+        elif site_of(response.effective_url) == self.site and \
                 response.headers.get("Content-Type", "").startswith("text/html"):
             page = response.body.decode("utf-8", "replace")
             for link in find_links(response.effective_url, page):
-                self.note(link, place)
+                self.on_link(link, url)
         self.begin()
 
-    def note(self, link, page):
-        """There is a link on a page."""
-        if link in self.led_from:
-            if page not in self.led_from[link]:
-                self.led_from[link].append(page)
-        elif self.is_ours(link) and len(self.led_from) < self.max_pages:
-            self.led_from[link] = [page]
+    def on_link(self, link, page):
+        if link in self.linked_from:
+            if page not in self.linked_from[link]:
+                self.linked_from[link].append(page)
+        elif self.is_here(link) and len(self.linked_from) < self.max_pages:
+            self.linked_from[link] = [page]
             self.waiting.append(link)
 
-    def is_ours(self, link):
+    def is_here(self, link):
+        """Whether a link leads to this site."""
         try:
-            return parse_url(link).origin == self.origin
+            return site_of(link) == self.site
         except ValueError:
-            # To be told of: it is on a page of this site.
+            # Report it: it is on a page of this site.
             return True
 
 
 class Progress(object):
-    """One line on a terminal that says how far it is; nothing where there is none."""
+    """A progress line on standard error, if that is a terminal."""
 
     def __init__(self, spider):
         self.spider = spider
@@ -135,7 +145,7 @@ class Progress(object):
     def show(self):
         sys.stderr.write("\r%d read, %d broken, %d to go \x1b[K" % (
             self.spider.read, len(self.spider.broken),
-            len(self.spider.waiting) + self.spider.under_way))
+            len(self.spider.waiting) + self.spider.active))
         sys.stderr.flush()
 
     def close(self):
@@ -147,23 +157,23 @@ class Progress(object):
 def positive(text):
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("it has to be 1 or more")
+        raise argparse.ArgumentTypeError("must be 1 or more")
     return number
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(
-        description="Reads a site, page by page, and tells which of its links are broken.")
+        description="Read a site page by page and report broken links.")
     parser.add_argument("url", help="the page to begin with, such as http://127.0.0.1:8888/")
     parser.add_argument("--concurrency", type=positive, default=8, metavar="N",
                         help="fetches at a time (default: 8)")
     parser.add_argument("--max-pages", type=positive, default=1000, metavar="N",
-                        help="stop looking for more after so many (default: 1000)")
+                        help="read at most N pages (default: 1000)")
     options = parser.parse_args()
     try:
-        parse_url(options.url)
+        site_of(options.url)
     except ValueError as error:
-        parser.error(str(error))
+        parser.error("argument url: %s" % error)
     return options
 
 
@@ -176,17 +186,17 @@ def main():
     try:
         loop.start()
     except KeyboardInterrupt:
-        print("interrupted: what follows is of the pages read so far")
+        print("interrupted; this is what was found so far:")
     progress.close()
     print("%d page%s read, %d broken" % (spider.read, "" if spider.read == 1 else "s",
                                          len(spider.broken)))
-    if len(spider.led_from) == options.max_pages:
+    if len(spider.linked_from) == options.max_pages:
         print("there may be more pages: --max-pages is %d" % options.max_pages)
-    for place, reason in spider.broken.items():
-        print("%s\n    %s" % (place, reason))
-        for page in spider.led_from[place]:
+    for url, reason in spider.broken.items():
+        print("%s\n    %s" % (url, reason))
+        for page in spider.linked_from[url]:
             print("    linked from %s" % page)
-    if spider.start_place in spider.broken:
+    if spider.start in spider.broken:
         return 2
     return 1 if spider.broken else 0
 

@@ -1,25 +1,25 @@
-"""The HTTP client over libcurl, by the package pycurl (``pip install friendserve[curl]``).
+"""The HTTP client on libcurl, with the package pycurl (``pip install friendserve[curl]``).
 
     from friendserve.httpclient import AsyncHTTPClient
 
     AsyncHTTPClient.configure("friendserve.curl_httpclient.CurlAsyncHTTPClient", max_clients=100)
 
-It has what the simple client has, under the same names, and beyond that what libcurl can: HTTP/2,
-proxies of every kind (a `proxy_host` such as "socks5h://127.0.0.1"), `network_interface` by
-name, and all of its options by `prepare_curl_callback(curl)`. Redirects, cookies, limits and
-decompression are ours, the same as in the simple client.
+It has the options of the simple client, and more: HTTP/2; all kinds of proxies (a `proxy_host` such
+as "socks5h://127.0.0.1"); `network_interface` by name; and all options of libcurl, which
+`prepare_curl_callback(curl)` can set. Redirects, cookies, limits and decompression are done by
+friendserve and are the same as in the simple client.
 
-Three things differ, for libcurl decides them: it keeps connections and resolves names by
-itself; it sends a request once more, whatever its method, when a connection that was used before
-closes without a byte of an answer; and `ssl_options` may be a dict, but no SSLContext.
+Three things differ, because libcurl decides them: it keeps connections and resolves names itself;
+it repeats a request, whatever its method, if a kept connection closes before the first byte of the
+response; and `ssl_options` may be a dict, but not an SSLContext.
 """
 from __future__ import absolute_import, division, print_function
 
 try:
     import pycurl  # noqa: F401
 except ImportError as error:
-    raise ImportError("CurlAsyncHTTPClient needs the package pycurl, and that libcurl: pip install "
-                      "friendserve[curl] (%s)" % error)
+    raise ImportError("CurlAsyncHTTPClient needs the package pycurl, which needs libcurl: pip "
+                      "install friendserve[curl] (%s)" % error)
 
 from friendserve.curl_httpclient.client import CurlAsyncHTTPClient, curl_log
 from friendserve.curl_httpclient.errors import CurlError

@@ -1,4 +1,4 @@
-"""`CurlAsyncHTTPClient`: a CurlMulti on the loop."""
+"""`CurlAsyncHTTPClient`: runs a CurlMulti, libcurl's set of transfers, on the loop."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -17,7 +17,7 @@ from friendserve.stack_context import NullContext
 
 curl_log = logging.getLogger("friendserve.curl_httpclient")
 
-#: Seconds between two looks at all transfers, in case an event was lost on the way.
+#: Seconds between two checks of all sockets, in case an event was lost on the way.
 SCAN_INTERVAL = 1.0
 
 _PHASES_OF_CONNECTING = frozenset(["resolve", "connect", "proxy", "tls"])
@@ -30,7 +30,7 @@ def _to_curl(events):
 
 
 class CurlFetch(BaseFetch):
-    """A fetch; its connections are of `CurlTransfer`."""
+    """A fetch whose connections are `CurlTransfer`s."""
     __slots__ = ()
 
     @property
@@ -38,7 +38,7 @@ class CurlFetch(BaseFetch):
         return self._phase if self.connection is None else self.connection.phase()
 
     def use(self, transfer):
-        """Send the request by a transfer."""
+        """Send the request with a transfer."""
         self.connection = transfer
         self._phase = "headers"
         self._times = None
@@ -49,14 +49,14 @@ class CurlFetch(BaseFetch):
             transfer.abandon()
             self.fail(error)
         except Exception as error:
-            # A value that libcurl does not take, or whatever prepare_curl_callback raises.
+            # A value that libcurl refuses, or whatever prepare_curl_callback raises.
             transfer.abandon()
-            self.fail(HTTPTransferError("the request cannot be made: %s" % error, "request",
+            self.fail(HTTPTransferError("the request cannot be sent: %s" % error, "request",
                                         error))
 
     @property
     def plain(self):
-        """What there is to set of a request that is a GET of a URL and no more, else None."""
+        """The options of a plain GET, as a comparable tuple; None for any other request."""
         request, url = self.request, self.url
         if self.method == "GET" and request._headers is None and url.scheme == "http" \
                 and request._body is None and request.body_producer is None \
@@ -72,7 +72,7 @@ class CurlFetch(BaseFetch):
         set_options(curl, self)
 
     def set_length(self, headers):
-        # libcurl says how long a body is.
+        # libcurl sets these itself.
         for name in ("Content-Length", "Transfer-Encoding"):
             if name in headers:
                 del headers[name]
@@ -88,10 +88,9 @@ class CurlFetch(BaseFetch):
         self.connection.end_body()
 
     def note_times(self, transfer):
-        """Keep the times of a transfer for time_info."""
+        """Keep the times of a transfer that made a connection, for time_info."""
         count, resolved, connected, secured = transfer.times()
         if count:
-            # Else it used a connection that was there.
             self.client.count_connects(count)
             before = self._redirect_time
             self._times = [before + seconds if seconds else 0
@@ -106,7 +105,7 @@ class CurlFetch(BaseFetch):
         timeout = self.request.request_timeout
         if self.phase not in _PHASES_OF_CONNECTING and self.phase != "queue" and not (
                 timeout and self.started + timeout <= self.client.io_loop.time()):
-            # It has been connected in time.
+            # It connected in time; only the request_timeout still applies.
             self.client.set_deadline(self, self.started, timeout)
             return
         super(CurlFetch, self).time_out()
@@ -116,12 +115,13 @@ class CurlFetch(BaseFetch):
 
 
 class CurlAsyncHTTPClient(QueuedHTTPClient):
-    """The settings, besides `io_loop` and `defaults`:
+    """The client on libcurl. Its settings, besides `io_loop` and `defaults`:
 
-    `max_clients` fetches at a time, and as many connections that are kept; `max_clients_per_host`
-    of them to one host (None: no limit of its own). `max_header_size` (64 KiB) and
-    `max_body_size` (100 MiB) bound a response, the latter also after decompression.
-    `hostname_mapping` has other places for some hosts, as an `OverrideResolver`.
+    - `max_clients` (10): fetches at a time, and connections that are kept;
+    - `max_clients_per_host` (None: no such limit): fetches at a time to one host;
+    - `max_header_size` (64 KiB) and `max_body_size` (100 MiB): limits of a response, for the body
+      also after decompression;
+    - `hostname_mapping`: other addresses for some hosts, as `OverrideResolver` takes it.
     """
     fetch_class = CurlFetch
 
@@ -130,12 +130,12 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         super(CurlAsyncHTTPClient, self).initialize(
             io_loop, max_clients, defaults, max_header_size, max_body_size, max_clients_per_host)
         if not pycurl.version_info()[4] & pycurl.VERSION_ASYNCHDNS:
-            curl_log.warning("this libcurl looks up names by waiting, and the loop with it: take "
-                             "one that was built with c-ares or the threaded resolver")
+            curl_log.warning("this libcurl blocks the loop while it looks up host names: use one "
+                             "that was built with c-ares or the threaded resolver")
         self.hostname_mapping = hostname_mapping or {}
-        self._free = []                 # transfers for the next fetches
-        self._is_due = False            # libcurl wants to be called in the next turn
-        self._timer = None              # or then
+        self._free = []                 # transfers that are not in use
+        self._is_due = False            # whether libcurl is to be called in the next turn
+        self._timer = None              # for when libcurl wants to be called, if later
         self._scan_timer = None
         self._multi = pycurl.CurlMulti()
         self._sockets = make_sockets(self.io_loop, self._on_ready)
@@ -150,7 +150,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         for timer in (self._timer, self._scan_timer):
             if timer is not None:
                 self.io_loop.remove_timeout(timer)
-        # It closes connections, and says so.
+        # It closes its connections, and calls `change` for them: so before the sockets.
         self._multi.close()
         self._sockets.close()
         for transfer in self._free:
@@ -158,7 +158,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         self._free = []
 
     def count_connects(self, count):
-        """libcurl has made so many connections more."""
+        """Add to the number of connections that libcurl has made."""
         self._counts["connects"] += count
 
     def key_of(self, url, request):
@@ -166,27 +166,27 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         return url.origin
 
     def begin(self, fetch):
-        """Have libcurl make a fetch, or its next step after a redirect."""
+        """Start a fetch, or its next request after a redirect."""
         request = fetch.request
         self.set_deadline(fetch, fetch.started, request.connect_timeout, request.request_timeout)
         fetch.use(self._free.pop() if self._free else CurlTransfer(self))
 
     def add(self, transfer):
-        """For a transfer that begins."""
+        """Called by a transfer that begins."""
         transfer.is_added = True
         self._multi.add_handle(transfer.curl)
         if self._scan_timer is None:
             self._scan_later()
 
     def release(self, transfer):
-        """For a transfer that is over."""
+        """Called by a transfer that has ended."""
         if transfer.is_added:
             transfer.is_added = False
             self._multi.remove_handle(transfer.curl)
         self._free.append(transfer)
 
     def watch_all(self):
-        """Wait for all sockets to become ready for anything."""
+        """Wait for all sockets to become readable or writable."""
         for fd in self._sockets.wanted():
             self._sockets.change(pycurl.POLL_INOUT, fd, None, None)
 
@@ -197,7 +197,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
             self.io_loop.remove_timeout(self._timer)
             self._timer = None
         if milliseconds == 0:
-            # Not here: libcurl is in the midst of something, and forbids it.
+            # Not now: libcurl is calling us, and must not be called from its callbacks.
             if not self._is_due:
                 self._is_due = True
                 self.io_loop.spawn_callback(self._on_due)
@@ -215,7 +215,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         self._timer = None
         self._on_due()
         if self._timer is None and not self._is_due and not self._closed:
-            # By libcurl's clock it was too early, perhaps; it does not say so again.
+            # Perhaps it was too early by libcurl's clock; then it does not ask again by itself.
             self._on_timer_wanted(self._multi.timeout())
 
     def _on_ready(self, pairs):
@@ -231,7 +231,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
     def _scan(self):
         self._scan_timer = None
         if self.active:
-            # With no events libcurl looks for itself.
+            # Without events, libcurl checks the socket itself.
             self._on_ready([(fd, NONE) for fd in self._sockets.wanted()])
             if self.active and self._scan_timer is None:
                 self._scan_later()

@@ -1,4 +1,5 @@
-"""The errors of libcurl: each has its number, and is of the kind that the other client has."""
+"""The errors of libcurl. Each has libcurl's number, and is also the HTTPTransferError that the
+simple client would give."""
 from __future__ import absolute_import, division, print_function
 
 import pycurl
@@ -9,10 +10,11 @@ from friendserve.httpclient import (
 
 
 class CurlError(HTTPTransferError):
-    """What libcurl failed with: `errno` is its number (``pycurl.E_...``)."""
+    """An error of libcurl; `errno` is its number (``pycurl.E_...``)."""
 
     def __init__(self, errno, message=None, phase=None):
         super(CurlError, self).__init__(message, phase)
+        # Pickle calls the class with `args`, so they are the arguments of this method.
         self.args = (errno, message, phase)
         self.errno = errno
 
@@ -38,7 +40,7 @@ class CurlProtocolError(CurlError, HTTPProtocolError):
 
 
 def _errors(*names):
-    # Not every pycurl knows every name.
+    # Which names there are depends on the version of pycurl.
     return frozenset(getattr(pycurl, name) for name in names if hasattr(pycurl, name))
 
 
@@ -56,7 +58,7 @@ _PROTOCOL_ERRORS = _errors(
 
 
 def make_error(errno, message, phase):
-    """The CurlError of the kind that fits."""
+    """The CurlError of the right class for a number of libcurl and a phase."""
     if errno == pycurl.E_OPERATION_TIMEDOUT:
         kind = CurlTimeoutError
     elif errno in (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY):

@@ -1,4 +1,4 @@
-"""What an HTTPRequest says, in the options of libcurl (curl_easy_setopt(3))."""
+"""Translates an HTTPRequest into options of libcurl (curl_easy_setopt(3))."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -12,34 +12,34 @@ from friendserve.httpclient.fetch import WITH_BODY
 from friendserve.httputil import HTTPHeaders
 from friendserve.netutil.tls import checked_ssl_options
 
-#: Kinds of proxies, by the scheme of proxy_host.
+#: The schemes that proxy_host may have.
 PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 _HTTP_ONLY = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
 
 _HAS_HTTP2 = bool(pycurl.version_info()[4] & pycurl.VERSION_HTTP2)
 
-#: Milliseconds that stand for "no time-out", where libcurl has one by default (300 seconds).
+#: Milliseconds that amount to "no timeout"; 0 would mean libcurl's default of 300 seconds.
 _NO_TIMEOUT = 2 ** 31 - 1
 
 _AUTH_MODES = {None: pycurl.HTTPAUTH_BASIC, "basic": pycurl.HTTPAUTH_BASIC,
                "digest": pycurl.HTTPAUTH_DIGEST}
 
-#: What the system trusts, which a libcurl that came with pycurl need not know.
+#: The CAs the system trusts; a libcurl from a pycurl wheel may not know where they are.
 _TRUSTED = ssl.get_default_verify_paths()
 
 
 def check_request(url, request):
-    """Raises ValueError for what libcurl cannot do, before anything is begun."""
+    """Raise ValueError for options that libcurl does not support, before the fetch begins."""
     if request.proxy_host is not None:
         _split_proxy(request)
     if request.proxy_auth_mode not in _AUTH_MODES:
-        raise ValueError("the proxy_auth_mode %r is not known here, only basic and digest"
+        raise ValueError("proxy_auth_mode must be None, 'basic' or 'digest', not %r"
                          % (request.proxy_auth_mode,))
     if url.scheme == "https":
         _tls_options(request)
     if request.method == "HEAD" and (request.body is not None or request.body_producer):
-        raise ValueError("libcurl sends no body with HEAD")
+        raise ValueError("libcurl cannot send a body with HEAD")
 
 
 def _split_proxy(request):
@@ -47,7 +47,7 @@ def _split_proxy(request):
     kind, separator, host = request.proxy_host.rpartition("://")
     kind = kind.lower() if separator else "http"
     if kind not in PROXY_KINDS:
-        raise ValueError("a proxy of the kind %r is not known here, only %s"
+        raise ValueError("unknown kind of proxy %r; use one of %s"
                          % (kind, ", ".join(PROXY_KINDS)))
     if not host or not request.proxy_port:
         raise ValueError("a proxy needs both proxy_host and proxy_port")
@@ -57,21 +57,21 @@ def _split_proxy(request):
 def _tls_options(request):
     options = request.tls_options()
     if not isinstance(options, dict):
-        raise ValueError("libcurl cannot use an SSLContext: ssl_options have to be a dict here, "
-                         "or leave it to the simple client")
+        raise ValueError("libcurl cannot use an SSLContext: make ssl_options a dict, or use the "
+                         "simple client")
     options = checked_ssl_options(options, False)
     if options.get("ssl_version") not in (None, ssl.PROTOCOL_SSLv23):
-        raise ValueError("the ssl_version of the curl client is what libcurl thinks best")
+        raise ValueError("the curl client does not support ssl_version; libcurl chooses it")
     return options
 
 
 def set_options(curl, fetch):
-    """Set all that a fetch wants on a handle that was reset. Raises pycurl.error and ValueError,
+    """Set all options for a fetch on a handle that was reset. Raises pycurl.error and ValueError,
     and whatever prepare_curl_callback raises."""
     request, url = fetch.request, fetch.url
     setopt = curl.setopt
     setopt(pycurl.NOSIGNAL, 1)
-    # Also for redirects of libcurl's own, should prepare_curl_callback turn them on.
+    # Also limits libcurl's redirects, in case prepare_curl_callback turns them on.
     setopt(pycurl.PROTOCOLS, _HTTP_ONLY)
     setopt(pycurl.URL, url.text)
     setopt(pycurl.PATH_AS_IS, 1)
@@ -79,42 +79,42 @@ def set_options(curl, fetch):
     _set_headers(setopt, headers, _set_method(setopt, fetch))
     if request.auth_mode == "digest" and "Authorization" not in headers:
         _set_user(setopt, fetch)
-    _set_way(setopt, request, fetch.client.hostname_mapping, url)
+    _set_route(setopt, request, fetch.client.hostname_mapping, url)
     if url.scheme == "https":
         _set_tls(setopt, _tls_options(request))
     else:
-        # HTTP/2 is never spoken here: libcurl need not look for connections to share.
+        # HTTP/2 is used with TLS only; here libcurl need not look for a connection to share.
         setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
     if request.prepare_curl_callback is not None:
         request.prepare_curl_callback(curl)
 
 
 def _set_headers(setopt, headers, has_body):
-    # Two have options of their own, which cost libcurl less than a list to look through.
+    # Two have separate options, which cost libcurl less than searching the list.
     for name, option in (("User-Agent", pycurl.USERAGENT), ("Accept-Encoding", pycurl.ENCODING)):
         value = headers._values.get(name)
         if value and not isinstance(value, list):
             setopt(option, _to_wire(value))
             del headers._values[name]
-    # What it asks for with the latter it would decompress, but that is for us.
+    # With ENCODING libcurl would also decompress the response; CurlTransfer does that.
     setopt(pycurl.HTTP_CONTENT_DECODING, 0)
-    # And this is how it wants to be told of an empty value.
+    # libcurl takes "Name;" for a header with an empty value; "Name:" would remove it.
     lines = ["%s: %s" % (name, value) if value else name + ";"
              for name, value in headers.get_all()]
     if has_body:
-        # It adds these unasked, unless somebody sees to it that nothing stands behind the colon.
+        # libcurl adds these by itself unless they are removed.
         lines += [name + ":" for name in ("Expect", "Content-Type") if name not in headers]
     if lines:
         setopt(pycurl.HTTPHEADER, [_to_wire(line) for line in lines])
 
 
 def _to_wire(text):
-    # Text of a header is latin-1; pycurl would take ASCII only.
+    # The text of a header is latin-1, but pycurl accepts only ASCII as str.
     return text if isinstance(text, bytes) else text.encode("latin-1")
 
 
 def _set_method(setopt, fetch):
-    """Returns whether there is a body."""
+    """Set the method and body. Return whether there is a body."""
     method, request = fetch.method, fetch.request
     has_body = True
     if method == "HEAD":
@@ -143,10 +143,10 @@ def _set_user(setopt, fetch):
         setopt(pycurl.PASSWORD, utf8(user[1] or ""))
 
 
-def _set_way(setopt, request, mapping, url):
-    """How to get there."""
+def _set_route(setopt, request, mapping, url):
+    """Set the proxy, the addresses to use and the timeout of connecting."""
     if request.proxy_host is None:
-        # Not one of the environment either.
+        # Also overrides the environment (http_proxy).
         setopt(pycurl.PROXY, "")
     else:
         kind, host = _split_proxy(request)
@@ -163,8 +163,9 @@ def _set_way(setopt, request, mapping, url):
         setopt(pycurl.CONNECTTIMEOUT_MS, _NO_TIMEOUT)
     if not request.allow_ipv6:
         if ":" in url.host and request.proxy_host is None:
-            # libcurl would not mind.
-            raise HTTPConnectError("Connection failed: the address is of IPv6", "resolve")
+            # libcurl would connect regardless.
+            raise HTTPConnectError("Connection failed: an IPv6 address, with allow_ipv6 False",
+                                   "resolve")
         setopt(pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4)
     if request.network_interface is not None:
         setopt(pycurl.INTERFACE, request.network_interface)

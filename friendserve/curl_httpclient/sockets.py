@@ -1,9 +1,27 @@
-"""The sockets of libcurl, watched for it on a loop.
+"""Watches libcurl's sockets on a loop.
 
-libcurl owns its sockets: it tells which of them it wants to hear of (`change`, its
-CURLMOPT_SOCKETFUNCTION), and is told by `on_ready([(fd, events), ...])`. It forgets a socket
-whenever a transfer ends and asks for it anew with the next one, and it closes and reopens
-sockets, which may get the same number, without a word in between.
+Facts about libcurl:
+
+- It opens and closes its sockets itself. Through CURLMOPT_SOCKETFUNCTION (`change` here) it says
+  which events of which socket it waits for; curl_multi_socket_action (behind `on_ready` here)
+  tells it of them.
+- It removes a socket whenever a transfer ends, and adds it again for the next transfer on the same
+  connection, usually soon after.
+- It may close a socket and open another one, which gets the same number, without a call in
+  between. A number that is already registered may mean another socket.
+
+Facts about epoll (epoll(7)):
+
+- Adding, changing and removing a socket is a system call each time.
+- The kernel drops a socket from the set when it is closed. After that, `modify` fails for its
+  number with ENOENT, even if a new socket has it.
+- An epoll fd can be watched by another epoll, and is readable while any of its sockets is ready.
+
+So with epoll the sockets have a separate epoll, where one that libcurl removes is left
+registered: libcurl will most likely ask for it again. A failing `modify` shows a reused number.
+Elsewhere each socket is a handler on the loop, which is removed and added every time.
+
+Both classes are made with `on_ready([(fd, events), ...])`, which is called from the loop.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -17,13 +35,14 @@ try:
 except ImportError:
     EpollPoller = None
 
+#: What libcurl waits for -> events of a poller.
 EVENTS = {pycurl.POLL_NONE: NONE, pycurl.POLL_IN: READ, pycurl.POLL_OUT: WRITE,
           pycurl.POLL_INOUT: READ | WRITE}
 
 
 class LoopSockets(object):
-    """Each socket has a handler on the loop, which knows nothing of libcurl's ways: so it is
-    removed and added each time."""
+    """Each socket is a handler on the loop. It is removed each time before it is added, since the
+    loop cannot know that its number means another socket now."""
     def __init__(self, loop, on_ready):
         self._loop = loop
         self._on_ready = on_ready
@@ -39,7 +58,7 @@ class LoopSockets(object):
             self._fds.add(fd)
 
     def wanted(self):
-        """The sockets that libcurl waits for."""
+        """The fds that libcurl waits for."""
         return list(self._fds)
 
     def _on_event(self, fd, events):
@@ -52,12 +71,11 @@ class LoopSockets(object):
 
 
 class EpollSockets(object):
-    """The sockets are on an epoll of their own, and that is on the loop: all that are ready come
-    at once.
+    """The sockets are on a separate epoll, which is a handler on the loop; all that are ready are
+    passed on in one call.
 
-    One that libcurl forgets stays there if it was for reading, since most are asked for again in
-    a moment; if it is ready meanwhile, as its server has closed it, it goes. Whether the
-    number still means the same socket the kernel knows: it forgets those that are closed.
+    A socket that libcurl removes stays registered if it was watched for reading. If it becomes
+    ready in the meantime, because its server has closed it, it is dropped.
     """
     def __init__(self, loop, on_ready):
         self._loop = loop
@@ -105,11 +123,11 @@ class EpollSockets(object):
 
 
 def make_sockets(loop, on_ready):
-    """The best kind that this system has."""
+    """An EpollSockets if the system allows it, else a LoopSockets."""
     if EpollPoller is not None:
         try:
             return EpollSockets(loop, on_ready)
         except EnvironmentError:
-            # No descriptor is free, or a sandbox refuses.
+            # No descriptor is free, or a sandbox forbids epoll.
             pass
     return LoopSockets(loop, on_ready)

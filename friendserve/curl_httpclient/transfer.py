@@ -1,8 +1,8 @@
-"""One transfer of libcurl at a time, on one handle that is used again and again.
+"""`CurlTransfer`: one transfer of libcurl at a time, on a handle that is reused.
 
-`CurlTransfer` is to libcurl what `HTTP1ClientConnection` is to a stream: it tells the same
-exchange the same things in the same order. libcurl does the framing, and we all that has to be the
-same for both clients: limits, decompression, and what counts as a head.
+It is for libcurl what `HTTP1ClientConnection` is for a stream: it calls the same methods of an
+exchange in the same order. libcurl does the framing; limits, decompression and the reading of
+heads are done here, so that they are the same in both clients.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -22,10 +22,13 @@ SIZE_UPLOAD = getattr(pycurl, "SIZE_UPLOAD_T", pycurl.SIZE_UPLOAD)
 
 
 class CurlTransfer(object):
-    """`owner` is the client: it adds `curl` to its CurlMulti when `request` is called, calls
-    `finished` when libcurl says so, and takes it away in `release(transfer)`.
+    """A handle, `curl`, and its current transfer.
 
-    What libcurl calls (`on_line`, `on_data`, `on_read`) calls neither libcurl nor an application.
+    `owner` is the client. It adds `curl` to its CurlMulti in `add(transfer)`, removes it in
+    `release(transfer)`, and calls `finished` when libcurl has finished the transfer.
+
+    The methods that libcurl calls (`on_line`, `on_data`, `on_read`) call neither libcurl nor the
+    application.
     """
     __slots__ = ("owner", "curl", "is_added", "_callbacks", "_plain", "_exchange", "_lines",
                  "_room", "_head", "_interim", "_is_refused", "_body", "_error",
@@ -36,28 +39,29 @@ class CurlTransfer(object):
         self.curl = pycurl.Curl()
         self.curl.transfer = self
         self.is_added = False                   # to the CurlMulti, for the owner
-        # Made once: a bound method is an object each time it is asked for.
+        # Made once: each access to a method makes a new bound method.
         self._callbacks = self.on_line, self.on_data
-        self._plain = None                      # what is set; None: nothing is
-        self._outgoing = collections.deque()    # (piece, callback) of the body to be sent
+        # The `plain` of the exchange whose options the handle still has; None if it has none.
+        self._plain = None
+        self._outgoing = collections.deque()    # (piece, callback) of the body still to be sent
         self._clear()
 
     def _clear(self):
         self._exchange = None
-        self._lines = []            # of the head, and later of trailers
-        self._head = None           # what it says, the last one that is whole
-        self._interim = 0
-        self._is_refused = False    # by 417
-        self._body = None           # a MessageBody once it has begun, or bytes that are all of it
-        self._error = None          # why we told libcurl to stop
-        self._is_paused = None      # whether libcurl waits for more to send; None: not begun
-        self._is_ended = False
+        self._lines = []            # of the current head, later of the trailers
+        self._head = None           # (status, reason, headers, raw, length) of the last full head
+        self._interim = 0           # number of 1xx responses
+        self._is_refused = False    # by a 417
+        self._body = None           # a MessageBody once it has begun, or bytes: all of the body
+        self._error = None          # the reason why libcurl was told to stop
+        self._is_paused = None      # whether libcurl waits for more to send; None before it asks
+        self._is_ended = False      # whether `end_body` was called
 
     def request(self, exchange):
-        """Begin; `exchange.configure(curl)` sets all options but the callbacks.
+        """Begin the transfer. `exchange.configure(curl)` sets all options but the callbacks.
 
-        Where `exchange.plain` is not None, it and the URL are all there is to set: then, as
-        nearly always, the last exchange has left what the next one needs.
+        If `exchange.plain` equals that of the last exchange, the handle has all options already
+        but the URL, and they are not set again. This is the usual case.
         """
         self._exchange = exchange
         self._room = exchange.max_header_size       # bytes that lines may still have
@@ -78,11 +82,11 @@ class CurlTransfer(object):
         self.owner.add(self)
 
     def closed(self):
-        """Whether it is over."""
+        """Whether the transfer has ended."""
         return self._exchange is None
 
     def abandon(self):
-        """End it and forget the exchange, which is told nothing any more."""
+        """End the transfer, without calling the exchange."""
         if self._exchange is not None:
             self._release()
 
@@ -90,19 +94,19 @@ class CurlTransfer(object):
         self._clear()
         self.owner.release(self)
         if self._plain is None:
-            # Neither secrets nor bodies are kept.
+            # So as not to keep secrets and bodies.
             self._outgoing.clear()
             self.curl.reset()
 
     def close(self):
-        """Give back the handle, of a transfer that is over."""
+        """Close the handle. The transfer must have ended."""
         self.curl.transfer = self._callbacks = None
         self.curl.close()
 
     # The body of the request
 
     def write(self, data, callback=None):
-        """Send bytes of the body; `callback()` when libcurl has taken them."""
+        """Send bytes of the body; `callback()` is called when libcurl has taken them."""
         self._outgoing.append((bytes(data), wrap(callback)))
         self._go_on()
 
@@ -115,7 +119,7 @@ class CurlTransfer(object):
             self._is_paused = False
             self.curl.pause(pycurl.PAUSE_CONT)
             if six.PY2:  # version: py2
-                # There pycurl does not pass on which events libcurl asks for in that call.
+                # pycurl does not pass on the events that libcurl asks for within this call.
                 self.owner.watch_all()
 
     def on_read(self, size):
@@ -129,7 +133,7 @@ class CurlTransfer(object):
             if callback is not None:
                 self.owner.io_loop.spawn_callback(callback)
             if piece:
-                # Nothing would mean the end.
+                # An empty piece would mean the end of the body.
                 return piece
         self._is_paused = not self._is_ended
         return b"" if self._is_ended else pycurl.READFUNC_PAUSE
@@ -137,46 +141,47 @@ class CurlTransfer(object):
     # The response
 
     def on_line(self, line):
-        # Of all that is called here, this is called most.
+        # The most frequent call: keep it short.
         size = len(line)
         self._room -= size
         self._lines.append(line)
         if size < 3:
             return self._on_empty_line()
         if self._room < 0:
-            return self._stop("the head of the response is longer than %d bytes"
+            return self._stop("the head of the response is larger than %d bytes"
                               % self._exchange.max_header_size, "headers")
         return None
 
     def _on_empty_line(self):
         head = b"".join(self._lines)
         if not head.startswith(b"HTTP/") or self._body is not None:
-            # Trailers (RFC 9110 6.5). A second head, though, means that the first was an interim
-            # response, or one of a proxy, or a question who we are.
+            # Trailers (RFC 9110 6.5). A second head, however, is possible: the first one was an
+            # interim response, a proxy's, or a challenge that libcurl answers.
             return None
         exchange = self._exchange
         self._lines = []
         self._room = exchange.max_header_size
-        # The status lines of HTTP/2 and 3 are those of libcurl.
+        # libcurl makes up status lines for HTTP/2 and 3.
         text = head if head[6:7] != b" " else b"HTTP/1.1" + head[6:]
         if text[9:10] == b"1":
             self._interim += 1
             if self._interim > MAX_INTERIM_RESPONSES:
-                return self._stop("more than %d responses 1xx" % MAX_INTERIM_RESPONSES, "headers")
+                return self._stop("more than %d interim (1xx) responses" % MAX_INTERIM_RESPONSES,
+                                  "headers")
             if text[9:12] == b"101":
-                return self._stop("the server switched to another protocol, unasked", "headers")
+                return self._stop("the server switched to another protocol unasked", "headers")
             return None
         try:
             _, status, reason, headers, length, _ = read_response_head(text, exchange.method)
             if length is not CHUNKED and length is not UNTIL_CLOSE \
                     and length > exchange.max_body_size:
-                raise HTTPInputError("a body of %d bytes is more than %d"
+                raise HTTPInputError("a body of %d bytes is larger than the limit of %d"
                                      % (length, exchange.max_body_size))
         except HTTPInputError as error:
             return self._stop(error, "headers")
         self._head = status, reason, headers, head, length
         if status == 417 and exchange.request.expect_100_continue:
-            # libcurl would ask again, with the same expectation.
+            # libcurl would repeat the request with the same expectation.
             self._is_refused = True
             return -1
         return None
@@ -201,8 +206,9 @@ class CurlTransfer(object):
         return -1
 
     def _begin_body(self, size):
-        """The head was the last one: tell the exchange. Returns whether the first `size` bytes are
-        all of the body, as they are. Raises HTTPInputError without a head."""
+        """Called when the head is known to be the last one: pass it to the exchange. Return whether
+        the first `size` bytes are all of the body and need no decoding. Raises HTTPInputError if
+        there was no head."""
         exchange = self._exchange
         if self._head is None:
             raise HTTPInputError("the response has no head")
@@ -213,13 +219,13 @@ class CurlTransfer(object):
         pieces = exchange.on_head(status, reason, headers, head)
         if length == size and inflater is None and not pieces:
             return True
-        # Where it ends is for libcurl to find.
+        # libcurl finds the end of the body.
         self._body = MessageBody(UNTIL_CLOSE, exchange.max_body_size, None, inflater)
         self._body.receiver = exchange if pieces else None
         return False
 
     def finished(self, errno, message):
-        """libcurl is done with it, `errno` 0 when it was a success."""
+        """Called when libcurl has finished the transfer; `errno` is 0 for a success."""
         exchange, error = self._exchange, self._error
         if self.curl.getinfo(pycurl.NUM_CONNECTS):
             exchange.note_times(self)
@@ -241,7 +247,7 @@ class CurlTransfer(object):
             exchange.on_end(rest)
 
     def _end_body(self):
-        """What the exchange has not had of the body."""
+        """The part of the body that the exchange has not received yet."""
         if self._body is None and self._begin_body(0):
             return b""
         body = self._body
@@ -250,17 +256,17 @@ class CurlTransfer(object):
         body.closed()
         return body.whole() if body.receiver is None else b""
 
-    # How far it is
+    # Progress
 
     def phase(self):
-        """In the sense of HTTPTransferError."""
+        """How far the transfer is, as in HTTPTransferError."""
         exchange, getinfo = self._exchange, self.curl.getinfo
         if self._body is not None:
             return "body"
         is_secure = exchange.url.scheme == "https"
         is_new = getinfo(pycurl.NUM_CONNECTS)
         if is_secure and is_new and not getinfo(pycurl.APPCONNECT_TIME):
-            # When it sets its other times depends on the version of libcurl.
+            # When libcurl sets its other times depends on its version.
             is_tunnelled = exchange.request.proxy_host is None or \
                 getinfo(pycurl.HTTP_CONNECTCODE) // 100 == 2
             return "tls" if is_tunnelled else "proxy"
@@ -280,8 +286,8 @@ class CurlTransfer(object):
         return "headers" if is_sent else "request"
 
     def times(self):
-        """(connections that were made, seconds until the name was found, until there was a
-        connection, until its TLS was ready)."""
+        """(number of connections made, seconds until the name was resolved, until it was connected,
+        until TLS was ready)."""
         getinfo = self.curl.getinfo
         connected = getinfo(pycurl.CONNECT_TIME)
         return (getinfo(pycurl.NUM_CONNECTS), getinfo(pycurl.NAMELOOKUP_TIME), connected,

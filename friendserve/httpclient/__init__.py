@@ -1,4 +1,5 @@
 """HTTP clients: `AsyncHTTPClient`, whose `fetch` takes a callback, and the blocking `HTTPClient`.
+Both take an `HTTPRequest`, or just a URL, and give an `HTTPResponse`.
 
     from friendserve.httpclient import AsyncHTTPClient
     from friendserve.ioloop import IOLoop
@@ -10,11 +11,14 @@
     AsyncHTTPClient().fetch("http://www.example.com/", on_response)
     IOLoop.current().start()
 
-Two clients lie behind that name: `friendserve.simple_httpclient`, the default, in Python and
-over our own streams, and `friendserve.curl_httpclient` over libcurl, chosen by
+There are two implementations: `friendserve.simple_httpclient`, the default, is written in Python;
+`friendserve.curl_httpclient` uses libcurl. Choose it with
 ``AsyncHTTPClient.configure("friendserve.curl_httpclient.CurlAsyncHTTPClient")``.
 
-From a shell, ``python -m friendserve.httpclient URL`` fetches.
+A fetch that fails has an `HTTPError` as ``response.error``. Its code is the status, or 599 for an
+`HTTPTransferError`: there is no complete response. The subclasses of that say why.
+
+From a shell: ``python -m friendserve.httpclient URL`` prints what it fetches.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -1,4 +1,4 @@
-"""``python -m friendserve.httpclient URL`` fetches."""
+"""``python -m friendserve.httpclient URL``: see `command`."""
 from __future__ import absolute_import, division, print_function
 
 import sys

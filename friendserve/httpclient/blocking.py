@@ -1,4 +1,4 @@
-"""`HTTPClient`: a client that blocks."""
+"""`HTTPClient`: the blocking client."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.httpclient.errors import HTTPTransferError
@@ -7,18 +7,18 @@ from friendserve.ioloop import IOLoop
 
 
 class HTTPClient(object):
-    """A client that blocks, for scripts and for threads other than that of the loop.
+    """A blocking client, for scripts and for threads without a running loop.
 
         client = HTTPClient()
         print(client.fetch("http://www.example.com/").body)
         client.close()
 
-    It has a loop of its own, which runs during `fetch` only; another loop that runs in the same
-    thread stands still meanwhile. `async_client_class` (default: what is configured for
-    AsyncHTTPClient) and `kwargs` make the client inside.
+    It has its own loop, which runs only during `fetch`; a fetch blocks any other loop of the same
+    thread. Internally it uses an `async_client_class`, made with `kwargs` (default: the class
+    configured for AsyncHTTPClient).
     """
     def __init__(self, async_client_class=None, **kwargs):
-        self._closed = True     # until there is something to close
+        self._closed = True     # for __del__, in case the next lines raise
         self._io_loop = IOLoop(make_current=False)
         try:
             self._client = (async_client_class or AsyncHTTPClient)(
@@ -38,7 +38,7 @@ class HTTPClient(object):
         self.close()
 
     def close(self):
-        """Give back connections and loop."""
+        """Close the connections and the loop."""
         if not self._closed:
             self._closed = True
             self._client.close()
@@ -47,13 +47,13 @@ class HTTPClient(object):
     def fetch(self, request, raise_error=True, **kwargs):
         """The HTTPResponse to a URL or HTTPRequest, with the options of `AsyncHTTPClient.fetch`.
 
-        Raises ``response.error`` if there is one; with `raise_error` False only where there
-        is no response. RuntimeError when this client is closed or fetches already.
+        Raises ``response.error`` if there is one, or if `raise_error` is False, only an
+        HTTPTransferError. Raises RuntimeError if this client is closed or already fetching.
         """
         if self._closed:
             raise RuntimeError("this HTTP client is closed")
         if self._io_loop.running():
-            raise RuntimeError("this HTTP client fetches already: take one for each thread")
+            raise RuntimeError("this HTTP client is already fetching; use one per thread")
         responses = []
 
         def on_response(response):

@@ -1,4 +1,4 @@
-"""What ``python -m friendserve.httpclient`` takes, and what it prints."""
+"""The command line of ``python -m friendserve.httpclient``: its options and its output."""
 from __future__ import absolute_import, division, print_function
 
 import argparse
@@ -18,34 +18,34 @@ def _is_true(text):
         return True
     if text.lower() in ("0", "false", "no", "off"):
         return False
-    raise argparse.ArgumentTypeError("true or false, not %r" % text)
+    raise argparse.ArgumentTypeError("expected true or false, not %r" % text)
 
 
 def parse_arguments(arguments):
-    """The options and `urls` of a command line (default: that of this process)."""
+    """Parse a command line (default: that of this process) to its options and `urls`."""
     parser = argparse.ArgumentParser(prog="python -m friendserve.httpclient",
-                                     description="Fetch URLs and print what comes.")
+                                     description="Fetch URLs and print the responses.")
     for name, default, text in (
             ("print_headers", False, "print the head of each response"),
-            ("print_body", True, "print the body"),
-            ("follow_redirects", True, "go where a redirect leads"),
-            ("validate_cert", True, "refuse servers whose certificate does not hold"),
-            ("progress", True, "draw a bar for a long download, if the package tqdm is there and "
-                               "the output is no terminal")):
+            ("print_body", True, "print the body of each response"),
+            ("follow_redirects", True, "follow redirects"),
+            ("validate_cert", True, "reject servers with an invalid certificate"),
+            ("progress", True, "show a progress bar on standard error if standard output is "
+                               "redirected and the package tqdm is installed")):
         parser.add_argument("--" + name, type=_is_true, nargs="?", const=True, default=default,
                             metavar="BOOL", help="%s (default: %s)" % (text, default))
-    parser.add_argument("--proxy_host", help="an HTTP proxy")
-    parser.add_argument("--proxy_port", type=int)
+    parser.add_argument("--proxy_host", metavar="HOST", help="fetch through this HTTP proxy")
+    parser.add_argument("--proxy_port", type=int, metavar="PORT", help="the port of the proxy")
     parser.add_argument("urls", metavar="URL", nargs="+")
     return parser.parse_args(arguments)
 
 
 class Output(object):
-    """Writes a response as it comes, and draws its progress."""
+    """Writes a response to standard output as it arrives, and shows the progress."""
     def __init__(self, options):
         self._options = options
         self._out = getattr(sys.stdout, "buffer", sys.stdout)
-        self._size = None
+        self._size = None       # the Content-Length
         self._bar = None
 
     def on_line(self, line):
@@ -71,11 +71,10 @@ class Output(object):
 
 
 def main(arguments=None):
-    """Fetch the URLs on the command line one by one; returns the status to exit with: 1 when one
-    of them failed. ``--help`` tells the options."""
+    """Fetch the URLs on the command line one by one. Return the exit status: 1 if any failed."""
     options = parse_arguments(arguments)
     status = 0
-    # A download is bounded by its reader, not by us.
+    # The body is passed on and not kept, so its size does not matter.
     with HTTPClient(max_body_size=sys.maxsize) as client:
         for url in options.urls:
             output = Output(options)

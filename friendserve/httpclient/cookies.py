@@ -1,18 +1,19 @@
-"""Cookies of clients, kept in a jar of the standard library.
+"""Cookies for clients, kept in a cookie jar of the standard library.
 
     from six.moves import http_cookiejar
 
     jar = http_cookiejar.CookieJar()
     AsyncHTTPClient().fetch(url, callback, cookie_jar=jar)
 
-The jar decides what is kept and who gets it. A standard one bounds nothing: a program that asks
-strangers' servers should give it a policy that names the domains it wants cookies of.
+The jar decides which cookies are kept, and which server gets them. The standard jar has no limits:
+a program that fetches from untrusted servers should give it a policy that names the domains
+whose cookies it wants.
 """
 from __future__ import absolute_import, division, print_function
 
 
 class _Request(object):
-    """A request as a jar of either Python wants to see it."""
+    """A request with the interface that cookie jars expect, on Python 2 and on 3."""
     unverifiable = False
 
     def __init__(self, url, headers):
@@ -53,7 +54,7 @@ class _Request(object):
 
 
 class _Response(object):
-    """A response as a jar of either Python wants to see it."""
+    """A response with the interface that cookie jars expect, on Python 2 and on 3."""
     def __init__(self, headers):
         self._headers = headers
 
@@ -68,14 +69,14 @@ class _Response(object):
 
 
 def cookie_for(jar, url, headers):
-    """The value of a Cookie header for a request to a `friendserve.protocol.urls.URL`, or None.
-    One that is in `headers` already stays alone."""
+    """The value of the Cookie header for a request to `url` (a `friendserve.protocol.urls.URL`), or
+    None. If `headers` has a Cookie header already, the jar adds nothing to it."""
     request = _Request(url, headers)
     jar.add_cookie_header(request)
     return request.cookie
 
 
 def keep_cookies(jar, url, headers):
-    """Put the cookies of a response into the jar."""
+    """Store the cookies of a response in the jar."""
     if "Set-Cookie" in headers:
         jar.extract_cookies(_Response(headers), _Request(url, headers))

@@ -1,4 +1,4 @@
-"""Why a fetch has no response, or not the one that was hoped for."""
+"""The errors of a fetch: why it has no response, or not a successful one."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.protocol.errors import ConnectionLostError
@@ -6,10 +6,10 @@ from friendserve.protocol.http1 import REASONS
 
 
 class HTTPClientError(Exception):
-    """The answer was not a success, or there was none.
+    """The response was not a success, or there was none.
 
-    `code` is the status, 599 where there was no answer; then this is an `HTTPTransferError`.
-    `response` is the HTTPResponse where there is one.
+    `code` is the status; it is 599 for an `HTTPTransferError`, which means that there was no
+    complete response. `response` is the HTTPResponse, if there was one.
     """
     def __init__(self, code, message=None, response=None):
         super(HTTPClientError, self).__init__(code, message, response)
@@ -20,7 +20,7 @@ class HTTPClientError(Exception):
     def __str__(self):
         return "HTTP %d: %s" % (self.code, self.message)
 
-    # Exception has one of its own, which would show the response.
+    # The repr of Exception would show the response, and this goes to logs.
     __repr__ = __str__
 
 
@@ -28,61 +28,63 @@ HTTPError = HTTPClientError
 
 
 class HTTPTransferError(HTTPClientError):
-    """There is no whole response; the base of the errors that say why.
+    """There is no complete response. The subclasses say why.
 
     `phase` tells how far the fetch had come: "queue", "resolve", "connect", "proxy", "tls",
-    "request" (sending it), "headers" (waiting for the answer) or "body". `real_error` is the
-    exception from below that caused it, if one did. `code` is 599, which no server sends.
+    "request" (sending it), "headers" (waiting for the response), "body" or "redirect".
+    `real_error` is the exception that caused this one, or None. `code` is 599, which no server
+    sends.
     """
     default_message = "No response"
 
     def __init__(self, message=None, phase=None, real_error=None):
         super(HTTPTransferError, self).__init__(599, message or self.default_message)
+        # Pickle calls the class with `args`, so they are the arguments of this method.
         self.args = (message, phase, real_error)
         self.phase = phase
         self.real_error = real_error
 
 
 class HTTPTimeoutError(HTTPTransferError):
-    """The time was over, in the queue or later; `phase` says where."""
+    """The fetch took too long; `phase` says how far it had come."""
     default_message = "Timeout"
 
 
 class HTTPStreamClosedError(HTTPTransferError):
-    """The server closed the connection before the response was whole."""
+    """The server closed the connection before the response was complete."""
     default_message = "Stream closed"
 
 
 class HTTPConnectError(HTTPTransferError):
-    """The host has no address, or none that takes connections, or the proxy refuses."""
+    """The host has no address, or does not accept connections, or the proxy refused."""
     default_message = "Connection failed"
 
 
 class HTTPTLSError(HTTPTransferError):
-    """The TLS handshake failed, for the server's certificate perhaps."""
+    """The TLS handshake failed, perhaps because of the server's certificate."""
     default_message = "TLS handshake failed"
 
 
 class HTTPProtocolError(HTTPTransferError):
-    """What came is no HTTP, or is larger than the limits of the client allow."""
+    """The response is not valid HTTP, or exceeds the limits of the client."""
     default_message = "Malformed response"
 
 
 class HTTPClientClosedError(HTTPTransferError):
-    """The client was closed before the response was whole."""
+    """The client was closed before the response was complete."""
     default_message = "The HTTP client was closed"
 
 
 def connect_error(phase, error):
-    """The HTTPTransferError for an `error` that ended an attempt to connect in `phase` (None:
-    "connect"); `failed_phase` of a `Connecting` is such a phase."""
+    """The HTTPTransferError for an attempt to connect that failed with `error` in `phase`: the
+    `failed_phase` of a `Connecting`, where None means "connect"."""
     kind = HTTPTLSError if phase == "tls" else HTTPConnectError
     return kind("%s: %s" % (kind.default_message, error), phase or "connect", error)
 
 
 def transfer_error(phase, error):
-    """The HTTPTransferError for what a connection failed with in `phase`: an HTTPInputError, a
-    ConnectionLostError, or one that is an HTTPTransferError already."""
+    """The HTTPTransferError for a connection that failed in `phase` with an HTTPInputError or a
+    ConnectionLostError. An HTTPTransferError is returned as it is."""
     if isinstance(error, HTTPTransferError):
         return error
     if isinstance(error, ConnectionLostError):

@@ -1,9 +1,9 @@
-"""One fetch, from the queue through its redirects to the callback: the part that the simple client
-and the curl client have in common. (For fetching from a command line see `command`.)
+"""One fetch, from the queue through redirects to the callback: the part that the simple client
+and the curl client have in common.
 
 The client queues a `BaseFetch` and starts it with `begin`, which finds it a connection. On that
-connection the fetch is the exchange, as `http1connection.client` describes it. When the fetch
-has its response it calls `done` of the client, which schedules the application's callback.
+connection the fetch is the exchange, as `http1connection.client` describes it. With its response
+the fetch calls `done` of the client, which schedules the application's callback.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -1,4 +1,4 @@
-"""`AsyncHTTPClient`: the client of a loop, whichever does the work."""
+"""`AsyncHTTPClient`: the interface of a loop's client, whichever implementation does the work."""
 from __future__ import absolute_import, division, print_function
 
 import functools
@@ -10,25 +10,25 @@ from friendserve.protocol.urls import parse_url
 from friendserve.stack_context import state, wrap
 from friendserve.util import Configurable, import_object
 
-#: The key in `IOLoop.attachments` of the loop's clients, a dict of them by their class.
+#: The key in `IOLoop.attachments` for a dict of the loop's clients by their class.
 _ATTACHED_AS = "friendserve.httpclient"
 
 
 def _ignore(response):
-    """The callback of those who do not want to know."""
+    """Stands in for a missing callback."""
 
 
 class AsyncHTTPClient(Configurable):
-    """A client of one loop, which all code on that loop shares.
+    """The client of a loop, shared by all code on that loop.
 
-    The constructor returns the same client for the same loop (`io_loop`, or the current one),
-    until it is closed; `force_instance` makes one apart, with settings of its own.
-    `configure` chooses the implementation and its settings; `defaults` is a dict of values for
-    what an HTTPRequest leaves open. Further settings are those of the implementation.
+    The constructor returns the same client for the same loop (`io_loop`, or the current one)
+    until it is closed; with `force_instance` it makes a separate one, with separate settings.
+    `configure` chooses the implementation and its settings. `defaults` is a dict of values for
+    options that an HTTPRequest leaves None. Other settings are those of the implementation.
 
-    For implementers: `fetch_impl(request, callback)` gets a request that is checked, complete
-    and its own, and calls `callback(response)` exactly once; that schedules the call into
-    the application. ``request.original_request`` is for the response.
+    For implementers: `fetch_impl(request, callback)` gets a copy of the request that is checked
+    and complete, and calls `callback(response)` exactly once, which schedules the application's
+    callback. ``response.request`` should be ``request.original_request``.
     """
     @classmethod
     def configurable_base(cls):
@@ -36,14 +36,14 @@ class AsyncHTTPClient(Configurable):
 
     @classmethod
     def configurable_default(cls):
-        # By name: it stands above this module.
+        # By name: that module imports this one.
         return import_object("friendserve.simple_httpclient.SimpleAsyncHTTPClient")
 
     def __new__(cls, io_loop=None, force_instance=False, **kwargs):
         io_loop = io_loop or IOLoop.current()
         if force_instance:
             return super(AsyncHTTPClient, cls).__new__(cls, io_loop=io_loop, **kwargs)
-        # Kept on the loop, so that they live no longer than it does.
+        # Kept on the loop, so that they live no longer than the loop.
         clients = io_loop.attachments.setdefault(_ATTACHED_AS, {})
         kind = cls.configured_class() if cls is AsyncHTTPClient else cls
         client = clients.get(kind)
@@ -55,12 +55,12 @@ class AsyncHTTPClient(Configurable):
     def initialize(self, io_loop=None, defaults=None):
         self.io_loop = io_loop or IOLoop.current()
         self.defaults = dict(HTTPRequest._DEFAULTS, **(defaults or {}))
-        self._plain = None, None        # the request of `_get`, and the defaults it was made of
+        self._plain = None, None        # the template of `_get`, and the defaults it was made with
         self._closed = False
 
     def close(self):
-        """Fetch no more, and give back all connections. Callbacks of requests that are under
-        way are called with an error. Needless for a client that lives as long as its loop."""
+        """Close all connections and accept no more fetches. Fetches that have not ended get an
+        HTTPClientClosedError. A client that lives as long as its loop need not be closed."""
         if self._closed:
             return
         self._closed = True
@@ -71,19 +71,19 @@ class AsyncHTTPClient(Configurable):
     def fetch(self, request, callback=None, raise_error=True, **kwargs):
         """Fetch a URL or an HTTPRequest and call `callback(response)` with an HTTPResponse.
 
-        It is called exactly once, from the loop, in the stack context of this call; whatever
-        went wrong on the way is ``response.error``. `kwargs` are those of HTTPRequest, for a
-        URL. `raise_error` is for those to whom a fetch returns something, such as
-        `HTTPClient.fetch`, and changes nothing here.
+        It is called exactly once, from the loop, in the stack context of this call; if the
+        fetch fails, ``response.error`` says why. `kwargs` are the options of HTTPRequest, and are
+        allowed only with a URL. `raise_error` has no effect here, only in methods that return the
+        response, such as `HTTPClient.fetch`.
 
-        Raises ValueError at once for what cannot be sent, and RuntimeError when the client is
-        closed.
+        Raises ValueError synchronously for a request that cannot be sent, and RuntimeError if the
+        client is closed.
         """
         if self._closed:
             raise RuntimeError("this HTTP client is closed")
         if isinstance(request, HTTPRequest):
             if kwargs:
-                raise ValueError("options go into the HTTPRequest, where there is one: %s"
+                raise ValueError("set these options on the HTTPRequest, not in fetch: %s"
                                  % ", ".join(sorted(kwargs)))
             own = request.copy()
             own.original_request = request
@@ -102,7 +102,8 @@ class AsyncHTTPClient(Configurable):
         self.fetch_impl(own, functools.partial(self.io_loop.add_callback, callback))
 
     def _get(self, url):
-        """The complete request for a URL and no more: one is made, and the others are copies."""
+        """The complete request for a URL without options: a copy of a template, which is cheaper
+        than to complete each."""
         plain, defaults = self._plain
         if defaults != self.defaults:
             plain = HTTPRequest(url)
@@ -115,5 +116,5 @@ class AsyncHTTPClient(Configurable):
         return own
 
     def fetch_impl(self, request, callback):
-        """Fetch a complete request; to be overridden."""
+        """Called by `fetch` with a complete request; to be overridden."""
         raise NotImplementedError("%s must define fetch_impl" % type(self).__name__)

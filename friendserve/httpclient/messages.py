@@ -1,4 +1,4 @@
-"""What is fetched and what comes back: `HTTPRequest` and `HTTPResponse`."""
+"""`HTTPRequest` and `HTTPResponse`, as applications make and get them."""
 from __future__ import absolute_import, division, print_function
 
 import io
@@ -22,36 +22,54 @@ _CALLBACKS = "streaming_callback", "header_callback", "prepare_curl_callback", "
 
 
 class HTTPRequest(object):
-    """What to fetch, and how. What is None takes the default of the client.
+    """What to fetch, and how. An option that is None takes the client's default.
 
-    `url`, `method`, `headers` (a mapping, HTTPHeaders or pairs) and `body` (bytes, or text to be
-    sent as UTF-8) make the request; POST, PUT and PATCH need a body, GET and HEAD must have none,
-    unless `allow_nonstandard_methods`. `body_producer(write)` sends a body piece by piece
-    instead: it calls ``write(data, callback=None)``, and the body ends when it returns, or, if
-    it returns `write` itself, when somebody calls ``write.finish()``. Without a Content-Length
-    such a body is chunked. `expect_100_continue` sends it only when the server agrees.
+    The request:
 
-    `auth_username`, `auth_password` and `auth_mode` ("basic", "digest") prove who we are; a URL
-    may have a name and password, too. `connect_timeout` and `request_timeout` (20 seconds, 0 for
-    none) bound the time until there is a connection and that for all after the queue;
-    waiting in the queue is bounded by the shorter one. `if_modified_since` is a time as
-    `format_timestamp` takes it, `user_agent` a header. `follow_redirects` follows `max_redirects`
-    of them (5). `decompress_response` (`use_gzip` is its old name) asks for compressed
-    responses and unpacks them.
+    - `url`; it may contain a user name and password;
+    - `method` ("GET"). POST, PUT and PATCH need a body, GET and HEAD must not have one; with
+      `allow_nonstandard_methods` these rules do not apply, and other methods may be used;
+    - `headers`: a mapping, HTTPHeaders or pairs;
+    - `body`: bytes, or text, which is sent as UTF-8;
+    - `body_producer`: instead, a function that sends the body piece by piece. It gets a function
+      ``write(data, callback=None)``. The body ends when it returns, or, if it returns `write`
+      itself, when ``write.finish()`` is called. Without a Content-Length header such a body is
+      chunked;
+    - `expect_100_continue`: send the body only once the server agrees (RFC 9110 10.1.1);
+    - `user_agent`: the value of that header;
+    - `if_modified_since`: a time as `format_timestamp` takes it, for that header.
 
-    `streaming_callback(data)` gets the body as it comes and `header_callback(line)` each line
-    of the head, both of the last response only when there are redirects.
+    Credentials:
 
-    `proxy_host` and `proxy_port` name an HTTP proxy, `proxy_username`, `proxy_password` and
-    `proxy_auth_mode` what it wants. `validate_cert` (True), `ca_certs` (a file; default: what the
-    system trusts), `client_key` and `client_cert` are for https; `ssl_options`, a dict or
-    SSLContext, replaces these four. `allow_ipv6` (True) may be False to connect by IPv4 only,
-    `network_interface` is the local address to connect from, `unix_socket` the path of a
-    socket to use in place of the network, `cookie_jar` an `http.cookiejar.CookieJar` that gives
-    and keeps cookies. `prepare_curl_callback(curl)` is for the curl client.
+    - `auth_username`, `auth_password`, and `auth_mode`: "basic" (the default) or "digest";
+    - `cookie_jar`: an `http.cookiejar.CookieJar` to take cookies from and store them in.
 
-    A client changes nothing of a request it is given. Raises ValueError, as `fetch` does, for
-    what cannot be sent.
+    The response:
+
+    - `decompress_response` (True; its old name is `use_gzip`): ask for compressed responses and
+      decompress them;
+    - `header_callback(line)`: called for each line of the head;
+    - `streaming_callback(data)`: called for each piece of the body as it arrives; the HTTPResponse
+      then has an empty body. Neither is called for a response that is a followed redirect;
+    - `follow_redirects` (True) and `max_redirects` (5).
+
+    The connection:
+
+    - `connect_timeout` and `request_timeout`: seconds until there is a connection, and for the
+      whole fetch after the queue (20; 0 for no limit). A fetch waits in the queue no longer than
+      the shorter of them;
+    - `allow_ipv6` (True): if False, connect by IPv4 only;
+    - `network_interface`: the local IP address to connect from;
+    - `unix_socket`: the path of a Unix socket to connect to instead;
+    - `proxy_host` and `proxy_port`: an HTTP proxy, and for it `proxy_username`, `proxy_password`
+      and `proxy_auth_mode`;
+    - `validate_cert` (True), `ca_certs` (a file; default: the CAs the system trusts),
+      `client_cert` and `client_key` (files): for https;
+    - `ssl_options`: a dict or SSLContext that replaces these four;
+    - `prepare_curl_callback(curl)`: called to set further options, by the curl client only.
+
+    A client does not change the request it is given. This class and `fetch` raise ValueError for
+    options that cannot be sent.
     """
     _DEFAULTS = dict(
         connect_timeout=20.0, request_timeout=20.0, follow_redirects=True, max_redirects=5,
@@ -82,7 +100,7 @@ class HTTPRequest(object):
         self._body = body if body is None or type(body) is bytes else utf8(body)
         self.body_producer = body_producer
         self.expect_100_continue = expect_100_continue
-        # Who we are.
+        # Credentials.
         self.auth_mode = auth_mode
         self.auth_username, self.auth_password = auth_username, auth_password
         self.cookie_jar = cookie_jar
@@ -92,7 +110,7 @@ class HTTPRequest(object):
         self.streaming_callback = streaming_callback
         self.follow_redirects = follow_redirects
         self.max_redirects = max_redirects
-        # The way there.
+        # Connection.
         self.request_timeout = request_timeout
         self.connect_timeout = connect_timeout
         self.allow_ipv6 = allow_ipv6
@@ -105,14 +123,14 @@ class HTTPRequest(object):
         self.validate_cert, self.ca_certs = validate_cert, ca_certs
         self.client_cert, self.client_key = client_cert, client_key
         self.prepare_curl_callback = prepare_curl_callback
-        #: When this object was made, by `time.time()`.
+        #: When the request was made, as `time.time()`.
         self.start_time = time.time()
-        #: The caller's request, in the copy that a client works with.
+        #: In the copy that a client works with: the request that the caller passed.
         self.original_request = None
 
     @property
     def headers(self):
-        """The headers, made when first asked for."""
+        """The HTTPHeaders or whatever mapping was passed; made on first use if there is none."""
         if self._headers is None:
             self._headers = HTTPHeaders()
         return self._headers
@@ -123,7 +141,7 @@ class HTTPRequest(object):
 
     @property
     def body(self):
-        """The body as bytes, or None; text that is set becomes UTF-8."""
+        """The body as bytes, or None. Text is encoded as UTF-8 when it is set."""
         return self._body
 
     @body.setter
@@ -140,7 +158,7 @@ class HTTPRequest(object):
         self.decompress_response = value
 
     def copy(self):
-        """A request of its own that says the same; the headers are copied too."""
+        """A copy that can be changed independently; its headers are a copy as well."""
         request = object.__new__(type(self))
         request.__dict__.update(self.__dict__)
         if request._headers is not None:
@@ -162,12 +180,12 @@ class HTTPRequest(object):
         return options
 
     def complete(self, defaults):
-        """Take `defaults` for what is None, and check the whole; for clients, on their own
-        copy. Raises ValueError for what cannot be sent."""
+        """Replace options that are None by `defaults`, and check the request. Clients call this on
+        their copy. Raises ValueError if the request cannot be sent."""
         own = self.__dict__
         for name, value in defaults.items():
             if name not in own:
-                # One that is a property.
+                # A property.
                 setattr(self, name, value)
             elif own[name] is None:
                 own[name] = value
@@ -187,21 +205,21 @@ class HTTPRequest(object):
     def _check_method(self):
         has_body = self._body is not None or self.body_producer is not None
         if self._body is not None and self.body_producer is not None:
-            raise ValueError("a request has a body or a body_producer, not both")
+            raise ValueError("a request cannot have both a body and a body_producer")
         if self.allow_nonstandard_methods:
             if not is_token(self.method):
-                raise ValueError("%r cannot be a method" % (self.method,))
+                raise ValueError("%r is not a valid method" % (self.method,))
             return
         if self.method not in METHODS:
-            raise ValueError("the method %r needs allow_nonstandard_methods; without it there are "
-                             "%s" % (self.method, ", ".join(sorted(METHODS))))
+            raise ValueError("the method %r needs allow_nonstandard_methods; without it, use one "
+                             "of %s" % (self.method, ", ".join(sorted(METHODS))))
         if METHODS[self.method] not in (None, has_body):
             raise ValueError("a %s request %s (allow_nonstandard_methods permits it)" % (
-                self.method, "must not have a body" if has_body else "needs a body, which may be "
-                "empty"))
+                self.method, "must not have a body" if has_body else
+                "needs a body, which may be empty"))
 
     def __repr__(self):
-        # Not the URL as it is: it may hold a password, and this goes to logs.
+        # Without the password that the URL may contain: this goes to logs.
         try:
             shown = parse_url(self.url).text
         except (TypeError, ValueError):
@@ -210,18 +228,20 @@ class HTTPRequest(object):
 
 
 class HTTPResponse(object):
-    """What came back.
+    """The result of a fetch.
 
-    `code`, `reason` and `headers` (HTTPHeaders) are its head, `body` (bytes) and `buffer` (a
-    BytesIO) its body. `error` is None after a success (2xx) and an `HTTPError` otherwise,
-    with code 599 when there is no response. `request` is the HTTPRequest, `effective_url` where
-    the last redirect led, without name and password. `request_time` is the seconds from
-    leaving the queue to the end, `start_time` its beginning by `time.time()`.
-
-    `time_info` has seconds: how long it was in the "queue" and, counted from the end of that, when
-    it came to the end of a phase: "namelookup", "connect", "appconnect" (TLS), "pretransfer",
-    "starttransfer" (the first byte), "total", and the part of "redirect". On a connection used
-    before, the first three are 0.
+    - `code`, `reason` and `headers` (HTTPHeaders): the head of the response;
+    - `body` (bytes) and `buffer` (the same as a BytesIO): its body;
+    - `error`: None for a success (2xx), else an `HTTPError`, with code 599 if there was no
+      complete response;
+    - `request`: the HTTPRequest;
+    - `effective_url`: the URL that the last redirect led to, without user name and password;
+    - `request_time`: seconds from leaving the queue to the end;
+    - `start_time`: when the request was made, as `time.time()`;
+    - `time_info`: a dict of seconds. "queue" is the time spent in the queue; "namelookup",
+      "connect", "appconnect" (TLS), "pretransfer", "starttransfer" (the first byte) and "total"
+      are when these phases ended, counted from leaving the queue; "redirect" is the time spent on
+      redirects. On a connection that was used before, the first four phases are 0.
     """
     def __init__(self, request, code, headers=None, buffer=None, effective_url=None, error=None,
                  request_time=None, time_info=None, reason=None, start_time=None, body=None):
@@ -239,22 +259,22 @@ class HTTPResponse(object):
 
     @property
     def buffer(self):
-        """The body as a file, or None where there is none."""
+        """The body as a file, or None if there is none."""
         if self._buffer is None and self._body is not None:
             self._buffer = io.BytesIO(self._body)
         return self._buffer
 
     @property
     def body(self):
-        """The body as bytes; None where there is none."""
+        """The body as bytes, or None if there is none."""
         if self._body is None and self._buffer is not None:
             self._body = self._buffer.getvalue()
         return self._body
 
     @property
     def error(self):
-        """None after a success, else an exception."""
-        # An HTTPError is made anew: one that was kept would be a cycle with this response.
+        """None for a success, else an exception."""
+        # A new HTTPError each time: keeping it would make a reference cycle with this response.
         if self._error is None and not 200 <= self.code < 300:
             return HTTPError(self.code, self.reason, self)
         return self._error
@@ -265,7 +285,7 @@ class HTTPResponse(object):
             raise self.error
 
     def __repr__(self):
-        # Neither headers nor body: both hold secrets, and this goes to logs.
+        # Without headers and body: they may contain secrets, and this goes to logs.
         return "%s(code=%r, reason=%r, request=%r, error=%r, request_time=%r)" % (
             type(self).__name__, self.code, self.reason, self.request, self._error,
             self.request_time)

@@ -13,16 +13,16 @@ NEVER = float("inf")
 #: The least number of seconds between two searches for fetches that have run out of time.
 SWEEP_INTERVAL = 0.005
 
-#: How many places of items that left while they waited a queue keeps, beyond as many as wait.
+#: A queue drops its empty places once there are this many more of them than waiting items.
 MAX_EMPTY_PLACES = 64
 
 
 class Queue(object):
-    """Items that are active or wait to be, first come, first served.
+    """Items that are active, or waiting to become active: first come, first served.
 
-    At most `limit` are active, and at most `limit_per_key` of those with the same key (None: no
-    such limit). An item that only its key holds up does not hold up those with other keys: it
-    is parked until an item with its key leaves, and then still precedes all that came later.
+    At most `limit` items are active, and at most `limit_per_key` with the same key (None: no such
+    limit). An item that has to wait only because of its key does not hold up items with other keys:
+    it is parked until an item with its key leaves, and then still precedes all later items.
 
         queue = Queue(limit=2, limit_per_key=1)
         queue.add("one", "host")        # True: active at once
@@ -38,8 +38,8 @@ class Queue(object):
         self.active = {}
         self.waiting = {}
         self._active_of = {}    # key -> how many are active; only with limit_per_key
-        # Heaps of (number, item), in order of arrival. To find an item in them would be slow: one
-        # that leaves while it waits stays, as an empty place, until it comes up.
+        # Heaps of (number, item), in order of arrival. Removing an item from a heap would be slow,
+        # so an item that leaves while it waits stays, as an empty place, until its turn.
         self._ready = []
         self._parked = {}       # key -> such a heap
         self._number = 0
@@ -62,7 +62,7 @@ class Queue(object):
         return True
 
     def next(self):
-        """Make the next waiting item active and return it; None if all that wait have to."""
+        """Make the next waiting item active and return it; None if none may become active yet."""
         while self._ready and len(self.active) < self._limit:
             place = heapq.heappop(self._ready)
             item = place[1]
@@ -98,8 +98,8 @@ class Queue(object):
         else:
             return
         if key in self._parked:
-            # Also after an item that waited: it may have been unparked itself, and what it leaves
-            # free is for the next one with its key.
+            # Even if the item was waiting: if it had just been unparked, then its turn passes to
+            # the next item with its key.
             self._unpark(key)
 
     def _unpark(self, key):
@@ -191,7 +191,7 @@ class QueuedHTTPClient(AsyncHTTPClient):
         try:
             self.begin(fetch)
         except Exception as error:
-            # Not expected; but a fetch that never ends would take up its place forever.
+            # Unexpected, but a fetch that never ended would take up its place forever.
             fetch.fail(HTTPTransferError(str(error), "connect", error))
 
     def _start_waiting(self):
@@ -204,7 +204,7 @@ class QueuedHTTPClient(AsyncHTTPClient):
             self._start(fetch, now)
 
     def done(self, fetch, response):
-        """End a fetch; each calls it once."""
+        """Called by each fetch, once, when it has its response."""
         callback, fetch.callback = fetch.callback, None
         self.queue.leave(fetch)
         callback(response)
@@ -247,6 +247,6 @@ class QueuedHTTPClient(AsyncHTTPClient):
             self._sweep_by(max(earliest, now + SWEEP_INTERVAL))
 
     def _expire(self, now):
-        """Close what has been kept for too long; return when to call this next. For subclasses
-        that keep connections."""
+        """Close connections that were idle for too long; return when to call this next. Overridden
+        by clients that keep connections."""
         return NEVER

@@ -1,13 +1,13 @@
-"""The HTTP client in Python, over our own streams: what `AsyncHTTPClient` is by default.
+"""The HTTP client written in Python, on IOStreams: the default of `AsyncHTTPClient`.
 
     from friendserve.httpclient import AsyncHTTPClient
 
     AsyncHTTPClient.configure(None, max_clients=100, defaults={"user_agent": "my-spider/1.0"})
 
-It fetches `max_clients` URLs at a time, over connections that it keeps and uses again; the
-others wait in a queue, first come, first served. Connections are used again only where nothing
-can tell the next request from one on a new connection: same scheme, host and port, same
-TLS settings, proxy and local address; never after an error.
+`SimpleAsyncHTTPClient` lists the settings. The client makes `max_clients` fetches at a time; the
+others wait in a queue, first come, first served. Connections are kept and reused, but only for
+requests that agree in everything that makes a connection: scheme, host, port, TLS options,
+proxy and local address; and never after an error.
 """
 from __future__ import absolute_import, division, print_function
 

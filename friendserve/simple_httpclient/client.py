@@ -1,4 +1,4 @@
-"""`SimpleAsyncHTTPClient`: its connections, and which fetch gets which."""
+"""`SimpleAsyncHTTPClient`: makes connections, and decides which fetch gets which."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -21,14 +21,15 @@ MAX_CONTEXTS = 100
 
 
 class SimpleAsyncHTTPClient(QueuedHTTPClient):
-    """The settings, besides `io_loop` and `defaults`:
+    """The client written in Python. Its settings, besides `io_loop` and `defaults`:
 
-    `max_clients` fetches at a time, and as many connections in all, idle ones included;
-    `max_clients_per_host` of them to one host (None: no limit of its own). An idle connection is
-    closed after `idle_connection_timeout` seconds; 0 keeps none. `max_header_size` (64 KiB)
-    and `max_body_size` (`max_buffer_size`, 100 MiB) bound a response, the latter also after
-    decompression. `hostname_mapping` has other addresses for some hosts, as an
-    `OverrideResolver`; `resolver` finds the others, and belongs to the caller.
+    - `max_clients` (10): fetches at a time, and connections in all, including idle ones;
+    - `max_clients_per_host` (None: no such limit): fetches at a time to one host;
+    - `idle_connection_timeout` (60): seconds until an idle connection is closed; 0 keeps none;
+    - `max_header_size` (64 KiB) and `max_body_size` (the value of `max_buffer_size`, 100 MiB):
+      limits of a response, for the body also after decompression;
+    - `hostname_mapping`: other addresses for some hosts, as `OverrideResolver` takes it;
+    - `resolver`: looks up the other hosts; it belongs to the caller, who closes it.
     """
     fetch_class = Fetch
 
@@ -45,8 +46,8 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
             self.resolver = OverrideResolver(resolver=self.resolver, mapping=hostname_mapping)
         self.tcp_client = TCPClient(resolver=self.resolver, io_loop=self.io_loop)
         self._pool = ConnectionPool(idle_connection_timeout, self.io_loop.time)
-        self._contexts = {}                 # (TLS settings) -> SSLContext
-        self.challenges = {}                # (origin, user) -> DigestChallenge
+        self._contexts = {}                 # TLS options, as sorted pairs -> SSLContext
+        self.challenges = {}                # (origin, user name) -> DigestChallenge
         self._counts["retries"] = 0
 
     def close(self):
@@ -58,32 +59,32 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
             self.resolver.close()
 
     def statistics(self):
-        """What goes on, as a dict of numbers: "active" fetches, "queued" ones, "open" connections
-        and "idle" ones among them; and since the beginning "fetches", "connects" and
-        "retries" (on a new connection, as an old one had been closed)."""
+        """A dict of numbers: "active" and "queued" fetches, "open" connections and how many of
+        them are "idle"; and, since the client was made, "fetches", "connects" and "retries"
+        (repeated on a new connection because the server had closed a kept one)."""
         return dict(super(SimpleAsyncHTTPClient, self).statistics(), open=len(self._pool),
                     idle=self._pool.idle)
 
     # Connections
 
     def key_of(self, url, request):
-        """What two requests must have in common to use the same connection. Raises ValueError
-        for options that do not fit."""
+        """A key that is equal for two requests that may use the same connection. Raises
+        ValueError for options that this client does not support."""
         is_plain = url.scheme == "http"
         if is_plain and request.proxy_host is None and request.network_interface is None \
                 and request.unix_socket is None:
             return url.origin
         proxy = None if request.proxy_host is None else self.proxy_of(request)
         if request.network_interface is not None and not is_valid_ip(request.network_interface):
-            raise ValueError("network_interface has to be an IP address here, not %r"
-                             % (request.network_interface,))
-        # A forwarding proxy is itself the server, whatever it is asked for.
+            raise ValueError("network_interface must be an IP address for the simple client, "
+                             "not %r" % (request.network_interface,))
+        # For plain http the connection ends at the proxy, whatever the URL.
         return (url.origin if proxy is None or not is_plain else None, proxy,
                 None if is_plain else self._context(request), request.network_interface,
                 request.unix_socket)
 
     def proxy_of(self, request):
-        """The `Proxy` of a request that has one."""
+        """The `Proxy` of a request with a proxy_host."""
         return Proxy.of_request(request)
 
     def make_auth(self, fetch):
@@ -93,7 +94,7 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
         return DigestAuth(self.challenges, fetch.url, user, fetch.request.body_producer is None)
 
     def begin(self, fetch, fresh=False):
-        """Find a connection for a fetch: one that was used before unless `fresh`, or a new one."""
+        """Give a fetch a connection: an idle one, unless `fresh`, or else a new one."""
         request = fetch.request
         if fresh:
             self._counts["retries"] += 1
@@ -118,7 +119,7 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
 
         def connected(stream):
             if stream.closed():
-                # In the moment between.
+                # It was lost before this callback ran.
                 fetch.connect_failed(stream.error or StreamClosedError())
                 return
             connecting, fetch.connecting = fetch.connecting, None

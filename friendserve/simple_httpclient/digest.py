@@ -29,8 +29,8 @@ class DigestAuth(object):
         self._key = url.origin, self._name
         self._target = url.target
         self._may_repeat = may_repeat
-        self._nonce = None          # the one sent last
-        self._count = 0             # how many challenges were taken up
+        self._nonce = None          # the nonce of the last answer
+        self._count = 0             # number of challenges accepted
 
     def answer(self, method):
         """The value of an Authorization header, or None while there is no challenge to answer.

@@ -1,4 +1,4 @@
-"""A fetch of the simple client: what `BaseFetch` leaves open, over HTTP/1.1 on an IOStream."""
+"""A fetch of the simple client: `BaseFetch` over HTTP/1.1 on an IOStream."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.httpclient import HTTPTimeoutError, HTTPTransferError

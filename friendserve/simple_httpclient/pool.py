@@ -1,4 +1,4 @@
-"""Connections that nobody uses just now, kept for whoever needs one like them."""
+"""A pool of idle connections, kept for the next fetch to the same place."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -7,32 +7,34 @@ NEVER = float("inf")
 
 
 class ConnectionPool(object):
-    """Idle connections by their key, and the number of all that are open.
+    """The idle connections by key, and the set of all open ones.
 
-    A connection has `key`, `since` (when it became idle), `abandon()`, and `stream`. It belongs to
-    one pool from `add` until it tells `connection_closed`.
+    It is the `owner` of its `HTTP1ClientConnection`s, from `add` until they call
+    `connection_closed`. It uses their `key`, `stream` and `abandon`, and sets `since`, the time
+    when they became idle. `clock()` is the time.
     """
     def __init__(self, idle_timeout, clock):
         self.idle_timeout = idle_timeout
         self._clock = clock
         self._open = set()
-        self._idle = collections.OrderedDict()      # connection -> None, the oldest first
-        self._by_key = {}                           # key -> list of them, the newest last
+        self._idle = collections.OrderedDict()      # connection -> None, longest idle first
+        self._by_key = {}                           # key -> list of idle ones, longest idle first
 
     def __len__(self):
         return len(self._open)
 
     @property
     def idle(self):
-        """How many are idle."""
+        """The number of idle connections."""
         return len(self._idle)
 
     def add(self, connection):
-        """A new connection, which is in use."""
+        """Take in a new connection, which is in use."""
         self._open.add(connection)
 
     def connection_idle(self, connection):
-        """It may be used again."""
+        """Called by a connection that is ready for another request: keep it, or close it if the
+        pool keeps none."""
         if not self.idle_timeout:
             connection.abandon()
             return
@@ -41,7 +43,7 @@ class ConnectionPool(object):
         self._by_key.setdefault(connection.key, []).append(connection)
 
     def connection_closed(self, connection):
-        """It is gone."""
+        """Called by a connection once it has closed: forget it."""
         self._open.discard(connection)
         if connection in self._idle:
             self._forget_idle(connection)
@@ -54,7 +56,7 @@ class ConnectionPool(object):
             del self._by_key[connection.key]
 
     def take(self, key):
-        """The idle connection of this key that was used last, or None."""
+        """Take out the idle connection with this key that was used last; None if there is none."""
         connections = self._by_key.get(key)
         while connections:
             connection = connections.pop()
@@ -66,7 +68,7 @@ class ConnectionPool(object):
         return None
 
     def evict(self):
-        """Close the connection that has been idle for longest; returns whether there was one."""
+        """Close the connection that has been idle longest. Return whether there was one."""
         for connection in self._idle:
             self._close(connection)
             return True
@@ -78,7 +80,7 @@ class ConnectionPool(object):
         connection.abandon()
 
     def expire(self, now):
-        """Close those whose time is over; returns when to call this again."""
+        """Close connections idle for more than `idle_timeout`. Return when to call this next."""
         while self._idle:
             connection = next(iter(self._idle))
             if connection.since + self.idle_timeout > now:
@@ -87,6 +89,6 @@ class ConnectionPool(object):
         return NEVER
 
     def close(self):
-        """Close those that are idle."""
+        """Close all idle connections."""
         while self.evict():
             pass

@@ -1,4 +1,4 @@
-"""A way to a server through an HTTP proxy: CONNECT (RFC 9110 9.3.6), and TLS inside of it."""
+"""Connecting through an HTTP proxy: CONNECT (RFC 9110 9.3.6), and TLS inside the tunnel."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -15,35 +15,38 @@ PROXY = "proxy"
 
 
 class Proxy(collections.namedtuple("Proxy", "host port username password")):
-    """An HTTP proxy, and who we are to it (None where it does not ask)."""
+    """An HTTP proxy, and the credentials for it (None without)."""
 
     @classmethod
     def of_request(cls, request):
-        """The Proxy of an HTTPRequest. Raises ValueError for one that is not understood here."""
+        """The Proxy of an HTTPRequest. Raises ValueError for one that the simple client cannot
+        use."""
         scheme, separator, host = request.proxy_host.rpartition("://")
         if separator and scheme.lower() != "http":
-            raise ValueError("a proxy of the kind %r needs the curl client "
-                             "(friendserve.curl_httpclient); the simple one knows http" % scheme)
+            raise ValueError("the simple client supports http proxies only; a proxy of the kind %r "
+                             "needs the curl client (friendserve.curl_httpclient)" % scheme)
         if not host or not request.proxy_port:
             raise ValueError("a proxy needs both proxy_host and proxy_port")
         if request.proxy_username is not None and request.proxy_auth_mode not in (None, "basic"):
-            raise ValueError("the simple client proves itself to proxies by basic only, not by %r"
+            raise ValueError("the simple client supports only 'basic' as proxy_auth_mode, not %r"
                              % (request.proxy_auth_mode,))
         return cls(host.strip("[]"), int(request.proxy_port), request.proxy_username,
                    request.proxy_password)
 
     def credentials(self):
-        """The value of Proxy-Authorization, or None."""
+        """The value of the Proxy-Authorization header, or None."""
         if self.username is None:
             return None
         return basic_credentials(self.username, self.password or "")
 
 
 class TunnelConnecting(object):
-    """Connects to a proxy, has that connect to `url`, and begins TLS with `ssl_context` then.
+    """An attempt to connect to `url` through a proxy: connects to the proxy, sends CONNECT and
+    then begins TLS with `ssl_context`.
 
-    In the manner of `friendserve.tcpclient.Connecting`: `phase` (with "proxy" between "connect"
-    and "tls"), `failed_phase`, `cancel`, and one of `callback(stream)` and `on_error(error)`.
+    The interface is that of `friendserve.tcpclient.Connecting`: `phase` ("proxy" comes between
+    "connect" and "tls"), `failed_phase`, `cancel`, and a call of either `callback(stream)` or
+    `on_error(error)`.
     """
     def __init__(self, client, proxy, url, ssl_context, user_agent, callback, on_error,
                  **options):
@@ -96,12 +99,12 @@ class TunnelConnecting(object):
         credentials = self._proxy.credentials()
         if credentials is not None:
             headers["Proxy-Authorization"] = credentials
-        connection = HTTP1ClientConnection(stream, _Nobody)
+        connection = HTTP1ClientConnection(stream, _NoPool)
         connection.request(_ConnectExchange(self, connection),
                            encode_head("CONNECT %s HTTP/1.1" % place, headers))
 
     def tunnelled(self, stream):
-        """The proxy has connected; from the loop."""
+        """Called from the loop once the proxy has connected."""
         if self._phase is DONE:
             return
         self.connected_at = self._client.io_loop.time()
@@ -110,8 +113,9 @@ class TunnelConnecting(object):
             self._stream = start_tls(stream, self._ssl_context, self._url.host, self._shaken,
                                      self._failed)
         except ValueError as error:
-            # Bytes came that nobody has asked for.
-            self.refused(HTTPConnectError("the proxy broke into the tunnel: %s" % error, PROXY))
+            # Bytes arrived before the handshake, which a server cannot have sent.
+            self.refused(HTTPConnectError("the proxy sent data before the TLS handshake: %s"
+                                          % error, PROXY))
 
     def _shaken(self, stream):
         if self._phase is DONE:
@@ -122,15 +126,15 @@ class TunnelConnecting(object):
         self._callback(stream)
 
     def refused(self, error):
-        """The proxy does not want to, or has gone."""
+        """Called when the proxy refused or disconnected."""
         if self._phase is not DONE:
             self.failed_phase = PROXY
             self.cancel()
             self._on_error(error)
 
 
-class _Nobody(object):
-    """Who looks after a connection to a proxy: it is closed, or becomes a tunnel."""
+class _NoPool(object):
+    """The owner of connections to proxies: none is kept, it becomes a tunnel or is closed."""
 
     @staticmethod
     def connection_idle(connection):
@@ -142,12 +146,12 @@ class _Nobody(object):
 
 
 class _ConnectExchange(object):
-    """CONNECT and its response, on an HTTP1ClientConnection."""
+    """The exchange of a CONNECT request on an HTTP1ClientConnection."""
     __slots__ = ("_tunnel", "_connection", "_refusal")
 
     method = "CONNECT"
     max_header_size = 65536
-    # That of a refusal is thrown away.
+    # The body of a refusal, which is dropped.
     max_body_size = 1 << 20
     decompress = False
     is_sent = True

@@ -13,7 +13,7 @@ from tests.httpcase import LogCatcher, Waiting, echo
 
 
 class FetchContract(object):
-    """Requests and responses as they should be."""
+    """Valid requests and responses."""
 
     def test_get(self):
         self.serve(lambda request: answer(request, request.uri.encode("ascii"), X_Answer="yes"))
@@ -134,7 +134,7 @@ class RefusalContract(object):
 
 
 class EndContract(object):
-    """How fetches end that do not succeed."""
+    """How failed fetches end."""
 
     def test_refused_connection(self):
         self.fetch_error(HTTPConnectError, "http://127.0.0.1:%d/" % services.free_port())
@@ -238,7 +238,7 @@ class EndContract(object):
 
 
 class Contract(FetchContract, RefusalContract, EndContract):
-    """All of it."""
+    """The whole contract of this module."""
 
 
 for_each_client(globals(), Contract)

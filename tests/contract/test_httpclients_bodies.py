@@ -1,4 +1,4 @@
-"""The contract of the HTTP clients: framing, bodies both ways, and the limits of both."""
+"""The contract of the HTTP clients: framing, bodies in both directions, and their limits."""
 from __future__ import absolute_import, division, print_function
 
 import gzip
@@ -232,7 +232,7 @@ class BodyContract(object):
 
 
 class Contract(FramingContract, BodyContract):
-    """All of it."""
+    """The whole contract of this module."""
 
 
 for_each_client(globals(), Contract)

@@ -1,6 +1,6 @@
 # coding: utf-8
-"""The contract of the HTTP clients: the queue, the time, how far a fetch had come when it failed,
-and ten thousand fetches of every kind."""
+"""The contract of the HTTP clients: the queue, timeouts, the phase of a failure, and ten thousand
+fetches of every kind."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -61,6 +61,35 @@ class QueueContract(object):
         statistics = client.statistics()
         self.assertEqual([1, 0], [statistics["active"], statistics["queued"]])
 
+    def test_after_the_limit_of_a_host_who_has_waited_longest_comes_next(self):
+        first, second, third = Waiting(), Waiting(), Waiting()
+        client = self.make_client(max_clients=2, max_clients_per_host=1)
+        for server, count in ((first, 2), (second, 1), (third, 1)):
+            self.serve(server)
+            self.fetch_many(count, client)
+        self.run_until(lambda: first.requests and second.requests)
+        answer(first.requests.pop())
+        self.run_until(lambda: first.requests or third.requests)
+        self.assertEqual((["/1"], []), (first.paths(), third.paths()))
+        answer(second.requests.pop())
+        self.run_until(lambda: third.requests)
+
+    def test_a_timeout_while_the_host_is_at_its_limit_does_not_hold_up_the_next(self):
+        waiting = Waiting()
+        self.serve(waiting)
+        client = self.make_client(max_clients=5, max_clients_per_host=1)
+        self.fetch_many(1, client)
+        self.run_until(lambda: waiting.requests)
+        error = self.fetch_error(HTTPTimeoutError, "/late", client=client, connect_timeout=0.02)
+        self.assertEqual("queue", error.phase)
+        late = []
+        client.fetch(self.url("/late"), late.append, connect_timeout=0.02)
+        client.fetch(self.url("/next"), late.append, connect_timeout=0)
+        self.run_until(lambda: late)
+        answer(waiting.requests.pop())
+        self.run_until(lambda: waiting.requests)
+        self.assertEqual(["/next"], waiting.paths())
+
     def test_b181_too_long_in_the_queue(self):
         waiting = Waiting()
         self.serve(waiting)
@@ -100,7 +129,7 @@ class QueueContract(object):
 
 
 class TimeContract(object):
-    """Row B182: each phase by its name, and the slot given back."""
+    """Row B182: a timeout names its phase and frees its place in the queue."""
 
     def timed_out(self, phase, url="/", redirects=0, **options):
         """Let a fetch time out in a given phase, and return the phase that its error names."""
@@ -195,7 +224,7 @@ class PhaseContract(object):
         self.script(11 * early + response())
         error = self.fetch_error(HTTPProtocolError)
         self.assertIn("1xx", str(error))
-        # A052: no recursion either.
+        # A052: and no recursion.
         self.script(100000 * early)
         self.fetch_error(HTTPProtocolError)
 
@@ -210,7 +239,7 @@ class PhaseContract(object):
 
 
 class WayContract(object):
-    """The way to the server, and how it is named."""
+    """Connecting: addresses, resolvers, Unix sockets."""
 
     def test_unix_socket(self):
         folder = tempfile.mkdtemp()
@@ -311,19 +340,19 @@ class EveryKindContract(object):
             used, before = self.count_fds(), self.count_objects()
             calls = self.fetch_all(self.COUNT)
             objects = self.count_objects() - before
-            # Idle connections, of which there may be one for each slot, with both their ends.
+            # Idle connections, at most one for each place, with both ends.
             self.assertLessEqual(self.count_fds(), max(used, fds + 100) + 10)
             self.client.close()
-            # The servers' ends need a moment.
+            # The servers take a moment to close their ends.
             self.run_until(lambda: self.count_fds() <= fds)
         self.assertEqual(self.wrong, [])
         self.assertEqual(set(calls), set([1]))
-        # Not one for each fetch, nor for each of a kind.
+        # Not one for each fetch, or for each of one kind.
         self.assertLess(objects, self.COUNT // 20)
 
 
 class Contract(QueueContract, TimeContract, PhaseContract, WayContract, EveryKindContract):
-    """All of it."""
+    """The whole contract of this module."""
 
 
 for_each_client(globals(), Contract)

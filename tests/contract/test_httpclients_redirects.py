@@ -22,7 +22,7 @@ class RedirectContract(object):
     """Rows A501 to A503, and A044."""
 
     def serve_redirect(self, location="/there", status=302, **headers):
-        """A server that redirects from "/" and keeps the other requests in `seen`."""
+        """Serve a redirect at "/", and keep other requests in `seen`."""
         seen = self.seen = []
 
         def on_request(request):
@@ -213,7 +213,7 @@ class AuthContract(object):
             self.assertEqual(self.fetch_ok("/a?b=c", **options).body, b"welcome")
             self.assertEqual(self.fetch_ok("/", method="POST", body=b"x", **options).body,
                              b"welcome")
-            # The nonce is too old.
+            # The nonce has expired.
             del self.nonces[0]
             self.assertEqual(self.fetch_ok("/a", **options).body, b"welcome")
 
@@ -253,7 +253,7 @@ class CookieContract(object):
 
 
 class Contract(RedirectContract, AuthContract, CookieContract):
-    """All of it."""
+    """The whole contract of this module."""
 
 
 for_each_client(globals(), Contract)

@@ -1,4 +1,4 @@
-"""The contract of the HTTP clients: https, and through which proxies."""
+"""The contract of the HTTP clients: https and proxies."""
 from __future__ import absolute_import, division, print_function
 
 import base64
@@ -118,7 +118,7 @@ class TLSContract(object):
 
 
 class ProxyContract(object):
-    """An HTTP proxy, which here is a script."""
+    """An HTTP proxy; here it is a ScriptedServer."""
 
     def proxied(self, **kwargs):
         host, port = self.proxy.address
@@ -152,7 +152,7 @@ class ProxyContract(object):
         self.assertTrue(head.startswith(b"CONNECT localhost:"), head)
         self.assertIn(b"Proxy-Authorization: Basic " + base64.b64encode(b"me:secret"), head)
         self.assertNotIn(b"X-Mine", head)
-        # The same tunnel.
+        # It reuses the tunnel.
         self.fetch_ok(url, **self.proxied(ca_certs=CA, proxy_username="me",
                                           proxy_password="secret"))
         self.assertEqual(len(self.proxy.heads), 1)
@@ -175,7 +175,7 @@ class ProxyContract(object):
 
 
 class ProxyServer(ScriptedServer):
-    """A proxy that knows CONNECT."""
+    """A proxy that supports CONNECT."""
     def __init__(self, case):
         super(ProxyServer, self).__init__([])
         self.address = case.listen(self)

@@ -74,7 +74,7 @@ class ErrorTest(unittest.TestCase):
 
 
 class FakeMulti(object):
-    """A CurlMulti that says when it wants to be called, and notes when it is."""
+    """A CurlMulti that asks to be called after `milliseconds`, and records the calls."""
     def __init__(self, milliseconds):
         self.milliseconds = milliseconds
         self.actions = []
@@ -98,12 +98,12 @@ class SocketsTest(CurlCase):
 
     def setUp(self):
         super(SocketsTest, self).setUp()
-        # Nothing here must be found by chance.
+        # No scan: events must not be found by chance.
         self.addCleanup(setattr, client, "SCAN_INTERVAL", client.SCAN_INTERVAL)
         client.SCAN_INTERVAL = 60
 
     def test_b200_the_same_number_for_another_socket(self):
-        # Each connection is closed and the next has its number; with digests and redirects, too.
+        # Each connection is closed and the next gets its number; also with digests and redirects.
         close = "Connection: close\r\n"
         for _ in range(10):
             self.script([response(status="302 Found", headers=close + "Location: /x\r\n"),
@@ -136,7 +136,7 @@ class SocketsTest(CurlCase):
         self.assertIsNone(client._timer)
         for _ in range(3):
             client._on_timer_wanted(0)
-        # Not inside of the call, and once for all of them.
+        # Not within the call, and once for all calls.
         self.assertEqual(multi.actions, [])
         self.turn(0, 3)
         self.assertEqual(multi.actions, [(pycurl.SOCKET_TIMEOUT, 0)])
@@ -151,7 +151,7 @@ class SocketsTest(CurlCase):
         client._multi.close()
         multi = client._multi = FakeMulti(1)
         client._on_timer_wanted(1)
-        # It has said once when it wants to be called, and says so again only when asked.
+        # It said once when it wants to be called; it says so again only when asked.
         self.run_until(lambda: len(multi.actions) == 3)
         multi.milliseconds = -1
         self.turn(0.01, 3)
@@ -249,11 +249,11 @@ class SocketsTest(CurlCase):
 
 @needs_curl
 class HandleTest(CurlCase):
-    """Handles are used again, and nothing of one request is left for the next."""
+    """Handles are reused, without options left over from an earlier request."""
     options = {"max_clients": 1}
 
     def seen_by(self, *fetches):
-        """The heads of requests, one after the other on one handle."""
+        """The heads of the requests, made one after another on one handle."""
         self.script(*[response() for _ in fetches])
         for options in fetches:
             self.fetch_ok(**options)
@@ -314,7 +314,7 @@ class HandleTest(CurlCase):
             self.assertEqual(error.phase, "request")
             self.assertIsNotNone(error.real_error)
             self.assertEqual(len(self.client._free), 1)
-            # The queue goes on.
+            # The next fetch can run.
             self.fetch_ok()
 
     def test_b207_what_libcurl_adds_by_itself(self):
@@ -397,7 +397,7 @@ class HandleTest(CurlCase):
         before = count()
         self.fetch_ok()
         self.fetch_ok()
-        # libcurl tries it on a new connection, too.
+        # libcurl repeats it on a new connection.
         self.fetch_error(HTTPStreamClosedError)
         self.assertEqual(len(self.server.heads), 5)
         self.assertEqual(count(), before)

@@ -62,7 +62,7 @@ class ChartTest(unittest.TestCase):
         ).encode("utf-8"))
 
     def bars(self, root):
-        """The bars of the rows: those of the legend have another height."""
+        """The bars of the rows, not those of the legend, which have another height."""
         return [bar for bar in root.iter(SVG + "rect")
                 if bar.get("class").startswith("bar") and bar.get("height") == "16.0"]
 
@@ -120,7 +120,7 @@ class ClientTest(unittest.TestCase):
     def test_clients_are_chosen_by_name(self):
         self.assertEqual([each.name for each in client.choose(["curl", "simple"])],
                          ["simple", "curl"])
-        raises_with(self, "there is no client named 'wget'", client.choose, ["wget"])
+        raises_with(self, "unknown client 'wget'", client.choose, ["wget"])
 
     def test_our_clients_fetch(self):
         options = client.parse_options(["--fetches=50", "--in-flight=4", "--rounds=1"])

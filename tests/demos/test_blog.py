@@ -145,7 +145,7 @@ class BlogCase(LocaleCase, WebCase):
         WebCase.setUp(self)
         LocaleCase.setUp(self)
         locale.load_translations(os.path.join(FOLDER, "translations"))
-        # A test is in more of a hurry than a guesser.
+        # Fewer rounds, to save time.
         before = accounts.hash_password.__defaults__, accounts._NOBODY
         self.addCleanup(lambda: (setattr(accounts.hash_password, "__defaults__", before[0]),
                                  setattr(accounts, "_NOBODY", before[1])))
@@ -216,7 +216,7 @@ class Story(object):
     """Must run the same way on each database."""
 
     def test_whole_life(self):
-        self.assertIn(u"Nothing is written yet.", self.visit("/").text)
+        self.assertIn(u"Nothing has been written yet.", self.visit("/").text)
         self.join(u"Ada \u05d0\U0001f600")
         self.assertIn(u"<bdi>Ada \u05d0\U0001f600</bdi>", self.visit("/").text)
         path = self.write(u"Erster Brief, \u00fcber 100 % Gl\u00fcck \U0001f600",
@@ -257,7 +257,7 @@ class Story(object):
             for name in (u"Ada", u"ADA", u" ada ", u"\uff21da", u"A\u200dda"):
                 response = self.post("/join", name=name, password=PASSWORD)
                 self.assertEqual(409, response.status, name)
-                self.assertIn(u"Somebody has this name already.", response.text)
+                self.assertIn(u"This name is already taken.", response.text)
         self.assertEqual(403, self.post("/login", name=u"Ada'--", password=PASSWORD).status)
 
     def test_same_title_many_entries_and_pages(self):
@@ -274,7 +274,7 @@ class Story(object):
 
     def test_the_same_title_at_the_same_time(self):
         self.join(u"Ada")
-        # One in the page and its cookie is as good for all.
+        # The token of one page is valid for all forms.
         token = re.search(u'name="_xsrf" value="([^"]+)"', self.visit("/").text).group(1)
         cookie = "; ".join("%s=%s" % pair for pair in self.cookies.items())
         fields = {"title": u"Twice", "text": u"x", "_xsrf": token}
@@ -291,7 +291,7 @@ class Story(object):
         self.assertEqual(400, self.post("/compose", title=u"x", text=u" \n\t\n ").status)
 
     def test_characters_that_databases_dislike(self):
-        # One character in the name, and eighteen in the key of it.
+        # One character in the name becomes eighteen in its key.
         name = u"\ufdfa" * 40
         response = self.post("/join", name=name, password=PASSWORD)
         self.assertEqual(400, response.status)
@@ -340,7 +340,7 @@ class ServerStory(Story):
         self.server_process.stop()
         response = self.visit(path)
         self.assertEqual((503, "10"), (response.status, response.headers["Retry-After"]))
-        self.assertIn(u"The database is away at the moment.", response.text)
+        self.assertIn(u"The database is unavailable at the moment.", response.text)
         self.assertNotIn(u"Traceback", response.text)
         self.assertEqual([], [record for record in self.records if record.exc_info])
         self.server_process.start()
@@ -368,7 +368,7 @@ class AttackTest(BlogCase):
             for token in (False, u"0" * 32):
                 response = self.post(target, token, **fields)
                 self.assertEqual(403, response.status, target)
-                self.assertIn(u"This is not yours to do.", response.text)
+                self.assertIn(u"You are not allowed to do this.", response.text)
         self.assertEqual(1, self.visit("/").text.count(u"<article"))
 
     def test_entries_of_others(self):
@@ -453,7 +453,7 @@ class AttackTest(BlogCase):
             for _ in range(accounts.Guard.FREE):
                 response = self.post("/login", name=u"Ada", password=u"wrong guess")
                 self.assertEqual(403, response.status)
-                self.assertIn(u"There is no such name, or another password.", response.text)
+                self.assertIn(u"The name or the password is wrong.", response.text)
             response = self.post("/login", name=u"Ada", password=PASSWORD)
             self.assertEqual(429, response.status)
             self.assertGreaterEqual(int(response.headers["Retry-After"]), 1)
@@ -503,7 +503,7 @@ class AttackTest(BlogCase):
         clients = [self.connect(data=request("/login", "POST", [("Cookie", cookie)], {
             "name": "n%d" % number, "password": "wrong password", "_xsrf": token}))
             for number in range(40)]
-        # Two are looked at, and some wait; the others are told so at once, and not held guilty.
+        # Two are checked and some wait; the others are refused at once, and not counted as guesses.
         self.run_until(lambda: len(held) == 2 and len(self.application.guard._failures) == 40)
         self.assertEqual(200, self.visit("/").status)
         go_on.set()
@@ -522,7 +522,7 @@ class AttackTest(BlogCase):
         response = self.visit("/", "HEAD")
         self.assertEqual((200, b""), (response.status, response.body))
         for path in ("/entry/%ff", "/logout"):
-            self.assertIn(u"This cannot be answered as it was asked.", self.visit(path).text)
+            self.assertIn(u"This request is not valid.", self.visit(path).text)
         self.assertEqual(404, self.visit("/?before=1").status)
         # A target that is not text.
         client = self.connect(data=b"GET /archive?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -536,7 +536,7 @@ class AttackTest(BlogCase):
         self.application.pool.query = None
         response = self.visit("/archive")
         self.assertEqual(500, response.status)
-        self.assertIn(u"Something went wrong here.", response.text)
+        self.assertIn(u"Something went wrong.", response.text)
         self.assertNotIn(u"TypeError", response.text)
 
     def test_hashing_does_not_hold_up_the_loop(self):

@@ -23,7 +23,7 @@ from tests.services import Nginx, Redis, free_port
 
 
 class Answer(object):
-    """A response that was read to its end."""
+    """A complete response."""
 
     def __init__(self, response):
         self.status = response.status
@@ -470,7 +470,7 @@ class Node(object):
 
 
 class ProxiedChat(Nginx):
-    """An nginx with the configuration that the demo ships."""
+    """An nginx with the demo's configuration."""
 
     def __init__(self, ports):
         self.ports = ports

@@ -1,4 +1,4 @@
-"""The demos that fetch: a spider on a site with broken links, and pages made of a JSON service."""
+"""The demos that fetch: a spider on a site with broken links, and pages made from a JSON API."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -19,7 +19,7 @@ PROXYFETCH = os.path.join(ROOT, "demos", "proxyfetch", "proxyfetch.py")
 SITE = {
     "/": u"""<a href="/a">a</a> <A HREF='b/c?x=1&amp;y=2#part'>c</a> <a href="#top">top</a>
         <a href="mailto:me@example.test">me</a> <a href="http://elsewhere.test/">away</a>
-        <a href="/missing">gone</a> <a name=x> <a href="http://127.0.0.1:99999/">no port</a>""",
+        <a href="/missing">gone</a> <a name=x> <a href="http://[127.0.0.1/">no host</a>""",
     "/a": u"<a href=/>home</a> <a href='/missing'>gone</a> <a href=/picture.png>p</a> caf\u00e9",
     "/b/c?x=1&y=2": u"<a href=../moved>moved</a> <a href='/broken'>",
     "/there/": u"<a href=next>next</a>",
@@ -40,7 +40,7 @@ class SpiderTest(HTTPCase):
         self.asked.append(request.uri)
         self.under_way += 1
         self.most = max(self.most, self.under_way)
-        # Later, so that several are asked for at a time.
+        # Later, so that several requests are pending at a time.
         self.loop.add_callback(self.loop.add_callback, self.answer, request)
 
     def answer(self, request):
@@ -80,8 +80,9 @@ class SpiderTest(HTTPCase):
                               for place, reason in spider.broken.items()
                               if place.startswith(self.url)),
                          {"/missing": "Not Found", "/broken": "Broken"})
-        self.assertIn("http://127.0.0.1:99999/", spider.broken)
-        self.assertEqual(spider.led_from[self.url + "/missing"], [self.url + "/", self.url + "/a"])
+        self.assertIn("http://[127.0.0.1/", spider.broken)
+        self.assertEqual([self.url + "/", self.url + "/a"],
+                         spider.linked_from[self.url + "/missing"])
 
     def test_bounded_at_a_time_and_in_all(self):
         spider = self.crawl("/many", concurrency=4, max_pages=50)
@@ -120,7 +121,7 @@ class SpiderProgramTest(HTTPCase):
         self.assertEqual(self.run_spider("http://127.0.0.1:%d/" % services.free_port())[0], 2)
         status, said = self.run_spider("ftp://127.0.0.1/")
         self.assertEqual(status, 2)
-        self.assertIn("only absolute http:// and https:// URLs", said)
+        self.assertIn("must be an http:// or https:// URL", said)
         self.assertIn("1 or more", self.run_spider("http://h/", "--concurrency=0")[1])
 
 
@@ -134,7 +135,7 @@ class ProxyFetchProgramTest(unittest.TestCase):
         return said
 
     def test_options_that_cannot_be(self):
-        self.assertIn("only absolute http:// and https:// URLs",
+        self.assertIn("--service must be an http:// or https:// URL",
                       self.refused("--service=localhost:8889"))
         self.assertIn("--port", self.refused("--port=x"))
         sock = socket.socket()
@@ -182,7 +183,7 @@ class ProxyFetchTest(WebCase):
             self.serve_pages(lambda request, body=body: answer(request, body))
             status, page = self.page("/feed/ada")
             self.assertEqual(status, 502)
-            self.assertIn(u"makes no sense", page)
+            self.assertIn(u"sent an invalid response", page)
 
     def test_a_service_that_is_slow_or_not_there(self):
         self.demo.PATIENCE = 0.05
@@ -192,7 +193,7 @@ class ProxyFetchTest(WebCase):
             self.serve(self.demo.make_application("http://127.0.0.1:%d" % services.free_port()))
             status, page = self.page("/feed/ada")
         self.assertEqual(status, 502)
-        self.assertIn(u"out of order", page)
+        self.assertIn(u"The service is not working", page)
         self.assertNotIn(u"Traceback", page)
 
     def test_what_the_service_says_is_text(self):

@@ -58,7 +58,7 @@ class LocalizedTest(LocaleCase, WebCase):
         self.assertIn(u"אורח אחד בא.", self.page("/?guests=1", "de", chosen).body.decode("utf-8"))
         self.assertEqual("/", choose("de", "//evil.example").headers["Location"])
         self.assertEqual(400, choose("xx", "/").status)
-        # A cookie that makes no sense is as good as none.
+        # An invalid cookie is ignored.
         self.assertIn(u"Gäste", self.page("/", "de", "language=../x").body.decode("utf-8"))
 
     def test_every_language_has_every_text(self):

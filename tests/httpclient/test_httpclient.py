@@ -54,7 +54,7 @@ class ErrorTest(unittest.TestCase):
 
 
 class PickleTest(unittest.TestCase):
-    """Errors go from worker to worker: all that a user can hold pickles, under its public path."""
+    """Errors and responses pass between processes: they pickle, under their public paths."""
 
     def copies(self, value, first=0):
         for protocol in range(first, pickle.HIGHEST_PROTOCOL + 1):
@@ -80,7 +80,7 @@ class PickleTest(unittest.TestCase):
                                          (copy.phase, str(copy.real_error)))
 
     def test_request_and_response(self):
-        # From protocol 2, which HTTPHeaders and BytesIO need.
+        # HTTPHeaders and BytesIO need protocol 2.
         request = HTTPRequest("http://h/", "POST", {"A": "b"}, u"body", request_timeout=3)
         response = HTTPResponse(request, 404, HTTPHeaders({"C": "d"}), io.BytesIO(b"data"),
                                 request_time=2, time_info={"total": 2})
@@ -152,7 +152,7 @@ class RequestTest(unittest.TestCase):
                               client_key="key")
         self.assertEqual({"cert_reqs": ssl.CERT_NONE, "ca_certs": "ca", "certfile": "cert",
                           "keyfile": "key"}, request.tls_options())
-        for options in ({"ca_certs": "other"}, {}, ssl.SSLContext(ssl.PROTOCOL_SSLv23)):
+        for options in ({"ca_certs": "other"}, {}, ssl.create_default_context()):
             request.ssl_options = options
             self.assertIs(options, request.tls_options())
 

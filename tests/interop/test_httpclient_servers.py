@@ -1,4 +1,4 @@
-"""The HTTP clients on real servers and through a real proxy."""
+"""The HTTP clients against real servers and a real proxy."""
 from __future__ import absolute_import, division, print_function
 
 import sys
@@ -126,7 +126,7 @@ class ProxyContract(ServiceContract):
 
     def test_without_the_password(self):
         self.proxy["proxy_password"] = "wrong"
-        # It says 401 to a wrong password.
+        # It answers a wrong password with 401.
         self.assertIn(self.fetch(self.at("/hello"), **self.proxy).code, (401, 407))
         self.fetch_error(HTTPConnectError, "https://localhost:1/", **self.proxy)
 

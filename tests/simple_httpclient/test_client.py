@@ -15,13 +15,13 @@ from tests.httpcase import CA, SERVER_OPTIONS
 
 
 class SilentResolver(Resolver):
-    """Never finds anything."""
+    """A resolver that never answers."""
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
         pass
 
 
 class QueueTest(ClientCase):
-    def test_b180_sockets_of_all_hosts_together(self):
+    def test_b180_max_clients_limits_the_sockets_to_all_hosts(self):
         client = self.make_client(max_clients=3)
         servers = [self.serve() for _ in range(6)]
         for server in servers + servers:
@@ -96,7 +96,7 @@ class PoolTest(ClientCase):
         server = self.script(response(), response(b"new"))
         self.fetch_ok()
         server.streams[0].close()
-        # The loop has not seen it yet, the system has.
+        # The loop has not noticed the close yet, but the system has.
         self.assertEqual(self.client.statistics()["idle"], 1)
         self.assertEqual(self.fetch_ok(method="POST", body=b"x").body, b"new")
 
@@ -189,7 +189,7 @@ class SimpleClientTest(ClientCase):
         self.assertEqual(client.statistics()["open"], 0)
         self.assertRaises(RuntimeError, client.fetch, self.url(), self.fail)
 
-    def test_b193_a_client_goes_with_its_loop(self):
+    def test_b193_a_client_is_freed_with_its_loop(self):
         loop = IOLoop(make_current=False)
         client = AsyncHTTPClient(io_loop=loop)
         self.assertIs(AsyncHTTPClient(io_loop=loop), client)

@@ -1,4 +1,4 @@
-"""A fetcher for clients that call back."""
+"""Keeps fetches in flight, for clients with callbacks."""
 from __future__ import absolute_import, division, print_function
 
 from fetching import check

@@ -1,4 +1,4 @@
-"""What the programs here share: `main` measures a client in this process."""
+"""The main program of each client here: `main` measures a client in this process."""
 from __future__ import absolute_import, division, print_function
 
 import resource
@@ -13,16 +13,16 @@ def cpu_seconds():
 
 
 def check(status, body):
-    """Ends the program when a response is not the right one."""
+    """End the program if a response is not the expected one."""
     if status != 200 or body != BODY:
         sys.exit("a wrong response: %r %r" % (status, body))
 
 
 def main(make_fetcher):
-    """Print the microseconds of CPU time a fetch.
+    """Print the microseconds of CPU time per fetch.
 
-    `make_fetcher(url, in_flight)` returns a function of a count, which returns when so many fetches
-    are done, of which `in_flight` were under way at a time. It is called once to warm up.
+    `make_fetcher(url, in_flight)` returns a function of a count that makes that many fetches,
+    `in_flight` at a time, and then returns. It is called once before, to warm up.
     """
     url, count, in_flight = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     fetch_all = make_fetcher(url, in_flight)

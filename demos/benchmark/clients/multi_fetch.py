@@ -1,5 +1,5 @@
-"""pycurl's multi interface and nothing else: epoll, callbacks that keep what comes, no parsing. A
-client over libcurl cannot go below it by much."""
+"""Just pycurl's multi interface: epoll, and callbacks that keep the data without parsing it. No
+client on libcurl can be much faster."""
 from __future__ import absolute_import, division, print_function
 
 import select

@@ -1,4 +1,4 @@
-"""aiohttp with uvloop where it is installed; it sends files by sendfile."""
+"""aiohttp with uvloop if it is installed; it sends files by sendfile."""
 from __future__ import absolute_import, division, print_function
 
 import sys

@@ -1,4 +1,4 @@
-"""The ceiling: what an epoll loop in Python does when it understands nothing of HTTP.
+"""The ceiling: what an epoll loop in Python does when it does not parse HTTP.
 
 It counts the blank lines in what it receives and sends a canned answer for each, so a request
 must arrive in one piece. A server that parses, routes and checks can only be slower.

@@ -1,4 +1,4 @@
-"""friendserve: handlers that stay open until somebody sends."""
+"""friendserve: handlers that stay open until a message is sent."""
 from __future__ import absolute_import, division, print_function
 
 import sys

@@ -1,4 +1,4 @@
-"""friendserve: an echo. Where the package `websockets` is installed, its mask in C is used."""
+"""friendserve: an echo. The package `websockets`, if installed, masks in C."""
 from __future__ import absolute_import, division, print_function
 
 import sys

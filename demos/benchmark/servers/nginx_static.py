@@ -1,4 +1,4 @@
-"""nginx: one worker, sendfile, and the open files remembered, as its manual advises for speed."""
+"""nginx: one worker, sendfile, and a cache of open files, as its manual advises for speed."""
 from __future__ import absolute_import, division, print_function
 
 import os

@@ -1,4 +1,4 @@
-"""picows on uvloop: an echo. It hands out bytes as they are, and looks at no text."""
+"""picows on uvloop: an echo. It passes on bytes and does not decode text."""
 from __future__ import absolute_import, division, print_function
 
 import sys

@@ -1,9 +1,9 @@
-"""friendserve: the same echo in pure Python, whatever is installed."""
+"""friendserve: the same echo in pure Python, even if `websockets` is installed."""
 from __future__ import absolute_import, division, print_function
 
 import sys
 
-# The import of it will fail.
+# Makes its import fail.
 sys.modules["websockets.speedups"] = None
 
 import friendserve.ioloop  # noqa: E402

@@ -1,4 +1,4 @@
-"""Tornado: coroutines that wait for a Future until somebody sends."""
+"""Tornado: coroutines that wait for a Future until a message is sent."""
 from __future__ import absolute_import, division, print_function
 
 import asyncio

@@ -1,4 +1,4 @@
-"""twisted.web, no log file."""
+"""twisted.web without a log file."""
 from __future__ import absolute_import, division, print_function
 
 import sys

@@ -1,4 +1,4 @@
-"""How the WSGI peers are served: one gunicorn worker of the class that keeps connections open."""
+"""Runs the WSGI peers: one gunicorn worker, of a class that keeps connections open."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -6,7 +6,7 @@ import sys
 
 
 def serve(target):
-    """Becomes gunicorn serving `target` ("module:name") on the port given as first argument.
+    """Become a gunicorn that serves `target` ("module:name") on the port given as first argument.
 
     Keep-alive connections last 75 seconds instead of 2 and may be 10,000 instead of 1,000, so
     that idle ones can be counted.

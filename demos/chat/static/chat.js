@@ -1,7 +1,7 @@
-// The page of the chat. It hears what comes after the last message it has, over a WebSocket, an event
-// stream or long polls; when one breaks, it goes on from there. What you say goes into an outbox first,
-// which survives a reload; each entry is sent until the server has taken it. Every message has a token,
-// so that one which arrives twice is shown once.
+// The script of the chat page. It receives the messages after the last one it has by WebSocket, event
+// stream or long polls; when a connection breaks, it resumes from there. Your messages go into an
+// outbox first, which survives a reload; each is sent until the server has stored it. Every message has
+// a token, so one that arrives twice is shown once.
 (function () {
   'use strict';
 
@@ -20,19 +20,19 @@
   const online = byId('online');
   const title = document.title;
 
-  const PATIENCE = 70 * 1000;          // longer than the server's own, in milliseconds
-  const GROUP = 5 * 60 * 1000;         // messages this near stand under one name
+  const PATIENCE = 70 * 1000;          // longer than the server's, in milliseconds
+  const GROUP = 5 * 60 * 1000;         // messages this close share one name
   const FIRST_PAUSE = 500;
   const LONGEST_PAUSE = 20 * 1000;
 
   let cursor = list.dataset.cursor;
   let onlineVersion = online.dataset.version;
   let connected = true;
-  let pinned = true;                   // the end of the log is in sight, and is to stay so
+  let pinned = true;                   // keep the end of the log in view
   let unread = 0;
   const shown = new Map();             // token -> element
 
-  // ---- What the browser keeps for this tab
+  // ---- The state of this tab, in the browser's storage
 
   const store = {
     read(name, fallback) {
@@ -46,7 +46,7 @@
       try {
         sessionStorage.setItem(name + ' ' + user, JSON.stringify(value));
       } catch (error) {
-        // Storage is full or forbidden: the page works, and forgets when it is reloaded.
+        // Storage is full or forbidden: the page works, but a reload loses this.
       }
     },
   };
@@ -75,15 +75,15 @@
     }
   }
 
-  // A browser may keep a page that was left, with its open requests, for the way back.
+  // A browser may keep a page that you left, with its open requests, for the Back button.
   addEventListener('pagehide', () => asked.forEach((abort) => abort.abort()));
 
   const pauses = new Set();
   const wake = () => pauses.forEach((end) => end());
   ['online', 'focus', 'pageshow'].forEach((name) => addEventListener(name, wake));
 
-  // Longer each time, and never the same for two pages, so that they do not all come back at once.
-  // A sign that the network or the person is back ends it.
+  // Longer each time, and different for each page, so that they do not all reconnect at once. It ends
+  // early when the network or the user is back.
   function pause(failures) {
     const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * Math.pow(2, failures - 1));
     return new Promise((resolve) => {
@@ -106,16 +106,16 @@
     }
   }
 
-  // ---- Hearing, in three ways. Each goes on until it fails or is stopped, and then throws.
+  // ---- Receiving, by three transports. Each runs until it fails or is stopped, and then throws.
 
-  let stop = () => {};                 // ends the way that is in use
-  let works = {};                      // way -> whether it has ever brought something
+  let stop = () => {};                 // ends the transport in use
+  let works = {};                      // transport -> whether it has ever worked
 
   async function poll() {
-    // It may be long until there is an answer.
+    // The answer may take a long time.
     document.body.dataset.way = 'poll';
     for (;;) {
-      // After a failure the first answer is wanted at once: it tells that the server is back.
+      // After a failure, do not wait for news: an answer shows that the server is back.
       const abort = new Promise((resolve, reject) => { stop = () => reject(new Error('stopped')); });
       const answer = ask('/messages?after=' + cursor + '&online=' + onlineVersion +
                          (connected ? '' : '&wait=no'));
@@ -137,7 +137,7 @@
   function connect() {
     return new Promise((resolve, reject) => {
       const socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/socket?after=' + cursor);
-      // Without a sign of life for a while it is as good as closed.
+      // After some time without a sign of life, treat it as closed.
       stop = () => { socket.onclose = null; socket.close(); reject(new Error('stopped')); };
       socket.onmessage = (event) => hear('socket', JSON.parse(event.data));
       socket.onclose = stop;
@@ -154,8 +154,8 @@
     take(news);
   }
 
-  // The chosen one; or the best that has not failed from the start, as one does that a proxy in
-  // between does not let through.
+  // The chosen transport, or the best one that has not failed from the start, as one does if a proxy
+  // blocks it.
   function chooseWay() {
     if (choice.value !== 'auto') {
       return choice.value;
@@ -170,7 +170,7 @@
       const way = chooseWay();
       try {
         if (!connected) {
-          // Only this can tell whether somebody has to sign in again.
+          // Only a poll can tell whether you have to sign in again.
           const news = await ask('/messages?wait=no&after=' + cursor);
           failures = 0;
           setConnected(true);
@@ -202,10 +202,10 @@
     text.focus();
   });
 
-  // A browser may keep a page that was left, with what it has open, for the way back.
+  // A browser may keep a page that you left, with its open connections, for the Back button.
   addEventListener('pagehide', () => stop());
 
-  // ---- Saying something
+  // ---- Sending messages
 
   let outbox = store.read('outbox', []);
   let delivering = false;
@@ -315,7 +315,7 @@
     decorate(item);
   }
 
-  // What the server's own rendering of a message does not have: it depends on place and time here.
+  // The parts of a message that the server does not render, because they depend on the local time.
   function decorate(item) {
     shown.set(item.dataset.token, item);
     const time = item.querySelector('time');
@@ -344,8 +344,8 @@
     }
   }
 
-  // Puts a message where it belongs. One that is there already is not moved: it would be read out
-  // a second time.
+  // Put a message in its place. One that is already there is not moved: a screen reader would read it
+  // again.
   function add(item, before) {
     if (item.parentNode !== list || item.nextElementSibling !== before) {
       list.insertBefore(item, before);
@@ -364,7 +364,7 @@
     list.insertBefore(item, list.querySelector('.pending'));
   }
 
-  // One name over messages that follow each other closely, one line over each new day.
+  // One name above messages that follow each other closely, one line above each new day.
   function arrange(item) {
     const time = (element) => new Date(element.querySelector('time').dateTime);
     const before = item.previousElementSibling;
@@ -416,7 +416,7 @@
     text.focus();
   });
 
-  // The keyboard of a phone takes half of the window, and a long draft makes the composer grow.
+  // A phone's keyboard takes half of the window, and a long draft makes the composer grow.
   new ResizeObserver(() => {
     if (pinned) {
       log.scrollTop = log.scrollHeight;

@@ -1,5 +1,5 @@
-// Sends each chosen file by itself, with a bar that shows how far it is. Without this script the
-// form sends them all at once.
+// Sends each chosen file separately, with a progress bar. Without this script the form sends them all
+// at once.
 "use strict";
 
 const form = document.getElementById("store");
@@ -37,7 +37,7 @@ function fail(entry, text) {
 function next() {
   running = waiting.shift() || null;
   if (!running) {
-    // Those that failed stay to be read.
+    // Keep the messages about failed uploads.
     if (!list.querySelector(".failed")) {
       location.reload();
     }
