@@ -45,6 +45,9 @@ DEFAULT_MAX_FRAGMENTS = 1 << 17
 NO_CODE, ABNORMAL = 1005, 1006
 _UNSENT = frozenset([1004, NO_CODE, ABNORMAL, 1015])
 
+#: `FrameReader.last_text` when there is none.
+NO_TEXT = None, b""
+
 _unpack_16 = struct.Struct(">H").unpack_from
 _unpack_64 = struct.Struct(">Q").unpack_from
 _pack_8 = struct.Struct(">BB").pack
@@ -80,25 +83,6 @@ def is_close_code(code):
 
 
 # Out
-
-#: The text that came or went last, and its UTF-8: an echo, a relay and a message to many
-#: connections write the very object that was decoded or encoded a moment ago.
-_latest = (u"", b"")
-
-#: Longer texts are not remembered, for nobody knows when the next one comes.
-_MAX_REMEMBERED = 65536
-
-
-def encode_text(text):
-    """The payload of a text message."""
-    global _latest
-    known, data = _latest
-    if known is not text:
-        data = text.encode("utf-8")
-        if len(data) <= _MAX_REMEMBERED:
-            _latest = text, data
-    return data
-
 
 def encode_frame(first, payload, mask=b""):
     """One frame: `first` is FIN, the reserved bits and the opcode; a client gives a `mask`, four
@@ -144,13 +128,14 @@ class FrameReader(object):
     `max_message_size` bounds a message in bytes, also after decompression with `inflater`, and
     `max_fragments` the frames it is made of. Raises nothing; see the module.
     """
-    __slots__ = ("max_message_size", "max_fragments", "_inflater", "_mask_bit", "_rest", "_frame",
-                 "_message", "_ended")
+    __slots__ = ("max_message_size", "max_fragments", "last_text", "_inflater", "_mask_bit",
+                 "_rest", "_frame", "_message", "_ended")
 
     def __init__(self, is_server, max_message_size=DEFAULT_MAX_MESSAGE_SIZE, inflater=None,
                  max_fragments=DEFAULT_MAX_FRAGMENTS):
         self.max_message_size = max_message_size
         self.max_fragments = max_fragments
+        self.last_text = NO_TEXT    # and its UTF-8; kept until the owner of the reader resets it
         self._inflater = inflater
         self._mask_bit = 0x80 if is_server else 0
         self._rest = b""            # of a head or a control frame, less than 140 bytes
@@ -192,42 +177,49 @@ class FrameReader(object):
             if not is_whole:
                 self._check_first(first)
             if length > 125:
-                if length > 127:
-                    raise WebSocketInputError(
-                        "a frame of a client must be masked" if mask_bit else
-                        "a frame of a server must not be masked")
-                if first & 8:
-                    raise WebSocketInputError("a control frame has at most 125 bytes")
-                start += 2 if length == 126 else 8
-                if start > size:
-                    break
-                length = self._read_length(data, position + 2, length)
+                start, length = self._read_long_head(first, length, data, position)
             end = start + length
-            if end > size:
-                if start > size or first & 8:
-                    # Of these all has to be there.
-                    break
-            elif is_whole and length <= self.max_message_size:
-                # A message in one piece: nearly all there are.
+            if is_whole and end <= size and length <= self.max_message_size:
+                # A message in one piece, as nearly all are.
                 payload = data[start:end]
                 if mask_bit:
                     payload = apply_mask(payload, data[start - 4:start])
-                events.append(_decode(payload) if first == WHOLE_TEXT else bytes(payload))
+                if first == WHOLE_TEXT:
+                    text, payload = self.last_text = _decode(payload)
+                    events.append(text)
+                else:
+                    events.append(bytes(payload))
                 position = end
-                continue
-            mask = bytes(data[start - 4:start]) if mask_bit else b""
-            if first & 8:
-                payload = bytes(data[start:end])
-                self._read_control(first & 15, apply_mask(payload, mask) if mask else payload,
-                                   events)
-                if self._ended:
-                    return
-                position = end
+            elif end > size and (start > size or first & 8):
+                # Heads and control frames are read whole.
+                break
+            elif first & 8:
+                position = self._read_control(first & 15, data, start, end, events)
             else:
-                self._begin_frame(first, length, mask)
+                self._begin_frame(first, data, start, length)
                 position = self._read_payload(data, start, events)
         if position < size:
             self._rest = bytes(data[position:])
+
+    def _read_long_head(self, first, kind, data, position):
+        """Where the payload starts, and its length, of a frame whose second byte holds a `kind` of
+        length above 125. The start is beyond the data if the length is not all there yet."""
+        if kind > 127:
+            raise WebSocketInputError(
+                "a frame from a client must be masked" if self._mask_bit else
+                "a frame from a server must not be masked")
+        if first & 8:
+            raise WebSocketInputError("a control frame has at most 125 bytes")
+        start = position + (4 if kind == 126 else 10) + (4 if self._mask_bit else 0)
+        if start > len(data):
+            return start, 0
+        length, = (_unpack_16 if kind == 126 else _unpack_64)(data, position + 2)
+        if length < (126 if kind == 126 else 65536):
+            raise WebSocketInputError("the length of a frame must be in its shortest form")
+        if length > self.max_message_size + (self.max_message_size >> 8) + 64:
+            # More than compression makes of the largest message at worst.
+            raise _too_large(self.max_message_size)
+        return start, length
 
     def _check_first(self, first):
         """The first byte of a frame: is it possible here?"""
@@ -247,27 +239,23 @@ class FrameReader(object):
         elif opcode != CONTINUATION and self._message is not None:
             raise WebSocketInputError("a new message began before the last one ended")
 
-    def _read_length(self, data, position, kind):
-        length, = (_unpack_16 if kind == 126 else _unpack_64)(data, position)
-        if length < (126 if kind == 126 else 65536):
-            raise WebSocketInputError("the length of a frame is not written in its shortest form")
-        if length > self.max_message_size + (self.max_message_size >> 8) + 64:
-            # More than the worst that compression makes of the largest message.
-            raise _too_large(self.max_message_size)
-        return length
-
     # Control frames
 
-    def _read_control(self, opcode, payload, events):
+    def _read_control(self, opcode, data, start, end, events):
+        """Take a control frame; returns where the next frame starts."""
+        payload = bytes(data[start:end])
+        if self._mask_bit:
+            payload = apply_mask(payload, bytes(data[start - 4:start]))
         if opcode == CLOSE:
             self._end()
             events.append(_read_close(payload))
-        else:
-            events.append((Ping if opcode == PING else Pong)(payload))
+            return len(data)
+        events.append((Ping if opcode == PING else Pong)(payload))
+        return end
 
-    # Messages that do not come in one piece
+    # Messages in several pieces
 
-    def _begin_frame(self, first, length, mask):
+    def _begin_frame(self, first, data, start, length):
         message = self._message
         if message is None:
             message = self._message = _Message(
@@ -278,7 +266,8 @@ class FrameReader(object):
                                       1009)
         if message.inflater is None and message.size + length > self.max_message_size:
             raise _too_large(self.max_message_size)
-        self._frame = _Frame(first & FIN, length, mask)
+        self._frame = _Frame(first & FIN, length,
+                             bytes(data[start - 4:start]) if self._mask_bit else b"")
 
     def _read_payload(self, data, start, events):
         """Take what there is of the frame; returns where it ends."""
@@ -362,32 +351,32 @@ if six.PY2:  # version: py2
     _find_surrogate = re.compile(b"\xed[\xa0-\xbf]").search
 
     def _refuse_surrogates(data):
-        # These decoders let through what RFC 3629 3 forbids.
+        # The decoders of this version let through surrogates, which RFC 3629 3 forbids.
         if b"\xed" in data and _find_surrogate(data):
             raise UnicodeDecodeError("utf-8", bytes(data), 0, 1, "it has surrogates")
 
     class _Decoder(codecs.getincrementaldecoder("utf-8")):
         def decode(self, data, final=False):
-            # Together with the beginning of a character that came before.
+            # Together with the start of a character that the last piece ended with.
             _refuse_surrogates(self.getstate()[0] + data)
             return super(_Decoder, self).decode(data, final)
+
+    def _decode(data):
+        try:
+            data = bytes(data)
+            _refuse_surrogates(data)
+            return data.decode("utf-8"), data
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error)
 else:
     _Decoder = codecs.getincrementaldecoder("utf-8")
 
-
-def _decode(data):
-    """A whole text."""
-    global _latest
-    try:
-        if six.PY2:  # version: py2
-            data = bytes(data)
-            _refuse_surrogates(data)
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _not_utf8(error)
-    if len(data) <= _MAX_REMEMBERED:
-        _latest = text, data
-    return text
+    def _decode(data):
+        """A whole text, and its UTF-8."""
+        try:
+            return data.decode("utf-8"), data
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error)
 
 
 def _read_close(payload):
@@ -398,4 +387,4 @@ def _read_close(payload):
     code, = _unpack_16(payload)
     if not is_close_code(code):
         raise WebSocketInputError("a close frame must not hold the code %d" % code)
-    return Close(code, _decode(payload[2:]))
+    return Close(code, _decode(payload[2:])[0])
