@@ -38,6 +38,8 @@ class IOLoop(Configurable):
     #: turn. None: this loop does not say, so do it each time.
     turn = None
 
+    _attachments = None
+
     NONE = NONE
     READ = READ
     WRITE = WRITE
@@ -107,7 +109,11 @@ class IOLoop(Configurable):
     def attachments(self):
         """A dict for objects that live as long as this loop, such as its HTTP clients. Use a key
         of your module's name. Only for the loop's thread."""
-        return self.__dict__.setdefault("_attachments", {})
+        # Not by `__dict__`: once that has been asked for, CPython 3.11 and later look up every
+        # attribute of the loop more slowly.
+        if self._attachments is None:
+            self._attachments = {}
+        return self._attachments
 
     def time(self):
         """Seconds on the clock of this loop, which never goes back; its zero means nothing."""
