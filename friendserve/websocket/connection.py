@@ -40,11 +40,6 @@ CLOSE_TIMEOUT = 5
 #: the 128 kB from where on a memory allocator makes it slow.
 READ_SIZE = 98304
 
-# The allocator of glibc hands blocks above 128 kB, and what is free beyond that, back to the
-# kernel at once, and a large message would have to get them anew, page by page. Who frees one block
-# of some size teaches it to keep as much (mallopt(3), M_MMAP_THRESHOLD).
-bytearray(4 * 1024 * 1024)
-
 #: The UTF-8 of a text with more than this many bytes beyond its characters is kept for the rest of
 #: the turn: encoding it takes more time (1 us) than keeping it. ASCII is encoded faster.
 _WORTH_KEEPING, _TOO_LONG_TO_KEEP = 1024, 65536
@@ -62,6 +57,24 @@ MOVES = dict(((old, new), new) for old, news in {
     CLOSING: (ENDING, CLOSED),
     ENDING: (CLOSED,),
 }.items() for new in news)
+
+
+_keeps_large_blocks = False
+
+
+def _keep_large_blocks():
+    """Have glibc's malloc keep freed blocks of up to 4 MiB for the next message. Called when a
+    WebSocket opens; acts once per process.
+
+    By default malloc returns freed blocks above 128 kB to the kernel, so each large message gets
+    its memory page by page again. Freeing one block raises that limit to its size (mallopt(3),
+    M_MMAP_THRESHOLD). Echoing 1 MB of binary takes 0.96 ms of CPU with this and 1.98 ms without;
+    echoing 64 kB, no difference (Python 3.11, Debian 12, 2026-11-28).
+    """
+    global _keeps_large_blocks
+    if not _keeps_large_blocks:
+        _keeps_large_blocks = True
+        bytearray(4 * 1024 * 1024)
 
 
 class WebSocketError(Exception):
@@ -139,6 +152,7 @@ class WebSocketProtocol13(Read):
         self._code = self._reason = None
         self._pinger = None
         self._timer = None          # for the end
+        _keep_large_blocks()
         stream.read_chunk_size = max(stream.read_chunk_size, min(READ_SIZE,
                                                                  stream.max_buffer_size // 2))
 

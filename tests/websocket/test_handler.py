@@ -2,8 +2,11 @@
 from __future__ import absolute_import, division, print_function
 
 import logging
+import platform
 import socket
+import subprocess
 import sys
+import unittest
 
 import six
 
@@ -12,6 +15,7 @@ from friendserve.protocol.websocket import (
     BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT, Close, FrameReader, Ping, Pong,
     encode_close, encode_frame)
 from friendserve.websocket import WebSocketClosedError
+from tests import ROOT
 from tests.httpcase import SERVER_OPTIONS, LogCatcher
 from tests.webcase import request
 from tests.wscase import ASK, Echo, Noting, WebSocketCase
@@ -317,6 +321,29 @@ class EncodingTest(WebSocketCase):
         peer.client.wait_for(lambda: len(peer.client.data) > 6000)
         self.turn(0, 3)
         self.assertEqual(sys.getrefcount(self.notes[-1]), sys.getrefcount(free[0]))
+
+
+class MemoryTest(unittest.TestCase):
+    PROGRAM = """
+import resource, socket
+from friendserve.ioloop import IOLoop
+from friendserve.iostream import IOStream
+from friendserve.protocol.websocket import FrameReader
+from friendserve.websocket import WebSocketProtocol13
+
+WebSocketProtocol13(IOStream(socket.socket(), IOLoop()), None, FrameReader(True))
+for _ in range(2):
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        blocks = [bytearray(b"x") * 1000000 for _ in range(4)]
+        del blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
+"""
+
+    @unittest.skipUnless(platform.libc_ver()[0] == "glibc", "the malloc of glibc is needed")
+    def test_the_memory_of_large_messages_is_used_again(self):
+        faults = int(subprocess.check_output([sys.executable, "-c", self.PROGRAM], cwd=ROOT))
+        self.assertLess(faults, 1000)
 
 
 class LimitTest(WebSocketCase):
