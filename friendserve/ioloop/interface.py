@@ -38,6 +38,8 @@ class IOLoop(Configurable):
     #: turn. None if this loop does not tell, so do it each time.
     turn = None
 
+    _attachments = None
+
     NONE = NONE
     READ = READ
     WRITE = WRITE
@@ -108,7 +110,11 @@ class IOLoop(Configurable):
     def attachments(self):
         """A dict for objects that live as long as this loop, such as its HTTP clients. Use the
         name of your module as the key. Only for the loop's thread."""
-        return self.__dict__.setdefault("_attachments", {})
+        # Not by `__dict__`: once that has been asked for, CPython 3.11 and later look up every
+        # attribute of the loop more slowly.
+        if self._attachments is None:
+            self._attachments = {}
+        return self._attachments
 
     def time(self):
         """Seconds on the loop's clock, which never goes back; its zero is arbitrary."""

@@ -5,8 +5,8 @@
     deflater = Deflater(chosen.server)
     inflater = Inflater(chosen.client)
 
-Each side compresses what it sends with a window that it keeps from message to message, unless
-it was agreed that it begins anew each time ("no context takeover").
+Each side compresses its messages with a window that it keeps from message to message, unless the
+two agreed that it starts again with each message ("no context takeover").
 """
 from __future__ import absolute_import, division, print_function
 
@@ -18,19 +18,19 @@ from friendserve.protocol.grammar import TOKEN_CHARS
 
 NAME = "permessage-deflate"
 
-#: RFC 7692 7.2.1: what ends each flush, and so is neither sent nor expected.
+#: RFC 7692 7.2.1: the bytes that end each flush, and so are neither sent nor received.
 _TAIL = b"\x00\x00\xff\xff"
 
-#: A message may hold so many blocks that say they are the last one. Each costs a new window.
+#: The most blocks marked as final in one message. Each costs a new window.
 _MAX_RESTARTS = 16
 
-#: RFC 7692 7.1.2: 8 to 15, without leading zeros. zlib makes no raw stream with a window of 8.
+#: RFC 7692 7.1.2: 8 to 15, without leading zeros. zlib cannot make a raw stream with 8 bits.
 _BITS = frozenset(str(_bits) for _bits in range(8, 16))
 
-#: The levels of zlib, and that of its own choice.
+#: The levels of zlib; None leaves the choice to zlib.
 _LEVELS = (None,) + tuple(range(10))
 
-#: RFC 6455 9.1: a name or a parameter, with its value as a token or quoted, and what ends it.
+#: RFC 6455 9.1: a name or a parameter, its value as a token or quoted, and the delimiter after it.
 _match_part = re.compile(
     r'[ \t]*([%s]+)[ \t]*(?:=[ \t]*(?:([%s]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?([;,]|\Z)' % (
         TOKEN_CHARS, TOKEN_CHARS)).match
@@ -38,11 +38,12 @@ _match_empty = re.compile(r"[ \t]*(?:,|\Z)").match
 
 
 class DeflateError(ProtocolError):
-    """Compressed data that is none, or a response that does not fit what was offered."""
+    """Invalid compressed data, or a response that does not match the offer."""
 
 
 class Side(object):
-    """How one side compresses: `bits` of its window, and whether it keeps that."""
+    """How one side compresses: the `bits` of its window, and whether it keeps the window
+    (`takeover`)."""
     __slots__ = ("bits", "takeover")
 
     def __init__(self, bits=15, takeover=True):
@@ -51,7 +52,7 @@ class Side(object):
 
 
 class Agreement(object):
-    """What was agreed: the `Side` of the `server` and that of the `client`."""
+    """The parameters agreed on: a `Side` for the `server` and one for the `client`."""
     __slots__ = ("server", "client", "_parameters")
 
     def __init__(self, parameters):
@@ -62,7 +63,7 @@ class Agreement(object):
         self._parameters = parameters
 
     def response(self):
-        """The value of Sec-WebSocket-Extensions that tells the client."""
+        """The value of Sec-WebSocket-Extensions with which the server accepts."""
         return "; ".join([NAME] + [
             name if value is None else "%s=%s" % (name, value)
             for name, value in sorted(self._parameters.items())])
@@ -71,7 +72,7 @@ class Agreement(object):
 def parse_extensions(header):
     """[(name, [(parameter, value or None)])] of a Sec-WebSocket-Extensions header.
 
-    Raises DeflateError when it is none.
+    Raises DeflateError if the header is malformed.
     """
     extensions, pairs, position = [], [], 0
     while position < len(header) or pairs:
@@ -94,7 +95,7 @@ def parse_extensions(header):
 
 
 def _read_parameters(pairs):
-    """{name: value or None} of permessage-deflate, None for what RFC 7692 7.1 forbids."""
+    """{name: value or None} of permessage-deflate; None if RFC 7692 7.1 forbids them."""
     parameters = {}
     for name, value in pairs:
         if name in parameters:
@@ -112,9 +113,9 @@ def _read_parameters(pairs):
 
 
 def accept_offer(header):
-    """For the server: the `Agreement` on the first offer that it can meet, or None to decline.
+    """For the server: the `Agreement` on the first acceptable offer, or None to decline.
 
-    Offers with unknown, doubled or malformed parameters are declined (RFC 7692 7).
+    Offers with unknown, repeated or malformed parameters are declined (RFC 7692 7).
     """
     try:
         extensions = parse_extensions(header)
@@ -125,19 +126,20 @@ def accept_offer(header):
         if parameters is None or parameters.get("server_max_window_bits") == "8":
             continue
         if parameters.get("client_max_window_bits", "") is None:
-            # It could take a limit, and gets none.
+            # The client would accept a limit; none is set.
             del parameters["client_max_window_bits"]
         return Agreement(parameters)
     return None
 
 
-#: What a client asks for.
+#: The Sec-WebSocket-Extensions of a client's request.
 OFFER = NAME + "; client_max_window_bits"
 
 
 def read_response(header):
-    """For the client: the `Agreement` that the server's response to `OFFER` makes; None when it
-    declined. Raises DeflateError when it answers what was not asked (RFC 6455 4.1, RFC 7692 7)."""
+    """For the client: the `Agreement` in the server's response to `OFFER`; None if the server
+    declined. Raises DeflateError for a response that does not match the offer (RFC 6455 4.1,
+    RFC 7692 7)."""
     extensions = parse_extensions(header)
     if not extensions:
         return None
@@ -146,13 +148,13 @@ def read_response(header):
     if len(extensions) > 1 or name != NAME:
         raise DeflateError("the server chose an extension that was not offered: %.100r" % header)
     if parameters is None or parameters.get("client_max_window_bits", "") in (None, "8"):
-        raise DeflateError("the server chose parameters that cannot be met: %.100r" % header)
+        raise DeflateError("the server chose unacceptable parameters: %.100r" % header)
     return Agreement(parameters)
 
 
 def read_compression_options(options):
-    """(level, mem_level), or None for what zlib would take, of a dict with compression_level and
-    mem_level. Raises ValueError for anything else."""
+    """(level, mem_level) of a dict with compression_level and mem_level, None where it leaves the
+    choice to zlib. Raises ValueError for any other key or value."""
     unknown = set(options) - set(["compression_level", "mem_level"])
     level, mem_level = options.get("compression_level"), options.get("mem_level")
     if unknown or level not in _LEVELS or mem_level == 0 or mem_level not in _LEVELS:
@@ -169,18 +171,18 @@ class Deflater(object):
         self._side = side
         self._level = zlib.Z_DEFAULT_COMPRESSION if level is None else level
         self._mem_level = zlib.DEF_MEM_LEVEL if mem_level is None else mem_level
-        # Here, so that wrong levels are found at once.
+        # Made here already so that an invalid level raises early.
         self._stream = self._start()
 
     def _start(self):
         return zlib.compressobj(self._level, zlib.DEFLATED, -self._side.bits, self._mem_level)
 
     def compress(self, data):
-        """The payload that a message of these bytes becomes."""
+        """The payload for a message of these bytes."""
         stream = self._stream or self._start()
         payload = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
         self._stream = stream if self._side.takeover else None
-        # A flush with nothing to flush gives nothing (RFC 7692 7.2.3.6).
+        # Flushing an empty message gives nothing (RFC 7692 7.2.3.6).
         return payload[:-4] or b"\x00"
 
 
@@ -194,19 +196,18 @@ class Inflater(object):
         self._restarts = 0
 
     def feed(self, payload, limit, is_last):
-        """What a piece of a message becomes, which `is_last` or not; never more than `limit` + 1
-        bytes, and when there are so many the rest is lost. Raises DeflateError for what is no
-        deflate."""
+        """Decompress a piece of a message; `is_last` marks the last one. Gives at most `limit` + 1
+        bytes; if there are that many, the rest is lost. Raises DeflateError for invalid data."""
         if is_last:
             payload += _TAIL
         stream = self._stream
         if stream is None:
-            # Any window that the other side may use.
+            # -15 accepts every window that the other side may use.
             stream = zlib.decompressobj(-15)
         try:
             data = stream.decompress(payload, limit + 1)
             while stream.unused_data and len(data) <= limit:
-                # After a block that says it is the last one there may be more (RFC 7692 7.2.3.5).
+                # A message may go on after a block marked as final (RFC 7692 7.2.3.5).
                 self._restarts += 1
                 if self._restarts > _MAX_RESTARTS:
                     raise DeflateError("too many final blocks in one message")

@@ -11,24 +11,24 @@ import six
 
 from friendserve.escape import json_encode, to_unicode
 
-#: What ends a line in this format, and nothing else does.
+# Only these end a line in this format.
 _split_lines = re.compile(u"\r\n|\r|\n").split
 _find_line_end = re.compile(u"[\r\n]").search
 
-#: A comment, which readers skip: bytes that keep a connection from looking dead.
+#: A comment, which readers skip; it keeps a connection from looking dead.
 HEARTBEAT = b":\n\n"
 
 
 def encode_event(data=None, event=None, id=None, retry=None):
     """The bytes of an event.
 
-    `data` is text, bytes that are UTF-8, or a dict, sent as JSON; without it (None) the reader only
-    notes `id` and `retry`. `event` is the type, a text, and `id` what the reader sends back as
-    Last-Event-ID; an empty one makes it forget. `retry` is the milliseconds until the reader
-    connects again.
+    `data` is text, UTF-8 bytes, or a dict, which is sent as JSON; without it (None) the reader only
+    notes `id` and `retry`. `event` is the type, a text. `id` is the value that the reader sends
+    back as Last-Event-ID; an empty one makes the reader forget the last. `retry` is the number of
+    milliseconds until the reader reconnects.
 
-    A line end in `data` arrives as "\\\\n". Raises ValueError where there must be none: in `event`
-    and `id`, which must not hold a NUL either; and for a `retry` that is no number.
+    Every line end in `data` arrives as "\\\\n". Raises ValueError for a line end in `event` or
+    `id`, for a NUL in `id`, and for a `retry` that is not a whole number of at least 0.
     """
     lines = []
     if event is not None:
@@ -36,11 +36,11 @@ def encode_event(data=None, event=None, id=None, retry=None):
     if id is not None:
         text = _check_line("id", id)
         if u"\0" in text:
-            raise ValueError("the id of an event must not hold a NUL: %r" % (id,))
+            raise ValueError("the id of an event must not contain a NUL: %r" % (id,))
         lines.append(u"id: " + text)
     if retry is not None:
         if not isinstance(retry, six.integer_types) or retry < 0:
-            raise ValueError("retry is a number of milliseconds, not %r" % (retry,))
+            raise ValueError("retry must be a number of milliseconds, not %r" % (retry,))
         lines.append(u"retry: %d" % retry)
     if data is not None:
         if isinstance(data, dict):
@@ -52,5 +52,5 @@ def encode_event(data=None, event=None, id=None, retry=None):
 def _check_line(name, value):
     text = to_unicode(value)
     if _find_line_end(text):
-        raise ValueError("the %s of an event is one line, not %r" % (name, value))
+        raise ValueError("the %s of an event must be a single line, not %r" % (name, value))
     return text

@@ -2,10 +2,10 @@
 
     apply_mask(b"Hello", b"\\x37\\xfa\\x21\\x3d")      # b"\\x7f\\x9fMQX", and back again
 
-What comes in is masked, so a server does this for every byte it gets. Python has no loop that is
-fast enough, but two of its built-in operations are: XOR of two long integers, best for short data,
-and `translate` of every fourth byte, best for long. Where the package ``websockets`` is installed
-(``python -m pip install 'friendserve[speedups]'``) its C function takes the place of both.
+Clients mask what they send, so a server does this for every byte it receives. A Python loop is too
+slow for that, but two built-in operations are fast enough: XOR of two long integers, best for short
+data, and `translate` of every fourth byte, best for long data. Where the package ``websockets`` is
+installed (``python -m pip install 'friendserve[speedups]'``), its C function replaces both.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -30,16 +30,14 @@ else:
 
 
 def apply_mask_in_python(data, mask):
-    """`data` (bytes or a bytearray) XOR the 4 bytes of `mask`, over and over, as bytes or, where it
-    is long, a bytearray.
-
-    Raises ValueError for a mask of another length.
+    """`data` (bytes or a bytearray) XOR the 4 bytes of `mask`, repeated. Returns bytes, or a
+    bytearray for long data. Raises ValueError for a mask of another length.
     """
     size = len(data)
     if len(mask) != 4:
-        raise ValueError("a mask has 4 bytes, not %d" % len(mask))
+        raise ValueError("a mask must have 4 bytes, not %d" % len(mask))
     if size >= _LONG:
-        # To take every fourth byte out of a bytearray is faster than out of bytes.
+        # Every fourth byte is taken faster out of a bytearray than out of bytes.
         masked = bytearray(data)
         first, second, third, fourth = bytearray(mask)
         masked[::4] = masked[::4].translate(_TABLES[first])
@@ -51,7 +49,7 @@ def apply_mask_in_python(data, mask):
 
 
 try:
-    # It keeps the same contract.
+    # The contract is the same.
     from websockets.speedups import apply_mask
 except ImportError:
     apply_mask = apply_mask_in_python

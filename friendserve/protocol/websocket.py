@@ -3,13 +3,13 @@
     reader = FrameReader(is_server=False)
     reader.receive(encode_frame(FIN | TEXT, b"Hello"))      # [u"Hello"]
 
-A reader takes bytes as they come and returns what has become whole: text messages as unicode,
-binary ones as bytes, and a `Ping`, `Pong` or `Close`. When the peer breaks the protocol or a limit
-the list ends with a WebSocketInputError, and everything after it is ignored; so it is after a
-`Close`.
+A reader takes bytes in pieces of any size and returns the events that they complete: text messages
+as unicode, binary messages as bytes, and `Ping`, `Pong` and `Close` objects. When the peer breaks
+the protocol or a limit, the list ends with a WebSocketInputError. All data after that is ignored,
+and so is all data after a `Close`.
 
-Payload is unmasked, decompressed and checked as it comes, so an endless text is refused at its
-first wrong byte, and a frame costs no more memory than what has come of it.
+Payload is unmasked, decompressed and checked as it arrives, so an endless text is refused at its
+first invalid byte, and a frame takes no more memory than the part of it that has arrived.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -27,23 +27,26 @@ from friendserve.protocol.masking import apply_mask
 FIN, RSV1, RSV2, RSV3 = 0x80, 0x40, 0x20, 0x10
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
-#: The first byte of a frame that is a whole message, not compressed.
+#: The first byte of a frame that holds a whole message, uncompressed.
 WHOLE_TEXT, WHOLE_BINARY = FIN | TEXT, FIN | BINARY
 
-#: The payload of a control frame (RFC 6455 5.5).
+#: The most bytes in the payload of a control frame (RFC 6455 5.5).
 MAX_CONTROL = 125
 
-#: The reason of a close frame, whose code takes two bytes.
+#: The most bytes in the reason of a close frame, whose code takes two more.
 MAX_REASON = 123
 
 DEFAULT_MAX_MESSAGE_SIZE = 10 * 1024 * 1024
 
-#: A message may come in so many frames: more would be a way to be busy without a message.
+#: The most frames in one message; with more, a peer could keep us busy and never send a message.
 DEFAULT_MAX_FRAGMENTS = 1 << 17
 
-#: RFC 6455 7.4: codes that never stand in a frame, or that nobody has defined.
+#: RFC 6455 7.4: codes that never appear in a frame, or that are reserved.
 NO_CODE, ABNORMAL = 1005, 1006
 _UNSENT = frozenset([1004, NO_CODE, ABNORMAL, 1015])
+
+#: `FrameReader.last_text` when there is none.
+NO_TEXT = None, b""
 
 _unpack_16 = struct.Struct(">H").unpack_from
 _unpack_64 = struct.Struct(">Q").unpack_from
@@ -53,7 +56,7 @@ _pack_64 = struct.Struct(">BBQ").pack
 
 
 class Ping(object):
-    """A ping with its payload, `data`; a pong with the same answers it."""
+    """A ping. A pong with the same payload, `data`, answers it."""
     __slots__ = ("data",)
 
     def __init__(self, data):
@@ -61,12 +64,12 @@ class Ping(object):
 
 
 class Pong(Ping):
-    """A pong, asked for or not."""
+    """A pong, solicited or not."""
     __slots__ = ()
 
 
 class Close(object):
-    """The peer closes: `code` (NO_CODE when it gives none) and `reason`, a text."""
+    """The peer closes: `code` (NO_CODE if it gave none) and `reason`, a text."""
     __slots__ = ("code", "reason")
 
     def __init__(self, code, reason):
@@ -75,34 +78,15 @@ class Close(object):
 
 
 def is_close_code(code):
-    """Whether a close frame may hold this code (RFC 6455 7.4.2, and the registry of IANA)."""
+    """Whether a close frame may hold this code (RFC 6455 7.4.2 and the IANA registry)."""
     return 1000 <= code <= 1014 and code not in _UNSENT or 3000 <= code <= 4999
 
 
 # Out
 
-#: The text that came or went last, and its UTF-8: an echo, a relay and a message to many
-#: connections write the very object that was decoded or encoded a moment ago.
-_latest = (u"", b"")
-
-#: Longer texts are not remembered, for nobody knows when the next one comes.
-_MAX_REMEMBERED = 65536
-
-
-def encode_text(text):
-    """The payload of a text message."""
-    global _latest
-    known, data = _latest
-    if known is not text:
-        data = text.encode("utf-8")
-        if len(data) <= _MAX_REMEMBERED:
-            _latest = text, data
-    return data
-
-
 def encode_frame(first, payload, mask=b""):
-    """One frame: `first` is FIN, the reserved bits and the opcode; a client gives a `mask`, four
-    random bytes, and then the payload goes out masked."""
+    """One frame. `first` is FIN, the reserved bits and the opcode. A client gives a `mask` of four
+    random bytes, with which the payload is masked."""
     size = len(payload)
     bit = 0
     if mask:
@@ -116,17 +100,17 @@ def encode_frame(first, payload, mask=b""):
 
 
 def encode_close(code, reason=u""):
-    """The payload of a close frame; `code` None is for none. A reason that is too long is cut.
+    """The payload of a close frame; empty if `code` is None. A reason that is too long is cut.
 
-    Raises ValueError for a code that must not be sent.
+    Raises ValueError for a code that must not be sent, and for a reason without a code.
     """
     if code is None:
         if reason:
-            raise ValueError("a reason to close needs a code")
+            raise ValueError("a close reason needs a code")
         return b""
     if not is_close_code(code):
-        raise ValueError("a WebSocket is not closed with %r: codes are 1000 to 1014 without 1004, "
-                         "1005 and 1006, and 3000 to 4999" % (code,))
+        raise ValueError("%r is not a valid close code: use 1000 to 1014 except 1004, 1005 and "
+                         "1006, or 3000 to 4999" % (code,))
     if isinstance(reason, bytes):
         reason = reason.decode("utf-8")
     data = (reason or u"").encode("utf-8")
@@ -140,26 +124,29 @@ def encode_close(code, reason=u""):
 class FrameReader(object):
     """Reads the frames of one peer.
 
-    `is_server` says who reads: a server wants masked frames, a client wants them plain.
-    `max_message_size` bounds a message in bytes, also after decompression with `inflater`, and
-    `max_fragments` the frames it is made of. Raises nothing; see the module.
+    `is_server` is the reader's role: a server requires masked frames, a client unmasked ones.
+    `max_message_size` limits the bytes of a message, before and after decompression by `inflater`;
+    `max_fragments` limits its frames. Raises nothing; see the module docstring.
     """
-    __slots__ = ("max_message_size", "max_fragments", "_inflater", "_mask_bit", "_rest", "_frame",
-                 "_message", "_ended")
+    __slots__ = ("max_message_size", "max_fragments", "last_text", "_inflater", "_mask_bit",
+                 "_rest", "_frame", "_message", "_ended")
 
     def __init__(self, is_server, max_message_size=DEFAULT_MAX_MESSAGE_SIZE, inflater=None,
                  max_fragments=DEFAULT_MAX_FRAGMENTS):
         self.max_message_size = max_message_size
         self.max_fragments = max_fragments
+        #: The last text message that came in one piece, and its UTF-8. The reader's owner resets
+        #: it to NO_TEXT, or else the message stays in memory.
+        self.last_text = NO_TEXT
         self._inflater = inflater
         self._mask_bit = 0x80 if is_server else 0
-        self._rest = b""            # of a head or a control frame, less than 140 bytes
-        self._frame = None          # a _Frame, while more of its payload has to come
-        self._message = None        # a _Message, while more of its frames have to come
+        self._rest = b""            # of an incomplete head or control frame; < 140 bytes
+        self._frame = None          # a _Frame, while its payload is incomplete
+        self._message = None        # a _Message, while its frames are incomplete
         self._ended = False
 
     def receive(self, data):
-        """What the next bytes bring: a list."""
+        """The list of events that the next bytes complete."""
         events = []
         if not self._ended:
             try:
@@ -192,96 +179,100 @@ class FrameReader(object):
             if not is_whole:
                 self._check_first(first)
             if length > 125:
-                if length > 127:
-                    raise WebSocketInputError(
-                        "a frame of a client must be masked" if mask_bit else
-                        "a frame of a server must not be masked")
-                if first & 8:
-                    raise WebSocketInputError("a control frame has at most 125 bytes")
-                start += 2 if length == 126 else 8
-                if start > size:
-                    break
-                length = self._read_length(data, position + 2, length)
+                start, length = self._read_long_head(first, length, data, position)
             end = start + length
-            if end > size:
-                if start > size or first & 8:
-                    # Of these all has to be there.
-                    break
-            elif is_whole and length <= self.max_message_size:
-                # A message in one piece: nearly all there are.
+            if is_whole and end <= size and length <= self.max_message_size:
+                # A message in one piece, as nearly all are.
                 payload = data[start:end]
                 if mask_bit:
                     payload = apply_mask(payload, data[start - 4:start])
-                events.append(_decode(payload) if first == WHOLE_TEXT else bytes(payload))
+                if first == WHOLE_TEXT:
+                    text, payload = self.last_text = _decode(payload)
+                    events.append(text)
+                else:
+                    events.append(bytes(payload))
                 position = end
-                continue
-            mask = bytes(data[start - 4:start]) if mask_bit else b""
-            if first & 8:
-                payload = bytes(data[start:end])
-                self._read_control(first & 15, apply_mask(payload, mask) if mask else payload,
-                                   events)
-                if self._ended:
-                    return
-                position = end
+            elif end > size and (start > size or first & 8):
+                # Heads and control frames are read whole.
+                break
+            elif first & 8:
+                position = self._read_control(first & 15, data, start, end, events)
             else:
-                self._begin_frame(first, length, mask)
+                self._begin_frame(first, data, start, length)
                 position = self._read_payload(data, start, events)
         if position < size:
             self._rest = bytes(data[position:])
 
+    def _read_long_head(self, first, kind, data, position):
+        """Where the payload starts, and its length, of a frame whose second byte holds a `kind` of
+        length above 125. The start is beyond the data if the length is not all there yet."""
+        if kind > 127:
+            raise WebSocketInputError(
+                "a frame from a client must be masked" if self._mask_bit else
+                "a frame from a server must not be masked")
+        if first & 8:
+            raise WebSocketInputError("a control frame has at most 125 bytes")
+        start = position + (4 if kind == 126 else 10) + (4 if self._mask_bit else 0)
+        if start > len(data):
+            return start, 0
+        length, = (_unpack_16 if kind == 126 else _unpack_64)(data, position + 2)
+        if length < (126 if kind == 126 else 65536):
+            raise WebSocketInputError("the length of a frame must be in its shortest form")
+        if length > self.max_message_size + (self.max_message_size >> 8) + 64:
+            # More than compression makes of the largest message at worst.
+            raise _too_large(self.max_message_size)
+        return start, length
+
     def _check_first(self, first):
-        """The first byte of a frame: is it possible here?"""
+        """Check that a frame may begin with this byte here."""
         opcode = first & 15
         if first & (RSV2 | RSV3) or first & RSV1 and (
                 self._inflater is None or opcode not in (TEXT, BINARY)):
-            raise WebSocketInputError("a reserved bit is set in a frame")
+            raise WebSocketInputError("a reserved bit of a frame is set")
         if opcode & 8:
             if opcode > PONG:
-                raise WebSocketInputError("there is no opcode %d" % opcode)
+                raise WebSocketInputError("unknown opcode %d" % opcode)
             if not first & FIN:
                 raise WebSocketInputError("a control frame must not be fragmented")
         elif opcode > BINARY:
-            raise WebSocketInputError("there is no opcode %d" % opcode)
+            raise WebSocketInputError("unknown opcode %d" % opcode)
         elif opcode == CONTINUATION and self._message is None:
-            raise WebSocketInputError("there is no message to continue")
+            raise WebSocketInputError("a continuation frame without a message")
         elif opcode != CONTINUATION and self._message is not None:
-            raise WebSocketInputError("a new message began before the last one ended")
-
-    def _read_length(self, data, position, kind):
-        length, = (_unpack_16 if kind == 126 else _unpack_64)(data, position)
-        if length < (126 if kind == 126 else 65536):
-            raise WebSocketInputError("the length of a frame is not written in its shortest form")
-        if length > self.max_message_size + (self.max_message_size >> 8) + 64:
-            # More than the worst that compression makes of the largest message.
-            raise _too_large(self.max_message_size)
-        return length
+            raise WebSocketInputError("a message began before the last one ended")
 
     # Control frames
 
-    def _read_control(self, opcode, payload, events):
+    def _read_control(self, opcode, data, start, end, events):
+        """Take a control frame; returns where the next frame starts."""
+        payload = bytes(data[start:end])
+        if self._mask_bit:
+            payload = apply_mask(payload, bytes(data[start - 4:start]))
         if opcode == CLOSE:
             self._end()
             events.append(_read_close(payload))
-        else:
-            events.append((Ping if opcode == PING else Pong)(payload))
+            return len(data)
+        events.append((Ping if opcode == PING else Pong)(payload))
+        return end
 
-    # Messages that do not come in one piece
+    # Messages in several pieces
 
-    def _begin_frame(self, first, length, mask):
+    def _begin_frame(self, first, data, start, length):
         message = self._message
         if message is None:
             message = self._message = _Message(
                 first & 15 == TEXT, self._inflater if first & RSV1 else None)
         message.fragments += 1
         if message.fragments > self.max_fragments:
-            raise WebSocketInputError("a message is in more than %d frames" % self.max_fragments,
+            raise WebSocketInputError("a message has more than %d frames" % self.max_fragments,
                                       1009)
         if message.inflater is None and message.size + length > self.max_message_size:
             raise _too_large(self.max_message_size)
-        self._frame = _Frame(first & FIN, length, mask)
+        self._frame = _Frame(first & FIN, length,
+                             bytes(data[start - 4:start]) if self._mask_bit else b"")
 
     def _read_payload(self, data, start, events):
-        """Take what there is of the frame; returns where it ends."""
+        """Take the available payload of the frame; returns where it ends."""
         frame, message = self._frame, self._message
         payload = bytes(data[start:start + frame.left])
         frame.left -= len(payload)
@@ -297,7 +288,7 @@ class FrameReader(object):
 
 
 class _Frame(object):
-    """A data frame of which more has to come."""
+    """A data frame whose payload is incomplete."""
     __slots__ = ("is_last", "left", "_mask")
 
     def __init__(self, is_last, left, mask):
@@ -315,20 +306,20 @@ class _Frame(object):
 
 
 class _Message(object):
-    """A message of which more has to come."""
+    """A message whose frames are incomplete."""
     __slots__ = ("size", "inflater", "fragments", "_data", "_decoder")
 
     def __init__(self, is_text, inflater):
         self.size = 0               # in bytes, so far
         self.inflater = inflater
         self.fragments = 0
-        # Text is decoded as it comes, so that what is wrong is found early. Either way there are
-        # not many objects, however small the pieces are.
+        # Text is decoded as it arrives, so that an invalid byte is found early. Both ways need few
+        # objects, however small the pieces are.
         self._decoder = _Decoder() if is_text else None
         self._data = io.StringIO() if is_text else bytearray()
 
     def add(self, payload, is_last, limit):
-        """Take unmasked payload."""
+        """Append unmasked payload."""
         if self.inflater is not None:
             try:
                 payload = self.inflater.feed(payload, limit - self.size, is_last)
@@ -355,39 +346,39 @@ def _too_large(limit):
 
 
 def _not_utf8(error):
-    return WebSocketInputError("a text is not UTF-8: %s" % error.reason, 1007)
+    return WebSocketInputError("a text message is not UTF-8: %s" % error.reason, 1007)
 
 
 if six.PY2:  # version: py2
     _find_surrogate = re.compile(b"\xed[\xa0-\xbf]").search
 
     def _refuse_surrogates(data):
-        # These decoders let through what RFC 3629 3 forbids.
+        # The decoders of this version let through surrogates, which RFC 3629 3 forbids.
         if b"\xed" in data and _find_surrogate(data):
             raise UnicodeDecodeError("utf-8", bytes(data), 0, 1, "it has surrogates")
 
     class _Decoder(codecs.getincrementaldecoder("utf-8")):
         def decode(self, data, final=False):
-            # Together with the beginning of a character that came before.
+            # Together with the start of a character that the last piece ended with.
             _refuse_surrogates(self.getstate()[0] + data)
             return super(_Decoder, self).decode(data, final)
+
+    def _decode(data):
+        try:
+            data = bytes(data)
+            _refuse_surrogates(data)
+            return data.decode("utf-8"), data
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error)
 else:
     _Decoder = codecs.getincrementaldecoder("utf-8")
 
-
-def _decode(data):
-    """A whole text."""
-    global _latest
-    try:
-        if six.PY2:  # version: py2
-            data = bytes(data)
-            _refuse_surrogates(data)
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _not_utf8(error)
-    if len(data) <= _MAX_REMEMBERED:
-        _latest = text, data
-    return text
+    def _decode(data):
+        """A whole text, and its UTF-8."""
+        try:
+            return data.decode("utf-8"), data
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error)
 
 
 def _read_close(payload):
@@ -398,4 +389,4 @@ def _read_close(payload):
     code, = _unpack_16(payload)
     if not is_close_code(code):
         raise WebSocketInputError("a close frame must not hold the code %d" % code)
-    return Close(code, _decode(payload[2:]))
+    return Close(code, _decode(payload[2:])[0])

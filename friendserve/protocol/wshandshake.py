@@ -19,7 +19,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class HandshakeError(ProtocolError):
-    """The server's response is no WebSocket's, or not to this client."""
+    """The server's response is not a valid answer to the client's handshake."""
 
 
 def accept_value(key):
@@ -28,21 +28,22 @@ def accept_value(key):
 
 
 def check_upgrade(headers):
-    """Whether the headers of a request ask for a WebSocket that can be had; returns its key.
+    """Check that the headers of a request ask for a WebSocket of version 13; returns its key.
 
-    Raises HTTPInputError with the status to answer: 426, after which the header
-    Sec-WebSocket-Version tells what would do, or 400.
+    Raises HTTPInputError with the status to answer: 426, for which the response has to name the
+    supported version in Sec-WebSocket-Version, or 400.
     """
     if "websocket" not in split_list(headers.get("Upgrade", "")):
-        raise HTTPInputError("here is a WebSocket only: the request needs Upgrade: websocket")
+        raise HTTPInputError("this URL serves WebSockets only: the request needs "
+                             "\"Upgrade: websocket\"")
     if "upgrade" not in split_list(headers.get("Connection", "")):
-        raise HTTPInputError("the request needs Connection: Upgrade")
+        raise HTTPInputError("the request needs \"Connection: Upgrade\"")
     version = headers.get("Sec-WebSocket-Version", "")
     if version.strip(" \t") != VERSION:
-        raise HTTPInputError("version 13 of WebSocket is spoken here, not %.20r" % version, 426)
+        raise HTTPInputError("only version 13 of WebSocket is supported, not %.20r" % version, 426)
     key = headers.get("Sec-WebSocket-Key", "").strip(" \t")
     if not _is_key(key):
-        raise HTTPInputError("Sec-WebSocket-Key is base64 of 16 bytes, not %.40r" % key)
+        raise HTTPInputError("Sec-WebSocket-Key must be base64 of 16 bytes, not %.40r" % key)
     return key
 
 
@@ -64,12 +65,12 @@ def check_response(headers, key, subprotocols):
     """Check the headers of a 101 response to a request with this key and these subprotocols;
     returns the subprotocol that the server chose, or None. Raises HandshakeError.
 
-    The extensions are for `friendserve.protocol.deflate.read_response`.
+    The extensions are left to `friendserve.protocol.deflate.read_response`.
     """
     if headers.get("Upgrade", "").lower().strip(" \t") != "websocket":
-        raise HandshakeError("the response has no Upgrade: websocket")
+        raise HandshakeError("the response has no \"Upgrade: websocket\"")
     if "upgrade" not in split_list(headers.get("Connection", "")):
-        raise HandshakeError("the response has no Connection: Upgrade")
+        raise HandshakeError("the response has no \"Connection: Upgrade\"")
     if headers.get("Sec-WebSocket-Accept", "").strip(" \t") != accept_value(key):
         raise HandshakeError("Sec-WebSocket-Accept does not answer the key of the request")
     chosen = headers.get("Sec-WebSocket-Protocol")
@@ -85,7 +86,7 @@ def parse_subprotocols(header):
 
 
 def check_subprotocol(name):
-    """A subprotocol as it can stand in a header; raises ValueError for what is no token."""
+    """A subprotocol as a header can hold it. Raises ValueError unless it is a token."""
     if not is_token(name):
-        raise ValueError("a subprotocol is a token, not %r" % (name,))
+        raise ValueError("a subprotocol must be a token, not %r" % (name,))
     return str(name)

@@ -10,8 +10,8 @@ import six
 from friendserve.protocol.deflate import Deflater, Inflater, Side
 from friendserve.protocol.errors import WebSocketInputError
 from friendserve.protocol.websocket import (
-    BINARY, CLOSE, CONTINUATION, FIN, NO_CODE, PING, PONG, RSV1, RSV2, RSV3, TEXT, Close,
-    FrameReader, Ping, Pong, encode_close, encode_frame, encode_text, is_close_code)
+    BINARY, CLOSE, CONTINUATION, FIN, NO_CODE, NO_TEXT, PING, PONG, RSV1, RSV2, RSV3, TEXT, Close,
+    FrameReader, Ping, Pong, encode_close, encode_frame, is_close_code)
 
 MASK = b"\x01\xfe\x80\x7f"
 
@@ -27,26 +27,6 @@ def plain(events):
             else (type(event), event.data) if isinstance(event, Ping)
             else (WebSocketInputError, event.code) if isinstance(event, WebSocketInputError)
             else event for event in events]
-
-
-class EncodeTextTest(unittest.TestCase):
-    def test_a_text_that_is_relayed_is_not_encoded_again(self):
-        text, = FrameReader(True).receive(frame(FIN | TEXT, b"\xc3\xa9" * 600))
-        self.assertEqual(bytes(encode_text(text)), b"\xc3\xa9" * 600)
-        self.assertIs(encode_text(text), encode_text(text))
-
-    def test_a_text_that_goes_to_many_is_encoded_once(self):
-        text, other = u"\u05e9" * 100, u"\u05ea" * 100
-        self.assertIs(encode_text(text), encode_text(text))
-        self.assertEqual(encode_text(other), b"\xd7\xaa" * 100)
-        self.assertEqual(encode_text(text), b"\xd7\xa9" * 100)
-        self.assertEqual(encode_text(u""), b"")
-
-    def test_a_long_text_is_not_kept(self):
-        text = u"x" * 65537
-        self.assertIsNot(encode_text(text), encode_text(text))
-        text, = FrameReader(True).receive(frame(FIN | TEXT, b"x" * 65537))
-        self.assertIsNot(encode_text(text), encode_text(text))
 
 
 class ReaderTest(unittest.TestCase):
@@ -68,6 +48,14 @@ class ReaderTest(unittest.TestCase):
                                                + frame(FIN | BINARY, b"a\xc3\xa9"))
         self.assertEqual((type(text), text), (six.text_type, u"a\xe9"))
         self.assertEqual((type(data), data), (bytes, b"a\xc3\xa9"))
+
+    def test_the_last_text_in_one_piece_comes_with_its_utf8(self):
+        reader = FrameReader(True)
+        self.assertEqual(NO_TEXT, reader.last_text)
+        for payload in (b"\xc3\xa9", b"\xc3\xa9" * 1000):
+            text, = reader.receive(frame(FIN | TEXT, payload))
+            self.assertIs(text, reader.last_text[0])
+            self.assertEqual(payload, bytes(reader.last_text[1]))
 
     def test_all_that_is_legal_in_whole_and_in_pieces(self):
         data = b"".join([

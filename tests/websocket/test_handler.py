@@ -2,13 +2,20 @@
 from __future__ import absolute_import, division, print_function
 
 import logging
+import platform
 import socket
+import subprocess
+import sys
+import unittest
+
+import six
 
 from friendserve.protocol.deflate import Deflater, Inflater, accept_offer
 from friendserve.protocol.websocket import (
     BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT, Close, FrameReader, Ping, Pong,
     encode_close, encode_frame)
 from friendserve.websocket import WebSocketClosedError
+from tests import ROOT
 from tests.httpcase import SERVER_OPTIONS, LogCatcher
 from tests.webcase import request
 from tests.wscase import ASK, Echo, Noting, WebSocketCase
@@ -251,6 +258,94 @@ class MessageTest(WebSocketCase):
         self.assertIs(handler.stream, handler.ws_connection.stream)
 
 
+class EncodingTest(WebSocketCase):
+    """How often a text is encoded, and that none is kept."""
+    TEXT = u"\xe9" * 3000
+
+    def encodings(self, function, *args):
+        """How often `function(*args)` encodes a text."""
+        calls = []
+
+        def note(frame, event, arg):
+            if event == "c_call" and arg.__name__ == "encode" and \
+                    isinstance(arg.__self__, six.text_type):
+                calls.append(arg)
+
+        sys.setprofile(note)
+        try:
+            function(*args)
+        finally:
+            sys.setprofile(None)
+        return len(calls)
+
+    def test_a_text_that_is_relayed_is_not_encoded(self):
+        counts = []
+
+        class Relay(Noting):
+            def relay(self, message):
+                for handler in self.settings["opened"]:
+                    handler.write_message(message)
+
+            def on_message(handler, message):
+                counts.append(self.encodings(handler.relay, message))
+
+        self.serve_sockets(Relay)
+        peers = [self.open_socket() for _ in range(3)]
+        self.run_until(lambda: len(self.handlers) == 3)
+        for text in (self.TEXT, u"short"):
+            peers[0].send(FIN | TEXT, text.encode("utf-8"))
+            self.assertEqual([text] * 3, [peer.read() for peer in peers])
+        self.assertEqual([0, 0], counts)
+
+    def test_a_long_text_to_many_is_encoded_once(self):
+        self.serve_sockets(Noting)
+        peers = [self.open_socket() for _ in range(3)]
+        self.run_until(lambda: len(self.handlers) == 3)
+        for end in (u"a", u"b"):
+            text = self.TEXT + end
+            counts = [self.encodings(handler.write_message, text)
+                      for handler in self.handlers]
+            self.assertEqual([1, 0, 0], counts)
+            self.assertEqual([text] * 3, [peer.read() for peer in peers])
+
+    def test_no_message_is_kept_when_it_was_delivered(self):
+        self.serve_sockets(Noting)
+        peer = self.open_socket()
+        free = [u"".join([u"\xe8"] * 3000)]
+        for text in (self.TEXT, u"short"):
+            peer.send(FIN | TEXT, text.encode("utf-8"))
+            self.wait_for_note(text)
+            self.turn(0, 3)
+            self.assertEqual(sys.getrefcount(free[0]), sys.getrefcount(self.notes[-1]))
+        self.handlers[0].write_message(free[0])
+        peer.client.wait_for(lambda: len(peer.client.data) > 6000)
+        self.turn(0, 3)
+        self.assertEqual(sys.getrefcount(self.notes[-1]), sys.getrefcount(free[0]))
+
+
+class MemoryTest(unittest.TestCase):
+    PROGRAM = """
+import resource, socket
+from friendserve.ioloop import IOLoop
+from friendserve.iostream import IOStream
+from friendserve.protocol.websocket import FrameReader
+from friendserve.websocket import WebSocketProtocol13
+
+WebSocketProtocol13(IOStream(socket.socket(), IOLoop()), None, FrameReader(True))
+for _ in range(2):
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        blocks = [bytearray(b"x") * 1000000 for _ in range(4)]
+        del blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
+"""
+
+    @unittest.skipUnless(platform.libc_ver()[0] == "glibc", "the malloc of glibc is needed")
+    def test_the_memory_of_large_messages_is_used_again(self):
+        faults = int(subprocess.check_output([sys.executable, "-c", self.PROGRAM], cwd=ROOT))
+        self.assertLess(faults, 1000)
+
+
 class LimitTest(WebSocketCase):
     def test_a026_a_message_that_is_too_large(self):
         self.serve_sockets(websocket_max_message_size=1000)
@@ -270,7 +365,8 @@ class LimitTest(WebSocketCase):
         with LogCatcher() as records:
             peer.client.send(encode_frame(FIN | TEXT, b"x"))
             close = peer.read()
-        self.assertEqual((close.code, close.reason), (1002, u"a frame of a client must be masked"))
+        self.assertEqual((1002, u"a frame from a client must be masked"),
+                         (close.code, close.reason))
         self.assertEqual([record.levelno for record in records], [logging.INFO])
         self.assertEqual(self.notes, ["open"])
 
