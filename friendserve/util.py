@@ -43,7 +43,7 @@ def remember(memo, limit, key, value):
 
 
 def set_public_module(namespace):
-    """Make the package the `__module__` of the classes and functions in its `__all__`, so that reprs
+    """Make the package the `__module__` of the classes and functions in its `__all__`, so reprs
     and pickles show the path that users import: "friendserve.ioloop.IOLoop", not the module that
     defines it. Objects from outside the package do not change. `inspect.getsource` no longer finds
     such a class, but still its methods.

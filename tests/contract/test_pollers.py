@@ -575,7 +575,7 @@ class PollerContract(RegistrationContract):
             self.register_new_file(reader)
             for _ in range(3):
                 self.assertEqual([], self.poller.poll(0))
-        self.assertEqual(["fd %d: closed before it was unregistered; remove its handler first"
+        self.assertEqual(["fd %d: closed before it was unregistered; remove handlers before closing"
                           % reader], [record.getMessage() for record in records])
         with self.assertRaises(ValueError):
             self.poller.register(reader, READ)
