@@ -43,9 +43,10 @@ def remember(memo, limit, key, value):
 
 
 def set_public_module(namespace):
-    """Give the classes and functions of a package's `__all__` the package as their `__module__`,
-    so that reprs and pickles show the path that users import: "friendserve.ioloop.IOLoop", not the
-    module that defines it. Objects from outside the package stay as they are.
+    """Make the package the `__module__` of the classes and functions in its `__all__`, so reprs
+    and pickles show the path that users import: "friendserve.ioloop.IOLoop", not the module that
+    defines it. Objects from outside the package do not change. `inspect.getsource` no longer finds
+    such a class, but still its methods.
 
     The last line of an ``__init__.py``: ``set_public_module(globals())``.
     """

@@ -150,6 +150,12 @@ class FakeKqueue(object):
         self._fd = -1
         self._filters.clear()
 
+    def drop(self, fd):
+        """Remove the filters of `fd`, as a close does, even if fstat cannot tell the next file with
+        its number from the old one, as with the TCP sockets of a BSD."""
+        for key in [key for key in self._filters if key[0] == fd]:
+            del self._filters[key]
+
     def filters(self, fd):
         """The filters that exist for `fd`, sorted."""
         self._drop_closed()

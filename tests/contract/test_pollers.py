@@ -559,7 +559,7 @@ class PollerContract(RegistrationContract):
             self.register_new_file(reader)
             for _ in range(3):
                 self.assertEqual([], self.poller.poll(0))
-        self.assertEqual(["fd %d: closed before it was unregistered; remove its handler first"
+        self.assertEqual(["fd %d: closed before it was unregistered; remove handlers before closing"
                           % reader], [record.getMessage() for record in records])
         with self.assertRaises(ValueError):
             self.poller.register(reader, READ)
@@ -723,6 +723,18 @@ class TestSelect(NamedPollerContract, unittest.TestCase):
         os.write(writer, b"x")
         self.assertEqual(self.poller.poll(PATIENCE), [(reader, READ)])
 
+    def test_a_closed_file_makes_it_look_for_numbers_with_other_files(self):
+        reader, _ = self.pipe()
+        closed, _ = self.pipe()
+        other, writer = self.pipe()
+        self.poller.register(reader, READ)
+        self.poller.register(closed, READ)
+        os.write(writer, b"x")
+        os.dup2(other, reader)
+        os.close(closed)
+        for _ in range(2):
+            self.assertEqual([], self.poller.poll(0))
+
 
 if "kqueue" in available_pollers():
     class TestKqueue(NamedPollerContract, unittest.TestCase):
@@ -761,6 +773,15 @@ if "kqueue" not in available_pollers():
             self.poller.modify(fd, READ | WRITE)
             self.poller.unregister(fd)
             self.assertEqual(self.kernel().filters(fd), [])
+
+        def test_the_kernel_tells_of_a_close_that_fstat_does_not_show(self):
+            reader, writer = self.pipe()
+            self.poller.register(reader, READ)
+            self.assertRaises(ValueError, self.poller.register, reader, READ)
+            self.kernel().drop(reader)
+            self.register_new_file(reader)
+            os.write(writer, b"x")
+            self.assertEqual([(reader, READ)], self.poller.poll(PATIENCE))
 
         def test_a_change_that_fails_leaves_what_was(self):
             a, _ = self.socketpair()

@@ -51,7 +51,7 @@ def check_identity(fd, identity):
 
 def warn_of_closed(fds):
     """Log that these were closed while they were registered."""
-    gen_log.warning("fd %s: closed before it was unregistered; remove its handler first",
+    gen_log.warning("fd %s: closed before it was unregistered; remove handlers before closing",
                     ", ".join(str(fd) for fd in sorted(fds)))
 
 

@@ -23,9 +23,8 @@ still valid, and one warning in the log. It is made
   looks at its events one by one only after one;
 - when a registered number is registered again, and MOD says that it has another file now;
 - when a check of the numbers that are reported, every `CHECK_INTERVAL` polls, finds a closed file:
-  MOD says that a number has another file; or a number that was lost by a DEL that failed, and then
-  registered for another file, has two pairs, or an event that poll(2) does not confirm, which knows
-  numbers only.
+  MOD says that a number has another file; or a number whose DEL failed, and that was registered
+  again, has two pairs, or an event that poll(2), which knows numbers only, does not confirm.
 
 `fileno` must stay valid, so it is that of a second epoll, made on the first call, which watches the
 one in use. The kernel allows five levels of epolls, hence loops can be nested three deep.
@@ -96,6 +95,8 @@ class EpollPoller(interface.Poller):
             if fd in self._lost:
                 self._lost.remove(fd)
                 self._reused.add(fd)
+                if not self._lost:
+                    self._check_at = CHECK_INTERVAL
         self._fds[fd] = events
 
     def modify(self, fd, events):

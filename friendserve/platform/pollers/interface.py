@@ -36,7 +36,7 @@ class Poller(object):
 
     Unregister before closing. A file that was closed without `unregister` is not reported any more,
     and makes neither `poll` fail nor spin, even if it is still open under another number (dup) or
-    in another process (fork). Only in that case, and only while its number is registered, epoll
+    in another process (fork). One exception: while the number of such a file is registered, epoll
     may report it up to CHECK_INTERVAL times. If the number is given to another file,
 
     - `register` forgets the old file, logs a warning and watches the new one;
