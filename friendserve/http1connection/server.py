@@ -1,11 +1,11 @@
 """The server's side of one HTTP/1.x connection.
 
-The life of a request, in which order the methods follow: the stream offers bytes to `take` or, when
-they are not a whole head and nothing more, gathers them until `find` sees the end of a head. Either
-way `_on_head` is put into the queue of the loop. It parses the head, and hands the request to the
-server, or first collects (or passes on) a body. The response is written by the methods of
-`friendserve.http1connection.response`. Then the connection is idle again, and if the next request
-is in the buffer already, it begins at once.
+The life of a request, which is also the order of the methods: the stream offers new bytes to
+`take`, which accepts a whole head and nothing more; otherwise it gathers bytes until `find` sees
+the end of a head, and passes that to `deliver`. Either way `_on_head` is put into the queue of the
+loop. It parses the head, and hands the request to the server, or first collects (or passes on) a
+body. The response is written by the methods of `friendserve.http1connection.response`. Then the
+connection is idle again, and if the next request is in the buffer already, it begins at once.
 
 Only one request is in progress at a time: bytes that follow it stay in the buffer of the stream,
 and, once one buffer is full, with the kernel, until its response is finished. So responses are in
