@@ -1,4 +1,5 @@
-"""What the tests of WebSockets share: clients of bytes that speak frames, and a noting handler."""
+"""Shared by the tests of WebSockets: raw clients that send and read frames, and a handler that
+takes notes."""
 from __future__ import absolute_import, division, print_function
 
 from timeit import default_timer
@@ -14,7 +15,7 @@ ASK = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Vers
 
 
 class SkippingClock(object):
-    """A clock to be passed as `time_func` that also moves on by `skip`."""
+    """A clock for `time_func` that `skip` moves forward."""
 
     def __init__(self):
         self._skipped = 0
@@ -27,7 +28,7 @@ class SkippingClock(object):
 
 
 class Noting(WebSocketHandler):
-    """Notes what it is told in the list of the setting `notes`, and adds itself to `opened`."""
+    """Appends a note of each call to the setting `notes`, and itself to `opened`."""
 
     def note(self, *what):
         self.settings["notes"].append(what if len(what) > 1 else what[0])
@@ -56,7 +57,7 @@ class Echo(Noting):
 
 
 class Peer(object):
-    """The other side of a WebSocket, over a Client that has seen the handshake."""
+    """The other side of a WebSocket, over a Client that has completed the handshake."""
 
     def __init__(self, client, response, reader=None):
         self.client = client
@@ -81,10 +82,10 @@ class Peer(object):
 
 
 class WebSocketCase(WebCase):
-    """`notes` is what the handlers have noted, `handlers` those that were opened."""
+    """`notes` has the notes of the handlers, `handlers` the handlers that were opened."""
 
     def use_skipping_clock(self):
-        """A loop whose time can be moved on: by `skip`, which also runs it."""
+        """Use a loop whose time `skip` can move forward; `skip` also runs it."""
         self.clock = SkippingClock()
         self.use_loop(IOLoop(time_func=self.clock))
 
@@ -104,7 +105,7 @@ class WebSocketCase(WebCase):
                 handler.stream.close()
 
     def open_socket(self, headers=(), data=b"", path="/", reader=None, connect=None, **options):
-        """A Peer whose WebSocket is open; `data` is sent together with the handshake."""
+        """A Peer whose WebSocket is open; `data` is sent right after the request."""
         client = (connect or self.connect)(
             data=request(path, headers=ASK + tuple(headers)) + data, **options)
         response = client.read_response()
@@ -123,6 +124,6 @@ class WebSocketCase(WebCase):
         self.run_until(lambda: note in self.notes)
 
     def closings(self):
-        """What was noted by on_close, after some more turns."""
+        """The notes of on_close, after some more turns."""
         self.turn(0, 3)
         return [note for note in self.notes if isinstance(note, tuple) and note[0] == "close"]

@@ -238,7 +238,8 @@ class Feed(object):
             raise TypeError("a message must be text, not %r" % type(text).__name__)
         data = text.encode("utf-8")
         if len(data) > self.max_text:
-            raise ValueError("a message may have at most %d bytes, not %d" % (self.max_text, len(data)))
+            raise ValueError("a message may have at most %d bytes, not %d"
+                             % (self.max_text, len(data)))
         return (text if isinstance(text, six.text_type) else data.decode("utf-8")), data
 
     def _news(self, channel):

@@ -35,7 +35,7 @@ class HandshakeTest(unittest.TestCase):
 
     def test_requests_that_can_be_met(self):
         for change in ({}, {"Upgrade": "WebSocket"}, {"Upgrade": "h2c, websocket"},
-                       # B230: what a proxy makes of it
+                       # B230: as rewritten by a proxy
                        {"Connection": "keep-alive, Upgrade"}, {"Connection": "UPGRADE"},
                        {"Sec_WebSocket_Key": " %s " % KEY}):
             self.assertEqual(check_upgrade(changed(ASK, **change)), KEY)

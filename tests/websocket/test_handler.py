@@ -395,7 +395,7 @@ class LimitTest(WebSocketCase):
         # It was no longer read from.
         self.assertLess(sent, 1000 * len(ping))
         self.assertGreater(stream.unsent(), 65536)
-        # And it goes on when the client reads.
+        # Reading resumes when the client reads.
         peer.client.wait_for(lambda: len(peer.client.data) > 65536 and not stream.unsent())
 
     def fill(self, handler):
@@ -429,7 +429,7 @@ class LimitTest(WebSocketCase):
         handler.write_message(u"dropped")
         self.assertEqual(self.notes[-1], ("dropped", u"dropped"))
         self.assertEqual(handler.stream.unsent(), before)
-        # It goes on when the client has caught up.
+        # Messages are sent again once the client has caught up.
         slow.client.wait_for(lambda: not handler.stream.unsent())
         handler.write_message(u"after")
         slow.client.wait_for(lambda: slow.client.data.endswith(b"after"))
@@ -662,7 +662,7 @@ class EndTest(WebSocketCase):
             peer.client.send(encode_frame(FIN | TEXT, b"x" * 100, b"mask") * 5000)
             peer.client.abort()
             self.run_until(self.closings)
-        # Whatever the system still had for us; and nobody is to blame.
+        # Only data that the system still held, and no error is logged.
         self.assertEqual(set(self.notes[1:-1]) - set([u"x" * 100]), set())
         self.assertEqual([record for record in records if record.exc_info], [])
 
