@@ -14,7 +14,7 @@ ASK = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Vers
 
 
 class SkippingClock(object):
-    """A clock to be passed as `time_func` that also moves on by `skip`."""
+    """A clock for `time_func` that `skip` moves forward."""
 
     def __init__(self):
         self._skipped = 0
@@ -56,7 +56,7 @@ class Echo(Noting):
 
 
 class Peer(object):
-    """The other side of a WebSocket, over a Client that has seen the handshake."""
+    """The other side of a WebSocket, over a Client that has completed the handshake."""
 
     def __init__(self, client, response, reader=None):
         self.client = client
@@ -84,7 +84,7 @@ class WebSocketCase(WebCase):
     """`notes` are the calls of the handlers, `handlers` the handlers that were opened."""
 
     def use_skipping_clock(self):
-        """A loop whose time can be moved on: by `skip`, which also runs it."""
+        """Use a loop whose time `skip` can move forward; `skip` also runs it."""
         self.clock = SkippingClock()
         self.use_loop(IOLoop(time_func=self.clock))
 
@@ -104,7 +104,7 @@ class WebSocketCase(WebCase):
                 handler.stream.close()
 
     def open_socket(self, headers=(), data=b"", path="/", reader=None, connect=None, **options):
-        """A Peer whose WebSocket is open; `data` is sent together with the handshake."""
+        """A Peer whose WebSocket is open; `data` is sent right after the request."""
         client = (connect or self.connect)(
             data=request(path, headers=ASK + tuple(headers)) + data, **options)
         response = client.read_response()

@@ -1,4 +1,4 @@
-"""A feed: an ordered log of messages with cursors, the heart of a chat, a wall, a ticker.
+"""Feeds: ordered logs of messages with cursors, for chats, walls and tickers.
 
     from friendserve.feed import open_feed
 
@@ -7,8 +7,10 @@
     feed.wait("room", cursor, on_batch, timeout=50)     # a long poll
     feed.subscribe("room", on_batch, cursor)            # WebSocket, server-sent events
 
-`friendserve.feed.base` says what every feed promises. Two keep it: `LocalFeed` within one process,
-and `RedisFeed`, which needs `hiredis` and is None where that is not installed.
+Whichever way a reader is served, it gets every message of a channel once and in order, as long as
+it returns with the cursor of its last batch. There are two feeds: `LocalFeed`, in the memory of one
+process, and `RedisFeed`, for many processes, which needs `hiredis` and is None where that is not
+installed. The full contract is in `friendserve.feed.base`.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -1,18 +1,18 @@
-"""What every feed promises, and what is the same in all of them: who waits for what.
+"""The contract of every feed, and the part that all of them share: the readers that wait.
 
 A feed is an ordered log of messages for each channel. Every message has an id, and the id of the
-last message somebody has seen is that reader's *cursor*: whoever asks with a cursor gets what came
-after it, in order, each message once, however often connections, processes or servers went down
-in between. A feed keeps the newest messages of a channel only; a reader that comes too late for
-some is told so, and gets the rest.
+last message that a reader has seen is its *cursor*: a reader that asks with a cursor gets the
+messages after it, in order, each of them once, however often connections, processes or servers
+have failed in between. A feed keeps only the newest messages of a channel; a reader that comes too
+late for some is told so, and gets the rest.
 
 Ids look like ``1764150000123-0``: milliseconds since 1970, and a number within the millisecond.
-They only grow, across restarts too. Nobody but a feed should read more into them than that.
+They only grow, even across restarts. Applications should treat them as opaque otherwise.
 
-How failures are told: an operation takes `callback` for success and `on_error` for failure; one of
-them is called, once, by the loop. Without `on_error`, the error is raised in the stack_context of
-the caller, so that a handler under `@asynchronous` answers 500. `wait` and `subscribe` never fail:
-while the store is away they go on waiting, and resume where they were.
+Failures: an operation takes `callback` for success and `on_error` for failure; the loop calls one
+of them, once. Without `on_error`, the error is raised in the stack context of the caller, so that
+a handler under `@asynchronous` answers 500. `wait` and `subscribe` never fail: while the store is
+unavailable they keep waiting, and then resume where they were.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -24,7 +24,7 @@ import six
 from friendserve.ioloop import IOLoop
 from friendserve.stack_context import NullContext, wrap
 
-#: What a channel keeps unless it is told otherwise.
+#: How many messages a channel keeps by default.
 MAX_MESSAGES = 1000
 
 #: The longest text of a message, in bytes of UTF-8.
@@ -41,29 +41,32 @@ _CURSOR = re.compile(r"[0-9]{1,16}(?:-[0-9]{1,16})?\Z")
 #: One message: its `id`, the name of its `channel`, and its `text` (unicode).
 Message = collections.namedtuple("Message", "id channel text")
 
-#: What readers get: `messages` (a list of Message), the `cursor` to go on with, and `complete`:
-#: false when messages between their cursor and the first of these may have been dropped.
+#: What a reader gets: `messages` (a list of Message), the `cursor` to continue with, and
+#: `complete`, false if messages between the reader's cursor and the first of these may have been
+#: dropped.
 Batch = collections.namedtuple("Batch", "messages cursor complete")
 
 
 class FeedError(Exception):
-    """A feed could not do what it was asked."""
+    """An operation on a feed failed."""
 
 
 class FeedUnavailable(FeedError):
-    """The store is away; nothing was done, so it is safe to ask again."""
+    """The store is unavailable. Nothing was done, so it is safe to try again."""
 
 
 class FeedOutcomeUnknown(FeedError):
-    """The store went away before it answered: what was asked may have been done, or not."""
+    """The connection to the store was lost before it answered; the operation may or may not have
+    been done."""
 
 
 def parse_cursor(cursor):
-    """The position (milliseconds, number) of a cursor, None for None. Raises ValueError."""
+    """The position (milliseconds, number) of a cursor; None for None. Raises ValueError if it is
+    malformed."""
     if cursor is None:
         return None
     if not isinstance(cursor, six.string_types) or not _CURSOR.match(cursor):
-        raise ValueError("a cursor looks like 1764150000123-0, not %.60r" % (cursor,))
+        raise ValueError("a cursor must look like 1764150000123-0, not %.60r" % (cursor,))
     milliseconds, _, number = cursor.partition("-")
     return int(milliseconds), int(number or 0)
 
@@ -74,37 +77,39 @@ def format_cursor(position):
 
 
 class Watch(object):
-    """Somebody who waits for messages of a channel; what `wait` and `subscribe` return."""
+    """A reader that waits for messages of a channel; the handle that `wait` and `subscribe`
+    return."""
     __slots__ = ("channel", "position", "callback", "once", "timer", "__weakref__")
 
     def __init__(self, channel, position, callback, once):
         self.channel = channel
-        self.position = position        # of the last message that was given out; None: from now on
-        self.callback = callback        # None: over, by success, timeout or `cancel`
+        self.position = position        # of the last message handed out; None: from now on
+        self.callback = callback        # None once it has ended, by success, timeout or `cancel`
         self.once = once
         self.timer = None
 
 
 class Channel(object):
-    """What a process knows of a channel: the messages between `floor` and `last`, and who waits."""
+    """The part of a channel that this process remembers: the messages after `floor`, up to `last`,
+    and the watches that wait for more."""
     __slots__ = ("name", "recent", "floor", "last", "watches", "scheduled", "__weakref__")
 
     def __init__(self, name, position):
         self.name = name
         self.recent = collections.deque()       # of (position, Message)
-        self.floor = self.last = position       # None while it is not known
+        self.floor = self.last = position       # None until known
         self.watches = collections.OrderedDict()
         self.scheduled = False
 
     def append(self, position, message, keep):
-        """Remember one more message, and not more than `keep` of them."""
+        """Remember one more message, and at most `keep` of them."""
         self.recent.append((position, message))
         self.last = position
         if len(self.recent) > keep:
             self.floor = self.recent.popleft()[0]
 
     def batch_after(self, position):
-        """The Batch of what is remembered after a position."""
+        """The Batch of the remembered messages after a position."""
         if position < self.floor:
             messages = [message for _, message in self.recent]
             return Batch(messages, format_cursor(self.last), position == START)
@@ -118,7 +123,7 @@ class Channel(object):
 
 
 class Feed(object):
-    """The interface of every feed. It belongs to the thread of its loop: call it from there."""
+    """The interface of every feed. Use a feed only from the thread of its loop."""
 
     def __init__(self, max_messages=MAX_MESSAGES, max_text=MAX_TEXT, io_loop=None):
         if max_messages < 1 or max_text < 1:
@@ -132,28 +137,28 @@ class Feed(object):
     # For readers and writers
 
     def publish(self, channel, text, callback=None, on_error=None):
-        """Append a message to a channel; `callback(id)` is called once it is kept.
+        """Append a message to a channel; `callback(id)` is called once it is stored.
 
         `text` is unicode (or ASCII); encode other values first, as JSON for instance. Raises
-        ValueError when it is longer than `max_text` bytes, TypeError when it is no text.
+        ValueError if it is longer than `max_text` bytes, TypeError if it is not text.
         """
         raise NotImplementedError()
 
     def recent(self, channel, limit, callback, on_error=None):
-        """Call `callback(batch)` with the last messages of a channel, `limit` at most.
+        """Call `callback(batch)` with the last messages of a channel, at most `limit`.
 
-        Its `cursor` is that of the newest message also where `limit` is 0: the place from which
-        a page that shows these messages goes on.
+        The batch's `cursor` is that of the newest message even if `limit` is 0: a page that shows
+        these messages continues from there.
         """
         raise NotImplementedError()
 
     def wait(self, channel, cursor, callback, timeout=None):
         """Call `callback(batch)` once, as soon as there are messages after `cursor`.
 
-        `cursor` None means from now on, "0" the oldest that is kept. After `timeout` seconds
-        (None: never) the batch is empty, and has the cursor to go on with: None if none is known
-        yet. With the timeout 0 it has what the process knows of already. Returns a handle for
-        `cancel`. Raises ValueError for a cursor that is none.
+        `cursor` None means from now on, "0" from the oldest message that is kept. After `timeout`
+        seconds (None: never) the batch is empty, with the cursor to continue with, or None if that
+        is not known yet. With a timeout of 0 it has the messages that this process already knows.
+        Returns a handle for `cancel`. Raises ValueError for a malformed cursor.
         """
         watch = self._watch(channel, cursor, callback, True)
         if timeout is not None:
@@ -165,26 +170,26 @@ class Feed(object):
         """Call `callback(batch)` for all messages after `cursor` (None: from now on), until
         `cancel` is called with the handle that this returns.
 
-        A batch is given out whether or not the last one has reached its reader. To be clocked
-        by a slow reader, call `wait` again when it has taken a batch.
+        A batch is handed out whether or not the last one has reached its reader. To go at the pace
+        of a slow reader, call `wait` again each time it has taken a batch.
         """
         return self._watch(channel, cursor, callback, False)
 
     def cancel(self, handle):
-        """Have the callback of a `wait` or `subscribe` not called any more. Harmless when it was
-        over."""
+        """End a `wait` or `subscribe`: its callback is not called any more. Harmless if it has
+        already ended."""
         if handle.callback is not None:
             self._end(handle)
 
     def close(self):
-        """Let go of the store and of all who wait, whose callbacks are not called."""
+        """Disconnect from the store and end every `wait` and `subscribe`, without a callback."""
         self._closed = True
         for channel in self._channels.values():
             for watch in list(channel.watches):
                 self._end(watch)
         self._channels.clear()
 
-    # What the stores share
+    # Shared by the stores
 
     def _watch(self, name, cursor, callback, once):
         self._check_open()
@@ -196,11 +201,11 @@ class Feed(object):
         return watch
 
     def _channel(self, name):
-        """The Channel of a name; a new one is for the store to make."""
+        """The Channel of a name, made if need be. To be defined by the store."""
         raise NotImplementedError()
 
     def _begin(self, watch):
-        """Give a watch what is there for it already, and have it told of the rest."""
+        """Hand a watch the messages already there for it, and register it for the rest."""
         channel = watch.channel
         channel.watches[watch] = None
         if watch.position is None:
@@ -209,8 +214,8 @@ class Feed(object):
             self._news(channel)
 
     def _fetch(self, watch):
-        """Get what the process does not remember any more, for a watch that is behind that.
-        Returns whether there is such a thing."""
+        """Get older messages from the store, for a watch that is behind those remembered here.
+        Returns whether the store has such messages."""
         return False
 
     def _check_open(self):
@@ -219,25 +224,27 @@ class Feed(object):
 
     def _check_name(self, name):
         if not isinstance(name, six.string_types):
-            raise TypeError("the name of a channel is text, not %r" % (name,))
+            raise TypeError("the name of a channel must be text, not %r" % (name,))
         if not isinstance(name, six.text_type):
             name = name.decode("ascii")  # version: py2
         if not 1 <= len(name.encode("utf-8")) <= MAX_CHANNEL:
-            raise ValueError("the name of a channel has 1 to %d bytes, not %.60r"
+            raise ValueError("the name of a channel must have 1 to %d bytes, not %.60r"
                              % (MAX_CHANNEL, name))
         return name
 
     def _check_text(self, text):
-        """A message as (text, its UTF-8), or why it cannot be one."""
+        """The pair (text, its UTF-8) of a message. Raises TypeError or ValueError."""
         if not isinstance(text, six.string_types):
-            raise TypeError("a message is text, not %r" % type(text).__name__)
+            raise TypeError("a message must be text, not %r" % type(text).__name__)
         data = text.encode("utf-8")
         if len(data) > self.max_text:
-            raise ValueError("a message has %d bytes at most, not %d" % (self.max_text, len(data)))
+            raise ValueError("a message may have at most %d bytes, not %d"
+                             % (self.max_text, len(data)))
         return (text if isinstance(text, six.text_type) else data.decode("utf-8")), data
 
     def _news(self, channel):
-        """Something was appended: tell those who wait, all that comes in one turn together."""
+        """Called when a message was appended: schedule a delivery to the channel's watches, one for
+        all messages of this turn."""
         if channel.watches and not channel.scheduled:
             channel.scheduled = True
             self.io_loop.spawn_callback(self._fan_out, channel)
@@ -245,7 +252,7 @@ class Feed(object):
     def _fan_out(self, channel):
         channel.scheduled = False
         last = channel.last
-        batches = {}    # nearly all wait from the same position
+        batches = {}    # nearly all watches wait from the same position
         for watch in list(channel.watches):
             position = watch.position
             if position >= last or position < channel.floor and self._fetch(watch):
@@ -256,7 +263,7 @@ class Feed(object):
             self._give(watch, last, batch)
 
     def _give(self, watch, position, batch):
-        """Have the loop hand a batch over; what is on its way, only `cancel` can stop."""
+        """Have the loop hand a batch over. From then on only `cancel` prevents the callback."""
         watch.position = position
         if watch.once:
             watch.channel.watches.pop(watch, None)
@@ -278,7 +285,7 @@ class Feed(object):
         callback(self._known_after(watch.channel, watch.position))
 
     def _known_after(self, channel, position):
-        """The Batch of what needs no waiting for."""
+        """The Batch of the messages that need no waiting."""
         if position is not None and position < channel.last:
             return channel.batch_after(position)
         return Batch([], None if position is None else format_cursor(position), True)

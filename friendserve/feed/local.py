@@ -1,4 +1,4 @@
-"""The feed of one process: it keeps its messages in memory, and needs nothing else.
+"""The feed of one process, which keeps its messages in memory and needs nothing else.
 
     from friendserve.feed.local import LocalFeed
     from friendserve.ioloop import IOLoop
@@ -17,20 +17,20 @@ import time
 from friendserve.feed.base import (
     MAX_MESSAGES, MAX_TEXT, Batch, Channel, Feed, Message, format_cursor)
 
-#: Channels that nobody waits for are forgotten, the longest unused first, beyond so many.
+#: Beyond this many channels, those without a waiting reader are dropped, least recently used first.
 MAX_CHANNELS = 10000
 
-#: How many channels are looked at to find one that nobody waits for.
+#: How many channels are examined to find one without a waiting reader.
 _LOOK_AT = 8
 
 
 class LocalFeed(Feed):
     """A feed that ends with its process.
 
-    It keeps the last `max_messages` of each channel, and of at most `max_channels` channels,
-    those that somebody waits for not counted. A reader that comes with a cursor from an earlier
-    life of the process goes on with it; its first batch is not `complete`. `clock` gives the
-    seconds since 1970. It never fails, so `on_error` is never called.
+    It keeps the last `max_messages` of each channel, for at most `max_channels` channels, not
+    counting those with waiting readers. A reader may return with a cursor from before a restart of
+    the process; its first batch is then not `complete`. `clock` gives the seconds since 1970. No
+    operation fails, so `on_error` is never called.
     """
     def __init__(self, max_messages=MAX_MESSAGES, max_text=MAX_TEXT, max_channels=MAX_CHANNELS,
                  clock=time.time, io_loop=None):
@@ -62,10 +62,10 @@ class LocalFeed(Feed):
                             else messages, cursor, True))
 
     def _channel(self, name):
-        # The order of the table is that of use.
+        # Ordered by last use.
         channel = self._channels.pop(name, None)
         if channel is None:
-            # Where messages of an evicted channel may have been, nothing is known to be complete.
+            # An evicted channel of this name may have had messages before this position.
             channel = Channel(name, self._last)
             if len(self._channels) >= self.max_channels:
                 self._evict()

@@ -6,12 +6,12 @@
     feed.subscribe("room", on_batch)
     feed.publish("room", u"Hello, all of you!", on_error=on_error)
 
-Each channel is a stream (XADD, XREAD), the id of a message is that of its entry, and so a cursor
-holds on every machine. A process has two connections, whatever the number of channels and readers:
-one for commands, and one on which a single XREAD waits for news of all channels that somebody here
-watches. When Redis or the network went away, both are made again, and XREAD goes on at the last
-entry it has seen: nothing is lost and nothing doubled. Redis must be 5.0 or newer; what its own
-restart keeps is a matter of its ``appendonly`` setting.
+Each channel is a stream (XADD, XREAD) and the id of a message is that of its entry, so a cursor is
+valid on every machine. A process has two connections, however many channels and readers there are:
+one for commands, and one on which a single XREAD waits for news of all channels watched in this
+process. When Redis or the network has failed, both are made again, and XREAD continues after the
+last entry it returned, so no message is lost or delivered twice. Redis must be 5.0 or newer; its
+``appendonly`` setting decides which messages survive its own restart.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -24,20 +24,20 @@ from friendserve.log import gen_log
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import raise_error
 
-#: Messages that a process remembers of each channel, so that it need not ask for them again.
+#: Messages that a process remembers of each channel, to avoid asking for them again.
 REMEMBERED = 100
 
-#: Messages that one command gets at most.
+#: The most messages that one command gets.
 PAGE = 500
 
-#: Seconds for which one XREAD waits. The connection counts as dead soon after them.
+#: Seconds for which one XREAD waits. Without a reply soon after, the connection counts as lost.
 BLOCK = 5
 
-#: Seconds for which a channel is listened to that nobody watches any more: between two long polls
-#: its readers are gone for a moment.
+#: Seconds for which a channel without readers is still listened to: between two long polls, its
+#: readers are absent for a moment.
 LINGER = 15
 
-#: Seconds until a command is sent again that Redis has refused.
+#: Seconds until a command that Redis refused is sent again.
 AGAIN = 1
 
 _FIELD = b"text"
@@ -46,20 +46,21 @@ _FIELD = b"text"
 class RedisFeed(Feed):
     """A feed on Redis Streams.
 
-    `url` is as in `friendserve.feed.resp.RedisAddress`, `prefix` begins the keys of the streams.
-    A stream is trimmed to about `max_messages`, as Redis finds it cheap. `timeout` is in seconds,
-    for an answer of Redis; `max_pending` commands wait for theirs, and `publish` fails beyond.
-    While Redis is away `publish` and `recent` fail: with FeedUnavailable when nothing was sent,
-    with FeedOutcomeUnknown when the answer was lost.
+    `url` is as in `friendserve.feed.resp.RedisAddress`; `prefix` begins the keys of the streams.
+    A stream is trimmed to about `max_messages`, when Redis finds that cheap. Redis must accept a
+    connection, and answer a command, within `timeout` seconds. Up to `max_pending` commands may
+    wait for an answer; beyond that, `publish` and `recent` fail. They also fail while Redis is
+    unavailable: with FeedUnavailable if nothing was sent, with FeedOutcomeUnknown if the connection
+    was lost before the answer.
     """
     def __init__(self, url="redis://localhost:6379/0", prefix="feed:", max_messages=MAX_MESSAGES,
                  max_text=MAX_TEXT, timeout=10, max_pending=10000, ssl_options=None, io_loop=None):
         super(RedisFeed, self).__init__(max_messages, max_text, io_loop)
         self._prefix = prefix.encode("utf-8")
-        self._client_id = None      # of the connection for news, which UNBLOCK wants
+        self._client_id = None      # of the connection for news; UNBLOCK needs it
         self._reading = None        # {key: channel} of the XREAD under way
         self._unblocking = False
-        self._again = []            # what is to be sent when Redis is back
+        self._again = []            # functions that send again once Redis is back
         self._fetching = {}         # {(channel, position): watches that are behind}
         address = RedisAddress(url)
         self._commands = RedisLink(address, self.io_loop, self._on_commands_up, timeout,
@@ -77,7 +78,7 @@ class RedisFeed(Feed):
     def recent(self, channel, limit, callback, on_error=None):
         self._check_open()
         name = self._check_name(channel)
-        # The newest entry is asked for also where none is wanted, for its id.
+        # Even for a `limit` of 0 the newest entry is needed, for its id.
         self._ask(callback, on_error, functools.partial(_to_recent, name, limit),
                   b"XREVRANGE", self._key(name), b"+", b"-", b"COUNT", str(max(limit, 1)))
 
@@ -94,7 +95,7 @@ class RedisFeed(Feed):
         return self._prefix + name.encode("utf-8")
 
     def _ask(self, callback, on_error, convert, *words):
-        """Send a command, and have the loop call one of the two with the outcome."""
+        """Send a command, and have the loop call one of the two callbacks with the outcome."""
         succeed = wrap(callback)
         fail = wrap(on_error or raise_error)
 
@@ -107,7 +108,7 @@ class RedisFeed(Feed):
         self._commands.call(on_reply, *words)
 
     def _insist(self, on_reply, *words):
-        """Send a command again and again until it succeeds."""
+        """Send a command, repeatedly if need be, until it succeeds."""
         def send():
             if not self._closed:
                 self._commands.call(on_outcome, *words)
@@ -130,14 +131,14 @@ class RedisFeed(Feed):
         for send in again:
             send()
 
-    # From a channel that nobody knows here to one that is listened to
+    # Opening a channel
 
     def _channel(self, name):
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = _RedisChannel(name, self._key(name))
             with NullContext():
-                # Where "now" is, and where listening begins.
+                # The newest entry is where "from now on" begins.
                 self._insist(functools.partial(self._on_opened, channel),
                              b"XREVRANGE", channel.key, b"+", b"-", b"COUNT", b"1")
         return channel
@@ -151,13 +152,13 @@ class RedisFeed(Feed):
     def _begin(self, watch):
         channel = watch.channel
         if channel.last is None:
-            channel.watches[watch] = None       # until it is opened
+            channel.watches[watch] = None       # `_on_opened` begins again
         elif watch.position is None or watch.position >= channel.floor:
             super(RedisFeed, self)._begin(watch)
         else:
             self._fetch(watch)
 
-    # News: one XREAD after the other, for all channels
+    # News: one XREAD after another, for all channels
 
     def _on_news_up(self):
         self._reading = None
@@ -169,7 +170,7 @@ class RedisFeed(Feed):
             self._listen()
 
     def _listen(self):
-        """See to it that an XREAD is under way for every channel."""
+        """Make sure that an XREAD is under way for every channel."""
         if self._closed or not self._news_link.up:
             return
         if self._reading is not None:
@@ -197,7 +198,7 @@ class RedisFeed(Feed):
                 *list(channels) + [format_cursor(channels[key].last) for key in channels])
 
     def _unblock(self, reading):
-        """End the XREAD under way, which may be on its way to Redis still."""
+        """End the XREAD under way. It may not have reached Redis yet, so try until it has ended."""
         def on_reply(reply, error):
             if reading is not self._reading or self._closed:
                 return
@@ -227,7 +228,7 @@ class RedisFeed(Feed):
             self._news(channel)
         self._listen()
 
-    # Readers that are behind what is remembered here
+    # Readers behind the messages remembered here
 
     def _fetch(self, watch):
         channel = watch.channel
@@ -243,7 +244,7 @@ class RedisFeed(Feed):
 
     def _known_after(self, channel, position):
         if position is not None and (channel.last is None or position < channel.floor):
-            # It is still on its way.
+            # The messages have been asked for, but have not arrived.
             return Batch([], format_cursor(position), True)
         return super(RedisFeed, self)._known_after(channel, position)
 
@@ -255,10 +256,10 @@ class RedisFeed(Feed):
 
     def _on_oldest(self, behind, known, page, entries):
         position = behind[1]
-        # A cursor is the id of a message: where that is still there, so is all after it.
+        # A cursor is the id of a message; if that message is still there, so are all after it.
         complete = position == START or bool(entries) and _position(entries[0][0]) <= position
         messages = [message for _, message in page if message is not None]
-        # Of what was known here when it was asked, there is no more than this.
+        # An empty page means: nothing up to the last entry that was known when it was asked for.
         position = page[-1][0] if page else max(position, known)
         batch = Batch(messages, format_cursor(position), complete)
         for watch in self._fetching.pop(behind):
@@ -273,7 +274,7 @@ class RedisFeed(Feed):
 
 
 class _RedisChannel(Channel):
-    """A channel, its key, and when somebody last watched it."""
+    """A channel with its key and the time when it last had a reader."""
     __slots__ = ("key", "watched")
 
     def __init__(self, name, key):
@@ -293,7 +294,7 @@ def _position(entry_id):
 
 
 def _messages(name, entries):
-    """Pairs of a position and a Message, None for an entry of somebody else's."""
+    """Pairs of a position and a Message, or None for an entry that a feed did not write."""
     pairs = []
     for entry_id, fields in entries:
         text = fields[1].decode("utf-8", "replace") if fields and fields[0] == _FIELD else None

@@ -1,7 +1,7 @@
 """A connection to a Redis that is made again whenever it is lost.
 
-Commands go out at once and are answered in their order (the protocol is RESP 2). `hiredis` reads
-the answers: ``python -m pip install 'friendserve[redis]'``.
+Commands are sent immediately and answered in order (the protocol is RESP 2). `hiredis` parses the
+answers: ``python -m pip install 'friendserve[redis]'``.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -18,7 +18,8 @@ from friendserve.log import gen_log
 from friendserve.stack_context import NullContext
 from friendserve.tcpclient import TCPClient
 
-#: Seconds until the next attempt to connect, from the first to the last.
+#: Seconds until the next attempt to connect: the first delay doubles with each failure, up to the
+#: last.
 FIRST_DELAY, LAST_DELAY = 0.1, 5
 
 #: The states of a link. CONNECTING: an attempt, with its greeting, is under way. UP: commands are
@@ -36,7 +37,7 @@ MOVES = dict(((old, new), new) for old, news in {
 
 
 class RedisAddress(object):
-    """Where a Redis is, from a URL.
+    """The address of a Redis, given as a URL.
 
     ``redis://[user:password@]host[:port][/database]``, ``rediss://`` for TLS, or
     ``unix:///path?db=0``. Raises ValueError for anything else.
@@ -44,7 +45,7 @@ class RedisAddress(object):
     def __init__(self, url):
         parts = urlsplit(url)
         if parts.scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("the URL of a Redis looks like redis://localhost:6379/0, "
+            raise ValueError("the URL of a Redis must look like redis://localhost:6379/0, "
                              "not %.20r" % url.partition("@")[2 if "@" in url else 0])
         self.tls = parts.scheme == "rediss"
         self.user = unquote(parts.username or "")
@@ -57,14 +58,14 @@ class RedisAddress(object):
             self.path = None
             database = parts.path.strip("/") or "0"
         if not database.isdigit():
-            raise ValueError("the database of a Redis is a number, not %.20r" % database)
+            raise ValueError("the database of a Redis must be a number, not %.20r" % database)
         self.database = int(database)
 
     def __str__(self):
         return self.path or "%s:%d/%d" % (self.host, self.port, self.database)
 
     def greeting(self):
-        """The commands that begin a connection."""
+        """The commands to send first on a connection."""
         commands = []
         if self.password:
             commands.append(["AUTH"] + ([self.user] if self.user else []) + [self.password])
@@ -74,7 +75,7 @@ class RedisAddress(object):
 
 
 def encode_command(words):
-    """A command on the wire: `words` are bytes, or text that goes as UTF-8."""
+    """A command as sent: `words` are bytes, or text, which is sent as UTF-8."""
     pieces = [("*%d\r\n" % len(words)).encode("ascii")]
     for word in words:
         data = word if isinstance(word, bytes) else word.encode("utf-8")
@@ -85,10 +86,10 @@ def encode_command(words):
 
 
 class RedisLink(object):
-    """The link. `on_up()` is called after each connecting, when commands are answered.
+    """A link to a Redis. `on_up()` is called each time it is connected and Redis answers commands.
 
-    An answer must come within `timeout` seconds, or the connection counts as lost. At most
-    `max_pending` commands wait for their answers.
+    An attempt to connect, or an answer, that takes longer than `timeout` seconds counts as failed.
+    At most `max_pending` commands may wait for an answer.
     """
     def __init__(self, address, io_loop, on_up, timeout=10, max_pending=10000, ssl_options=None):
         self.address = address
@@ -101,8 +102,8 @@ class RedisLink(object):
         self._connecting = None                 # the latest attempt
         self._stream = None                     # the connection it made, while that lasts
         self._reader = None
-        self._pending = collections.deque()     # of (callback, when it was asked)
-        self._waiting = []                      # (words, callback) asked while connecting
+        self._pending = collections.deque()     # of (callback, when it was sent)
+        self._waiting = []                      # (words, callback) from while connecting
         self._delay = FIRST_DELAY
         self._timer = None                      # for the next attempt, or the oldest answer
         self._complained = False
@@ -111,12 +112,12 @@ class RedisLink(object):
 
     @property
     def up(self):
-        """Whether commands are answered now."""
+        """Whether Redis is connected and answers commands."""
         return self.state is UP
 
     def call(self, callback, *words):
-        """Send a command; the loop calls `callback(reply, error)` once. One of the two is None
-        (a reply may be None, too)."""
+        """Send a command; the loop calls `callback(reply, error)` once. `error` is None on success;
+        on failure `reply` is."""
         if self.state is CONNECTING and len(self._waiting) < self.max_pending:
             self._waiting.append((words, callback))
         elif self.state is not UP or len(self._pending) >= self.max_pending:
@@ -137,9 +138,9 @@ class RedisLink(object):
 
     def _unavailable(self):
         if self.state is UP:
-            return FeedUnavailable("%d commands wait for Redis at %s already"
+            return FeedUnavailable("%d commands are already waiting for Redis at %s"
                                    % (self.max_pending, self.address))
-        return FeedUnavailable("Redis at %s is away" % self.address)
+        return FeedUnavailable("Redis at %s is unavailable" % self.address)
 
     # Connecting
 
@@ -166,21 +167,21 @@ class RedisLink(object):
         on_greeting = functools.partial(self._on_greeting, stream)
         for words in self.address.greeting():
             self._send(words, on_greeting)
-        # Also while it loads its file Redis answers, but not to this.
+        # While Redis loads its data it answers other commands, but this one with an error.
         self._send(["EXISTS", ""], on_greeting)
 
     def _on_greeting(self, stream, reply, error):
         if stream is not self._stream:
             return
         if error is not None:
-            # It answered, but will not have us, or is still loading.
+            # Redis refused the password, say, or is still loading its data.
             self._lost(error)
         elif not self._pending and self.state is CONNECTING:
             self._move(UP)
             self._delay = FIRST_DELAY
             if self._complained:
                 self._complained = False
-                gen_log.info("Redis at %s is back", self.address)
+                gen_log.info("Redis at %s is available again", self.address)
             self._on_up()
             waiting, self._waiting = self._waiting, []
             for words, callback in waiting:
@@ -195,12 +196,12 @@ class RedisLink(object):
         self._disconnect()
         if not self._complained:
             self._complained = True
-            gen_log.warning("Redis at %s is away: %s", self.address, reason)
+            gen_log.warning("Redis at %s is unavailable: %s", self.address, reason)
         self._move(DOWN)
         self._set_timer(self.io_loop.time() + self._delay, self._connect)
         self._delay = min(2 * self._delay, LAST_DELAY)
         self._fail_all(FeedOutcomeUnknown(
-            "Redis at %s went away before it answered" % self.address))
+            "the connection to Redis at %s was lost before it answered" % self.address))
 
     def _disconnect(self):
         """End the attempt or close the connection; neither calls back any more."""
@@ -224,7 +225,7 @@ class RedisLink(object):
         self._pending.append((callback, now))
         if self._timer is None:
             self._set_timer(now + self.timeout, self._check_oldest)
-        # What cannot be sent any more fails with the close callback, which is on its way.
+        # On a closed stream the close callback, which is scheduled, fails the command.
         try:
             self._stream.write(encode_command(words))
         except StreamClosedError:
@@ -240,7 +241,7 @@ class RedisLink(object):
             while reply is not False:
                 callback = self._pending.popleft()[0]
                 if isinstance(reply, hiredis.ReplyError):
-                    callback(None, FeedError("Redis says: %s" % reply))
+                    callback(None, FeedError("Redis answered: %s" % reply))
                 else:
                     callback(reply, None)
                 if stream is not self._stream:

@@ -11,7 +11,7 @@
     Application([("/echo", Echo)]).listen(8888)
     IOLoop.current().start()
 
-In a page, ``new WebSocket("ws://localhost:8888/echo")`` opens one; in a program,
+In a page, ``new WebSocket("ws://localhost:8888/echo")`` opens one. In a program,
 `websocket_connect` does:
 
     def on_connected(connection):
@@ -20,7 +20,10 @@ In a page, ``new WebSocket("ws://localhost:8888/echo")`` opens one; in a program
 
     websocket_connect("ws://localhost:8888/echo", on_connected)
 
-The protocol is version 13, that of the RFC; the drafts that came before it are not spoken.
+A `WebSocketHandler` is the server's end of a WebSocket and a `WebSocketClientConnection` the
+client's; between them and the stream is a `WebSocketProtocol13`. Sending on a closed WebSocket
+raises `WebSocketClosedError`, which is a `WebSocketError`. Only version 13 of the protocol, that of
+the RFC, is supported, not the drafts before it.
 """
 from __future__ import absolute_import, division, print_function
 

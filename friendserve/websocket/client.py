@@ -1,4 +1,4 @@
-"""The client's side: `websocket_connect` and the connection it gives."""
+"""The client's side: `websocket_connect` and the connection that it returns."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -26,7 +26,7 @@ from friendserve.util import raise_error
 from friendserve.websocket.connection import (
     DEFAULT_MAX_QUEUE_SIZE, WebSocketClosedError, WebSocketError, WebSocketProtocol13)
 
-#: While so many messages wait for `read_message`, the server is not read from.
+#: While this many messages are waiting for `read_message`, the server is not read from.
 MAX_UNREAD = 16
 
 _SCHEMES = {"ws": "http", "wss": "https"}
@@ -37,23 +37,25 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
                       compression_options=None, ping_interval=None, ping_timeout=None,
                       max_message_size=None, subprotocols=None, io_loop=None, on_error=None,
                       max_queue_size=None):
-    """Open a WebSocket and call `callback(connection)`, or else `on_error(error)`; without
-    `on_error` the error is raised from the loop, in the stack context of this call.
+    """Open a WebSocket and call `callback(connection)`, or else `on_error(error)`. Without
+    `on_error`, the error is raised from the loop, in the stack context of this call.
 
     `url` is a ws:// or wss:// URL, or an HTTPRequest with one, whose headers, authentication,
-    time-outs and TLS options count. `connect_timeout` (20 seconds) bounds all until it is open.
+    timeouts and TLS options are used. `connect_timeout` (20 seconds by default) bounds everything
+    until the WebSocket is open.
 
-    Messages go to `on_message_callback(message)`, and None in the end; without it they wait for
-    `read_message`. `compression_options` is as `WebSocketHandler.get_compression_options` returns
-    it, `ping_interval`, `ping_timeout`, `max_message_size` and `max_queue_size` are as the
-    settings of the server, and `subprotocols` a list to offer.
+    `on_message_callback(message)` is called with each message, and with None at the end; without
+    it, messages wait for `read_message`. `compression_options` is a value that
+    `WebSocketHandler.get_compression_options` could return; `ping_interval`, `ping_timeout`,
+    `max_message_size` and `max_queue_size` are as in the settings of the server; `subprotocols` is
+    a list to offer.
 
-    An error is an HTTPError: 599 without an answer, in the classes that fetches have, else
-    the status when the server did not agree (a redirect is not followed), with `response`; or a
-    WebSocketError when its answer is no WebSocket's, or one that was not asked for.
+    An error is an HTTPError with the status and the `response` if the server refused (redirects
+    are not followed), or 599 without a response, of the same classes as for fetches; or a
+    WebSocketError if the response breaks the protocol or does not match the offer.
 
     Returns the WebSocketClientConnection, whose `close` also ends the attempt. Raises ValueError
-    for what cannot be asked.
+    for an invalid URL or option.
     """
     request = url if isinstance(url, HTTPRequest) else HTTPRequest(url)
     request = request.copy()
@@ -64,9 +66,9 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
         request.url = _SCHEMES[scheme.lower()] + mark + rest
     request.complete(_DEFAULTS)
     if request.method != "GET":
-        raise ValueError("a WebSocket is opened by GET, not by %s" % request.method)
+        raise ValueError("a WebSocket must be opened with GET, not %s" % request.method)
     if request.proxy_host:
-        raise ValueError("a WebSocket through a proxy is not supported")
+        raise ValueError("WebSockets through a proxy are not supported")
     connection = WebSocketClientConnection(
         request, on_message_callback, compression_options, ping_interval, ping_timeout,
         max_message_size, subprotocols, io_loop, callback, on_error, max_queue_size)
@@ -112,12 +114,12 @@ class WebSocketClientConnection(object):
         self._opening.start()
 
     def end_opening(self):
-        """For the attempt: it has ended without a WebSocket."""
+        """Called by the attempt when it has ended without a WebSocket."""
         self._opening = None
         self._answer_reader()
 
     def use(self, stream, reader, deflater, callback):
-        """For the attempt: the server agreed, and frames follow on `stream`."""
+        """Called by the attempt when the server has agreed; frames follow on `stream`."""
         self._opening = None
         self.protocol = WebSocketProtocol13(stream, self, reader, deflater, mask_outgoing=True,
                                             max_queue_size=self.max_queue_size)
@@ -133,20 +135,20 @@ class WebSocketClientConnection(object):
     # The use of an open WebSocket
 
     def write_message(self, message, binary=False, callback=None):
-        """As `WebSocketHandler.write_message`."""
+        """Send a message, like `WebSocketHandler.write_message`."""
         if self.protocol is None:
             raise WebSocketClosedError()
         self.protocol.write_message(message, binary, callback)
 
     def ping(self, data=b""):
-        """Send a ping with at most 125 bytes; `on_pong` gets the same back."""
+        """Send a ping with up to 125 bytes; `on_pong` is called with the same bytes."""
         if self.protocol is None:
             raise WebSocketClosedError()
         self.protocol.write_ping(data)
 
     def close(self, code=None, reason=None):
-        """Close the WebSocket, as `WebSocketHandler.close`; before it is open, end the attempt,
-        after which no callback is called any more."""
+        """Close the WebSocket, like `WebSocketHandler.close`. Before it is open, end the attempt;
+        no callback is called after that."""
         if self.protocol is not None:
             self.protocol.close(code, reason)
         elif self._opening is not None:
@@ -154,13 +156,13 @@ class WebSocketClientConnection(object):
             self.end_opening()
 
     def read_message(self, callback):
-        """Call `callback(message)` with the next message, or with None when the WebSocket is
-        closed and all that came was read.
+        """Call `callback(message)` with the next message, or with None when the WebSocket is closed
+        and every message has been read.
 
-        Raises RuntimeError while another call waits, and when there is an on_message_callback.
+        Raises RuntimeError while another call is pending, and if there is an on_message_callback.
         """
         if self._on_message is not None:
-            raise RuntimeError("messages go to the on_message_callback")
+            raise RuntimeError("read_message cannot be used with an on_message_callback")
         if self._reader is not None:
             raise RuntimeError("a read_message is pending already: wait for its callback")
         self._reader = wrap(callback)
@@ -176,10 +178,10 @@ class WebSocketClientConnection(object):
         if self.protocol is not None and len(self._unread) < MAX_UNREAD:
             self.protocol.release()
 
-    # What the WebSocketProtocol13 tells
+    # Called by the WebSocketProtocol13
 
     def on_message(self, message):
-        """Called with each message, and with None in the end. By default it goes to the
+        """Called with each message, and with None at the end. By default passes it to the
         on_message_callback or to `read_message`."""
         if self._on_message is not None:
             self._on_message(message)
@@ -190,31 +192,31 @@ class WebSocketClientConnection(object):
             self._answer_reader()
 
     def on_ping(self, data):
-        """Called with the payload of a ping, which was answered already."""
+        """Called with the payload of a ping, which has been answered already."""
 
     def on_pong(self, data):
         """Called with the payload of a pong."""
 
     def on_queue_full(self, message):
-        """As `WebSocketHandler.on_queue_full`."""
-        gen_log.warning("WebSocket to %s closed: it does not read, %d bytes wait for it", self,
+        """Called like `WebSocketHandler.on_queue_full`."""
+        gen_log.warning("WebSocket to %s closed: it does not read, %d bytes are waiting", self,
                         self.protocol.stream.unsent())
         self.protocol.abort()
 
     def log_exception(self, typ, value, tb):
-        """Called for each exception of a callback."""
+        """Called for each exception in a callback."""
         app_log.error("Uncaught exception from the WebSocket to %s", self,
                       exc_info=(typ, value, tb))
 
     def ws_closed(self, code, reason):
-        """For the connection: it has closed."""
+        """Called by the WebSocketProtocol13 when it has closed."""
         self.protocol = None
         self.close_code, self.close_reason = code, reason
         self._answer_reader()
         self.on_message(None)
 
     def __str__(self):
-        # For the log: without a name and password.
+        # For the log: without the name and password.
         return parse_url(self.request.url).text
 
 

@@ -1,12 +1,12 @@
 """One open WebSocket over a stream, for both roles.
 
-The stream brings bytes, `friendserve.protocol.websocket` makes messages of them, and one callback
-of the loop hands all of these to their owner. What the owner writes meanwhile goes out together,
-in one piece.
+The stream brings bytes, `friendserve.protocol.websocket` turns them into messages, and one callback
+of the loop hands all of these to the owner. Everything that the owner writes during that callback
+is sent together.
 
-A peer that sends and does not read what it gets is not read from either, as soon as more
-than `HIGH_WATER` bytes wait for it; so echo and pong are bounded. What an application writes of
-its own accord is bounded by `max_queue_size`, and its owner decides what happens then.
+A peer that sends without reading is not read from while more than `HIGH_WATER` bytes are waiting to
+be sent to it, which bounds echoes and pongs. Messages that an application sends unprompted are
+bounded by `max_queue_size`; its owner decides what to do beyond that.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -27,28 +27,28 @@ from friendserve.protocol.websocket import (
 from friendserve.protocol.wshandshake import accept_value
 from friendserve.stack_context import NullContext
 
-#: While more bytes than this wait to be sent, the peer is not read from.
+#: While more bytes than this are waiting to be sent, the peer is not read from.
 HIGH_WATER = 65536
 
-#: What may wait to be sent at most, in bytes.
+#: The most bytes that may wait to be sent.
 DEFAULT_MAX_QUEUE_SIZE = 16 * 1024 * 1024
 
-#: Seconds that the peer has to answer a close frame, and to close after it.
+#: Seconds within which the peer must answer a close frame and close the connection.
 CLOSE_TIMEOUT = 5
 
-#: What one call to the system reads, at least: a message of 64 kB with its head, and less than
-#: the 128 kB from where on a memory allocator makes it slow.
+#: Bytes that one system call reads, at least: enough for a message of 64 kB with its head, and less
+#: than the 128 kB above which memory allocation becomes slow.
 READ_SIZE = 98304
 
 #: The UTF-8 of a text with more than this many bytes beyond its characters is kept for the rest of
 #: the turn: encoding it takes more time (1 us) than keeping it. ASCII is encoded faster.
 _WORTH_KEEPING, _TOO_LONG_TO_KEEP = 1024, 65536
 
-#: So many frames, and of this size, are gathered before they are sent.
+#: Frames are gathered until there are this many, or until one has this many bytes.
 _BATCH, _SMALL = 64, 16384
 
-#: The life of a connection. CLOSING: our close frame is out, that of the peer is not here. ENDING:
-#: nothing is read or written any more; the peer has to close the stream.
+#: The life of a connection. CLOSING: our close frame has been sent, that of the peer has not been
+#: received. ENDING: nothing is read or written any more; the peer is expected to close the stream.
 OPEN, CLOSING, ENDING, CLOSED = "open", "closing", "ending", "closed"
 
 #: (from, to) -> to, for every legal move.
@@ -78,11 +78,11 @@ def _keep_large_blocks():
 
 
 class WebSocketError(Exception):
-    """Base of what goes wrong with a WebSocket."""
+    """The base of the errors of WebSockets."""
 
 
 class WebSocketClosedError(WebSocketError):
-    """The WebSocket is closed, or closing, and nothing can be sent."""
+    """The WebSocket is closed or closing, so nothing can be sent."""
     def __init__(self, message="the WebSocket is closed"):
         super(WebSocketClosedError, self).__init__(message)
 
@@ -122,15 +122,16 @@ class _Recent(object):
 
 
 class WebSocketProtocol13(Read):
-    """An open WebSocket; version 13 is the only one there is (RFC 6455).
+    """An open WebSocket of version 13, the only one in use (RFC 6455).
 
     `owner` has `on_message(message)`, `on_ping(data)`, `on_pong(data)`,
     `on_queue_full(message)`, `log_exception(typ, value, tb)`, and `ws_closed(code, reason)`,
-    which is called once, in the end, after everything that came before it: `code` is that of the
-    peer, else the one that this side failed with, or None when the connection was lost. All are
-    called from the loop. What they raise is logged, and closes with 1011.
+    which is called once, last: `code` is that of the peer, else the one with which this side
+    failed, or None if the connection was lost. All are called from the loop. An exception in one
+    of them is logged, and closes with 1011.
 
-    `mask_outgoing` says that we are the client. It is the one pending read of its `stream`.
+    `mask_outgoing` is true for the client. The WebSocket itself is the pending read of its
+    `stream`, for as long as it is open.
     """
     __slots__ = ("stream", "owner", "mask_outgoing", "max_queue_size", "_reader", "_deflater",
                  "_recent", "_state", "_out", "_paused", "_held", "_code", "_reason", "_pinger",
@@ -146,12 +147,12 @@ class WebSocketProtocol13(Read):
         self._deflater = deflater
         self._recent = _Recent.of(stream.io_loop)
         self._state = OPEN
-        self._out = None            # a list of frames, while they are gathered
-        self._paused = False        # because the peer does not take what we send
-        self._held = False          # because the owner wants no more for now
+        self._out = None            # a list of frames, while those are gathered
+        self._paused = False        # because the peer does not read
+        self._held = False          # because of `hold`
         self._code = self._reason = None
         self._pinger = None
-        self._timer = None          # for the end
+        self._timer = None          # for the end of the closing handshake
         _keep_large_blocks()
         stream.read_chunk_size = max(stream.read_chunk_size, min(READ_SIZE,
                                                                  stream.max_buffer_size // 2))
@@ -162,18 +163,18 @@ class WebSocketProtocol13(Read):
         return accept_value(key)
 
     def start(self, function, *args):
-        """Call `function` of the owner, which may write already, and begin to read."""
+        """Call `function` of the owner, which may already write, then begin to read."""
         self._call(function, *args)
         try:
             self.stream.start_read(self)
         except StreamClosedError:
-            # The peer has gone already, and left nothing.
+            # The peer has closed already, without sending anything.
             self.stream.io_loop.add_callback(self._on_close)
 
     def _move(self, state):
         self._state = MOVES[self._state, state]
 
-    # The read: what the stream asks
+    # The read: called by the stream
 
     def take(self, schedule, data):
         if self._paused or self._held:
@@ -201,11 +202,11 @@ class WebSocketProtocol13(Read):
         return True
 
     def hold(self):
-        """Read no more until `release`: the kernel holds the peer back."""
+        """Stop reading until `release`, so that the kernel slows the peer down."""
         self._held = True
 
     def release(self):
-        """Go on after `hold`."""
+        """Read on after `hold`."""
         if self._held:
             self._held = False
             self.stream.resume_read()
@@ -214,11 +215,11 @@ class WebSocketProtocol13(Read):
         self._paused = False
         self.stream.resume_read()
 
-    # What has come
+    # Receiving
 
     def _on_data(self, data):
         if self._state is not OPEN and self._state is not CLOSING:
-            # What comes now is only waited out.
+            # Data that arrives while the connection ends is discarded.
             return
         owner, reader, recent = self.owner, self._reader, self._recent
         self._out = []
@@ -259,18 +260,18 @@ class WebSocketProtocol13(Read):
             self.fail(event.code, str(event))
 
     def _call(self, function, *args):
-        """Call into the application."""
+        """Call a function of the application."""
         try:
             function(*args)
         except Exception:
             self._crash()
 
     def _crash(self):
-        """The application has raised."""
+        """Handle an exception of the application."""
         error = sys.exc_info()
         if isinstance(error[1], WebSocketClosedError) and (
                 self._state is not OPEN or self.stream.closed()):
-            # It could not know, and there is nobody to tell.
+            # The application could not know that the WebSocket was closing.
             return
         try:
             self.owner.log_exception(*error)
@@ -284,12 +285,12 @@ class WebSocketProtocol13(Read):
         return os.urandom(4) if self.mask_outgoing else b""
 
     def write_message(self, message, binary=False, callback=None):
-        """Send text (or a dict, as JSON; or bytes that are UTF-8), or bytes as they are if
-        `binary`. `callback()` is called when the system has taken it, and never when the
-        connection is lost before.
+        """Send text (or a dict, as JSON; or UTF-8 bytes), or any bytes if `binary`. `callback()` is
+        called when the system has taken the whole message, and never if the connection is lost
+        first.
 
-        Raises WebSocketClosedError when the WebSocket is closed or closing, TypeError and
-        ValueError for what cannot be sent.
+        Raises WebSocketClosedError when the WebSocket is closed or closing, TypeError for a
+        message of another type, and ValueError for bytes that are not UTF-8.
         """
         stream = self.stream
         if self._state is not OPEN or stream.closed():
@@ -315,11 +316,11 @@ class WebSocketProtocol13(Read):
         self._send(data, callback)
 
     def write_ping(self, data):
-        """Send a ping with at most 125 bytes (or text, as UTF-8)."""
+        """Send a ping with up to 125 bytes (or text, as UTF-8)."""
         if isinstance(data, six.text_type):
             data = data.encode("utf-8")
         if len(data) > MAX_CONTROL:
-            raise ValueError("a ping has at most %d bytes, not %d" % (MAX_CONTROL, len(data)))
+            raise ValueError("a ping may have at most %d bytes, not %d" % (MAX_CONTROL, len(data)))
         if self._state is not OPEN or self.stream.closed():
             raise WebSocketClosedError()
         self._send(encode_frame(FIN | PING, data, self._make_mask()))
@@ -343,7 +344,7 @@ class WebSocketProtocol13(Read):
         try:
             self.stream.write(data, callback)
         except StreamClosedError:
-            # `ws_closed` is what tells.
+            # `ws_closed` reports it.
             pass
         except StreamBufferFullError as error:
             gen_log.info("WebSocket of %s closed: %s", self.owner, error)
@@ -354,8 +355,9 @@ class WebSocketProtocol13(Read):
     def close(self, code=None, reason=None):
         """Begin the closing handshake; the peer has `CLOSE_TIMEOUT` seconds to answer.
 
-        Messages that it sent before it heard of this may still come. Raises ValueError for a
-        code that must not be sent; does nothing when the WebSocket is closing already.
+        Messages that the peer sent before it received this may still be delivered. Raises
+        ValueError for a code that must not be sent; does nothing if the WebSocket is closing
+        already.
         """
         if code is None and reason is not None:
             code = 1000
@@ -366,7 +368,7 @@ class WebSocketProtocol13(Read):
             self._set_deadline()
 
     def fail(self, code, reason=None):
-        """Tell the peer that it is over, and have nothing to do with it any more."""
+        """Send a close frame with this code and stop reading: the closing handshake is skipped."""
         if self._state is ENDING or self._state is CLOSED:
             return
         if self._code is None:
@@ -376,13 +378,13 @@ class WebSocketProtocol13(Read):
         self._end(is_failure=True)
 
     def abort(self):
-        """Close the stream at once."""
+        """Close the stream immediately."""
         self.stream.close()
 
     def _end(self, is_failure=False):
-        """Nothing is read or written any more. The server is the first to end its side, and the
-        client the first to close (RFC 6455 7.1.1): closing with bytes unread would reset the
-        connection, and the peer might lose our last frame."""
+        """Stop reading and writing. The server is the first to end its side, and the client the
+        first to close (RFC 6455 7.1.1): closing with unread bytes would reset the connection, and
+        the peer might lose our last frame."""
         if self._out is not None:
             self._send_batch()
             self._out = []
@@ -417,20 +419,20 @@ class WebSocketProtocol13(Read):
     # Pings
 
     def start_pinging(self, interval, timeout):
-        """Send a ping every `interval` seconds, and close the stream when nothing at all has
-        come for `timeout` seconds after one."""
+        """Send a ping every `interval` seconds, and close the stream if no sign of life follows one
+        within `timeout` seconds."""
         if self._state is OPEN and not self.stream.closed():
             self._pinger = _Pinger(self, interval, timeout)
 
     def send_keep_alive(self):
-        """A ping of the pinger."""
+        """Called by the pinger: send an empty ping, unless the peer is not reading."""
         if self._state is OPEN and not self.stream.closed() and not self._paused:
             self._send(encode_frame(FIN | PING, b"", self._make_mask()))
 
 
 class _Pinger(object):
-    """Sends pings; anything that comes proves that the peer is alive, as does its taking what
-    was queued for it. `heard` is for the connection to set."""
+    """Sends pings. Any data from the peer proves that it is alive, as does its reading of queued
+    data. The connection sets `heard` when data arrives."""
     __slots__ = ("heard", "_connection", "_interval", "_timeout", "_next_ping", "_unanswered",
                  "_progress", "_timer")
 
@@ -439,7 +441,7 @@ class _Pinger(object):
         self._connection = connection
         self._interval = interval
         self._timeout = timeout
-        self._unanswered = None     # when the first ping that nothing followed was sent
+        self._unanswered = None     # when the first unanswered ping was sent
         self._progress = None
         self._next_ping = self._now() + interval
         self._wait_until(self._next_ping)
@@ -464,7 +466,7 @@ class _Pinger(object):
     def _on_time(self):
         self._note_life()
         if self._unanswered is not None and self._now() >= self._unanswered + self._timeout:
-            # If we were busy for long, the answer is there and was not read yet.
+            # If this process was busy, the answer may have arrived without having been read.
             self._connection.stream.io_loop.add_callback(self._give_up)
             return
         self._go_on()
@@ -495,19 +497,19 @@ class _Pinger(object):
 
 
 def _encode(message, binary):
-    """The bytes of a message that is no unicode."""
+    """The payload of a message that is not plain unicode."""
     if isinstance(message, dict):
         return json_encode(message).encode("utf-8")
     if isinstance(message, six.text_type):
         return message.encode("utf-8")
     if not isinstance(message, (bytes, bytearray, memoryview)):
-        raise TypeError("a message is text, bytes or a dict, not %s" % type(message).__name__)
+        raise TypeError("a message must be text, bytes or a dict, not %s" % type(message).__name__)
     data = message if isinstance(message, bytes) else \
         bytes(message) if isinstance(message, bytearray) else message.tobytes()
     if not binary:
-        # The peer would close for it.
+        # The peer would close the connection for invalid UTF-8.
         try:
             data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ValueError("a text message is UTF-8 (%s): did you mean binary=True?" % error)
+            raise ValueError("a text message must be UTF-8 (%s): did you mean binary=True?" % error)
     return data

@@ -1,4 +1,4 @@
-"""The server's side: a handler that opens a WebSocket."""
+"""The server's side: the handler that agrees to a handshake and receives the messages."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.log import gen_log
@@ -14,82 +14,83 @@ from friendserve.websocket.connection import (
     DEFAULT_MAX_QUEUE_SIZE, WebSocketClosedError, WebSocketProtocol13)
 
 
-#: What a page of another site may not do by default.
-_CROSS_ORIGIN = ("A page of another site wants to open this WebSocket. Override check_origin to "
+#: The body of the response when `check_origin` refuses.
+_CROSS_ORIGIN = ("A page of another site may not open this WebSocket. Override check_origin to "
                  "allow it.\n")
 
 
 class WebSocketHandler(RequestHandler):
-    """Serves one WebSocket. Override `on_message`, and what else you need.
+    """Serves one WebSocket. Override `on_message`, and other methods as needed.
 
-    `open`, then `on_message` for each message, then `on_close` are called, all from the loop;
-    `on_close` once, after every message that had come. What they raise is logged, and closes with
-    the code 1011. A request that asks for no WebSocket is answered with 400 or 426.
+    The loop calls `open`, then `on_message` for each message, then `on_close`, once, after every
+    message that was received. An exception in one of them is logged, and closes the WebSocket with
+    the code 1011. A request that does not ask for a WebSocket is answered with 400 or 426.
 
-    The settings of the application: websocket_max_message_size (10 MiB, after decompression;
-    a larger one closes with 1009), websocket_max_queue_size (16 MiB; see `on_queue_full`),
-    websocket_ping_interval (seconds between pings; by default there are none, and a client that
-    loses its power is never missed) and websocket_ping_timeout (seconds without a sign of life
-    after a ping until the connection is closed: three intervals, but at least 30).
+    The settings of the application are websocket_max_message_size (10 MiB, after decompression;
+    a larger message closes with 1009), websocket_max_queue_size (16 MiB; see `on_queue_full`),
+    websocket_ping_interval (seconds between pings; by default none are sent, and a client that
+    loses power is never noticed) and websocket_ping_timeout (seconds without a sign of life after
+    a ping until the connection is closed: by default three intervals, but at least 30).
 
-    No method of a response may be used once the WebSocket is open.
+    Once the WebSocket is open, methods that write a response raise RuntimeError.
     """
-    #: The open connection; None before and after.
+    #: The open connection; None before it is open and after it has closed.
     ws_connection = None
-    #: The code and the reason of the end, in `on_close`: the client's, else those that this side
-    #: failed with; None when the connection was lost. A client that gives none means 1005.
+    #: In `on_close`, the code and reason that the client gave, else those with which this side
+    #: failed; None if the connection was lost. A client that gives no code counts as 1005.
     close_code = close_reason = None
-    #: The subprotocol that was agreed on, or None.
+    #: The subprotocol agreed on, or None.
     selected_subprotocol = None
 
     # To be overridden
 
     def open(self, *args, **kwargs):
-        """Called when the WebSocket is open, with the arguments from the URL."""
+        """Called once the WebSocket is open, with the arguments from the URL."""
 
     def on_message(self, message):
-        """Called with each message: unicode when it is a text, else bytes."""
+        """Called with each message: unicode for a text message, bytes for a binary one."""
         raise NotImplementedError("%s has no on_message" % type(self).__name__)
 
     def on_close(self):
         """Called once when the WebSocket has closed, after everything else."""
 
     def on_ping(self, data):
-        """Called with the payload of a ping, which was answered already."""
+        """Called with the payload of a ping, which has been answered already."""
 
     def on_pong(self, data):
         """Called with the payload of a pong."""
 
     def on_queue_full(self, message):
-        """Called in place of sending `message` when the client does not read, so that more than
-        websocket_max_queue_size bytes wait for it already. The message is dropped.
+        """Called instead of sending `message` when the client does not read and more than
+        websocket_max_queue_size bytes are waiting for it. The message is dropped.
 
-        By default the connection is closed. Override it to go on without the message.
+        By default the connection is closed. Override it to continue without the message.
         """
-        gen_log.warning("WebSocket of %s closed: it does not read, %d bytes wait for it",
+        gen_log.warning("WebSocket of %s closed: it does not read, %d bytes are waiting for it",
                         self.request.remote_ip, self.ws_connection.stream.unsent())
         self.ws_connection.abort()
 
     def check_origin(self, origin):
-        """Whether a page of this origin, the value of the header, may open the WebSocket.
+        """Whether a page of `origin`, the value of that header, may open the WebSocket.
 
-        Cookies are sent along whatever page a browser shows, so by default only a page of the
-        same host and port may. Programs send no Origin, and are not asked. To allow the
-        subdomains of a site: ``return urlsplit(origin).netloc.endswith(".example.com")``.
+        A browser sends its cookies whichever page asks, so by default only a page of the same
+        host and port may. Not called for programs, which send no Origin. To allow the subdomains
+        of a site: ``return urlsplit(origin).netloc.endswith(".example.com")``.
         """
         scheme, _, place = origin.lower().partition("://")
         return scheme in ("http", "https") and place != "" and \
             place == self.request.headers.get("Host", "").lower()
 
     def select_subprotocol(self, subprotocols):
-        """Return one of the subprotocols that the client offers, or None; the list may be
-        empty."""
+        """Called with the list of subprotocols that the client offers, which may be empty; returns
+        one of them, or None."""
 
     def get_compression_options(self):
-        """Return a dict to compress messages (RFC 7692) if the client can, None not to.
+        """Called for the options of compression (RFC 7692): a dict to compress messages if the
+        client supports it, None not to.
 
-        It may have `compression_level` (0 to 9) and `mem_level` (1 to 9), as zlib knows them.
-        Compression costs a client's share of some 300 kB memory, and time for each message.
+        The dict may have `compression_level` (0 to 9) and `mem_level` (1 to 9), as in zlib.
+        Compression takes about 300 kB of memory per client, and time for each message.
         """
 
     # The settings
@@ -107,42 +108,42 @@ class WebSocketHandler(RequestHandler):
 
     @property
     def max_message_size(self):
-        """Bytes of the largest message that is taken."""
+        """The largest message that is accepted, in bytes."""
         return self.settings.get("websocket_max_message_size", DEFAULT_MAX_MESSAGE_SIZE)
 
     @property
     def max_queue_size(self):
-        """Bytes that may wait for a client that does not read."""
+        """The most bytes that may wait for a client that does not read."""
         return self.settings.get("websocket_max_queue_size", DEFAULT_MAX_QUEUE_SIZE)
 
     # The use of an open WebSocket
 
     def write_message(self, message, binary=False, callback=None):
-        """Send a text (or a dict, as JSON), or with `binary` bytes.
+        """Send text (or a dict, as JSON), or bytes if `binary`.
 
-        `callback()` is called when the system has taken all of it, which is the clock for who has
-        much to send; it is not when the connection is lost before. Raises WebSocketClosedError
-        when the WebSocket is closed or closing.
+        `callback()` is called when the system has taken the whole message; a handler with much to
+        send can pace itself by it. It is not called if the connection is lost first. Raises
+        WebSocketClosedError when the WebSocket is closed or closing.
         """
         if self.ws_connection is None:
             raise WebSocketClosedError()
         self.ws_connection.write_message(message, binary, callback)
 
     def ping(self, data=b""):
-        """Send a ping with at most 125 bytes; `on_pong` gets the same back."""
+        """Send a ping with up to 125 bytes; `on_pong` is called with the same bytes."""
         if self.ws_connection is None:
             raise WebSocketClosedError()
         self.ws_connection.write_ping(data)
 
     def close(self, code=None, reason=None):
-        """Close the WebSocket, with a code (1000 to 1014 or 3000 to 4999) and a short text if
-        you like. `on_close` is called when the client has answered, or after 5 seconds."""
+        """Close the WebSocket, optionally with a code (1000 to 1014 or 3000 to 4999) and a short
+        text. `on_close` is called when the client has answered, or after 5 seconds."""
         if self.ws_connection is not None:
             self.ws_connection.close(code, reason)
 
     def set_nodelay(self, value):
-        """Have the system send small messages at once (True, as it is from the beginning) or
-        gather them for a moment (False)."""
+        """Have the system send small messages immediately (True, the default) or gather them for a
+        moment (False)."""
         if self.ws_connection is not None:
             self.ws_connection.stream.set_nodelay(value)
 
@@ -151,7 +152,7 @@ class WebSocketHandler(RequestHandler):
         """The stream of an open WebSocket, or None."""
         return self.ws_connection and self.ws_connection.stream
 
-    # No responses
+    # Methods of a response
 
     def write(self, chunk):
         self._check_response("write")
@@ -163,13 +164,13 @@ class WebSocketHandler(RequestHandler):
 
     def _check_response(self, name):
         if self._status_code == 101:
-            raise RuntimeError("%s() is for responses: a WebSocket has write_message() and "
-                               "close()" % name)
+            raise RuntimeError("%s() is for responses; use write_message() and close() on a "
+                               "WebSocket" % name)
 
     # The handshake
 
     def get(self, *args, **kwargs):
-        """Open the WebSocket, or answer why not."""
+        """Open the WebSocket, or answer with the reason for refusing."""
         headers = self.request.headers
         try:
             if self.request.version == "HTTP/1.0":
@@ -201,12 +202,12 @@ class WebSocketHandler(RequestHandler):
         selected = self.select_subprotocol(offered)
         if selected is not None:
             if selected not in offered:
-                raise ValueError("select_subprotocol returned %r, which is none of %r"
+                raise ValueError("select_subprotocol returned %r, which is not one of %r"
                                  % (selected, offered))
             self.selected_subprotocol = answer["Sec-WebSocket-Protocol"] = selected
 
     def _negotiate(self, answer):
-        """The reader, and the compressor if there is to be one."""
+        """A FrameReader, and a Deflater or None."""
         options = self.get_compression_options()
         inflater = deflater = None
         if options is not None:
@@ -223,7 +224,7 @@ class WebSocketHandler(RequestHandler):
         if connection.stream.closed():
             self.finish()
             return
-        # What was set in `prepare`, cookies for instance, goes out with it.
+        # Headers set in `prepare`, such as cookies, are sent too.
         self.clear_header("Content-Type")
         headers = self._complete_headers()
         for name, value in answer.items():
@@ -245,14 +246,14 @@ class WebSocketHandler(RequestHandler):
         self.open(*args, **kwargs)
 
     def send_error(self, status_code=500, **kwargs):
-        """Answer with an error page; when the WebSocket is open already, close it."""
+        """Answer with an error page, or close the WebSocket if it is open already."""
         if self.ws_connection is None:
             super(WebSocketHandler, self).send_error(status_code, **kwargs)
         else:
             self.ws_connection.fail(1011)
 
     def ws_closed(self, code, reason):
-        """For the connection: it has closed."""
+        """Called by the connection when it has closed."""
         self.ws_connection = None
         self.close_code, self.close_reason = code, reason
         self.on_close()

@@ -1,12 +1,12 @@
-"""Runs the Autobahn testsuite, some 500 cases for WebSockets, against our server and our client.
+"""Run the Autobahn testsuite, about 500 cases for WebSockets, against our server and our client.
 
     python tests/autobahn/run.py                    # both
     python tests/autobahn/run.py server --cases '1.*,7.*' --folder /tmp/autobahn
 
-It needs a Python 2.7 (``python2.7`` or `--python`) and the index of packages: the testsuite is
-installed into a virtual environment in `--folder`, where it is found again next time, and where
-its reports are. Prints a table of what came out, and fails unless every case is OK, or
-informational, which the testsuite says of those that have no right answer.
+It needs Python 2.7 (``python2.7`` or `--python`) and access to the package index: the testsuite is
+installed into a virtual environment in `--folder`, is found there next time, and writes its reports
+there. Prints a table of the results, and fails unless every case is OK or informational; the
+testsuite calls cases without a single right answer informational.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -50,14 +50,14 @@ class Echo(WebSocketHandler):
 
 
 def find_python():
-    """A Python 2.7 that works."""
+    """The name of a working Python 2.7."""
     for name in ["python2.7"] + glob.glob(os.path.expanduser("~/.pyenv/versions/2.7.*/bin/python")):
         try:
             subprocess.check_output([name, "-c", "import ssl"], stderr=subprocess.STDOUT)
             return name
         except (OSError, subprocess.CalledProcessError):
             pass
-    sys.exit("The Autobahn testsuite runs on Python 2.7 only, and there is none: give --python")
+    sys.exit("The Autobahn testsuite needs Python 2.7, which was not found: use --python")
 
 
 def install(python, folder):
@@ -76,7 +76,7 @@ def install(python, folder):
 
 
 class Run(object):
-    """One run of the testsuite, on the current loop, which it stops in the end."""
+    """One run of the testsuite, on the current loop, which it stops at the end."""
 
     def __init__(self, program, folder, name, cases):
         self.loop = IOLoop.current()
@@ -131,11 +131,11 @@ class ServerRun(Run):
 
 
 class ClientRun(Run):
-    """The testsuite is the server, which tells each connection which case it is."""
+    """The testsuite is the server; the URL of each connection names its case."""
     mode = "server"
 
     def specify(self):
-        # It takes the port from here.
+        # The testsuite binds this port itself.
         for sock in self.sockets:
             sock.close()
         return {"url": self.url}
@@ -192,12 +192,12 @@ def show(name, behaviours):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Runs the Autobahn testsuite.")
+    parser = argparse.ArgumentParser(description="Run the Autobahn testsuite.")
     parser.add_argument("role", nargs="?", choices=("server", "client"),
-                        help="which of our two to test (default: both)")
-    parser.add_argument("--cases", default="*", help="such as '1.*,2.3' (default: all)")
+                        help="the side to test (default: both)")
+    parser.add_argument("--cases", default="*", help="for instance '1.*,2.3' (default: all)")
     parser.add_argument("--folder", help="for the testsuite and its reports")
-    parser.add_argument("--python", help="a Python 2.7")
+    parser.add_argument("--python", help="the path of a Python 2.7")
     options = parser.parse_args()
     folder = os.path.abspath(options.folder or tempfile.mkdtemp())
     if not os.path.isdir(folder):

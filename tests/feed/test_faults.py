@@ -1,4 +1,4 @@
-"""A feed on Redis when Redis, the network or a process goes away: nothing lost, nothing doubled."""
+"""A feed on Redis when Redis, the network or a process fails: no message is lost or doubled."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -71,7 +71,7 @@ class RedisFaults(FeedCase):
         return feed
 
     def fail_under_load(self, fault):
-        """Publish while `fault()` is done three times; all that was kept must reach a subscriber
+        """Publish while `fault()` is called three times. Every kept message must reach a subscriber
         and a chain of waits once, in order."""
         feed, reader = self.make_feed(), self.make_feed()
         pushed, pulled = [], []
@@ -90,7 +90,7 @@ class RedisFaults(FeedCase):
                 fault()
                 enough = len(load.kept) + 200
                 self.run_until(lambda: len(load.kept) > enough)
-            # Each of four connections is lost once, and is back once.
+            # Each of four connections is lost once and restored once.
             self.assertLessEqual(len(records), 8, [record.getMessage() for record in records])
         load.running = False
         self.run_until(load.over)
@@ -278,7 +278,7 @@ class RedisConnections(FeedCase):
     """How a feed on Redis finds and reaches its server."""
 
     def look_up_by(self, function):
-        """Have socket.getaddrinfo be `function`, for the length of a test."""
+        """Replace socket.getaddrinfo by `function` for this test."""
         self.addCleanup(setattr, socket, "getaddrinfo", socket.getaddrinfo)
         socket.getaddrinfo = function
 
@@ -288,7 +288,7 @@ class RedisConnections(FeedCase):
         return feed
 
     def check(self, feed):
-        """A message that is published arrives."""
+        """Assert that a published message arrives."""
         batches, errors = [], []
         feed.wait("room", "0", batches.append)
         feed.publish("room", u"here", None, errors.append)
@@ -432,7 +432,7 @@ class Nodes(FeedCase):
         return node
 
     def waiting(self):
-        """How many long polls are parked on both nodes."""
+        """The number of long polls that wait on both nodes."""
         answers = []
         for port in self.ports:
             stream = IOStream(socket.socket(), self.loop)

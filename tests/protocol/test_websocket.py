@@ -17,12 +17,12 @@ MASK = b"\x01\xfe\x80\x7f"
 
 
 def frame(first, payload=b""):
-    """A frame of a client."""
+    """A frame from a client."""
     return encode_frame(first, payload, MASK)
 
 
 def plain(events):
-    """Events as values that compare."""
+    """Events as values that can be compared."""
     return [(type(event), event.code, event.reason) if isinstance(event, Close)
             else (type(event), event.data) if isinstance(event, Ping)
             else (WebSocketInputError, event.code) if isinstance(event, WebSocketInputError)
@@ -99,7 +99,7 @@ class ReaderTest(unittest.TestCase):
     def test_a507_opcodes(self):
         for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15):
             self.assert_refused(frame(FIN | opcode))
-            # At its first byte, before there is a payload.
+            # At the first byte of the frame, before its payload.
             self.assert_refused(frame(FIN | opcode, b"x" * 100)[:2])
 
     def test_a507_order_of_fragments(self):
@@ -217,7 +217,7 @@ class EncodeTest(unittest.TestCase):
         self.assertEqual(encode_close(None), b"")
         self.assertEqual(encode_close(1000), b"\x03\xe8")
         self.assertEqual(encode_close(4000, b"bye"), b"\x0f\xa0bye")
-        # At most 125 bytes, and no half character.
+        # At most 125 bytes, without half a character.
         self.assertEqual(encode_close(1000, u"\u20ac" * 100), b"\x03\xe8" + b"\xe2\x82\xac" * 41)
 
     def test_close_codes_that_must_not_be_sent(self):

@@ -38,7 +38,7 @@ class ClientCase(WebSocketCase):
         raise error
 
     def failure(self, kind, url=None, **options):
-        """The error with which the attempt fails, once, and of this class."""
+        """The error, of this class, with which the attempt fails, once."""
         errors, opened = [], []
         websocket_connect(url or self.url(), opened.append, on_error=errors.append, **options)
         self.assertEqual(errors, [], "called back inside of websocket_connect")
@@ -64,7 +64,7 @@ class ClientCase(WebSocketCase):
 
 
 def accepting(headers="", rest=b"", accept=None, status="101 Switching Protocols"):
-    """A step of a ScriptedServer that agrees, with these header lines, and sends `rest`."""
+    """A step of a ScriptedServer that accepts, with these header lines, and then sends `rest`."""
     def step(stream, head):
         fields = HTTPHeaders.parse(head.decode("latin-1").partition("\r\n")[2])
         stream.write(("HTTP/1.1 %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

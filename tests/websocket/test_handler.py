@@ -429,7 +429,7 @@ class LimitTest(WebSocketCase):
         handler.write_message(u"dropped")
         self.assertEqual(self.notes[-1], ("dropped", u"dropped"))
         self.assertEqual(handler.stream.unsent(), before)
-        # It goes on when the client has caught up.
+        # Messages are sent again once the client has caught up.
         slow.client.wait_for(lambda: not handler.stream.unsent())
         handler.write_message(u"after")
         slow.client.wait_for(lambda: slow.client.data.endswith(b"after"))
