@@ -35,7 +35,11 @@ def remember(memo, limit, key, value):
     """Store `value` under `key` in a dict that serves as a memo, and return it. A memo with `limit`
     entries is emptied first, so that a client that sends a new key each time costs the memory of
     at most `limit` entries. Call it on a miss only; the look-up stays a bare ``memo.get(key)``.
-    Never remember secrets: cookies, credentials, URLs with a password."""
+    Never remember secrets: cookies, credentials, URLs with a password.
+
+    Where varied traffic misses with each request or fetch, these statements are repeated in place,
+    to save the call.
+    """
     if len(memo) >= limit:
         memo.clear()
     memo[key] = value

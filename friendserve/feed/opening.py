@@ -10,9 +10,9 @@ except ImportError:
 
 
 def open_feed(url=None, **options):
-    """A LocalFeed, or with the URL of a Redis a RedisFeed; `options` are those of the class.
+    """A LocalFeed, or a RedisFeed if `url` is that of a Redis; `options` go to its constructor.
 
-    Raises ValueError for another URL, and ImportError for Redis without `hiredis`.
+    Raises ValueError for any other URL, and ImportError for Redis without `hiredis`.
     """
     if url is None:
         return LocalFeed(**options)

@@ -16,7 +16,6 @@ from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
     HTTPHeaders, may_be_remembered, parse_field_line, parse_fields)
-from friendserve.util import remember
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
 #: HEAD: it is, and waits in the queue of the loop. BODY: the head is parsed, the body is being
@@ -261,8 +260,11 @@ def read_request_head(head, max_line=8192, max_fields=100):
         # A second Cookie line would still be in `rest`.
         if cookie is None or type(remembered._values.pop("Cookie")) is str:
             if may_be_remembered(remembered):
-                remember(_heads, _HEADS, rest, (
-                    method, target, version, remembered._values, length, keep_alive))
+                # As `util.remember`, without a call; so below.
+                if len(_heads) >= _HEADS:
+                    _heads.clear()
+                _heads[rest] = (
+                    method, target, version, remembered._values, length, keep_alive)
     return method, target, version, headers, length, keep_alive
 
 
@@ -284,8 +286,10 @@ def read_response_head(head, method="GET", max_fields=100):
     # A Location can hold a secret, as the target of a request can.
     if is_common and len(head) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS \
             and may_be_remembered(headers) and "Location" not in headers._values:
-        remember(_response_heads, _HEADS, head, (
-            version, status, reason, headers._values.copy(), length, keep_alive))
+        if len(_response_heads) >= _HEADS:
+            _response_heads.clear()
+        _response_heads[head] = (
+            version, status, reason, headers._values.copy(), length, keep_alive)
     return version, status, reason, headers, length, keep_alive
 
 
@@ -311,7 +315,9 @@ def encode_head(start_line, headers):
         return known
     data = _encode_head(start_line, list(map(_join_field, values.items())))
     if len(data) <= _HEAD_LENGTH and "Set-Cookie" not in values:
-        remember(_encoded, _HEADS, head, data)
+        if len(_encoded) >= _HEADS:
+            _encoded.clear()
+        _encoded[head] = data
     return data
 
 

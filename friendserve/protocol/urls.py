@@ -13,7 +13,6 @@ import six
 from six.moves.urllib.parse import quote, unquote, urljoin
 
 from friendserve.protocol.grammar import is_host
-from friendserve.util import remember
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -67,7 +66,10 @@ def parse_url(url):
         return known
     parsed = _parse(url)
     if parsed.username is None and parsed.password is None and len(url) <= _URL_LENGTH:
-        remember(_urls, _URLS, url, parsed)
+        # As `util.remember`, without a call.
+        if len(_urls) >= _URLS:
+            _urls.clear()
+        _urls[url] = parsed
     return parsed
 
 

@@ -24,7 +24,7 @@ from friendserve.protocol.urls import quote_octets
 from friendserve.routing import URLSpec
 from friendserve.routing.paths import compile_whole
 from friendserve.routing.rules import reverse_inside, to_rule
-from friendserve.util import import_object, remember
+from friendserve.util import import_object
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
 from friendserve.web.static import StaticFileHandler
@@ -258,7 +258,10 @@ class Application(object):
                 if found is not None:
                     target = _to_target(spec, *found)
                     if len(path) <= _MAX_TARGET_PATH:
-                        remember(self._targets, _MAX_TARGETS, path, target)
+                        # As `util.remember`, without a call.
+                        if len(self._targets) >= _MAX_TARGETS:
+                            self._targets.clear()
+                        self._targets[path] = target
                     return target
         else:
             target = _search(specs or (), request)

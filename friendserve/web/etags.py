@@ -7,8 +7,6 @@ from __future__ import absolute_import, division, print_function
 
 import hashlib
 
-from friendserve.util import remember
-
 _sha1 = hashlib.sha1
 
 # A small body is often sent again: the same message to every client that waits for it.
@@ -23,7 +21,10 @@ def etag_of(body):
     if etag is None:
         etag = '"' + _sha1(body).hexdigest() + '"'
         if len(body) <= _MAX_BODY:
-            remember(_etags, _MAX_ETAGS, body, etag)
+            # As `util.remember`, without a call.
+            if len(_etags) >= _MAX_ETAGS:
+                _etags.clear()
+            _etags[body] = etag
     return etag
 
 

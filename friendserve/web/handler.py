@@ -554,7 +554,7 @@ class RequestHandler(Page):
         try:
             self.write_error(status_code, **kwargs)
         except Exception:
-            app_log.error("Uncaught exception in write_error", exc_info=True)
+            app_log.error("write_error failed", exc_info=True)
         if not self._finished:
             self.finish()
 
