@@ -2,10 +2,12 @@
 from __future__ import absolute_import, division, print_function
 
 import logging
+import socket
+import struct
 
 from friendserve.httpclient import (
     HTTPClientError, HTTPConnectError, HTTPProtocolError, HTTPRequest, HTTPStreamClosedError,
-    HTTPTimeoutError, HTTPTLSError)
+    HTTPTimeoutError, HTTPTLSError, HTTPTransferError)
 from friendserve.netutil import bind_sockets
 from friendserve.protocol.deflate import Deflater, Side
 from friendserve.protocol.headers import HTTPHeaders
@@ -238,6 +240,36 @@ class FailureTest(ClientCase):
             websocket_connect(self.url())
             self.run_until(lambda: records)
         self.assertEqual([record.exc_info[0] for record in records], [HTTPClientError])
+
+    def test_a_connection_reset_before_the_handshake(self):
+        listener, = bind_sockets(0, "127.0.0.1")
+        self.addCleanup(listener.close)
+        errors, accepted = [], []
+
+        def accept(fd, events):
+            sock = listener.accept()[0]
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+            accepted.append(sock)
+
+        self.loop.add_handler(listener.fileno(), accept, self.loop.READ)
+        self.addCleanup(self.loop.remove_handler, listener.fileno())
+        with LogCatcher() as records:
+            websocket_connect("ws://127.0.0.1:%d/" % listener.getsockname()[1],
+                              errors.append, on_error=errors.append)
+            self.run_until(lambda: errors)
+            self.turn(0, 3)
+        self.assertEqual((1, 1), (len(accepted), len(errors)))
+        self.assertIsInstance(errors[0], HTTPTransferError)
+        self.assertEqual([], records)
+
+    def test_close_before_it_connects(self):
+        client = WebSocketClientConnection(HTTPRequest("http://127.0.0.1/", headers={}))
+        messages = []
+        client.read_message(messages.append)
+        client.close()
+        self.run_until(lambda: messages)
+        self.assertEqual([None], messages)
 
     def test_close_ends_the_attempt(self):
         self.script()
