@@ -315,7 +315,7 @@ class ClosedConnectionsTest(MemoryCase):
             else:
                 self.turn(times=2)
             client.abort() if reset else client.close()
-            self.run_until(lambda: not self.server.connection_count())
+            self.run_until(lambda: self.server.connection_count() == 0)
 
         self.check(once, COUNT // 2)
 
