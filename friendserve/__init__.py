@@ -90,7 +90,7 @@ httpclient/       AsyncHTTPClient and HTTPClient, whichever engine does the work
     command       python -m friendserve.httpclient
     cookies       cookie jars
     fetch         one fetch: redirects, cookies, time limits
-    queue         which fetch is next
+    queue         which fetch is next, and the settings that both clients share
 
 simple_httpclient/ the HTTP client in Python
     pool          kept connections
@@ -114,14 +114,14 @@ web/              handlers and applications
     page          what templates of a handler see
     transforms    compression, chunks
     xsrf          XSRF tokens
-    handler       RequestHandler
+    handler       RequestHandler, and the headers that every response has
     decorators    asynchronous, authenticated and others
     eventstream   EventStreamHandler
     upload        UploadHandler
     files         which files are open or in memory
     conditions    conditional requests and ranges of files
-    static        StaticFileHandler
-    application   Application, redirects, fallbacks
+    static        StaticFileHandler, and how much it keeps in memory
+    application   Application, redirects, fallbacks, the access log
 
 websocket/        WebSockets, both roles
     connection    one open WebSocket, and how it closes

@@ -572,7 +572,9 @@ class PollerContract(RegistrationContract):
         reader, _ = self.pipe()
         self.poller.register(reader, WRITE)
         os.close(reader)
-        self.assertRaises(EnvironmentError, self.poller.register, reader, READ)
+        with self.assertRaises(Exception) as raised:
+            self.poller.register(reader, READ)
+        self.assertIsInstance(raised.exception, EnvironmentError)
         other, writer = self.pipe()
         os.dup2(other, reader)
         self.register_new_file(reader)
