@@ -10,7 +10,8 @@ from friendserve.iostream import StreamClosedError
 from friendserve.platform.pollers.auto import available_pollers
 from friendserve.web import Application, RequestHandler, asynchronous
 from tests.httpcase import (
-    SERVER_OPTIONS, HTTPCase, LogCatcher, Waiting, answer, get, post, post_chunked)
+    SERVER_OPTIONS, Delegate, HTTPCase, LogCatcher, Recorder, Waiting, answer, get, head_of, post,
+    post_chunked)
 
 
 class CloseTest(HTTPCase):
@@ -142,6 +143,44 @@ class CloseTest(HTTPCase):
         before = self.loop.time()
         self.turn(0.2)
         self.assertGreater(self.loop.time() - before, 0.1)
+
+    def check_abort_before_the_refusal(self, data, callback, events=None, turns=1):
+        delegate = callback if isinstance(callback, Delegate) else None
+        server = self.serve(callback, max_body_size=10)
+        client = self.connect(data=data)
+        self.run_until(lambda: server.connection_count())
+        # What fails waits in the queue of the loop.
+        self.turn(1, times=turns)
+        client.abort()
+        with LogCatcher() as records:
+            self.turn(0.01, times=5)
+        self.assertEqual(0, server.connection_count())
+        if delegate is not None:
+            self.assertEqual(1, len(delegate.closed))
+            self.assertEqual(events, delegate.messages[0].events)
+        return [record.getMessage() for record in records if record.levelno >= logging.WARNING]
+
+    def test_aborted_before_a_refusal_is_sent(self):
+        # The body is announced as too long, by its head.
+        data = head_of(post(b"more than 10"))[0]
+        self.assertEqual([], self.check_abort_before_the_refusal(data, self.fail))
+        self.assertEqual([], self.check_abort_before_the_refusal(
+            data, Delegate(), ["headers", "close"]))
+
+    def test_aborted_before_a_failure_is_answered(self):
+        def fail(*args):
+            raise ValueError("from a handler")
+
+        class Broken(Recorder):
+            def data_received(self, chunk):
+                self.events.append("data")
+                raise ValueError("from a delegate")
+
+        for data, callback, events, turns in (
+                (get(), fail, None, 1), (post(b"hello"), fail, None, 2),
+                (post(b"hello"), Delegate(Broken), ["headers", "data", "close"], 2)):
+            errors = self.check_abort_before_the_refusal(data, callback, events, turns)
+            self.assertEqual(1, len(errors), errors)
 
     def test_b123_handler_of_the_web_framework(self):
         closed, handlers = [], []
