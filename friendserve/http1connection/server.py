@@ -345,15 +345,18 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     def set_close_callback(self, callback):
         """Call `callback()` when the client disconnects before the response is finished. It is
         called once at most, and never after `finish`; None takes it back."""
-        self._close_callback = wrap(callback)
+        if self.request is not None:
+            self._close_callback = wrap(callback)
         if self._state is RESPONDING:
             # The client may have disconnected while no callback was set.
             self.stream.resume_read()
 
     def set_stop_callback(self, callback):
         """Call `callback()` when the server is asked to stop before the response is finished, so
-        that a long poll can be answered early. It is called once at most; None takes it back."""
-        self._stop_callback = wrap(callback)
+        that a long poll can be answered early. It is called once at most, and never after `finish`;
+        None takes it back."""
+        if self.request is not None:
+            self._stop_callback = wrap(callback)
 
     # Refusals
 

@@ -9,6 +9,7 @@ from friendserve.ioloop import IOLoop
 from friendserve.iostream import StreamClosedError
 from friendserve.platform.pollers.auto import available_pollers
 from friendserve.web import Application, RequestHandler, asynchronous
+from tests import PATIENCE
 from tests.httpcase import (
     SERVER_OPTIONS, Delegate, HTTPCase, LogCatcher, Recorder, Waiting, answer, get, head_of, post,
     post_chunked)
@@ -143,6 +144,27 @@ class CloseTest(HTTPCase):
         before = self.loop.time()
         self.turn(0.2)
         self.assertGreater(self.loop.time() - before, 0.1)
+
+    def test_callbacks_that_a_finished_request_sets_are_not_of_the_next(self):
+        called = []
+
+        def serve(request):
+            if request.path == "/1":
+                answer(request)
+                request.connection.set_close_callback(lambda: called.append(request.path))
+                request.connection.set_stop_callback(lambda: called.append(request.path))
+
+        server = self.serve(serve)
+        client = self.connect(data=get("/1"))
+        client.read_response()
+        client.send(get("/2"))
+        self.turn(0.01, times=3)
+        server.graceful_stop(PATIENCE)
+        self.turn(0.01, times=3)
+        client.close()
+        self.run_until(lambda: not server.connection_count())
+        self.turn(times=3)
+        self.assertEqual([], called)
 
     def check_abort_before_the_refusal(self, data, callback, events=None, turns=1):
         delegate = callback if isinstance(callback, Delegate) else None
