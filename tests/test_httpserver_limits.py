@@ -5,6 +5,7 @@ import gc
 import logging
 import socket
 import unittest
+import weakref
 
 from friendserve.http1connection import HTTP1ConnectionParameters
 from friendserve.httpserver import HTTPServer
@@ -312,6 +313,25 @@ class WriteTest(TimeCase):
         client = self.connect(data=get(), receive_buffer=4096)
         client.wait_for(lambda: client.data)
         self.run_until(lambda: not self.server.connection_count())
+
+    def test_nothing_of_a_stalled_client_is_kept_when_all_have_left(self):
+        streams = []
+
+        def serve(request):
+            streams.append(weakref.ref(request.connection.stream))
+            answer(request, b"x" * (32 << 20))
+
+        # The other limit only makes the server look often.
+        server = self.serve_with(serve, header_timeout=SHORT)
+        client = self.connect(data=get(), receive_buffer=4096)
+        client.wait_for(lambda: client.data)
+        # It has not read for some of these looks.
+        self.turn(SHORT / 4, times=6)
+        client.abort()
+        self.run_until(lambda: not server.connection_count())
+        self.run_until(lambda: server._sweep_timer is None)
+        gc.collect()
+        self.assertIsNone(streams[0]())
 
     def test_a207_slow_is_not_stalled(self):
         size = 2 << 20

@@ -338,25 +338,25 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             # The response has already been sent in full; there is nothing to tell the client.
             return
         if self._sending is None:
-            receiver = self._body and self._body.receiver
             self._answer(500)
-            if receiver is not None:
-                self._run(receiver.on_connection_close)
         else:
             self.close()
 
     def set_close_callback(self, callback):
         """Call `callback()` when the client disconnects before the response is finished. It is
         called once at most, and never after `finish`; None takes it back."""
-        self._close_callback = wrap(callback)
+        if self.request is not None:
+            self._close_callback = wrap(callback)
         if self._state is RESPONDING:
             # The client may have disconnected while no callback was set.
             self.stream.resume_read()
 
     def set_stop_callback(self, callback):
         """Call `callback()` when the server is asked to stop before the response is finished, so
-        that a long poll can be answered early. It is called once at most; None takes it back."""
-        self._stop_callback = wrap(callback)
+        that a long poll can be answered early. It is called once at most, and never after `finish`;
+        None takes it back."""
+        if self.request is not None:
+            self._stop_callback = wrap(callback)
 
     # Refusals
 
@@ -366,26 +366,31 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         if self.stream.closed() or self._state in (CLOSING, UPGRADED):
             return
         access_log.info("%d refused (%s): %s", error.status, self.remote_ip, error)
-        body = self._body
         if self._sending is not None:
             self.close()
-            return
-        self._answer(error.status, str(error))
-        if body is not None and body.receiver is not None:
-            self._run(body.receiver.on_connection_close)
+        else:
+            self._answer(error.status, str(error))
 
     def _answer(self, status, text=""):
-        """Send a short response that the application did not write, and close the connection."""
+        """Send a short response that the application did not write, close the connection, and tell
+        the receiver of the body that it ends here."""
         self._keep_alive = False
-        self._body = None
+        body = self._body
+        if body is not None:
+            # Not dropped yet: if the write fails, the stream offers what it can still read.
+            body.end()
         try:
             self.stream.write(encode_answer(
                 status, text, http_date(),
                 self.request is not None and self.request.method == "HEAD"))
         except (StreamClosedError, StreamBufferFullError):
             self.close()
-        else:
+        self._body = None
+        if not self.stream.closed():
             self._close_gently(unread=True)
+        # A close callback is still set only if the stream is closed, and is called for that.
+        if body is not None and body.receiver is not None and self._close_callback is None:
+            self._run(body.receiver.on_connection_close)
 
     # The end
 

@@ -5,6 +5,7 @@ import datetime
 import functools
 import numbers
 import os
+import sys
 import threading
 import time
 import traceback
@@ -20,7 +21,7 @@ from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
 from friendserve.stack_context import NullContext, unwrap, wrap
-from friendserve.util import Configurable, import_object
+from friendserve.util import Configurable
 
 #: A deadline above this belongs to the wall clock: monotonic ones count from the machine's start.
 _WALL_CLOCK = 1e9
@@ -59,8 +60,9 @@ class IOLoop(Configurable):
 
     @classmethod
     def configurable_default(cls):
-        # By name: that module imports this one.
-        return import_object("friendserve.ioloop.polling.PollIOLoop")
+        # By name, as that module imports this one; but not by an import, for which a thread would
+        # wait on Python 2 while the main thread imports the program. It is loaded with the package.
+        return sys.modules["friendserve.ioloop.polling"].PollIOLoop
 
     def initialize(self, make_current=None):
         """`make_current`: whether this becomes the thread's current loop; None: only if the

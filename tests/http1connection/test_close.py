@@ -9,8 +9,10 @@ from friendserve.ioloop import IOLoop
 from friendserve.iostream import StreamClosedError
 from friendserve.platform.pollers.auto import available_pollers
 from friendserve.web import Application, RequestHandler, asynchronous
+from tests import PATIENCE
 from tests.httpcase import (
-    SERVER_OPTIONS, HTTPCase, LogCatcher, Waiting, answer, get, post, post_chunked)
+    SERVER_OPTIONS, Delegate, HTTPCase, LogCatcher, Recorder, Waiting, answer, get, head_of, post,
+    post_chunked)
 
 
 class CloseTest(HTTPCase):
@@ -142,6 +144,65 @@ class CloseTest(HTTPCase):
         before = self.loop.time()
         self.turn(0.2)
         self.assertGreater(self.loop.time() - before, 0.1)
+
+    def test_callbacks_that_a_finished_request_sets_are_not_of_the_next(self):
+        called = []
+
+        def serve(request):
+            if request.path == "/1":
+                answer(request)
+                request.connection.set_close_callback(lambda: called.append(request.path))
+                request.connection.set_stop_callback(lambda: called.append(request.path))
+
+        server = self.serve(serve)
+        client = self.connect(data=get("/1"))
+        client.read_response()
+        client.send(get("/2"))
+        self.turn(0.01, times=3)
+        server.graceful_stop(PATIENCE)
+        self.turn(0.01, times=3)
+        client.close()
+        self.run_until(lambda: not server.connection_count())
+        self.turn(times=3)
+        self.assertEqual([], called)
+
+    def check_abort_before_the_refusal(self, data, callback, events=None, turns=1):
+        delegate = callback if isinstance(callback, Delegate) else None
+        server = self.serve(callback, max_body_size=10)
+        client = self.connect(data=data)
+        self.run_until(lambda: server.connection_count())
+        # What fails waits in the queue of the loop.
+        self.turn(1, times=turns)
+        client.abort()
+        with LogCatcher() as records:
+            self.turn(0.01, times=5)
+        self.assertEqual(0, server.connection_count())
+        if delegate is not None:
+            self.assertEqual(1, len(delegate.closed))
+            self.assertEqual(events, delegate.messages[0].events)
+        return [record.getMessage() for record in records if record.levelno >= logging.WARNING]
+
+    def test_aborted_before_a_refusal_is_sent(self):
+        # The body is announced as too long, by its head.
+        data = head_of(post(b"more than 10"))[0]
+        self.assertEqual([], self.check_abort_before_the_refusal(data, self.fail))
+        self.assertEqual([], self.check_abort_before_the_refusal(
+            data, Delegate(), ["headers", "close"]))
+
+    def test_aborted_before_a_failure_is_answered(self):
+        def fail(*args):
+            raise ValueError("from a handler")
+
+        class Broken(Recorder):
+            def data_received(self, chunk):
+                self.events.append("data")
+                raise ValueError("from a delegate")
+
+        for data, callback, events, turns in (
+                (get(), fail, None, 1), (post(b"hello"), fail, None, 2),
+                (post(b"hello"), Delegate(Broken), ["headers", "data", "close"], 2)):
+            errors = self.check_abort_before_the_refusal(data, callback, events, turns)
+            self.assertEqual(1, len(errors), errors)
 
     def test_b123_handler_of_the_web_framework(self):
         closed, handlers = [], []

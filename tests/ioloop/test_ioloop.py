@@ -8,7 +8,10 @@ import datetime
 import functools
 import gc
 import logging
+import os
+import shutil
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -24,6 +27,20 @@ try:
     from concurrent.futures import ThreadPoolExecutor
 except ImportError:  # version: py2
     ThreadPoolExecutor = None
+
+#: A program that waits, while it is imported, for a loop made in a thread.
+IMPORTING = """
+import threading
+from friendserve.ioloop import IOLoop
+from tests import PATIENCE
+
+loops = []
+thread = threading.Thread(target=lambda: loops.append(IOLoop(make_current=False)))
+thread.daemon = True
+thread.start()
+thread.join(PATIENCE)
+loops = list(loops)
+"""
 
 
 class TurnTest(Loops, unittest.TestCase):
@@ -113,6 +130,18 @@ class TurnTest(Loops, unittest.TestCase):
         with LogCatcher() as records:
             self.run_to(1010)
         self.assertEqual(([], [None]), (records, self.log))
+
+    def test_a_thread_makes_a_loop_while_a_module_is_imported(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        with open(os.path.join(folder, "importing_a_loop.py"), "w") as file:
+            file.write(IMPORTING)
+        sys.path.insert(0, folder)
+        self.addCleanup(sys.path.remove, folder)
+        self.addCleanup(sys.modules.pop, "importing_a_loop", None)
+        loops = __import__("importing_a_loop").loops
+        self.assertEqual(1, len(loops))
+        loops[0].close()
 
     def test_b022_what_a_callback_returns_is_ignored(self):
         for result in ([], {}, [1], object(), iter(()), False):
