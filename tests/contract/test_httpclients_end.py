@@ -41,6 +41,17 @@ class QueueContract(object):
         statistics = client.statistics()
         self.assertEqual([statistics[name] for name in ("active", "queued", "fetches")], [0, 0, 5])
 
+    def test_max_clients_may_be_changed(self):
+        waiting = Waiting()
+        self.serve(waiting)
+        client = self.make_client(max_clients=1)
+        responses = self.fetch_many(4, client)
+        client.max_clients = 3
+        self.assertEqual(3, client.max_clients)
+        self.run_until(lambda: waiting.requests)
+        answer(waiting.requests.pop())
+        self.run_until(lambda: len(responses) == 1 and len(waiting.requests) == 3)
+
     def test_limit_of_one_host_does_not_hold_up_others(self):
         slow, quick = Waiting(), Waiting()
         self.serve(slow)
