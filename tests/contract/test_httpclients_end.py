@@ -9,6 +9,7 @@ import shutil
 import socket
 import tempfile
 import unittest
+import weakref
 
 from friendserve.httpclient import (
     HTTPConnectError, HTTPProtocolError, HTTPStreamClosedError, HTTPTimeoutError)
@@ -218,6 +219,24 @@ class TimeContract(object):
 
 class PhaseContract(object):
     """Other failures, and the phase they happen in."""
+
+    def test_a_redirect_that_breaks_off_leaves_no_cycle(self):
+        class Sink(object):
+            def __call__(self, data):
+                """Take a piece of the body."""
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.script([b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 9\r\n\r\nx",
+                     ScriptedServer.CLOSE])
+        codes, sink = [], Sink()
+        self.client.fetch(self.url(), lambda response: codes.append(response.code),
+                          streaming_callback=sink)
+        reference = weakref.ref(sink)
+        del sink
+        self.run_until(lambda: codes)
+        self.assertEqual([599], codes)
+        self.run_until(lambda: reference() is None)
 
     def test_phases_of_errors(self):
         error = self.fetch_error(HTTPConnectError, "http://127.0.0.1:%d/" % services.free_port())
