@@ -146,6 +146,7 @@ class RedisLink(object):
 
     def _connect(self):
         self._move(CONNECTING)
+        self._timer = None      # it has called this method, or there was none
         host, family = self.address.host, socket.AF_UNSPEC
         if self.address.path is not None:
             host, family = self.address.path, socket.AF_UNIX

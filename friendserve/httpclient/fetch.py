@@ -310,7 +310,8 @@ class BaseFetch(object):
             return
         now = self.client.io_loop.time()
         times = self._time_info(now, now)
-        self.connection = None
+        # The second, a method of this object, would be a reference cycle.
+        self.connection = self._follow = None
         self.client.done(self, HTTPResponse(
             self.request.original_request or self.request, 599, None, None, self.url.text, error,
             now - self.started, times, None, self.request.start_time))

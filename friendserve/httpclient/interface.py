@@ -45,7 +45,9 @@ class AsyncHTTPClient(Configurable):
             return super(AsyncHTTPClient, cls).__new__(cls, io_loop=io_loop, **kwargs)
         # Kept on the loop, so that they live no longer than the loop.
         clients = io_loop.attachments.setdefault(_ATTACHED_AS, {})
-        kind = cls.configured_class() if cls is AsyncHTTPClient else cls
+        # A subclass may be configurable apart from this class.
+        is_base = cls is AsyncHTTPClient or cls is cls.configurable_base()
+        kind = cls.configured_class() if is_base else cls
         client = clients.get(kind)
         if client is None:
             client = clients[kind] = super(AsyncHTTPClient, cls).__new__(

@@ -30,11 +30,12 @@ class Queue(object):
         queue.leave("one")
         queue.next()                    # "two", now active
 
-    `active` and `waiting` map each item to its key; read them, do not change them.
+    `limit` may be changed at any time, and `limit_per_key` to another number; items that are active
+    remain so. `active` and `waiting` map each item to its key; read them, do not change them.
     """
     def __init__(self, limit, limit_per_key=None):
-        self._limit = limit
-        self._limit_per_key = limit_per_key
+        self.limit = limit
+        self.limit_per_key = limit_per_key
         self.active = {}
         self.waiting = {}
         self._active_of = {}    # key -> how many are active; only with limit_per_key
@@ -51,19 +52,21 @@ class Queue(object):
     def add(self, item, key):
         """Add an item; return whether it is active at once. If not, `next` will return it."""
         active = self._active_of.get(key, 0)
-        if self._ready or len(self.active) >= self._limit or active == self._limit_per_key:
+        per_key = self.limit_per_key
+        if self._ready or len(self.active) >= self.limit or per_key is not None and \
+                active >= per_key:
             self.waiting[item] = key
             self._number += 1
             heapq.heappush(self._ready, (self._number, item))
             return False
         self.active[item] = key
-        if self._limit_per_key is not None:
+        if per_key is not None:
             self._active_of[key] = active + 1
         return True
 
     def next(self):
         """Make the next waiting item active and return it; None if none may become active yet."""
-        while self._ready and len(self.active) < self._limit:
+        while self._ready and len(self.active) < self.limit:
             place = heapq.heappop(self._ready)
             item = place[1]
             if item not in self.waiting:
@@ -71,12 +74,12 @@ class Queue(object):
                 continue
             key = self.waiting[item]
             active = self._active_of.get(key, 0)
-            if active == self._limit_per_key:
+            if self.limit_per_key is not None and active >= self.limit_per_key:
                 heapq.heappush(self._parked.setdefault(key, []), place)
                 continue
             del self.waiting[item]
             self.active[item] = key
-            if self._limit_per_key is not None:
+            if self.limit_per_key is not None:
                 self._active_of[key] = active + 1
             return item
         return None
@@ -85,7 +88,7 @@ class Queue(object):
         """Remove an item, active or waiting; do nothing if it is not in the queue."""
         if item in self.active:
             key = self.active.pop(item)
-            if self._limit_per_key is None:
+            if self.limit_per_key is None:
                 return
             self._active_of[key] -= 1
             if not self._active_of[key]:
@@ -144,8 +147,6 @@ class QueuedHTTPClient(AsyncHTTPClient):
         super(QueuedHTTPClient, self).initialize(io_loop, defaults)
         if max_clients < 1 or (max_clients_per_host is not None and max_clients_per_host < 1):
             raise ValueError("max_clients and max_clients_per_host must be at least 1")
-        self.max_clients = max_clients
-        self.max_clients_per_host = max_clients_per_host
         self.max_header_size = max_header_size or 65536
         self.max_body_size = 104857600 if max_body_size is None else max_body_size
         self.user_agent = "friendserve/" + friendserve.version
@@ -154,6 +155,25 @@ class QueuedHTTPClient(AsyncHTTPClient):
         self._counts = {"fetches": 0, "connects": 0}
         self._sweep_at = NEVER
         self._sweep_timer = None
+
+    @property
+    def max_clients(self):
+        """The number of fetches at a time. It can be set, too, and counts from the next fetch that
+        begins or ends."""
+        return self.queue.limit
+
+    @max_clients.setter
+    def max_clients(self, number):
+        self.queue.limit = number
+
+    @property
+    def max_clients_per_host(self):
+        """The same for each host; a number can be set to another number."""
+        return self.queue.limit_per_key
+
+    @max_clients_per_host.setter
+    def max_clients_per_host(self, number):
+        self.queue.limit_per_key = number
 
     def close(self):
         if self._closed:

@@ -109,7 +109,7 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
                 fetch.use(connection)
                 return
         self.set_deadline(fetch, fetch.started, request.connect_timeout, request.request_timeout)
-        while len(self._pool) >= self.max_clients and self._pool.evict():
+        while len(self._pool) >= self.queue.limit and self._pool.evict():
             pass
         self._connect(fetch)
 

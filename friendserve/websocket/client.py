@@ -289,8 +289,10 @@ class _Opening(object):
         self._end()
         if self._connecting is not None:
             self._connecting.cancel()
-        if self._connection is not None:
-            self._connection.abandon()
+        # Its owner is this object: keeping it would be a reference cycle.
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abandon()
 
     def _end(self):
         if self._timer is not None:
@@ -353,8 +355,9 @@ class _Opening(object):
             self._fail(WebSocketError(str(error)))
             return False
         callback = self._callback
+        connection, self._connection = self._connection, None
         self._end()
-        client.use(self._connection.detach(), reader, deflater, callback)
+        client.use(connection.detach(), reader, deflater, callback)
         return False
 
     def on_end(self, body):

@@ -9,6 +9,7 @@ import shutil
 import socket
 import tempfile
 import unittest
+import weakref
 
 from friendserve.httpclient import (
     HTTPConnectError, HTTPProtocolError, HTTPStreamClosedError, HTTPTimeoutError)
@@ -40,6 +41,17 @@ class QueueContract(object):
             self.run_until(lambda: len(responses) == number + 1)
         statistics = client.statistics()
         self.assertEqual([statistics[name] for name in ("active", "queued", "fetches")], [0, 0, 5])
+
+    def test_max_clients_may_be_changed(self):
+        waiting = Waiting()
+        self.serve(waiting)
+        client = self.make_client(max_clients=1)
+        responses = self.fetch_many(4, client)
+        client.max_clients = 3
+        self.assertEqual(3, client.max_clients)
+        self.run_until(lambda: waiting.requests)
+        answer(waiting.requests.pop())
+        self.run_until(lambda: len(responses) == 1 and len(waiting.requests) == 3)
 
     def test_limit_of_one_host_does_not_hold_up_others(self):
         slow, quick = Waiting(), Waiting()
@@ -207,6 +219,24 @@ class TimeContract(object):
 
 class PhaseContract(object):
     """Other failures, and the phase they happen in."""
+
+    def test_a_redirect_that_breaks_off_leaves_no_cycle(self):
+        class Sink(object):
+            def __call__(self, data):
+                """Take a piece of the body."""
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.script([b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 9\r\n\r\nx",
+                     ScriptedServer.CLOSE])
+        codes, sink = [], Sink()
+        self.client.fetch(self.url(), lambda response: codes.append(response.code),
+                          streaming_callback=sink)
+        reference = weakref.ref(sink)
+        del sink
+        self.run_until(lambda: codes)
+        self.assertEqual([599], codes)
+        self.run_until(lambda: reference() is None)
 
     def test_phases_of_errors(self):
         error = self.fetch_error(HTTPConnectError, "http://127.0.0.1:%d/" % services.free_port())

@@ -182,6 +182,24 @@ class RedisFaults(FeedCase):
         again()
         self.run_until(lambda: len(ids) == 2)
 
+    def test_a_redis_that_does_not_answer_after_a_reconnect(self):
+        class Silent(TCPServer):
+            def handle_stream(self, stream, address):
+                streams.append(stream)
+                if len(streams) <= 2:
+                    # The two links of a feed connect again.
+                    stream.close()
+
+        streams = []
+        server = Silent(io_loop=self.loop)
+        self.addCleanup(server.stop)
+        sock, = bind_sockets(0, "127.0.0.1")
+        server.add_socket(sock)
+        with LogCatcher():
+            self.feeds.append(open_feed("redis://127.0.0.1:%d/0" % sock.getsockname()[1],
+                                        timeout=0.01))
+            self.run_until(lambda: len(streams) >= 6)
+
     def test_pending_commands_are_bounded(self):
         feed = self.make_feed(max_pending=10)
         outcomes = []

@@ -376,6 +376,30 @@ class ImplementerTest(ClientCase):
         self.assertRaises(TypeError, client.fetch, "http://h/", "no callable")
         self.assertRaises(NotImplementedError, AsyncHTTPClient.fetch_impl, client, own, None)
 
+    def test_a_subclass_that_is_configurable_itself(self):
+        class Base(AsyncHTTPClient):
+            @classmethod
+            def configurable_base(cls):
+                return Base
+
+            @classmethod
+            def configurable_default(cls):
+                return First
+
+        class First(Base):
+            pass
+
+        class Second(Base):
+            pass
+
+        first = Base()
+        self.addCleanup(first.close)
+        self.assertIs(First, type(first))
+        Base.configure(Second)
+        second = Base()
+        self.addCleanup(second.close)
+        self.assertIs(Second, type(second))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -40,6 +40,24 @@ class QueueTest(unittest.TestCase):
         self.assertFalse(items.add("c", None))
         self.assertEqual("b", items.next())
 
+    def test_limits_may_be_changed(self):
+        items = Queue(1)
+        for item in "abcd":
+            items.add(item, None)
+        items.limit = 3
+        self.assertEqual(["b", "c"], take_all(items))
+        items.limit = 1
+        items.leave("a")
+        self.assertEqual([], take_all(items))
+        items = Queue(9, 2)
+        for item in "abc":
+            items.add(item, "key")
+        items.limit_per_key = 1
+        items.leave("a")
+        self.assertEqual([], take_all(items))
+        items.leave("b")
+        self.assertEqual(["c"], take_all(items))
+
     def test_limit_of_a_key_does_not_hold_up_others(self):
         items = Queue(3, 1)
         self.assertTrue(items.add("a1", "a"))

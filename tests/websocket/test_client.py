@@ -1,9 +1,11 @@
 """websocket_connect and its connections, against our own server and servers that misbehave."""
 from __future__ import absolute_import, division, print_function
 
+import gc
 import logging
 import socket
 import struct
+import weakref
 
 from friendserve.httpclient import (
     HTTPClientError, HTTPConnectError, HTTPProtocolError, HTTPRequest, HTTPStreamClosedError,
@@ -286,6 +288,43 @@ class FailureTest(ClientCase):
         client.close()
         self.turn(0.01, 3)
         self.assertEqual(called, [])
+
+
+class MemoryTest(ClientCase):
+    """Nothing of a WebSocket that has ended waits for the garbage collector."""
+    def setUp(self):
+        super(MemoryTest, self).setUp()
+        gc.disable()
+        self.addCleanup(gc.enable)
+
+    def test_a_closed_websocket_leaves_no_cycle(self):
+        self.serve_sockets()
+        opened, messages = [], []
+        websocket_connect(self.url(), opened.append, on_message_callback=messages.append)
+        self.run_until(lambda: opened)
+        opened[0].close()
+        self.run_until(lambda: messages)
+        reference = weakref.ref(opened.pop())
+        self.run_until(lambda: reference() is None)
+
+    def test_a_refused_websocket_leaves_no_cycle(self):
+        for answer in (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+                       accepting(accept="wrong")):
+            self.script(answer)
+            errors = []
+            reference = weakref.ref(websocket_connect(self.url(), on_error=errors.append))
+            self.run_until(lambda: errors)
+            del errors[:]
+            self.run_until(lambda: reference() is None)
+
+    def test_a_cancelled_attempt_leaves_no_cycle(self):
+        self.script()
+        client = websocket_connect(self.url())
+        self.run_until(lambda: self.server.heads)
+        client.close()
+        reference = weakref.ref(client)
+        del client
+        self.run_until(lambda: reference() is None)
 
 
 class OpenTest(ClientCase):
