@@ -2,7 +2,7 @@
 
 The table of contents, from the ground up; a module imports only from what is listed above it. Every
 name at this level is public. A name that ends in a slash is a folder: what its ``__init__`` shows
-is public, and the modules listed below it are its own rooms.
+is public; the modules listed below it, its rooms, are private.
 
 util              Configurable, import by name, dates, memos, gzip in pieces
 log               loggers, their formats, and the logging options of a program

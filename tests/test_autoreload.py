@@ -181,7 +181,7 @@ class CommandTest(ProgramCase):
         timer = threading.Timer(PATIENCE, self.process.kill)
         timer.start()
         output = b""
-        while b"Waiting for one of its files" not in output:
+        while b"Waiting for a file to change" not in output:
             line = self.process.stdout.readline()
             self.assertTrue(line, output)
             output += line
