@@ -137,7 +137,7 @@ class TCPServer(object):
             stream.close()
 
     def _make_stream(self, connection):
-        """The stream for a connection, or None if the peer has disconnected already."""
+        """The stream for a connection, or None if the peer has already disconnected."""
         options = {"io_loop": self.io_loop, "max_buffer_size": self.max_buffer_size,
                    "read_chunk_size": self.read_chunk_size,
                    "max_write_buffer_size": self.max_write_buffer_size}

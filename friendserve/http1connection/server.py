@@ -87,7 +87,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         try:
             self.stream.start_read(self)
         except StreamClosedError:
-            # The client has disconnected already.
+            # The client has already disconnected.
             self.server.on_close(self)
 
     # Bytes arrive: called by the stream, as for every Read
