@@ -149,18 +149,18 @@ def encode_username_password(username, password):
     """``username:password`` as bytes, ready for base64 (RFC 7617 2).
 
     Text is normalized (NFC) and encoded as UTF-8; bytes are used unchanged. Raises ValueError for a
-    colon in the user name, which would be read as the separator.
+    colon in the username, which would be read as the separator.
     """
     username, password = [
         utf8(unicodedata.normalize("NFC", part) if isinstance(part, type(u"")) else part)
         for part in (username, password)]
     if b":" in username:
-        raise ValueError("a user name must not contain a colon: %r" % (username,))
+        raise ValueError("a username must not contain a colon: %r" % (username,))
     return username + b":" + password
 
 
 def basic_credentials(username, password):
-    """The value of an Authorization header for a user name and password (RFC 7617 2). Raises as
+    """The value of an Authorization header for a username and password (RFC 7617 2). Raises as
     `encode_username_password` does."""
     return "Basic " + str(base64.b64encode(
         encode_username_password(username, password)).decode("ascii"))

@@ -153,7 +153,7 @@ class OptionParser(object):
         self._parse_callbacks.append(callback)
 
     def run_parse_callbacks(self):
-        """Call the callbacks given to `add_parse_callback`."""
+        """Call the callbacks passed to `add_parse_callback`."""
         for callback in self._parse_callbacks:
             callback()
 

@@ -32,7 +32,7 @@ class StackContextInconsistentError(Exception):
 
 
 class _State(threading.local):
-    # A class attribute, so that a thread that never saw a context needs no initialisation.
+    # A class attribute, so that a thread that never saw a context needs no initialization.
     contexts = ()
 
 

@@ -276,7 +276,7 @@ class HTTP1ClientConnection(Read):
                 body.receiver.on_data(piece)
             return
         if body.unused or wanted != len(data):
-            # More bytes than the response has: what they belong to is unknown.
+            # More bytes than the response has: it is unknown where they belong.
             self._keep_alive = False
         self._finish(body.whole() if body.receiver is None else piece)
 

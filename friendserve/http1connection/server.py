@@ -194,7 +194,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
                 raise HTTPInputError("request head longer than %d bytes"
                                      % params.max_header_size, 431)
             check_partial_head(data, data, params.max_request_line)
-            raise HTTPInputError("malformed head of a request")
+            raise HTTPInputError("malformed request head")
         except HTTPInputError as error:
             self._refuse(error)
 

@@ -54,7 +54,8 @@ class PeriodicCallback(object):
             # The clock of this loop was set back: do not wait for it to catch up.
             self._planned, behind = now, 0
         self._planned += period * (1 + max(0, int(behind / period)))
-        # It outlives the request that started it, so it must not carry that request's context.
+        # The timer outlives the request that started it, so it must not carry that request's
+        # context.
         with NullContext():
             self._timer = self.io_loop.call_at(self._planned, self._fire)
 

@@ -63,7 +63,7 @@ class PollIOLoop(IOLoop):
 
     def add_handler(self, fd, handler, events):
         """Call `handler(fd, events)` whenever one of `events` (READ, WRITE) is ready on `fd`, and
-        for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on as it is.
+        for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on unchanged.
         Each fd can have one handler; a second raises ValueError."""
         number, obj = self.split_fd(fd)
         if state.contexts:

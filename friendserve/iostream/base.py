@@ -6,9 +6,9 @@ The life of a write, from a request handler to the system:
    transforms, and hand the result to the connection: a whole response to `respond`, a part to
    `write_headers` or `write`.
 2. The connection encodes the head and frames the body (chunks, or a count held to the
-   Content-Length), and hands bytes to `BaseIOStream.write`. A body that is a file goes, as a
-   FilePiece, to `write_file`, with the head. A WebSocket and a client begin here, with a frame or a
-   request.
+   Content-Length), and hands bytes to `BaseIOStream.write`. A body that is a file is passed to
+   `write_file`, as a FilePiece, with the head. A WebSocket and a client begin here, with a frame or
+   a request.
 3. `write` takes ownership of the data: bytes as they are, anything mutable as a copy. If nothing is
    queued, it calls `write_to_fd` at once. Usually the system accepts everything: the callback is
    scheduled, and the write is over without having touched a buffer. `write_file` sends the head
@@ -19,7 +19,7 @@ The life of a write, from a request handler to the system:
    position at which that is due. From now on the stream is registered for WRITE.
 5. When the fd is writable, `_flush` sends the `first` piece of the buffer, reports to `advance` how
    many bytes were sent, and schedules the callbacks that this makes due; at most `_MAX_SENDS` times
-   in a row. A FilePiece goes by `send_piece`: the system sends it straight from the file
+   in a row. A FilePiece is sent by `send_piece`: the system sends it straight from the file
    (sendfile), or, with TLS for example, it is read and sent 64 KiB at a time.
 6. When the buffer is empty, `_out` is None again and the stream is no longer registered for WRITE.
 

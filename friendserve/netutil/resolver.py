@@ -56,10 +56,10 @@ class Resolver(Configurable):
         self.io_loop = io_loop or IOLoop.current()
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
-        """Call `callback(addresses)` with a list of (family, address), the best first, each
-        suitable for ``socket.connect``.
+        """Call `callback(addresses)` with a list of (family, address), best first, each suitable
+        for ``socket.connect``.
 
-        If there is none, `on_error(error)` is called with an EnvironmentError (mostly a
+        If there is none, `on_error(error)` is called with an EnvironmentError (usually a
         socket.gaierror); without `on_error`, the error is raised from the loop, in the context of
         this call. Exactly one of them is called, once, after this has returned. Raises ValueError
         for an invalid host name.

@@ -9,7 +9,7 @@ _SSL_OPTIONS = frozenset(
 
 
 def ssl_options_to_context(ssl_options, server_side=True):
-    """The ssl.SSLContext for `ssl_options`: a dict, or a context, which is returned as it is.
+    """The ssl.SSLContext for `ssl_options`: a dict, or a context, which is returned unchanged.
 
     The keys of the dict are those of the old ssl.wrap_socket, all optional: `certfile`, `keyfile`
     and `ca_certs` (file names), `cert_reqs`, `ssl_version` and `ciphers`.

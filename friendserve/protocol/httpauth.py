@@ -14,7 +14,7 @@ import six
 from friendserve.escape import utf8
 from friendserve.protocol.grammar import TOKEN_CHARS
 
-#: The supported algorithms, the best first.
+#: The supported algorithms, best first.
 ALGORITHMS = (("SHA-256", hashlib.sha256), ("MD5", hashlib.md5))
 
 #: Bytes of a challenge that are parsed; the rest is ignored.

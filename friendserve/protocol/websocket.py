@@ -356,7 +356,7 @@ if six.PY2:  # version: py2
     def _refuse_surrogates(data):
         # The decoders of this version accept surrogates, which RFC 3629 3 forbids.
         if b"\xed" in data and _find_surrogate(data):
-            raise UnicodeDecodeError("utf-8", bytes(data), 0, 1, "it has surrogates")
+            raise UnicodeDecodeError("utf-8", bytes(data), 0, 1, "it contains surrogates")
 
     class _Decoder(codecs.getincrementaldecoder("utf-8")):
         def decode(self, data, final=False):

@@ -127,7 +127,7 @@ class URLSpec(Rule):
 
 def to_rule(rule):
     """A Rule from a tuple (path pattern or matcher, target[, kwargs[, name]]); a Rule is returned
-    as it is."""
+    unchanged."""
     if isinstance(rule, (tuple, list)):
         if not 2 <= len(rule) <= 4:
             raise ValueError("a rule must be (pattern, handler[, kwargs[, name]]), not %r"

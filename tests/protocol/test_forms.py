@@ -61,7 +61,7 @@ def seconds(function, *args):
 
 @for_each_file("forms", at_least=60)
 class CorpusTest(unittest.TestCase):
-    """Each file has a body and its result, or words of the error."""
+    """Each file contains a body and its result, or words from the error."""
     # A035, A041, A043, A049, A203, A213, B145: each file names its cases.
 
     longMessage = True
