@@ -245,7 +245,7 @@ class PoolContract(LoopCase):
             self.run_until(lambda: records)
         with self.assertRaises(TypeError):
             self.pool.query("SELECT 1", calback=self.fail)
-        # These do not lose a thread.
+        # sys.exit() in a call does not end its thread.
         for _ in range(5):
             self.assertIsInstance(self.result(self.pool.run, lambda db: sys.exit()), SystemExit)
 

@@ -62,7 +62,7 @@ class LoopContract(Loops):
                 seen.append(events)
                 self.loop.remove_handler(a.fileno())
             if asked == WRITE:
-                # Until the pipe is full, it is writable anyway.
+                # Until its buffer is full, the socket is writable anyway.
                 with self.assertRaises(EnvironmentError):
                     while True:
                         a.send(b"x" * 65536)
