@@ -2,15 +2,15 @@
 
 The table of contents, from the ground up; a module imports only from what is listed above it. Every
 name at this level is public. A name that ends in a slash is a folder: what its ``__init__`` shows
-is public, and the modules listed below it are its own rooms.
+is public; the modules listed below it, its rooms, are private.
 
 util              Configurable, import by name, dates, memos, gzip in pieces
 log               loggers, their formats, and the logging options of a program
 escape            HTML, URLs, JSON, UTF-8, links in text
-stack_context     contexts that follow callbacks: where an exception of a callback goes
+stack_context     contexts that follow callbacks, and handle their exceptions
 
 protocol/         the engines: bytes in, values out; no fd, loop, clock or logger
-    errors        who was at fault, and which status or close code tells the peer
+    errors        who was at fault, and the status or close code for the peer
     grammar       tokens, hosts, request lines: one rule, one RFC section
     headers       header fields: reading, checking, HTTPHeaders
     http1         heads, framing, chunks, and the states of an exchange
@@ -26,7 +26,7 @@ protocol/         the engines: bytes in, values out; no fd, loop, clock or logge
     websocket     frames, messages, close codes
     eventstream   server-sent events
 
-platform/pollers/ what the operating system gives a loop
+platform/pollers/ what the operating system provides for a loop
     interface     the contracts of pollers and wakers
     clock         a clock that never goes backwards
     common        checks and helpers that all pollers share
@@ -34,7 +34,7 @@ platform/pollers/ what the operating system gives a loop
                   one poller each
     posix windows
                   wakers, close-on-exec
-    auto          chooses what fits this system
+    auto          chooses the best for this system
 
 template          templates, compiled to Python
 locale            translations, plurals, dates, numbers
@@ -42,7 +42,7 @@ options           options from the command line, files and the environment
 
 ioloop/           the loop
     timers        the queue of timers
-    interface     IOLoop: what every loop gives
+    interface     IOLoop: what every loop provides
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback
 
@@ -52,7 +52,7 @@ netutil/          listening sockets, host names, TLS contexts
     tls           SSLContexts from options
 
 iostream/         byte streams with callbacks
-    buffers       what is read, what waits to be written
+    buffers       received bytes, and bytes that wait to be sent
     base          BaseIOStream: the reads and writes of every stream
     sockets       IOStream, SSLIOStream
     pipe          PipeIOStream
@@ -61,12 +61,12 @@ autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address
 
-platform/         other loops and resolvers, and the names Tornado has here
+platform/         other loops and resolvers, and names known from Tornado
     caresresolver CaresResolver: host names through c-ares
     interface common posix windows auto
                   the pollers' public names
     epoll kqueue select
-                  loops that ask for one poller
+                  loops that use one given poller
 
 httputil          headers, requests, arguments: protocol/ under the names porters know
 
@@ -90,7 +90,7 @@ httpclient/       AsyncHTTPClient and HTTPClient, whichever engine does the work
     command       python -m friendserve.httpclient
     cookies       cookie jars
     fetch         one fetch: redirects, cookies, time limits
-    queue         which fetch is next, and the settings that both clients share
+    queue         which fetch starts next, and the settings that both clients share
 
 simple_httpclient/ the HTTP client in Python
     pool          kept connections
@@ -111,7 +111,7 @@ web/              handlers and applications
     debugpage     the page for an exception in debug mode
     etags         ETags of responses
     uimodule      UI modules
-    page          what templates of a handler see
+    page          what a handler's templates see
     transforms    compression, chunks
     xsrf          XSRF tokens
     handler       RequestHandler, and the headers that every response has
@@ -136,7 +136,7 @@ feed/             ordered messages with cursors, in one process or over Redis
     opening       open_feed: the feed that a URL names
 
 database/         SQLite, MySQL and PostgreSQL under one interface
-    errors        what can go wrong, and whether it was done
+    errors        what can go wrong, and whether the statement was executed
     engines       what differs between the three
     connection    a blocking connection
     pool          connections in threads

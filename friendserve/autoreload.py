@@ -7,8 +7,8 @@ An Application with `debug` or `autoreload` does this itself as soon as it liste
 survives programs that fail to start, for instance with a syntax error, and waits for the next
 change.
 
-The files watched are those of all imported modules, including modules imported later, and those
-given to `watch`. On Linux, with the package `inotify_simple` (which the extra `autoreload`
+The watched files are those of all imported modules, including modules imported later, and those
+passed to `watch`. On Linux, with the package `inotify_simple` (which the extra `autoreload`
 installs), the kernel reports changes; elsewhere the files are checked twice a second.
 """
 from __future__ import absolute_import, division, print_function
@@ -25,7 +25,7 @@ import six
 
 try:
     import resource
-except ImportError:     # Windows, where a new program inherits no files
+except ImportError:     # Windows, where a new program does not inherit files
     resource = None
 try:
     import inotify_simple
@@ -48,7 +48,7 @@ _command = None         # the arguments of main()
 
 
 def watch(filename):
-    """Also restart when this file changes, which is not a module."""
+    """Also restart when this file, which is not a module, changes."""
     _watched.add(os.path.abspath(filename))
     if _watcher is not None:
         _watcher.refresh()
@@ -60,9 +60,9 @@ def add_reload_hook(fn):
 
 
 def start(io_loop=None, check_time=CHECK_TIME):
-    """Start watching on a loop; a second call with another loop moves to that.
+    """Start watching on a loop; a later call with another loop moves the watcher there.
 
-    `check_time` is in milliseconds, and only used where the files have to be checked.
+    `check_time` is in milliseconds, and is used only where the files have to be checked.
     """
     global _watcher
     io_loop = io_loop or IOLoop.current()
@@ -78,12 +78,12 @@ def wait():
     """Wait for a change, then restart the program, which has ended or failed."""
     io_loop = IOLoop()
     start(io_loop)
-    gen_log.info("Waiting for one of its files to change")
+    gen_log.info("Waiting for a file to change")
     io_loop.start()
 
 
 def _files():
-    """The files of all modules, and those given to `watch`."""
+    """The files of all modules, and those passed to `watch`."""
     files = set(_watched)
     for module in list(sys.modules.values()):
         # Some objects in sys.modules are not modules, and have every attribute.
@@ -136,7 +136,7 @@ class _PollingWatcher(object):
 
 
 class _SystemWatcher(_PollingWatcher):
-    """Has the kernel report changes in the folders of the files."""
+    """Has the kernel report changes in the directories of the files."""
 
     def __init__(self, io_loop, check_time):
         self.io_loop = io_loop
@@ -172,13 +172,13 @@ class _SystemWatcher(_PollingWatcher):
         self.check()
 
     def find_spec(self, name, path=None, target=None):
-        """Called as an import hook, from any thread: soon there will be a new module."""
+        """Called as an import hook, from any thread: a new module is about to be loaded."""
         if not self._asked:
             self._asked = True
             self.io_loop.add_callback_from_signal(self.refresh)
 
     def find_module(self, name, path=None):  # version: py2
-        """The same on Python 2."""
+        """`find_spec` for Python 2."""
         return self.find_spec(name, path)
 
 
@@ -208,7 +208,7 @@ def _open_files():
 
 
 #: On Python 2 a new program inherits all files that are not close-on-exec. Those that the program
-#: was started with are passed on; the others are not.
+#: was started with are passed on; the others are closed.
 _given_files = frozenset(_open_files() if six.PY2 else ())  # version: py2
 
 
@@ -245,7 +245,7 @@ _USAGE = """\
 Usage: python -m friendserve.autoreload program.py [ARGUMENT ...]
        python -m friendserve.autoreload -m package.module [ARGUMENT ...]
 
-Runs the program, and restarts it whenever one of its files has changed.
+Runs the program, and restarts it whenever one of its files changes.
 """
 
 
@@ -262,7 +262,7 @@ def main():
     sys.argv = arguments[is_module:]
     try:
         if is_module:
-            # run_module puts the program's name in front.
+            # run_module inserts the program's name as the first argument.
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         else:
             sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))

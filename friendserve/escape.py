@@ -187,7 +187,7 @@ def parse_qs_bytes(qs, keep_blank_values=False, strict_parsing=False):
     """The fields of a query string: {name: [value, ...]}, values as bytes.
 
     Names are native strings: on Python 3 decoded from UTF-8, or from latin-1 if they are not valid
-    UTF-8. Fields are separated by "&" only (WHATWG URL 5.1). Fields without a value are left out
+    UTF-8. Fields are separated by "&" only (WHATWG URL 5.1). Fields without a value are omitted
     unless `keep_blank_values`; with `strict_parsing`, one without "=" raises ValueError.
     """
     fields = {}
@@ -216,7 +216,7 @@ def _to_name(name):
 
 #: The beginning of a link (a scheme and slashes, "mailto:" or "www."), and the rest: no whitespace,
 #: quotes or angle brackets, and parentheses only in pairs. Nothing follows the last repetition, so
-#: it never backtracks; a scheme is looked for once per word.
+#: it never backtracks; a scheme is searched for once per word.
 _LINK = re.compile(
     u"(?<![A-Za-z0-9_+-])"
     u"(?:(?P<scheme>[A-Za-z0-9_+-]+):/{1,3}(?!/)|(?P<mail>[mM][aA][iI][lL][tT][oO]):|[wW]{3}[.])"
@@ -237,9 +237,9 @@ def linkify(text, shorten=False, extra_params="", require_protocol=False,
     The rest of the text is escaped as by `xhtml_escape`. Punctuation at the end of a URL and
     parentheses around it are not part of it.
 
-    `shorten` cuts long URLs in the text; the tooltip has the whole URL. `extra_params` are more
-    attributes for the tag: text, or a function that returns it for each URL, which it gets
-    escaped: ``linkify(text, extra_params='rel="nofollow"')``. `require_protocol` leaves out
+    `shorten` cuts long URLs in the text; the tooltip shows the whole URL. `extra_params` are more
+    attributes for the tag: text, or a function that is passed each URL, escaped, and returns the
+    text: ``linkify(text, extra_params='rel="nofollow"')``. `require_protocol` leaves out
     "www.example.com". `permitted_protocols` may include "mailto"; never permit "javascript".
     """
     text = to_unicode(text)

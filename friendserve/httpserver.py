@@ -31,22 +31,22 @@ __all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParame
 HTTPConnection = HTTP1ServerConnection
 HTTPRequest = HTTPServerRequest
 
-#: Seconds between two searches for connections whose time limit has passed; less when one of the
+#: Seconds between two searches for connections whose time limit has passed; shorter if one of the
 #: limits is small.
 SWEEP_INTERVAL = 1.0
 
 
 class HTTPServer(TCPServer):
-    """An HTTP server for `request_callback`, which is an Application, a function that takes a
-    request, or an HTTPServerConnectionDelegate.
+    """An HTTP server for `request_callback`, which is an Application, a function of a request, or
+    an HTTPServerConnectionDelegate.
 
-    `no_keep_alive` closes each connection after one response. `xheaders` takes the client's
-    address and scheme from the headers of a proxy in front (X-Real-Ip, X-Forwarded-For,
-    X-Scheme, X-Forwarded-Proto): set it only when there is one; `trusted_downstream` are the
-    addresses of further proxies, to be skipped in X-Forwarded-For. `ssl_options` (a dict of
-    arguments for `friendserve.netutil.ssl_options_to_context`, or an SSLContext) makes it an
-    HTTPS server. `protocol` is the scheme that the application sees, if it is not that of the
-    connection. `decompress_request` decompresses gzip bodies. The limits are those of
+    `no_keep_alive` closes each connection after one response. `xheaders` reads the client's address
+    and scheme from the headers of a proxy in front (X-Real-Ip, X-Forwarded-For, X-Scheme,
+    X-Forwarded-Proto): set it only if there is one; `trusted_downstream` are the addresses of
+    further proxies, to be skipped in X-Forwarded-For. `ssl_options` (a dict of arguments for
+    `friendserve.netutil.ssl_options_to_context`, or an SSLContext) makes it an HTTPS server.
+    `protocol` is the scheme that the application sees, if it is not that of the connection.
+    `decompress_request` decompresses gzip bodies. The limits are those of
     `HTTP1ConnectionParameters`; `max_buffer_size` limits the bytes that a connection may buffer.
     """
     def __init__(self, request_callback, no_keep_alive=False, io_loop=None, xheaders=False,
@@ -64,7 +64,7 @@ class HTTPServer(TCPServer):
         self.trusted_downstream = frozenset(trusted_downstream or ())
         if max_buffer_size is not None:
             max_body_size = max_buffer_size if max_body_size is None else max_body_size
-            # A head that does not fit into the buffer is refused, instead of waited for.
+            # So that a head that does not fit into the buffer is refused, rather than waited for.
             max_header_size = min(max_header_size or 65536, max_buffer_size)
         self.params = self.conn_params = HTTP1ConnectionParameters(
             no_keep_alive=no_keep_alive, chunk_size=chunk_size, max_header_size=max_header_size,
@@ -77,17 +77,17 @@ class HTTPServer(TCPServer):
         self._stop_timers = []
         self._on_stopped = None     # callbacks, once the server is stopping
         self._delegate = None
-        # The rest is read by the connections. `now` is the time of the last sweep: precise enough
-        # for times that later sweeps check, and it saves each step of a connection a system call.
-        # `start_body` and `handle_request` are what HTTP1ServerConnection describes; as methods
-        # that call these functions they would cost each request a call.
+        # The following are read by the connections. `now` is the time of the last sweep: precise
+        # enough for times that later sweeps check, and it saves each step of a connection a system
+        # call. HTTP1ServerConnection describes `start_body` and `handle_request`; as methods that
+        # call these functions they would cost each request a call.
         self.now = 0.0
         if isinstance(request_callback, HTTPServerConnectionDelegate):
             self._delegate = request_callback
             self.start_body = functools.partial(start_delegate, request_callback)
             self.handle_request = functools.partial(serve_delegate, request_callback)
         else:
-            # An application knows which of its handlers take the body in pieces.
+            # An application knows which of its handlers accept the body in pieces.
             self.start_body = getattr(request_callback, "start_body", _collect_body)
             self.handle_request = request_callback
 
@@ -103,7 +103,7 @@ class HTTPServer(TCPServer):
 
     def apply_xheaders(self, request):
         """Set the client's address and scheme to those that the proxy in front reports: the last
-        entry of a list, as the entries before it may have been made up by the client."""
+        entry of a list, because the client may have forged the entries before it."""
         headers = request.headers
         addresses = headers.get("X-Forwarded-For", "").split(",")
         address = ""
@@ -158,7 +158,7 @@ class HTTPServer(TCPServer):
             if progress is None:
                 connection.check_time(now)
                 continue
-            # The client has to read first.
+            # Output is waiting for the client to read.
             seen, since = self._stalled.get(connection, (None, now))
             if progress != seen:
                 since = now
@@ -175,7 +175,7 @@ class HTTPServer(TCPServer):
         a WebSocket for example, no longer counts."""
         return len(self._connections)
 
-    # The end
+    # Stopping
 
     def close_all_connections(self):
         """Close every connection now, whatever it is doing."""

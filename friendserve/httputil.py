@@ -149,18 +149,18 @@ def encode_username_password(username, password):
     """``username:password`` as bytes, ready for base64 (RFC 7617 2).
 
     Text is normalized (NFC) and encoded as UTF-8; bytes are used unchanged. Raises ValueError for a
-    colon in the user name, which would be taken for the separator.
+    colon in the username, which would be read as the separator.
     """
     username, password = [
         utf8(unicodedata.normalize("NFC", part) if isinstance(part, type(u"")) else part)
         for part in (username, password)]
     if b":" in username:
-        raise ValueError("a user name must not contain a colon: %r" % (username,))
+        raise ValueError("a username must not contain a colon: %r" % (username,))
     return username + b":" + password
 
 
 def basic_credentials(username, password):
-    """The value of an Authorization header for a user name and password (RFC 7617 2). Raises as
+    """The value of an Authorization header for a username and password (RFC 7617 2). Raises as
     `encode_username_password` does."""
     return "Basic " + str(base64.b64encode(
         encode_username_password(username, password)).decode("ascii"))
@@ -243,7 +243,7 @@ class HTTPServerConnectionDelegate(object):
         raise NotImplementedError()
 
     def on_close(self, server_conn):
-        """Called once when the connection has closed, after all other calls concerning it."""
+        """Called once, when the connection has closed, after all other calls for it."""
 
 
 class HTTPMessageDelegate(object):
@@ -270,8 +270,8 @@ class HTTPMessageDelegate(object):
 class HTTPConnection(object):
     """Sends one message: `write_headers` once, `write` any number of times, `finish` once.
 
-    Each callback is called once, from the loop, when the system has taken everything written up to
-    then; if the connection closes first, it is never called.
+    Each callback is called once, from the loop, when the system has accepted everything written up
+    to then; if the connection closes first, it is never called.
     """
 
     def write_headers(self, start_line, headers, chunk=None, callback=None):
@@ -296,7 +296,7 @@ class HTTPConnection(object):
 class _Lazy(object):
     """A method whose result becomes the attribute of its name, when that is first read.
 
-    A value in the instance has precedence, so the attribute can be assigned as well.
+    A value in the instance takes precedence, so the attribute can also be assigned.
     """
     def __init__(self, method):
         self._method = method
@@ -414,7 +414,7 @@ class HTTPServerRequest(object):
         return self.protocol + "://" + self.host + self.uri
 
     def request_time(self):
-        """Seconds since the request arrived; once it is finished, how long that took."""
+        """Seconds since the request arrived; once it is finished, the time that it took."""
         return (self._finish_time or monotonic_time()) - self._start_time
 
     def get_ssl_certificate(self, binary_form=False):
@@ -423,8 +423,8 @@ class HTTPServerRequest(object):
         return get(binary_form) if get is not None else None
 
     def write(self, chunk, callback=None):
-        """Send bytes of the response unchanged, including its head. For servers whose application
-        is a plain function."""
+        """Send bytes of the response unchanged, starting with its head. For servers whose
+        application is a plain function."""
         if self._finish_time is not None:
             raise RuntimeError("write() after finish()")
         self.connection.write(chunk, callback=callback)

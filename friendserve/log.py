@@ -33,16 +33,16 @@ gen_log = logging.getLogger("friendserve.general")
 
 _CONTROL = re.compile(u"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_LINES = re.compile(u"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-#: For byte strings on Python 2: there 0x80 to 0x9f may be inside a character.
+#: For byte strings on Python 2, where 0x80 to 0x9f may be part of a character.
 _ASCII_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def escape_controls(text):
     """`text` with each control character, including line ends and tabs, written as ``\\x1b``.
 
-    Use it for text that clients choose (a path, a User-Agent) before logging it: they must not be
-    able to end a line there, or to send commands to a terminal. Takes and returns a native string
-    or a unicode one.
+    Apply it to text that clients control (a path, a User-Agent) before logging it, or they could
+    end a line in the log, or send commands to a terminal. Accepts a native or unicode string and
+    returns the same type.
     """
     pattern = _CONTROL if isinstance(text, six.text_type) else _ASCII_CONTROL
     return pattern.sub(_escape_one, text)
@@ -70,7 +70,7 @@ def _to_text(value):
 class LogFormatter(logging.Formatter):
     """Formats a log line with its level, time and place, in colour on a terminal.
 
-    A record that cannot be formatted gives a line that says so; no record raises, whatever
+    A record that cannot be formatted produces a line that says so; no record raises, whatever
     bytes, text or exceptions it contains. Control characters are written as ``\\x1b``, and the
     second and later lines of a record are indented, so that every line without an indent begins a
     record. The result is always unicode.
@@ -78,9 +78,9 @@ class LogFormatter(logging.Formatter):
     `fmt` may use ``%(color)s``, ``%(end_color)s`` and ``%(place)s`` in addition to the fields of
     `logging`. The place is the module and line ("main:5"), for modules of friendserve with the
     package they are in ("httpclient.fetch:120"). `style` is "%", "{" or "$" as in `logging`, but
-    only "%" on Python 2. `colors` maps levels to ANSI colour numbers (0 black to 7 white). There
-    are no colours if `color` is False, standard error is not a terminal that supports them, or
-    NO_COLOR is set.
+    only "%" on Python 2. `colors` maps levels to ANSI colour numbers (0 black to 7 white). Colours
+    are off if `color` is False, standard error is not a terminal that supports them, or NO_COLOR is
+    set.
     """
     DEFAULT_FORMAT = ("%(color)s[%(levelname)1.1s %(asctime)s %(place)s]"
                       "%(end_color)s %(message)s")
@@ -94,7 +94,7 @@ class LogFormatter(logging.Formatter):
             if style != "%":
                 raise ValueError("Python 2 supports only the style '%%', not %r" % (style,))
             if isinstance(datefmt, six.text_type):
-                datefmt = datefmt.encode("utf-8")   # strftime takes byte strings only
+                datefmt = datefmt.encode("utf-8")   # strftime accepts byte strings only
             logging.Formatter.__init__(self, _to_text(fmt), datefmt)
         else:
             logging.Formatter.__init__(self, fmt, datefmt, style)
@@ -190,7 +190,7 @@ def _describe(record):
         return u"it cannot be shown"
 
 
-# The folder of the package, spelled as in the paths of its compiled code.
+# The directory of the package, spelled as in the paths of its compiled code.
 _PACKAGE = os.path.join(os.path.dirname(_describe.__code__.co_filename), "")
 
 
@@ -231,9 +231,9 @@ _default_options = _Defaults
 
 
 def set_defaults(options):
-    """Let `enable_pretty_logging` use these options when it is called without any. The module
-    `options` passes those of the program when it is imported; before that nothing can have set
-    them, and they would have the same values as the defaults here."""
+    """Make `enable_pretty_logging` use these options when it is called without any. Importing the
+    module `options` passes those of the program; before that nothing can have set them, so they
+    would equal the defaults here."""
     global _default_options
     _default_options = options
 
@@ -266,7 +266,7 @@ def enable_pretty_logging(options=None, logger=None):
     if not isinstance(level, int):
         raise ValueError("logging must be debug, info, warning, error or none, not %r"
                          % (options.logging,))
-    # Option objects of older programs may lack it.
+    # The options objects of older programs may lack it.
     form = getattr(options, "log_format", "text")
     if form not in ("text", "json"):
         raise ValueError("log_format must be 'text' or 'json', not %r" % (form,))

@@ -10,7 +10,7 @@ environment.
 
 Dashes and underscores are equivalent: `--log-file-prefix` sets ``options.log_file_prefix``. If an
 option is set in several ways the last call wins; the usual order is file, environment, command
-line. The functions of this module work on its `options`; code for which that is too global makes
+line. The functions of this module work on its `options`; code that needs a separate set makes
 another `OptionParser`.
 
 Importing this module makes its `options` the defaults of `friendserve.log.enable_pretty_logging`.
@@ -121,12 +121,12 @@ class OptionParser(object):
                group=None, callback=None):
         """Define an option.
 
-        `type` is str, int, float, bool, datetime or timedelta, or any function that converts a text
-        to the value and raises ValueError; None means the type of `default`. A `multiple` option
-        is a list, separated by commas on the command line; if it contains integers, ``1:4`` means
-        1,2,3,4. The help shows `metavar` in place of the value, and lists the options of a
-        `group` together (None: those defined in one file). `callback(value)` is called whenever
-        the option is set.
+        `type` is str, int, float, bool, datetime or timedelta, or any function that converts text
+        to the value or raises ValueError; None means the type of `default`. A `multiple` option is
+        a list, separated by commas on the command line; if it contains integers, ``1:4`` means
+        1,2,3,4. The help shows `metavar` in place of the value, and lists the options of a `group`
+        together (None: those defined in one file). `callback(value)` is called whenever the option
+        is set.
 
         Raises Error if an option of this name exists.
         """
@@ -149,18 +149,18 @@ class OptionParser(object):
             filename if group is None else group, callback, filename)
 
     def add_parse_callback(self, callback):
-        """Call `callback()` when parsing has ended (`final`)."""
+        """Call `callback()` at the end of parsing (see `final`)."""
         self._parse_callbacks.append(callback)
 
     def run_parse_callbacks(self):
-        """Call the callbacks given to `add_parse_callback`."""
+        """Call the callbacks passed to `add_parse_callback`."""
         for callback in self._parse_callbacks:
             callback()
 
     # Sources of values
 
     def parse_command_line(self, args=None, final=True):
-        """Set options from `args` (None: ``sys.argv``), of which the first is the program.
+        """Set options from `args` (None: ``sys.argv``), the first of which is the program.
 
         The form is ``--name=value``, or ``--name`` alone for a bool. Returns the other arguments,
         from the first that is not an option, or after ``--``. With `final` False the callbacks of
@@ -196,7 +196,7 @@ class OptionParser(object):
     def parse_config_file(self, path, final=True):
         """Set options from a Python file: its global variables with the names of options.
 
-        A text for an option of another type is parsed as on the command line. The file is executed,
+        Text for an option of another type is parsed as on the command line. The file is executed,
         so it must be as trusted as the program. Other names are ignored. Raises Error for an
         invalid value.
         """
@@ -210,7 +210,7 @@ class OptionParser(object):
                 continue
             value = namespace[name]
             if option.multiple and not isinstance(value, (list,) + six.string_types):
-                raise Error("%s: option %r must be a list or a text, not %r"
+                raise Error("%s: option %r must be a list or text, not %r"
                             % (path, name, value))
             if isinstance(value, six.string_types) and (option.multiple or option.type is not str):
                 option.parse(value)
@@ -306,7 +306,7 @@ class _Option(object):
         return self.default if self._value is _Unset else self._value
 
     def parse(self, text):
-        """Set the option from a text."""
+        """Set the option from text."""
         text = native_str(text)
         if self.multiple:
             values = []
@@ -366,7 +366,7 @@ class _Option(object):
             raise Error("option --%s cannot be %r: %s" % (self.flag, text, error))
 
     def help_text(self):
-        """The lines of the option in the help."""
+        """The option's lines in the help."""
         left = "  --%s" % self.flag + (
             "=" + self.metavar if self.metavar else "" if self.type is bool else "=VALUE"
             if self.name != "help" else "")

@@ -13,10 +13,10 @@ inside it, and with those that they schedule in turn::
     with ExceptionStackContext(failed):
         client.fetch(url, page.on_fetch)   # exceptions of on_fetch reach failed()
 
-The loop, the streams and the clients call `wrap` on the callbacks they are given; other code only
-needs to if it stores callbacks and calls them itself. Work that outlives its caller (a shared
-connection, a cache, a queue of jobs) is started under `NullContext`, because it must not carry the
-first caller's contexts to later ones.
+The loop, the streams and the clients call `wrap` on the callbacks they are given; other code needs
+to only if it stores callbacks and calls them itself. Work that outlives its caller (a shared
+connection, a cache, a queue of jobs) is started under `NullContext`, so that the first caller's
+contexts are not applied to later callers.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -25,14 +25,14 @@ import threading
 
 
 class StackContextInconsistentError(Exception):
-    """A context was left while another one was active, or entered again before it was left.
+    """A context was exited while another one was active, or entered again before it was exited.
 
     Usually a generator has yielded inside ``with StackContext(...)``.
     """
 
 
 class _State(threading.local):
-    # A class attribute, so that a thread that never saw a context needs no initialisation.
+    # A class attribute, so that a thread that never saw a context needs no initialization.
     contexts = ()
 
 
@@ -66,12 +66,12 @@ class _Context(object):
         (outer, inner, manager), self._entered = self._entered, None
         found = state.contexts
         if self in found:
-            # Otherwise the active contexts are those of other code, and stay.
+            # Otherwise the active contexts belong to other code, and stay.
             state.contexts = outer
         handled = manager.__exit__(type, value, traceback)
         if found is not inner:
             raise StackContextInconsistentError(
-                "the context that was left is not the innermost one;"
+                "the context that was exited is not the innermost one;"
                 " was there a yield inside its with block?")
         return handled
 
@@ -90,7 +90,7 @@ class StackContext(_Context):
 
     ``with StackContext(factory) as deactivate`` provides a function without arguments: once it has
     been called, callbacks scheduled before or after run without this context. An object may be
-    entered again, but only after it was left.
+    entered again, but only after it was exited.
     """
 
     def __init__(self, context_factory):
@@ -107,7 +107,7 @@ class ExceptionStackContext(_Context):
     gets it. An exception raised by the handler replaces the first one. The handler runs in the
     contexts outside this one, so callbacks it schedules cannot come back to it. It is never called
     for KeyboardInterrupt, SystemExit and GeneratorExit, which always propagate. `delay_warning` is
-    for old callers, and ignored.
+    accepted for old callers, and ignored.
 
     ``as deactivate`` works as with `StackContext`.
     """
@@ -124,7 +124,7 @@ _NEVER_HANDLED = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class _Guard(object):
-    """The context manager of ExceptionStackContext; it has no state that a call changes."""
+    """The context manager of ExceptionStackContext; calls do not change its state."""
 
     __slots__ = ("_handler",)
 
@@ -143,7 +143,7 @@ class _Guard(object):
 class NullContext(object):
     """Sets all contexts aside in the body of the with statement, and restores them after it.
 
-    As with the others, an object may be entered again only after it was left.
+    As with the others, an object may be entered again only after it was exited.
     """
 
     def __init__(self):

@@ -10,7 +10,7 @@
     TCPClient().connect("localhost", 8888, callback=connected)
     IOLoop.current().start()
 
-Here, as in all client modules, an operation takes two callbacks, `callback(result)` and
+Here, as in all client modules, an operation accepts two callbacks, `callback(result)` and
 `on_error(error)`, and calls one of them, once, from the loop. Without `on_error`, the error is
 raised from the loop, in the stack context of the call.
 """
@@ -36,8 +36,8 @@ ATTEMPT_DELAY = 0.3
 RESOLVE, CONNECT, TLS, DONE = "resolve", "connect", "tls", "done"
 
 #: (from, to) -> to, for every legal move. RESOLVE: the addresses are being looked up. CONNECT: one
-#: or more attempts are under way. TLS: the one stream left is shaking hands. DONE: the outcome is
-#: known, though perhaps not reported yet, or the connect was cancelled.
+#: or more attempts are in progress. TLS: the one stream left is performing the handshake. DONE: the
+#: outcome is known, though perhaps not reported yet, or the connect was cancelled.
 MOVES = dict(((old, new), new) for old, news in {
     RESOLVE: (CONNECT, DONE),
     CONNECT: (TLS, DONE),
@@ -69,17 +69,17 @@ class TCPClient(object):
                 server_hostname=None):
         """Connect to `host` and call `callback(stream)`, or else `on_error(error)`.
 
-        `ssl_options`, a dict or an SSLContext, asks for TLS: the stream is then an SSLIOStream
+        `ssl_options`, a dict or an SSLContext, requests TLS: the stream is then an SSLIOStream
         whose handshake is complete and whose certificate was checked against `host`, or against
         `server_hostname` if given. `af` may restrict the addresses to AF_INET or AF_INET6; with
         AF_UNIX, `host` is the path of a socket. `source_ip` and `source_port` are the local
-        address. `timeout`, in seconds, bounds the whole operation, and its error is a
-        TimeoutError. Other errors are an EnvironmentError (ssl.SSLError is one): that of the
-        first address that failed.
+        address. `timeout`, in seconds, bounds the whole operation, and its error is a TimeoutError.
+        Other errors are an EnvironmentError (ssl.SSLError is one): that of the first address that
+        failed.
 
         The addresses are tried in the order of the resolver, except that the families take turns.
-        The next attempt starts when one has failed or after `ATTEMPT_DELAY`; the first address
-        that connects is taken, and all other sockets are closed (RFC 8305).
+        The next attempt starts when one has failed or after `ATTEMPT_DELAY`; the first address that
+        connects is used, and all other sockets are closed (RFC 8305).
 
         Returns a `Connecting`, whose `cancel` stops everything without a callback. Raises
         ValueError for unsuitable options and for an invalid host name.
@@ -100,7 +100,8 @@ class TCPClient(object):
                     self.resolver.resolve(host, port, af, callback=connecting.resolved,
                                           on_error=connecting.fail)
         except Exception:
-            # An invalid host name is raised: the timer must not report it a second time.
+            # The caller gets the error for an invalid host name; the timer must not report a
+            # second one.
             connecting.cancel()
             raise
         return connecting
@@ -127,7 +128,7 @@ class Connecting(object):
         self._callback = callback   # this and _on_error: None once reported or cancelled
         self._on_error = on_error
         self._addresses = []        # those not tried yet
-        self._streams = []          # in CONNECT one per attempt, in TLS the one shaking hands
+        self._streams = []          # in CONNECT one per attempt, in TLS the one in its handshake
         self._next_attempt = None   # the timer that starts it, while addresses are left
         self._error = None          # of the first address that failed
 
@@ -158,7 +159,7 @@ class Connecting(object):
             self.io_loop.add_callback(self._tell, stream, error)
 
     def _stop_attempts(self):
-        """Close the streams that have not got through, and start no further attempt."""
+        """Close the streams that have not connected, and start no further attempt."""
         if self._next_attempt is not None:
             self.io_loop.remove_timeout(self._next_attempt)
             self._next_attempt = None
@@ -180,7 +181,7 @@ class Connecting(object):
             stream.close()
 
     def resolved(self, addresses):
-        """Start with the first of these addresses."""
+        """Start connecting to the first of these addresses."""
         if self.phase is DONE:
             return
         self.phase = MOVES[self.phase, CONNECT]
@@ -203,7 +204,7 @@ class Connecting(object):
                 socket.EAI_NONAME, "no address found for %r" % (self._host,)))
 
     def _try(self, af, address):
-        """Start an attempt to connect to one address; returns whether it is under way."""
+        """Start an attempt to connect to one address; returns whether it is in progress."""
         sock = None
         try:
             sock = socket.socket(af, socket.SOCK_STREAM)
@@ -239,7 +240,7 @@ class Connecting(object):
 
     def _connected(self, stream):
         if self.phase is not CONNECT or stream not in self._streams:
-            # Another one was faster, in the same turn.
+            # Another attempt succeeded first, in the same turn.
             return
         self.connected_at = self.io_loop.time()
         self._streams.remove(stream)
@@ -286,11 +287,11 @@ def start_tls(stream, ssl_context, host, callback, on_error):
 
 
 class _Handshaking(object):
-    """A TLS handshake of a client, which ends in one of two callbacks."""
+    """A client's TLS handshake, which ends in one of two callbacks."""
     __slots__ = ("stream", "_callback", "_on_error")
 
     def __init__(self, stream, callback, on_error):
-        self.stream = stream        # the plain stream until TLS has started, then the secure one
+        self.stream = stream        # the plain stream until TLS has started, then the TLS stream
         self._callback = callback
         self._on_error = on_error
 

@@ -1,4 +1,4 @@
-"""A server that gives each connection it accepts a stream.
+"""A server that makes a stream for each connection it accepts.
 
     from friendserve.ioloop import IOLoop
     from friendserve.tcpserver import TCPServer
@@ -24,7 +24,7 @@ from friendserve.netutil.listening import DEFAULT_BACKLOG
 
 
 class TCPServer(object):
-    """Listens on any number of sockets; a subclass handles the connections, in `handle_stream`.
+    """Listens on any number of sockets; subclasses handle the connections, in `handle_stream`.
 
     There are three ways to start, from the simplest to the most flexible: `listen`; `bind` and
     then `start`; `add_sockets` with sockets made by `bind_sockets` or `bind_unix_socket`.
@@ -53,7 +53,7 @@ class TCPServer(object):
         self._waiting = []    # sockets that were bound and wait for start(); None after it
 
     def listen(self, port, address=""):
-        """Accept connections on `port` from now on. May be called for several ports.
+        """Start to accept connections on `port`. May be called for several ports.
 
         `address` and the errors raised are as in `bind_sockets`.
         """
@@ -62,7 +62,7 @@ class TCPServer(object):
     def bind(self, port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BACKLOG,
              reuse_port=False):
         """Bind to `port`. Connections wait in the kernel until `start` is called; after that, this
-        does the same as `listen`.
+        is the same as `listen`.
 
         The arguments are those of `bind_sockets`. May be called several times.
         """
@@ -84,14 +84,14 @@ class TCPServer(object):
                 "start(%r): several processes are not supported yet"
                 % (num_processes,))
         if self._waiting is None:
-            raise RuntimeError("this server was started already")
+            raise RuntimeError("this server was already started")
         sockets, self._waiting = self._waiting, None
         self.add_sockets(sockets)
 
     def add_sockets(self, sockets):
         """Accept connections on these sockets, which must be listening and non-blocking.
 
-        They belong to the server from now on: `stop` closes them.
+        The server owns them from now on: `stop` closes them.
         """
         if self.io_loop is None:
             self.io_loop = IOLoop.current()
@@ -100,7 +100,7 @@ class TCPServer(object):
             self._listening.append((sock, remove))
 
     def add_socket(self, socket):
-        """As `add_sockets`, for one socket."""
+        """Like `add_sockets`, for one socket."""
         self.add_sockets([socket])
 
     def stop(self):
@@ -118,11 +118,11 @@ class TCPServer(object):
             self._waiting = []
 
     def handle_stream(self, stream, address):
-        """Called from the loop, once for each connection; to be overridden.
+        """Called from the loop, once for each connection. Must be overridden.
 
         `stream` is an IOStream, or with TLS an SSLIOStream, whose handshake may not be over yet.
-        `address` is the peer's, as from the socket module; "" for Unix sockets. If this raises,
-        the exception is logged and the stream is closed.
+        `address` is the peer's, in the format of the socket module; "" for Unix sockets. If this
+        raises, the exception is logged and the stream is closed.
         """
         raise NotImplementedError("%s must define handle_stream" % type(self).__name__)
 
@@ -137,7 +137,7 @@ class TCPServer(object):
             stream.close()
 
     def _make_stream(self, connection):
-        """The stream for a connection, or None if the peer has disconnected already."""
+        """The stream for a connection, or None if the peer has already disconnected."""
         options = {"io_loop": self.io_loop, "max_buffer_size": self.max_buffer_size,
                    "read_chunk_size": self.read_chunk_size,
                    "max_write_buffer_size": self.max_write_buffer_size}
@@ -145,7 +145,7 @@ class TCPServer(object):
             try:
                 connection = ssl_wrap_socket(connection, self.ssl_options, server_side=True,
                                              do_handshake_on_connect=False)
-                # If the peer had disconnected before, the ssl module of older Pythons has made a
+                # If the peer had already disconnected, the ssl module of older Pythons has made a
                 # socket that neither performs the handshake nor decrypts.
                 connection.getpeername()
             except socket.error:

@@ -1,4 +1,4 @@
-"""Small tools for all other modules.
+"""Small tools that all other modules use.
 
     class Cache(Configurable):
         @classmethod
@@ -62,8 +62,8 @@ def set_public_module(namespace):
 
 
 def raise_error(error):
-    """Raise `error`: the error callback of an operation that was given none. Wrap it in the stack
-    context of the call and have the loop call it, so that the error appears there."""
+    """Raise `error`: the default error callback of an operation. Wrap it in the stack context of
+    the call and have the loop call it, so that the error surfaces there."""
     raise error
 
 
@@ -88,8 +88,8 @@ class Configurable(object):
     """An interface whose constructor makes an object of the configured implementation.
 
     An interface is a subclass that overrides `configurable_base` and `configurable_default`. Its
-    subclasses implement it, with `initialize` in place of ``__init__``. Calling the constructor of
-    an implementation makes that one, whatever is configured.
+    subclasses implement it, with `initialize` in place of ``__init__``. Calling an implementation's
+    constructor makes that implementation, whatever is configured.
     """
     #: (class, keyword arguments), set on a base that is configured.
     _configuration = (None, {})
@@ -100,7 +100,7 @@ class Configurable(object):
             implementation = cls.configured_class()
             kwargs = dict(base._own_configuration()[1], **kwargs)
             if implementation.configurable_base() is not base:
-                # It is itself an interface, with its own configuration.
+                # The implementation is itself an interface, with its own configuration.
                 return implementation(*args, **kwargs)
         else:
             implementation = cls
@@ -125,7 +125,7 @@ class Configurable(object):
     def configure(cls, impl, **kwargs):
         """Choose the implementation: a class, its dotted name, or None for the default.
 
-        `kwargs` are passed to every constructor call, whose own arguments take precedence.
+        `kwargs` are passed to every constructor call, whose explicit arguments take precedence.
         Existing objects do not change. Raises ValueError for a class that does not implement the
         interface, ImportError for a name that cannot be found.
         """
@@ -160,7 +160,7 @@ def import_object(name):
     if not isinstance(name, (str, six.text_type)):
         raise TypeError("a dotted name must be text, not %r" % (name,))
     if not all(name.split(".")):
-        raise ImportError("%r is not a dotted name: a part of it is empty" % (name,))
+        raise ImportError("%r is not a dotted name: one of its parts is empty" % (name,))
     name = str(name)
     parent, dot, last = name.rpartition(".")
     if not dot:
@@ -185,7 +185,7 @@ def errno_from_exception(e):
     return number
 
 
-#: The escapes of `re.escape`; on Python 2.7 and 3.6 NUL becomes \000.
+#: The escapes that `re.escape` writes; on Python 2.7 and 3.6 NUL becomes \000.
 _ESCAPED = re.compile(r"\\(000|.|\Z)", re.DOTALL)
 
 _NEVER_ESCAPED = frozenset(string.ascii_letters + string.digits)
@@ -287,7 +287,7 @@ class GzipDecompressor(object):
         self.decompressobj = _new_member()
         #: Input left over because of `max_length`; pass it to the next `decompress`.
         self.unconsumed_tail = b""
-        self._members = 0       # members of which at least one byte was seen
+        self._members = 0       # members of which at least one byte was read
 
     def decompress(self, value, max_length=None):
         """The decompressed data of `value`, at most `max_length` bytes.
@@ -354,8 +354,8 @@ def _new_member():
 
 
 def _has_ended(member):  # version: py2
-    # Python 2.7 has no attribute for this. At its end a member does not use another byte; before
-    # it does, so try it on a copy.
+    # Python 2.7 has no attribute for this. A complete member does not consume another byte; an
+    # incomplete one does, so try it on a copy.
     probe = member.copy()
     try:
         probe.decompress(b"\0", 1)

@@ -1,5 +1,5 @@
-"""The tests, in the folders of the package. Collect them from the root of the project: with this
-folder itself on the path, tests/platform would hide the standard module."""
+"""The tests, in the folders of the package. Collect them from the project root: with this folder
+itself on the path, tests/platform would hide the standard module."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -13,6 +13,6 @@ CORPUS = os.path.join(ROOT, "tests", "corpus")
 #: The authority that the tests trust, and the certificate and key of their servers.
 CA, CERT, KEY = [os.path.join(CERTS, name) for name in ("ca.crt", "server.crt", "server.key")]
 
-#: Seconds after which a condition that a test waits for counts as missed. Less than the time limits
-#: of the package and of the demos, so that none of those can make a condition true by itself.
+#: Seconds after which a test that waits for a condition fails. Less than the time limits of the
+#: package and of the demos, so that none of those can make a condition true by itself.
 PATIENCE = 15

@@ -60,7 +60,7 @@ class Window(object):
 
     def wait(self, condition, what):
         WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02).until(
-            lambda _: condition(), "in %d seconds not: %s" % (PATIENCE, what))
+            lambda _: condition(), "not within %d seconds: %s" % (PATIENCE, what))
 
     def wait_for_focus(self, name):
         self.wait(lambda: self.driver.execute_script(
@@ -71,7 +71,7 @@ class Window(object):
         self.sign_in(name)
 
     def sign_in(self, name):
-        """Sign in by the keyboard alone: the page puts the focus into the right field."""
+        """Sign in by the keyboard alone: the page focuses the right field."""
         self.wait_for_focus("name")
         self.type(name + Keys.ENTER)
         self.wait_for_focus("text")

@@ -60,7 +60,7 @@ class ScriptedServer(TCPServer):
 
 
 def reset(stream):
-    """Close a stream so that the other side sees a reset."""
+    """Close a stream so that the peer sees a reset."""
     stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stream.close()
 
@@ -71,7 +71,7 @@ def response(body=b"ok", status="200 OK", headers=""):
         "latin-1") + body
 
 
-#: The clients that are there, by the name of their tests.
+#: The clients installed, by the name of their tests.
 CLIENTS = {"Simple": SimpleAsyncHTTPClient, "Curl": CurlAsyncHTTPClient}
 
 
@@ -99,7 +99,7 @@ class ClientCase(HTTPCase):
         return client
 
     def url(self, path="/", server=None, scheme="http", host="127.0.0.1"):
-        """The URL of a path on a server, else on the last one that was started."""
+        """The URL of a path on a server, by default the last one started."""
         return "%s://%s:%d%s" % (scheme, host, (server or self.server).address[1], path)
 
     def script(self, *answers, **options):
@@ -110,7 +110,7 @@ class ClientCase(HTTPCase):
         return server
 
     def listen(self, server):
-        """Let a TCPServer listen on a free port; return the address."""
+        """Make a TCPServer listen on a free port; return the address."""
         sock, = bind_sockets(0, "127.0.0.1")
         server.add_socket(sock)
         return sock.getsockname()
@@ -128,14 +128,14 @@ class ClientCase(HTTPCase):
             url = self.url(url)
         responses = []
         client.fetch(url, responses.append, **options)
-        self.assertEqual(responses, [], "called back inside of fetch")
+        self.assertEqual(responses, [], "called back inside fetch")
         self.run_until(lambda: responses)
         self.turn(0, 3)
         self.assertEqual(len(responses), 1)
         return responses[0]
 
     def fetch_ok(self, *args, **options):
-        """As `fetch`, for a fetch that must succeed."""
+        """Like `fetch`, for a fetch that must succeed."""
         response = self.fetch(*args, **options)
         self.assertIsNone(response.error)
         return response

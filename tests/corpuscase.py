@@ -1,4 +1,4 @@
-"""Shared by the tests of the corpora: one test for each file of a folder."""
+"""Shared by the tests of the corpora: one test for each file in a folder."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -7,8 +7,8 @@ from tests import CORPUS
 
 
 def for_each_file(corpus, at_least):
-    """A class decorator: a test for each file of this corpus, which calls `check_file(path)`, and
-    one that the corpus has `at_least` this many files."""
+    """A class decorator: adds a test for each file of this corpus, which calls `check_file(path)`,
+    and one that the corpus has at least `at_least` files."""
     folder = os.path.join(CORPUS, corpus)
     names = sorted(os.listdir(folder))
 

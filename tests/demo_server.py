@@ -17,7 +17,7 @@ CHAT = os.path.join(ROOT, "demos", "chat", "chatdemo.py")
 
 
 def load_demo(path):
-    """A fresh module made of a demo, which no test shares with another."""
+    """A new module made from a demo, which tests do not share."""
     module = types.ModuleType("demo")
     module.__file__ = path
     with open(path, "rb") as source:
@@ -37,7 +37,7 @@ class DemoServer(object):
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         if not self._ready.wait(PATIENCE):
-            raise RuntimeError("the server did not start in %d seconds" % PATIENCE)
+            raise RuntimeError("the server did not start within %d seconds" % PATIENCE)
 
     def _run(self):
         self.loop = IOLoop()
@@ -51,7 +51,7 @@ class DemoServer(object):
         self.loop.close(all_fds=True)
 
     def call(self, function):
-        """The result of `function()`, called by the loop."""
+        """The result of `function()`, called on the loop."""
         answer = queue.Queue()
         self.loop.add_callback(lambda: answer.put(function()))
         return answer.get(timeout=PATIENCE)

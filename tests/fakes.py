@@ -16,7 +16,7 @@ from friendserve.platform.pollers.interface import ERROR, NONE
 
 
 class FakeClock(object):
-    """A clock to be passed as `time_func`: returns seconds, moves only by `advance`."""
+    """A clock to pass as `time_func`: returns seconds, moves only by `advance`."""
 
     def __init__(self, now=1000.0):
         self.now = now
@@ -34,11 +34,11 @@ class FakePoller(interface.Poller):
 
     `set_ready(fd, events)` lasts until changed, as with a real, level-triggered poller.
     `script(batch, ...)` gives each of the next calls of `poll` one list of (fd, events). Either is
-    reported only as far as it was asked for; ERROR always, but only for registered fds.
+    reported only as far as it was requested; ERROR always, but only for registered fds.
 
-    With nothing to report a `poll` moves the FakeClock, when one was given, on by `seconds`;
-    without limit it raises AssertionError, as it would wait forever. `waits` keeps the
-    `seconds` of every poll, `registered` is fd -> events, `closed` tells whether it is closed.
+    With nothing to report a `poll` advances the FakeClock, if one was passed, by `seconds`; without
+    limit it raises AssertionError, as it would wait forever. `waits` keeps the `seconds` of every
+    poll, `registered` is fd -> events, `closed` is whether it is closed.
     """
 
     def __init__(self, clock=None):
@@ -119,16 +119,16 @@ class FakeKevent(object):
 
 
 class FakeKqueue(object):
-    """select.kqueue on Linux, told by poll(2) and behaving as kqueue(2) says:
+    """select.kqueue on Linux, over poll(2), with the behaviour described in kqueue(2):
 
     - a kevent is identified by (ident, filter); EV_ADD of one that exists replaces it,
-      EV_DELETE and EV_ENABLE of one that does not fail with ENOENT, and all three fail with EBADF
-      on a number that is not open;
+      EV_DELETE and EV_ENABLE of one that does not exist fail with ENOENT, and all three fail with
+      EBADF on a number that is not open;
     - "Calling close() on a file descriptor will remove any kevents that reference the
       descriptor", also when its number is in use again;
     - every filter is reported as a separate event, and only filters that were added are;
-    - EVFILT_READ is level-triggered: data to read, or the peer has shut its side down, which
-      sets EV_EOF and puts the socket error, if any, in fflags;
+    - EVFILT_READ is level-triggered: data to read, or the peer has shut down its side, which sets
+      EV_EOF and puts the socket error, if any, in fflags;
     - EVFILT_WRITE: room to write; EV_EOF when the reader has closed, again with the error in
       fflags, so a refused connect is EVFILT_WRITE with EV_EOF;
     - a wait that a signal interrupts fails with EINTR (Python 3.5 resumes it).
@@ -151,8 +151,8 @@ class FakeKqueue(object):
         self._filters.clear()
 
     def drop(self, fd):
-        """Remove the filters of `fd`, as a close does, even if fstat cannot tell the next file with
-        its number from the old one, as with the TCP sockets of a BSD."""
+        """Remove the filters of `fd`, as a close does, even if fstat cannot distinguish the next
+        file with its number from the old one, as with the TCP sockets of a BSD."""
         for key in [key for key in self._filters if key[0] == fd]:
             del self._filters[key]
 

@@ -2,8 +2,8 @@
 
     python tests/feed_node.py redis://127.0.0.1:6379/0
 
-It prints its port. GET /wait?cursor= answers {"texts", "cursor"}. POST /publish?text= answers the
-id of the message once Redis has stored it, or 503.
+It prints its port. GET /wait?cursor= responds with {"texts", "cursor"}, POST /publish?text= with
+the id of the message once Redis has stored it, or with 503.
 """
 from __future__ import absolute_import, division, print_function
 

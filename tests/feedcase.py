@@ -8,7 +8,7 @@ from tests.loopcase import LoopCase
 
 
 def texts(batches):
-    """The texts of all messages of some batches."""
+    """The texts of all messages in some batches."""
     return [message.text for batch in batches for message in batch.messages]
 
 

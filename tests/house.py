@@ -1,7 +1,7 @@
-"""How the house is built: its floors, and what the source says of them.
+"""How the house is built: its floors, and checks of the source.
 
-`FLOORS` is the plan, and the functions read the source. `test_architecture` holds one against the
-other, and `website/docs/draw_floors.py` draws them.
+`FLOORS` is the plan, and the functions read the source. `test_architecture` compares the two, and
+`website/docs/draw_floors.py` draws them.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -22,9 +22,9 @@ def _in(folder, rooms):
     return tuple(folder + "." + room if room else folder for room in rooms)
 
 
-#: The floors from the ground up, and the rooms of each in their order: a module imports only what
-#: stands before it here. Names are relative to the package; "" is friendserve/__init__.py. A
-#: package stands after the modules it re-exports.
+#: The floors from the ground up, and the rooms of each in order: a module imports only what
+#: precedes it here. Names are relative to the package; "" is friendserve/__init__.py. A package
+#: follows the modules it re-exports.
 FLOORS = (
     ("ground", ("", "util", "log", "escape", "stack_context", "platform")),
     ("protocol", _in("protocol", (
@@ -72,14 +72,14 @@ PURE = frozenset((
     "datetime", "email", "functools", "hashlib", "hmac", "itertools", "math", "numbers",
     "operator", "re", "six", "string", "struct", "unicodedata", "zlib",
     PACKAGE + ".util", PACKAGE + ".escape"))
-#: Exceptions to PURE: signed cookies carry a time, which callers may give and tests do; a C
-#: function that computes; and StringIO, which is no file.
+#: Exceptions to PURE: signed cookies contain a time, which callers may pass and tests do; a C
+#: function that computes; and StringIO, which is not a file.
 PURE_HERE = {"protocol.cookies": frozenset(("time",)),
              "protocol.masking": frozenset(("websockets",)),
              "protocol.jose": frozenset(("cryptography",)),
              "protocol.websocket": frozenset(("io",))}
 
-#: Packages from elsewhere beyond six, each needed by one optional module only.
+#: Third-party packages other than six, each needed by one optional module only.
 OPTIONAL = {
     "autoreload": frozenset(("inotify_simple",)),
     "curl_httpclient": frozenset(("pycurl",)),
@@ -111,7 +111,7 @@ RANK = dict((room, rank) for rank, room in
 
 
 class Module(object):
-    """One parsed source file. `name` is dotted and without the package's own name in front."""
+    """One parsed source file. `name` is dotted and does not start with the name of the package."""
 
     def __init__(self, name, source, is_package=False, path="<text>"):
         self.name = name
@@ -133,7 +133,7 @@ class Module(object):
     def imports(self):
         """Pairs (absolute dotted name, line), several candidates for `from a import b`.
 
-        `from a import b` gives "a" and "a.b": whoever asks knows which of them is a module.
+        `from a import b` gives "a" and "a.b": the caller knows which of them is a module.
         """
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
@@ -146,7 +146,7 @@ class Module(object):
                     yield base + "." + alias.name, node.lineno
 
     def absolute(self, node):
-        """The absolute name of what a `from` statement imports from."""
+        """The absolute name of the module that a `from` statement imports from."""
         if not node.level:
             return node.module
         parts = [PACKAGE] + [part for part in self.name.split(".") if part]
@@ -170,7 +170,8 @@ def parse_tree(folder, prefix=""):
 
 
 def own_imports(module, known):
-    """Pairs (name of an own module, line), parents that are executed on the way included."""
+    """Pairs (name of a module of the package, line), including parents that are executed on the
+    way."""
     for name, line in module.imports():
         if name != PACKAGE and not name.startswith(PACKAGE + "."):
             continue
@@ -180,13 +181,13 @@ def own_imports(module, known):
         yield room, line
         while "." in room:
             room = room.rpartition(".")[0]
-            # Inside a package its __init__ is running already, so that it is no import of it.
+            # Inside a package, its __init__ is already running, so this does not import it.
             if room in known and not (module.name + ".").startswith(room + "."):
                 yield room, line
 
 
 def wrong_imports(modules):
-    """What breaks the order of the floors: a list of sentences."""
+    """The imports that break the order of the floors: a list of sentences."""
     known = set(modules) | set(RANK)
     found = []
     for module in modules.values():
@@ -199,7 +200,7 @@ def wrong_imports(modules):
                 if RANK[module.name] == 0:
                     found.append("friendserve/__init__.py:%d imports the package" % line)
             elif RANK.get(room, len(RANK)) > RANK[module.name]:
-                found.append("%s:%d imports %s, which stands above it" % (module.name, line, room))
+                found.append("%s:%d imports %s, which is above it" % (module.name, line, room))
     return found
 
 
@@ -229,7 +230,7 @@ def late_imports(module):
 
 
 def impure_imports(module):
-    """What a module of protocol/ imports and must not: pairs (name, line)."""
+    """The imports that a module of protocol/ must not have: pairs (name, line)."""
     allowed = PURE | PURE_HERE.get(module.name, frozenset())
     inside = PACKAGE + ".protocol"
     for node in ast.walk(module.tree):
@@ -249,7 +250,7 @@ def impure_imports(module):
 
 
 def lacks_future_import(module):
-    """True when there is code that does not begin with the three __future__ imports."""
+    """Whether there is code that does not begin with the three __future__ imports."""
     if not module.code:
         return False
     first = module.code[0]
@@ -258,7 +259,7 @@ def lacks_future_import(module):
 
 
 def code_lines(source):
-    """The numbers of the lines that hold code: no blank, no comment, no docstring."""
+    """The numbers of the lines that hold code: not blank, comment or docstring."""
     quiet = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
              tokenize.ENDMARKER)
     lines = set()
@@ -295,7 +296,7 @@ def sources(*folders):
     """Paths of the Python files of these folders of the project."""
     for folder in folders:
         for place, subfolders, names in os.walk(os.path.join(ROOT, folder)):
-            # The peers of the benchmark are written for newer Pythons than this project.
+            # The peers of the benchmark are written for newer Pythons than this project supports.
             subfolders[:] = sorted(name for name in subfolders if name not in (
                 "servers", "clients"))
             for name in sorted(names):
@@ -304,7 +305,7 @@ def sources(*folders):
 
 
 def table_of_contents(text):
-    """What the docstring of the package lists: [(name, [rooms])], in its order. A folder's name
+    """The contents listed by the package's docstring: [(name, [rooms])], in order. A folder's name
     ends in a slash; a room's line is indented, and several may share one."""
     found = []
     for line in text.split("\n\n", 2)[2].splitlines():
@@ -317,7 +318,7 @@ def table_of_contents(text):
 
 
 def folder_of(room):
-    """The folder with a face that a room lies in: "web" of "web.handler", else ""."""
+    """The folder with a face that contains a room: "web" for "web.handler", else ""."""
     folder = room.rpartition(".")[0]
     return folder if folder not in ("", "platform") else ""
 
@@ -332,7 +333,7 @@ def face_names(module):
 
 
 def wrong_doors(modules):
-    """Imports that do not take the right door: a list of sentences. A room takes its siblings by
+    """Imports that do not use the right door: a list of sentences. A room imports its siblings by
     their full path, another folder by its face where the face shows the name."""
     found = []
     for module in modules.values():
@@ -344,23 +345,23 @@ def wrong_doors(modules):
             names = [alias.name for alias in node.names]
             names = [name for name in names if (target + "." + name).strip(".") not in modules]
             if names and target == here and not module.is_package and here:
-                found.append("%s:%d imports its own face; take %s from its room" % (
+                found.append("%s:%d imports its own face; import %s from its room" % (
                     module.name, node.lineno, ", ".join(names)))
             folder = folder_of(target)
             if folder and folder != here and folder in modules:
                 shown = face_names(modules[folder])
-                found.extend("%s:%d takes %s from %s; the face of %s shows it" % (
+                found.extend("%s:%d imports %s from %s; the face of %s shows it" % (
                     module.name, node.lineno, name, target, folder)
                     for name in names if name in shown)
     return found
 
 
 def code_of_face(module):
-    """Line numbers of what is not import, `__all__`, another name for something, or the call that
-    gives the public names their place."""
+    """Line numbers of everything except imports, `__all__`, aliases, and the call of
+    `set_public_module`."""
     def is_plain(node):
         if isinstance(node, _TRY):
-            # An optional package: its absence is told in words, or leaves None.
+            # An optional package: its absence raises an explanation, or leaves None.
             handlers = [inner for handler in node.handlers for inner in handler.body]
             return all(is_plain(inner) for inner in node.body) and all(
                 isinstance(inner, ast.Raise) or is_plain(inner) for inner in handlers)

@@ -81,7 +81,7 @@ def respond(connection, status=200, reason="OK", body=b"ok"):
 class Recorder(HTTPMessageDelegate):
     """Records the calls of a message delegate, and answers after the last one.
 
-    `events` has the pieces of the body as native strings, `pieces` has them as bytes.
+    `events` has the pieces of the body as native strings, `pieces` as bytes.
     """
     def __init__(self, connection):
         self.connection = connection
@@ -158,7 +158,7 @@ class Client(object):
                 self.case.turn(0.01)
 
     def end(self):
-        """Send no more, as ``nc -N`` after its input."""
+        """Shut down the sending side, like ``nc -N`` after its input."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def close(self):
@@ -170,7 +170,7 @@ class Client(object):
         self.sock.close()
 
     def receive(self, size=65536):
-        """Receive once; return whether there was anything: data or the end."""
+        """Receive once; return whether anything arrived: data or the end."""
         if self.ended:
             return False
         try:
@@ -204,7 +204,7 @@ class Client(object):
         return line
 
     def read_rest(self):
-        """All data until the server closes; it must not do so by a reset."""
+        """All data until the server closes, which it must not do by a reset."""
         self.wait_for(lambda: self.ended)
         self.case.assertFalse(self.reset, "the connection was reset")
         data, self.data = self.data, b""
@@ -263,7 +263,7 @@ class HTTPCase(LoopCase, unittest.TestCase):
         self.addCleanup(self.close_loop, loop)
 
     def close_loop(self, loop):
-        # Callbacks that the servers scheduled while closing are run, not dropped.
+        # Run the callbacks that the servers scheduled while closing, rather than drop them.
         for _ in range(3):
             loop.run_once(0)
         IOLoop.clear_current()
@@ -285,7 +285,7 @@ class HTTPCase(LoopCase, unittest.TestCase):
         server.close_all_connections()
 
     def connect(self, server=None, data=b"", receive_buffer=None):
-        """A Client that is connected, and has sent `data`."""
+        """A connected Client that has sent `data`."""
         address = (server or self.server).address
         sock = socket.socket(socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX)
         self.addCleanup(sock.close)
@@ -299,7 +299,7 @@ class HTTPCase(LoopCase, unittest.TestCase):
         return client
 
     def connect_tls(self, server=None, data=b"", **options):
-        """The same, with TLS."""
+        """Like `connect`, with TLS."""
         client = self.connect(server)
         options.setdefault("ca_certs", CA)
         plain = client.sock
@@ -335,7 +335,7 @@ class HTTPCase(LoopCase, unittest.TestCase):
             self.loop.run_once(seconds)
 
     def assert_refused(self, data, status, **kwargs):
-        """`data` is answered with `status` and a closing connection, and one log line."""
+        """Check that `data` is answered with `status`, a closed connection, and one log line."""
         with LogCatcher() as records:
             client = self.connect(data=data, **kwargs)
             response = client.read_response()

@@ -1,4 +1,4 @@
-"""Shared by the tests with translations: files of them; the state of `locale` is restored."""
+"""Shared by the tests with translations: their files; the state of `locale` is restored."""
 from __future__ import absolute_import, division, print_function
 
 import io

@@ -1,4 +1,4 @@
-"""Shared by all tests with a loop: waiting with patience, log records, loops, fake kqueues."""
+"""Shared by all tests with a loop: bounded waits, log records, loops, fake kqueues."""
 from __future__ import absolute_import, division, print_function
 
 import contextlib
@@ -20,7 +20,7 @@ KQUEUE_MODULE = "friendserve.platform.pollers.kqueue"
 class LogCatcher(logging.Handler):
     """Catches the log records of the package, or of one of its loggers, in a `with` block.
 
-    The block gets the list of records. Each has its text as `message`.
+    The block gets the list of records, each with its text as `message`.
     """
     def __init__(self, name="friendserve", level=logging.INFO):
         logging.Handler.__init__(self)
@@ -56,14 +56,14 @@ class LoopCase(object):
         turns = 0
         while not condition():
             if monotonic_time() > deadline:
-                self.fail("the condition did not come true in %d seconds" % PATIENCE)
-            # Mostly a few turns are enough, without anything to wait for.
+                self.fail("the condition did not become true within %d seconds" % PATIENCE)
+            # Usually a few turns are enough, without anything to wait for.
             loop.run_once(0 if turns < 10 else 0.002)
             turns += 1
 
 
 class CountingPoller(object):
-    """A real poller that records the events each call of `poll` returned, in `polls`."""
+    """A real poller that records the events returned by each call of `poll`, in `polls`."""
 
     def __init__(self, poller):
         self.poller = poller
@@ -97,7 +97,7 @@ class Loops(LoopCase):
         return loop
 
     def assert_quiet(self, turns=50):
-        """Soon the poller reports nothing more, and continues to report nothing."""
+        """Check that the poller soon stops reporting, and stays silent."""
         for _ in range(turns):
             self.loop.run_once(0)
             if not self.poller.polls[-1]:
@@ -147,7 +147,7 @@ def open_fds():
 
 
 def import_fake_kqueue():
-    """platform/pollers/kqueue.py as loaded on a BSD, over FakeKqueue; sys.modules is restored."""
+    """platform/pollers/kqueue.py as imported on a BSD, over FakeKqueue; sys.modules is restored."""
     names = dict(KQUEUE_CONSTANTS, kqueue=FakeKqueue, kevent=FakeKevent)
     for name, value in names.items():
         setattr(select, name, value)
@@ -160,7 +160,7 @@ def import_fake_kqueue():
 
 
 class FakeKqueueSelect(object):
-    """The replacement of the standard select module in the imported kqueue.py."""
+    """The replacement for the standard select module in the imported kqueue.py."""
 
     error = select.error
     kqueue = FakeKqueue

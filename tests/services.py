@@ -1,8 +1,8 @@
 """Real servers for the tests: each in a separate folder, on a free port of loopback.
 
-A test class skips where the program is absent (`needs`); `.ci/run` installs all of them. `shared`
-gives one server of a kind to the whole run, which ends it; a test that stops or kills its server
-makes one of its own.
+A test class is skipped where the program is missing (`needs`); `.ci/run` installs all of them.
+`shared` returns one server of a kind for the whole run, at whose end it stops; a test that stops or
+kills its server makes a separate one.
 
 Servers in Python need a newer Python than some that the tests run on, and other packages: the
 environment variable FRIENDSERVE_PEERS names an interpreter that has them.
@@ -26,7 +26,7 @@ from tests import CERTS, PATIENCE
 
 
 def find_program(name, *folders):
-    """The path of a program, looked for where root finds it, too; None when it is absent."""
+    """The path of a program, also searched for where root finds it; None if it is missing."""
     for folder in os.environ.get("PATH", "").split(os.pathsep) + ["/usr/sbin"] + list(folders):
         path = os.path.join(folder, name)
         if os.access(path, os.X_OK):
@@ -40,7 +40,7 @@ def needs(service):
 
 
 def free_port():
-    """A port that was free just now."""
+    """A port that was free a moment ago."""
     return free_ports(1)[0]
 
 
@@ -57,10 +57,10 @@ def free_ports(count):
 
 
 class Service(object):
-    """A server process. Subclasses give `name`, `program()`, `command()`, and where needed
+    """A server process. Subclasses define `name`, `program()`, `command()`, and where needed
     `prepare()`, called once, and `answers()`.
 
-    `folder` is its own, and kept by `stop` and `kill`, so that `start` brings its data back.
+    `folder` is not shared, and is kept by `stop` and `kill`, so that `start` restores its data.
     """
     name = None
 
@@ -79,26 +79,26 @@ class Service(object):
 
     @classmethod
     def program(cls):
-        """The path of the program; None when it is not installed."""
+        """The path of the program; None if it is not installed."""
         return find_program(cls.name)
 
     def prepare(self):
         """Make the files that the server needs."""
 
     def command(self):
-        """The words of the command that starts it, in the foreground."""
+        """The words of the command that starts the server, in the foreground."""
         raise NotImplementedError()
 
     def become_user(self):
-        """Called in the child process before it becomes the server, to give up root's rights."""
+        """Called in the child process before it becomes the server, to drop root privileges."""
 
     def answers(self):
-        """Whether it serves; called until it does. EnvironmentError means no."""
+        """Whether the server is ready; called until it is. EnvironmentError means no."""
         socket.create_connection(("127.0.0.1", self.port), 5).close()
         return True
 
     def start(self):
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it is ready."""
         self._log_start = 0
         self._log_start = len(self.log())
         with open(os.path.join(self.folder, "log"), "ab") as log:
@@ -118,7 +118,7 @@ class Service(object):
             return False
 
     def log(self):
-        """The output since it was started."""
+        """The server's output since it was started."""
         path = os.path.join(self.folder, "log")
         if not os.path.exists(path):
             return u""
@@ -126,7 +126,7 @@ class Service(object):
             return log.read().decode("utf-8", "replace")[self._log_start:]
 
     def stop(self, number=signal.SIGTERM):
-        """End the server, and wait until it has ended."""
+        """Stop the server, and wait until it has exited."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -142,11 +142,11 @@ class Service(object):
             time.sleep(0.01)
 
     def kill(self):
-        """End the server as a crash would."""
+        """Stop the server as a crash would."""
         self.stop(signal.SIGKILL)
 
     def close(self):
-        """End the server, and remove its folder."""
+        """Stop the server, and remove its folder."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -155,14 +155,14 @@ _shared = {}
 
 
 def shared(service):
-    """The one server of this kind that the whole test run has."""
+    """The one server of this kind for the whole test run."""
     if service not in _shared:
         _shared[service] = service()
     return _shared[service]
 
 
 class Redis(Service):
-    """A Redis with its append-only file on, written before each answer."""
+    """A Redis whose append-only file is enabled and written before each reply."""
     name = "redis-server"
 
     def command(self):
@@ -279,8 +279,8 @@ PEERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "interop", "ser
 
 
 class Nginx(Service):
-    """An nginx with files, compression, basic authentication and a proxy to nowhere; over TLS, too,
-    on a port for each certificate (`tls_ports`, by its name)."""
+    """An nginx with files, compression, basic authentication and a proxy to nowhere; also over TLS,
+    on a port for each certificate (`tls_ports`, by name)."""
     name = "nginx"
 
     CERTIFICATES = ("server", "expired", "wronghost", "selfsigned", "wildcards")
@@ -329,7 +329,7 @@ class Nginx(Service):
         self.write("users", b"me:{PLAIN}secret\n")
         self.write("conf", (self._CONFIGURATION % {
             "folder": self.folder, "certs": CERTS, "servers": "".join(servers)}).encode("utf-8"))
-        # Its workers may be another user.
+        # The workers may run as another user.
         os.chmod(self.folder, 0o755)
 
     def _server(self, listen, more=""):
@@ -345,7 +345,7 @@ class Nginx(Service):
 
 
 class Tinyproxy(Service):
-    """An HTTP proxy that asks for the user "me" and the password "secret"."""
+    """An HTTP proxy that requires the user "me" and the password "secret"."""
     name = "tinyproxy"
 
     def prepare(self):
@@ -358,7 +358,7 @@ class Tinyproxy(Service):
 
 
 class PythonServer(Service):
-    """A server in Python, with the interpreter that FRIENDSERVE_PEERS names."""
+    """A server in Python, run by the interpreter that FRIENDSERVE_PEERS names."""
 
     @classmethod
     def program(cls):

@@ -11,7 +11,7 @@ from tests.webcase import WebCase, request
 
 
 class StaticCase(WebCase):
-    """`root` is the folder that is served, and holds hello.txt; `folder` is the one above it."""
+    """`root` is the folder that is served, and contains hello.txt; `folder` is its parent."""
     #: A modification time long ago, so that files are kept in memory.
     OLD = 1000000000
 

@@ -35,7 +35,8 @@ class Streams(Loops):
     kept = ()
 
     def keep(self, *streams):
-        """Close them at the end. A test that needs one to become garbage removes it from `kept`."""
+        """Close these streams at the end. A test that needs one to become garbage removes it from
+        `kept`."""
         if self.kept == ():
             self.kept = []
             self.addCleanup(self.close_kept)
@@ -64,14 +65,14 @@ class Streams(Loops):
         return streams
 
     def expect(self, *notes):
-        """Run the loop until the log has that many notes; they must be these, and are taken."""
+        """Run the loop until the log has that many notes; they must be these, and are removed."""
         self.run_until(lambda: len(self.log) >= len(notes))
         self.assertEqual(list(notes), self.log)
         del self.log[:]
 
 
 class Collector(Read):
-    """A read that takes all data, but pauses while `paused` is true."""
+    """A read that consumes all data, but pauses while `paused` is true."""
     def __init__(self, log):
         super(Collector, self).__init__(None)
         self.log = log
@@ -101,7 +102,7 @@ def make_any_poller(name):
 
 
 class StreamCase(Streams):
-    """A pair of streams, of a kind and on a poller, and a log."""
+    """A pair of streams of one kind, on one poller, and a log."""
     kind = impl = None
 
     def setUp(self):
@@ -122,15 +123,15 @@ class StreamCase(Streams):
         self.a.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
 
     def unread(self, data=b"unread"):
-        """Let bytes arrive at `b` that no read takes."""
+        """Let bytes arrive at `b` that no read consumes."""
         self.b.set_close_callback(self.note("closed"))
         self.a.write(data)
         self.run_until(self.b.has_unread)
 
     def reset(self, stream):
-        """Close so that the other side gets an error, not the end of the stream."""
+        """Close so that the peer gets an error, not the end of the stream."""
         if self.kind == "unix":
-            # For a Unix socket, unread bytes do that.
+            # For a Unix socket, unread bytes have that effect.
             other = self.b if stream is self.a else self.a
             other.write(b"never read")
         else:
@@ -139,7 +140,7 @@ class StreamCase(Streams):
 
 
 def make_tests(contract, name, namespace):
-    """A TestCase of the contract for every kind of streams on every poller."""
+    """A TestCase of the contract for every kind of stream on every poller."""
     for kind in ("tcp", "unix", "tls"):
         for impl in sorted(set(available_pollers() + ["kqueue"])):
             full_name = str("%s%s%sTest" % (kind.title(), impl.title(), name))
@@ -176,8 +177,8 @@ class SocketCase(Streams, unittest.TestCase):
 
 
 class ScriptedSocket(object):
-    """A socket that answers recv and send by a script: an exception is raised, a number is how
-    much is sent, None sends all. Without a script nothing is ready. Polling asks `real`."""
+    """A socket whose recv and send follow a script: an exception is raised, a number is how much is
+    sent, None sends all. Without a script nothing is ready. Polling uses `real`."""
     family = socket.AF_INET
 
     def __init__(self, real):

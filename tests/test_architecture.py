@@ -1,4 +1,4 @@
-"""Proves from the source how the house is built; website/docs/architecture.rst tells it in words.
+"""Proves from the source how the house is built; website/docs/architecture.rst describes it.
 
 A new module is first entered in FLOORS in tests/house.py, above everything it imports.
 """
@@ -50,13 +50,13 @@ class ArchitectureTest(unittest.TestCase):
         self.assert_nothing(wrong_imports(self.modules), "imports only go down")
 
     def test_no_cycles(self):
-        self.assert_nothing(cycles(self.modules), "these modules import themselves in a circle")
+        self.assert_nothing(cycles(self.modules), "these modules import each other in a cycle")
 
     def test_no_import_inside_a_function(self):
         self.assert_nothing(
             ["%s:%d" % (module.name, line) for module in self.modules.values()
              for line in late_imports(module)],
-            "imports stand at the top of a module")
+            "imports belong at the top of a module")
 
     def test_every_import_takes_the_right_door(self):
         self.assert_nothing(
@@ -67,7 +67,7 @@ class ArchitectureTest(unittest.TestCase):
         self.assert_nothing(
             ["%s:%d" % (name, line) for name, module in self.modules.items()
              if name and module.is_package for line in code_of_face(module)],
-            "an __init__ imports what its folder offers, and holds no code")
+            "an __init__ imports the public names of its folder, and contains no code")
 
     def test_every_face_offers_its_names_at_one_place(self):
         for name, module in self.modules.items():
@@ -81,7 +81,7 @@ class ArchitectureTest(unittest.TestCase):
                     thing = getattr(face, public)
                     home = getattr(thing, "__module__", face.__name__) or face.__name__
                     self.assertFalse(home.startswith(face.__name__ + "."),
-                                     "%s.%s says that it lives in %s: end the face with "
+                                     "%s.%s has the __module__ %s: end the face with "
                                      "set_public_module(globals())" % (name, public, home))
 
     def test_the_table_of_contents_lists_the_house(self):
@@ -103,7 +103,7 @@ class ArchitectureTest(unittest.TestCase):
         self.assert_nothing(
             ["%s:%d imports %s" % (module.name, line, name) for module in self.modules.values()
              if module.name.startswith("protocol.") for name, line in impure_imports(module)],
-            "protocol/ takes bytes and gives values; PURE lists what it may import")
+            "protocol/ accepts bytes and returns values; PURE lists what it may import")
 
     def test_package_version_imports_nothing(self):
         self.assert_nothing([name for name, _ in self.modules[""].imports()
@@ -127,7 +127,7 @@ class ArchitectureTest(unittest.TestCase):
         self.assert_nothing(
             ["%s:%d" % (module.name, line) for module in self.modules.values()
              for line in bare_excepts(module)],
-            "`except:` also catches KeyboardInterrupt; name what is meant")
+            "`except:` also catches KeyboardInterrupt; name the exceptions")
 
     def test_every_file_starts_with_the_future_imports(self):
         found = []
@@ -152,10 +152,10 @@ class ArchitectureTest(unittest.TestCase):
 
 
 class CheckerTest(unittest.TestCase):
-    """The checks themselves: each finds what it is there for."""
+    """The checks themselves: each finds the faults it is meant to find."""
 
     def modules(self, **texts):
-        """Modules from `name="source"`, with "__" for the dot in a name."""
+        """Modules from `name="source"`, with "__" in place of the dot in a name."""
         return dict((name.replace("__", "."), Module(name.replace("__", "."), text.encode("utf-8")))
                     for name, text in texts.items())
 
@@ -163,7 +163,7 @@ class CheckerTest(unittest.TestCase):
         for text in ("import friendserve.iostream", "from friendserve import iostream",
                      "from friendserve.iostream import IOStream", "from . import iostream",
                      "from .iostream import IOStream"):
-            self.assertEqual(["ioloop:1 imports iostream, which stands above it"],
+            self.assertEqual(["ioloop:1 imports iostream, which is above it"],
                              wrong_imports(self.modules(ioloop=text)), text)
 
     def test_downward_import_is_allowed(self):
@@ -186,8 +186,8 @@ class CheckerTest(unittest.TestCase):
         modules = self.modules(**texts)
         modules["web"].is_package = True
         self.assertEqual(
-            ["web.static:1 imports its own face; take Handler from its room",
-             "websocket.handler:1 takes Handler from web.handler; the face of web shows it"],
+            ["web.static:1 imports its own face; import Handler from its room",
+             "websocket.handler:1 imports Handler from web.handler; the face of web shows it"],
             sorted(wrong_doors(modules)))
 
     def test_code_in_a_face_is_found(self):

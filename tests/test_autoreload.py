@@ -15,7 +15,7 @@ import unittest
 from friendserve import autoreload
 from tests import PATIENCE, ROOT
 
-#: Seconds in which whatever is waited for must have happened.
+#: Seconds in which a condition that a test waits for must become true.
 
 #: Each run adds a line to a file: its arguments, the value of its module, the number of its open
 #: files, and whether it polls.
@@ -50,13 +50,13 @@ class ProgramCase(unittest.TestCase):
         self.write("module.py", u"VALUE = 'one'\n")
 
     def write(self, name, text):
-        """Put a file in its place at once, as editors do."""
+        """Replace a file in one step, as editors do."""
         path = os.path.join(self.folder, name)
         if not os.path.isdir(os.path.dirname(path)):
             os.makedirs(os.path.dirname(path))
         with io.open(path + ".new", "w") as target:
             target.write(text)
-        # Two changes within one tick of a coarse clock must be seen as two.
+        # Two changes within one tick of a coarse clock must count as two.
         moment = time.time() - 1000 + len(os.listdir(self.folder))
         self.changes = getattr(self, "changes", 0) + 1
         os.utime(path + ".new", (moment + 10 * self.changes,) * 2)
@@ -92,7 +92,7 @@ class ProgramCase(unittest.TestCase):
                 return [line.split("|") for line in lines]
             if time.time() > deadline or self.process.poll() is not None:
                 self.process.kill()
-                self.fail("%d lines instead of %d; it said %r" % (
+                self.fail("%d lines instead of %d; the output was %r" % (
                     len(lines), count, self.process.communicate()[0][-2000:]))
             time.sleep(0.02)
 
@@ -177,11 +177,11 @@ class CommandTest(ProgramCase):
         self.assertEqual(["--port=5", "better"], self.lines(2)[1][:2])
 
     def write_when_waiting(self, name, text, said):
-        """Put a file in its place once the command has said that it waits, and why."""
+        """Replace a file once the command has printed that it is waiting, and why."""
         timer = threading.Timer(PATIENCE, self.process.kill)
         timer.start()
         output = b""
-        while b"Waiting for one of its files" not in output:
+        while b"Waiting for a file to change" not in output:
             line = self.process.stdout.readline()
             self.assertTrue(line, output)
             output += line

@@ -49,7 +49,7 @@ class WebSocketPageTest(WebCase):
 
 
 class ArchitecturePageTest(unittest.TestCase):
-    """Every symbol that the page names is where it says."""
+    """Every symbol that the page names is where the page says."""
     longMessage = True
 
     @classmethod

@@ -109,7 +109,7 @@ class JsonTest(unittest.TestCase):
                          json.loads(json_encode({"a": [1, None, u"\u00e9"]})))
         self.assertEqual('"<\\/script>"', json_encode("</script>"))
         self.assertIs(str, type(json_encode(u"\u00e9")))
-        # A browser that sees these two would overlook the end of the element.
+        # A browser that sees these two would miss the end of the element.
         text = "<!--<script>"
         self.assertNotIn("<!--", json_encode(text))
         self.assertEqual(text, json.loads(json_encode(text)))
@@ -281,7 +281,7 @@ class LinkifyTest(unittest.TestCase):
         full = u"http://" + url.replace(u"&", u"&amp;")
         self.assert_links(url, link(full, u"www.example.com/...", u' title="%s"' % full),
                           shorten=True)
-        # To cut would gain nothing.
+        # Cutting would save nothing.
         url = u"http://an.example.com/abcdefgh.x"
         self.assert_links(url, link(url), shorten=True)
 

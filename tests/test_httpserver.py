@@ -186,7 +186,7 @@ class ClientTest(HTTPCase):
                               ("9.9.9.9, 10.0.0.1, 4.4.4.4", "4.4.4.4"),
                               ("4.4.4.4, junk", "127.0.0.1"), ("4.4.4.4,", "127.0.0.1")]:
             self.assertEqual(self.facts("X-Forwarded-For: %s\r\n" % value)[0], wanted)
-        # Several lines are one list.
+        # Several lines form one list.
         self.assertEqual(self.facts(
             "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 4.4.4.4\r\n")[0], "4.4.4.4")
 
@@ -288,7 +288,7 @@ class TLSTest(HTTPCase):
 
 
 class PortsTest(HTTPCase):
-    @unittest.skipUnless(hasattr(socket, "SO_REUSEPORT"), "SO_REUSEPORT is not known here")
+    @unittest.skipUnless(hasattr(socket, "SO_REUSEPORT"), "this system has no SO_REUSEPORT")
     def test_b133_another_process_takes_over(self):
         first_socket, = bind_sockets(0, "127.0.0.1", reuse_port=True)
         port = first_socket.getsockname()[1]
@@ -326,7 +326,7 @@ def fail(*args, **kwargs):
 
 
 class FailureTest(HTTPCase):
-    """B131: whatever raises, there is one log line and the connection is not stuck."""
+    """B131: whatever raises, there is one log line and the connection does not hang."""
 
     def check(self, application, status, path="/", log_level=logging.ERROR, goes_on=True):
         self.serve(application)
@@ -465,7 +465,7 @@ class FairnessTest(HTTPCase):
                 client.send(get())
             for client in fast:
                 self.assertEqual(client.read_response().body, b"ok")
-        # The slow one has received a little, and gets the rest when it reads.
+        # The slow client has received a little, and gets the rest when it reads.
         self.assertEqual(51, self.server.connection_count())
         self.assertFalse(slow.ended)
         slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)

@@ -51,7 +51,7 @@ class DefaultsTest(unittest.TestCase):
 
 
 class TimeCase(HTTPCase):
-    """Servers whose other times are long, so that it is the one in question that ends things."""
+    """Servers whose other time limits are long, so that only the one under test applies."""
     TIMES = dict((name, 100) for name in (
         "header_timeout", "idle_connection_timeout", "body_timeout", "write_timeout",
         "response_timeout", "linger_timeout"))
@@ -66,13 +66,13 @@ class TimeCase(HTTPCase):
             self.assertLess(sent, len(data), "the server did not stop it")
             client.send(data[sent:sent + 1])
             sent += 1
-            # One turn takes the byte, and one waits.
+            # One turn reads the byte, and one waits.
             self.turn(tick, times=2)
         return sent
 
 
 class TimeoutTest(TimeCase):
-    """A206: counted from the start, whatever trickles in."""
+    """A206: limits count from the start, whatever trickles in."""
 
     def test_a206_head(self):
         self.serve_with(header_timeout=SHORT)
@@ -259,7 +259,7 @@ class WriteTest(TimeCase):
     """A207: a client that does not read."""
 
     def produce(self, made, size=1 << 30, piece=b"x" * 65536):
-        """A callback that sends `size` bytes, each piece when the one before is out."""
+        """A callback that sends `size` bytes, each piece when the previous one has been sent."""
         def serve(request):
             connection = request.connection
 
@@ -391,7 +391,7 @@ class MemoryTest(HTTPCase):
             gc.collect()
             tracemalloc.start()
             self.addCleanup(tracemalloc.stop)
-            # Clients count as well: they are a socket and a little object.
+            # Clients count too: each is a socket and a small object.
             open_some()
             gc.collect()
             self.assertEqual(self.server.connection_count(), 2 * count)
@@ -437,7 +437,7 @@ class LogVolumeTest(HTTPCase):
                     client.wait_for(lambda: client.ended)
                     client.close()
                     count += 1
-                # Those that only look, and those that go in the middle.
+                # Clients that only connect, and clients that disconnect in the middle.
                 for data in (b"", b"GET / HT"):
                     client = self.connect(data=data)
                     client.abort()

@@ -167,7 +167,7 @@ class StopTest(HTTPCase):
         client.wait_for(lambda: client.ended)
         self.run_until(lambda: len(self.stopped) == 2)
         self.assertEqual(self.stopped, [1, 2])
-        # Nothing is left to be called.
+        # No timer is left.
         self.assertEqual(self.server._stop_timers, [])
         self.stop()
         self.run_until(lambda: len(self.stopped) == 3)

@@ -74,7 +74,7 @@ class FilesTest(LocaleCase):
 
 
 def make_mo(messages):
-    """The bytes of a gettext catalogue (the format is in the manual of GNU gettext)."""
+    """The bytes of a gettext catalogue (the format is described in the GNU gettext manual)."""
     pairs = sorted((key.encode("utf-8"), value.encode("utf-8")) for key, value in messages.items())
     ids, texts, offsets = b"", b"", []
     for key, value in pairs:

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""How log lines look, that no record can break one, and where they go."""
+"""How log lines look, that no record can break one, and where they are written."""
 from __future__ import absolute_import, division, print_function
 
 import glob
@@ -161,7 +161,7 @@ class LogFormatterTest(TerminalTestCase):
         self.assertEqual(logging.Formatter().formatException(record.exc_info), record.exc_text)
 
     def test_undecodable_file_names(self):
-        # Python 3 reads them as lone surrogates, which no file takes.
+        # Python 3 reads them as lone surrogates, which no file accepts.
         name = b"a\xff".decode("utf-8", "replace" if six.PY2 else "surrogateescape")
         self.assertTrue(self.format("%s", name).startswith(u"<a"))
 
@@ -258,7 +258,7 @@ class EnablePrettyLoggingTest(unittest.TestCase):
         self.assertIs(logging.StreamHandler, type(handler))
         self.assertIs(LogFormatter, type(handler.formatter))
         self.assertEqual(logging.INFO, self.logger.level)
-        # A logger with a handler gets a second one only if it is asked for.
+        # A logger with a handler gets a second one only on request.
         enable_pretty_logging(logger=self.logger)
         self.assertEqual(1, len(self.logger.handlers))
         enable_pretty_logging(self.options(log_to_stderr=True), self.logger)

@@ -1,5 +1,5 @@
 # coding: utf-8
-"""What setup.py says, and whether the README keeps its word."""
+"""The metadata in setup.py, and whether the commands in the README work."""
 from __future__ import absolute_import, division, print_function
 
 import io
@@ -20,8 +20,8 @@ def read(*path):
         return source.read()
 
 
-#: Runs setup.py with a setuptools that only notes what it is told (newer Pythons have none), where
-#: nothing of what it is to install can be imported.
+#: Runs setup.py with a setuptools that only records its arguments (newer Pythons have none), where
+#: the packages to be installed cannot be imported.
 SETUP = """
 from __future__ import print_function
 import json, sys, types

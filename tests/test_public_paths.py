@@ -1,4 +1,5 @@
-"""Every public name can be imported where version 0.1.0 had it, wherever it is defined today."""
+"""Every public name can be imported from where version 0.1.0 had it, wherever it is defined
+today."""
 from __future__ import absolute_import, division, print_function
 
 import importlib
@@ -117,7 +118,7 @@ NAMES = {
         "WebSocketProtocol13 websocket_connect",
 }
 
-#: What a module needs from elsewhere.
+#: The third-party package that a module needs.
 NEEDS = {"friendserve.curl_httpclient": "pycurl", "friendserve.platform.caresresolver": "pycares"}
 
 
@@ -139,7 +140,7 @@ class PublicPathsTest(unittest.TestCase):
             self.assertTrue(hasattr(module, name), "%s has no %s" % (path, name))
             thing = getattr(module, name)
             if isinstance(thing, type):
-                # What is pickled by this name is found again, by old versions as well.
+                # Pickles use this name, which old versions can find too.
                 self.assertIs(thing, pickle.loads(pickle.dumps(thing, 2)))
 
 

@@ -24,7 +24,7 @@ def active():
 
 
 class Recorder(object):
-    """Makes context managers that record when they are entered and left, and with which error."""
+    """Makes context managers that record when they are entered and exited, and with which error."""
 
     def __init__(self, handles=()):
         self.log = []

@@ -22,7 +22,7 @@ V4, V6 = socket.AF_INET, socket.AF_INET6
 
 
 class FixedResolver(Resolver):
-    """Gives the same addresses to every host."""
+    """Returns the same addresses for every host."""
     def initialize(self, addresses, io_loop=None):
         super(FixedResolver, self).initialize(io_loop)
         self.addresses = addresses
@@ -50,7 +50,7 @@ class InterleaveTest(unittest.TestCase):
         self.assertEqual(interleave([]), [])
         alone = [(V4, 1)]
         self.assertEqual([(V4, 1)], interleave(alone))
-        self.assertIsNot(alone, interleave(alone), "it belongs to the resolver")
+        self.assertIsNot(alone, interleave(alone), "the list belongs to the resolver")
 
 
 class TCPClientTest(HTTPCase):

@@ -361,7 +361,7 @@ class TLSTest(ServerTest):
                     self.check_tls_echo(address)
                 self.assertEqual([r.getMessage() for r in records
                                   if r.levelno >= logging.WARNING], [])
-                # After a reset there is no peer, and so no stream.
+                # After a reset there is no peer, so no stream is made.
                 self.assertEqual(len(server.streams), 1 if linger else 2)
 
 

@@ -28,7 +28,7 @@ def render_name(files, name, **kwargs):
 
 class ParseErrorMixin(object):
     def assert_fails(self, source, line, part=""):
-        """`source` must not parse, and the error must name its file and `line`."""
+        """Check that `source` does not parse, and that the error names its file and `line`."""
         with self.assertRaises(ParseError) as caught:
             Template(source, name="page.txt")
         self.check(caught.exception, "page.txt", line, part)
@@ -192,7 +192,7 @@ class AutoescapeTest(unittest.TestCase):
                 return "<p>%s</p>" % text
 
         self.assertEqual(render("{% module Entry('a') %}", modules=Modules()), "<p>a</p>")
-        # The second name is for pages that use the name modules for something else.
+        # The second name is for pages in which the name modules means something else.
         self.assertEqual(render("{% module Entry('a') %}{{ modules }}", modules=1,
                                 _tt_modules=Modules()), "<p>a</p>1")
 

@@ -1,4 +1,4 @@
-"""Rules for the tests themselves: shared code is in the modules whose names end in "case"."""
+"""Rules for the tests themselves: shared code belongs in modules whose names end in "case"."""
 from __future__ import absolute_import, division, print_function
 
 import ast
@@ -13,7 +13,7 @@ def sources():
     """(path, text) of each module of tests, the path relative to the root."""
     for folder, subfolders, names in os.walk(os.path.join(ROOT, "tests")):
         if os.path.basename(folder) == "interop":
-            # Programs for newer Pythons than this one may be.
+            # These programs may need a newer Python than this one.
             subfolders.remove("servers")
         for name in sorted(names):
             if name.endswith(".py"):
@@ -23,7 +23,7 @@ def sources():
 
 
 def imported_tests(text):
-    """The dotted names in the import statements of a module that lead to a test module."""
+    """The dotted names of test modules that a module imports."""
     found = []
     for node in ast.walk(ast.parse(text)):
         names = []

@@ -1,6 +1,6 @@
-"""A guard for the hot path: no trip takes more calls than it did.
+"""A guard for the hot path: no trip takes more calls than before.
 
-`tests.trips` says how they are counted, and also compares CPU time with another tree.
+`tests.trips` describes how they are counted, and also compares CPU time with another tree.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -94,7 +94,7 @@ class ConfigurableTest(unittest.TestCase):
         self.assertEqual((7, None), (Store().size, Store().name))
         self.assertEqual((7, "x"), (Store(name="x").size, Store(name="x").name))
         self.assertEqual(8, Store(size=8).size)
-        # An implementation asked for by its name is not replaced.
+        # An implementation called by its name is not replaced.
         self.assertEqual(1, Memory().size)
         self.assertEqual(1, Disk().size)
         Store.configure(None, size=9)
@@ -185,7 +185,7 @@ class SmallThingsTest(unittest.TestCase):
 
 
 class East(datetime.tzinfo):
-    """A zone two hours ahead."""
+    """A time zone two hours ahead."""
 
     def of(self, utc):
         return (utc + self.utcoffset(utc)).replace(tzinfo=self)
@@ -276,7 +276,7 @@ class GzipDecompressorTest(unittest.TestCase):
         decompressor = GzipDecompressor()
         self.assertEqual(b"\0" * 100, decompressor.decompress(data, 100))
         self.assertTrue(decompressor.unconsumed_tail)
-        # Nor does the end open it.
+        # Nor does the end change that.
         self.assertRaises(zlib.error, decompressor.flush)
         self.assertRaises(ValueError, decompressor.decompress, data, 0)
 
@@ -305,7 +305,7 @@ class GzipDecompressorTest(unittest.TestCase):
         told = []
         for start in range(len(one + other)):
             decompressor.decompress((one + other)[start:start + 1])
-            # To ask changes nothing.
+            # Reading `eof` changes nothing.
             told.append((decompressor.eof, decompressor.eof)[1])
         complete = [at + 1 for at, eof in enumerate(told) if eof]
         self.assertEqual([len(one), len(one + other)], complete)

@@ -1,14 +1,14 @@
-"""What a request, a fetch, a message and a file cost on their way through the package.
+"""The cost of a request, a fetch, a message and a file on their way through the package.
 
     python tests/trips.py                       # Python calls of each trip
     python tests/trips.py --against ../old      # CPU time, this tree and another in turn
 
 A trip is driven on one loop in one process, over real sockets on loopback. The calls are those of
 Python functions of the package, counted by `sys.setprofile`: exact, the same on a busy machine as
-on an idle one, so `test_trips` holds them as a guard. CPU time is noisy; compare the medians of
+on an idle one, so `test_trips` checks them as a guard. CPU time is noisy; compare the medians of
 several rounds, and only on one machine.
 
-Only public names are used here, and those of the first release, so that any tree can be measured.
+Only public names of the first release are used here, so that any tree can be measured.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -45,7 +45,7 @@ except ImportError:
 
 PACKAGE = os.path.join(os.path.dirname(os.path.abspath(friendserve.__file__)), "")
 
-#: Seconds in which a trip that is not over has failed.
+#: Seconds after which an unfinished trip has failed.
 LIMIT = 20
 
 #: What browsers send; three of the values differ in each request.
@@ -100,7 +100,7 @@ class Trips(object):
             with open(path, "wb") as target:
                 target.write(b"x" * size)
             os.utime(path, (1.5e9, 1.5e9))
-        # What was changed a moment ago may change again unnoticed, so it would not be remembered.
+        # A file changed a moment ago may change again unnoticed, so it would not be remembered.
         os.utime(self.folder, (1.5e9, 1.5e9))
         self.application = Application([
             ("/", Hello), ("/count", Count), ("/wait", Parked), ("/echo", Echo)],
@@ -127,7 +127,7 @@ class Trips(object):
         self.loop.close(all_fds=True)
         shutil.rmtree(self.folder)
 
-    # Clients of bytes, which are none of the package's code
+    # Clients that send bytes, without code of the package
 
     def socket_of(self, trip):
         sock = self.sockets.get(trip)
@@ -138,7 +138,7 @@ class Trips(object):
         return sock
 
     def receive(self, sock, size):
-        """Run the loop until `size` bytes are there, and return them."""
+        """Run the loop until `size` bytes have arrived, and return them."""
         data = b""
         deadline = time.time() + LIMIT
         while len(data) < size:
@@ -165,7 +165,7 @@ class Trips(object):
 
     def check(self, answer, expected):
         if not answer.endswith(expected):
-            raise RuntimeError("this is not the answer: %r" % answer[:200])
+            raise RuntimeError("unexpected answer: %r" % answer[:200])
 
     def head(self, path):
         self.number += 1
@@ -255,8 +255,8 @@ assert issubclass(SimpleAsyncHTTPClient, AsyncHTTPClient)
 
 
 def count_calls(names=NAMES, times=7):
-    """{trip: Python calls of the package for one}: the least of `times`, after two to warm up, for
-    once a second there is a Date to be made, and a sweep of time limits."""
+    """{trip: Python calls of the package for one}: the least of `times`, after two to warm up,
+    because once a second a Date is made and time limits are swept."""
     counts = {}
     trips = Trips()
     calls = []

@@ -1,4 +1,4 @@
-"""Shared by the tests of the web package: applications on a real server, asked over loopback."""
+"""Shared by the tests of the web package: applications on a real server on loopback."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -69,7 +69,8 @@ class HandlerCase(WebCase):
         self.serve_app([("/.*", handler(**methods))], **(settings or {}))
 
     def failing(self, function, error, *args):
-        """Run a get that calls function(handler); it must raise `error` with these texts in it."""
+        """Run a get that calls function(handler), which must raise `error` with these texts in its
+        message."""
         seen = []
 
         def get(self):

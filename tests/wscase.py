@@ -1,4 +1,4 @@
-"""Shared by the tests of WebSockets: clients that send frames, and handlers that take notes."""
+"""Shared by the tests of WebSockets: clients that send frames, and handlers that record calls."""
 from __future__ import absolute_import, division, print_function
 
 from timeit import default_timer
@@ -27,7 +27,7 @@ class SkippingClock(object):
 
 
 class Noting(WebSocketHandler):
-    """Appends each call to the list of the setting `notes`, and itself to `opened`."""
+    """Appends each call to the list in the setting `notes`, and itself to `opened`."""
 
     def note(self, *what):
         self.settings["notes"].append(what if len(what) > 1 else what[0])
@@ -56,7 +56,7 @@ class Echo(Noting):
 
 
 class Peer(object):
-    """The other side of a WebSocket, over a Client that has completed the handshake."""
+    """The peer of a WebSocket, over a Client that has completed the handshake."""
 
     def __init__(self, client, response, reader=None):
         self.client = client
@@ -81,7 +81,7 @@ class Peer(object):
 
 
 class WebSocketCase(WebCase):
-    """`notes` are the calls of the handlers, `handlers` the handlers that were opened."""
+    """`notes` are the calls of the handlers, `handlers` the handlers opened."""
 
     def use_skipping_clock(self):
         """Use a loop whose time `skip` can move forward; `skip` also runs it."""

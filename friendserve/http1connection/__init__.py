@@ -1,4 +1,4 @@
-"""Both sides of one HTTP/1.x connection; knows neither server nor client."""
+"""Both sides of one HTTP/1.x connection, independent of server and client."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.http1connection.limits import HTTP1ConnectionParameters

@@ -1,8 +1,8 @@
 """The client's side of one HTTP/1.x connection.
 
 The life of an exchange: `request` sends a head (and the body, if it is at hand); the stream reads
-the response and passes it on to the exchange as it arrives; then the connection is idle, and
-ready for the next exchange. A response that arrives in one piece, as most do, takes one call.
+the response and passes it to the exchange as it arrives; then the connection is idle, and ready for
+the next exchange. A response that arrives in one piece, as most do, takes one call.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -21,8 +21,9 @@ from friendserve.util import errno_from_exception
 
 
 #: (from, to) -> to, for every legal move; any other is a KeyError, and a bug. IDLE: no exchange
-#: uses the connection. HEAD: a request was sent, the head of its response is not complete. BODY: it
-#: is. CLOSING: the connection cannot be used again. UPGRADED: its stream was handed over.
+#: uses the connection. HEAD: a request was sent, the head of its response is not complete. BODY:
+#: the head is complete. CLOSING: the connection cannot be used again. UPGRADED: its stream was
+#: handed over.
 MOVES = dict(((old, new), new) for old, news in {
     IDLE: (HEAD, CLOSING),
     HEAD: (BODY, CLOSING, UPGRADED),
@@ -63,15 +64,16 @@ class HTTP1ClientConnection(Read):
     on_continue()
         Called for each 100 (Continue), before `on_head`.
     on_head(status, reason, headers, raw)
-        Called once at most. Returns whether the body is wanted in pieces.
+        Called at most once. Returns whether to deliver the body in pieces.
     on_data(chunk)
-        Called for each piece of the body, if they are wanted, except for the last.
+        Called for each piece of the body, if pieces were requested, except for the last.
     on_end(body)
         Called once, with the part of the body that was not passed to `on_data`.
     on_failure(phase, error, again)
-        Called once, at any time, in place of `on_end`. `phase` is "headers" or "body"; `error` an
+        Called once, at any time, instead of `on_end`. `phase` is "headers" or "body"; `error` an
         HTTPInputError, or a ConnectionLostError. `again` means that the connection had been used
-        before and closed without a byte of a response: the request is worth a try on another.
+        before and closed without a byte of a response: the request is worth retrying on another
+        connection.
     """
     __slots__ = ("stream", "owner", "key", "since", "exchanges", "_state", "_exchange", "_body",
                  "_searched", "_interim", "_keep_alive")
@@ -107,8 +109,8 @@ class HTTP1ClientConnection(Read):
         self.stream.write(data, callback)
 
     def seems_open(self):
-        """Whether the server has not closed this idle connection, as far as the system knows. To be
-        asked before a request that must not be sent twice."""
+        """Whether this idle connection is still open, as far as the system knows. Check this before
+        a request that must not be sent twice."""
         if self.stream.closed():
             return False
         # Not the method of a TLS socket, which cannot peek.
@@ -168,7 +170,7 @@ class HTTP1ClientConnection(Read):
         elif self._state is BODY:
             self._feed(data)
         else:
-            # The server sends without having been asked.
+            # The server sent data without a request.
             self.stream.close()
         return None if self.stream.closed() or self._state is UPGRADED else self
 
@@ -178,7 +180,7 @@ class HTTP1ClientConnection(Read):
 
     def _on_close(self, is_clean, has_rest):
         """End the exchange for a stream that has closed, without an error (`is_clean`) or for one.
-        `has_rest` says whether it held bytes that were not delivered."""
+        `has_rest` is whether it held bytes that were not delivered."""
         state = self._state
         self._state = MOVES[state, CLOSING]
         self.owner.connection_closed(self)
@@ -228,7 +230,7 @@ class HTTP1ClientConnection(Read):
             if rest:
                 self.stream.push_back(rest)
         elif length == len(rest) and inflater is None and length <= exchange.max_body_size:
-            # All of it, as for nearly every response.
+            # The whole body, as for nearly every response.
             self._finish(rest)
         elif length == 0:
             # More bytes than the response has.
@@ -253,7 +255,7 @@ class HTTP1ClientConnection(Read):
         if self._interim > MAX_INTERIM_RESPONSES:
             self._fail(HTTPInputError("more than %d responses 1xx" % MAX_INTERIM_RESPONSES))
         elif status == 101:
-            self._fail(HTTPInputError("the server switched to another protocol unasked"))
+            self._fail(HTTPInputError("the server switched protocols without a request to"))
         else:
             if status == 100:
                 self._exchange.on_continue()
@@ -274,13 +276,13 @@ class HTTP1ClientConnection(Read):
                 body.receiver.on_data(piece)
             return
         if body.unused or wanted != len(data):
-            # More bytes than the response has: what they belong to is unknown.
+            # More bytes than the response has: it is unknown where they belong.
             self._keep_alive = False
         self._finish(body.whole() if body.receiver is None else piece)
 
     def _finish(self, rest):
         """End the exchange with a complete response; `rest` is the part of the body that it has not
-        had yet."""
+        received yet."""
         exchange, self._exchange = self._exchange, None
         self._body = None
         stream = self.stream

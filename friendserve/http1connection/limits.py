@@ -1,15 +1,15 @@
-"""The limits of an HTTP/1.x connection, each with a default that is on."""
+"""The limits of an HTTP/1.x connection, all on by default."""
 from __future__ import absolute_import, division, print_function
 
 
 class HTTP1ConnectionParameters(object):
-    """The limits of a connection; each is on by default. Sizes in bytes, times in seconds.
+    """The limits of a connection. Sizes are in bytes, times in seconds.
 
     `header_timeout` counts from the first byte of a head, `idle_timeout` from the end of the
-    previous response, `body_timeout` from the end of the head, `write_timeout` from the last
-    byte that the client took. `response_timeout` limits how long a handler may write nothing;
-    it is long because of long polls. `linger_timeout` is how long the rest of a refused request
-    is read before the connection closes, so that its sender sees the response.
+    previous response, `body_timeout` from the end of the head, `write_timeout` from the last byte
+    that the client accepted. `response_timeout` limits how long a handler may write nothing; it is
+    long because of long polls. `linger_timeout` is how long the rest of a refused request is read
+    before the connection closes, so that its sender sees the response.
     """
     __slots__ = ("no_keep_alive", "chunk_size", "max_header_size", "max_request_line",
                  "max_headers", "header_timeout", "idle_timeout", "body_timeout",

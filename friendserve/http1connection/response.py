@@ -1,7 +1,7 @@
 """The writing half of a server's HTTP/1.x connection: the responses.
 
 Whoever answers a request calls `write_headers`, then `write` any number of times, then `finish`; or
-`respond` for all three. The head says how the body is framed, and the body is held to that.
+`respond` for all three. The head announces how the body is framed, and the body must conform.
 
 The end of a response: RESPONDING becomes DONE as soon as the application has finished, and DONE
 becomes IDLE when the stream has sent everything. Only then is the next request read.
@@ -19,7 +19,7 @@ from friendserve.protocol.http1 import (
 #: The value of `_sending` for a response written without `write_headers`.
 RAW = "raw"
 
-# Looked up in the table once, for the moves that each request makes.
+# Looked up once, for the moves that each request makes.
 _RESPONDING_TO_DONE = MOVES[RESPONDING, DONE]
 _DONE_TO_IDLE = MOVES[DONE, IDLE]
 
@@ -32,8 +32,8 @@ class HTTP1ResponseWriter(Read):
 
     A base class: `HTTP1ServerConnection` reads the requests. It sets `request`, moves the state
     from IDLE to RESPONDING (or to BODY, in which a response may begin too), and decides from the
-    request whether the connection is kept alive. From there on, to IDLE or CLOSING, the moves
-    are made here. Of `server` only `now` is used.
+    request whether the connection is kept alive. From there to IDLE or CLOSING, this class makes
+    the moves. It uses only `now` of `server`.
     """
     __slots__ = ("stream", "server", "request", "since", "_state", "_body", "_sending",
                  "_keep_alive", "_close_callback", "_stop_callback")
@@ -42,7 +42,7 @@ class HTTP1ResponseWriter(Read):
         self.stream = stream
         self.server = server
         self.request = None         # the request in progress; None once it is answered
-        self.since = server.now     # when the time limit of the current state began to run
+        self.since = server.now     # when the time limit of the current state started
         self._state = IDLE          # one of the states of `MOVES`
         self._body = None           # the MessageBody of the request while it is being read
         # How the response in progress is framed: None before its head, then the number of
@@ -59,7 +59,7 @@ class HTTP1ResponseWriter(Read):
     # A whole response
 
     def respond(self, status, reason, headers, body):
-        """Send a whole response, which finishes the request. `body` is bytes, or a
+        """Send a whole response and finish the request. `body` is bytes, or a
         `friendserve.iostream.buffers.FilePiece`, which the stream closes."""
         self._start_response(status, reason, headers, body, True, None)
         if self._state is RESPONDING and self._keep_alive:
@@ -85,13 +85,13 @@ class HTTP1ResponseWriter(Read):
 
         `start_line` is a ResponseStartLine; its version is ignored. `headers` (HTTPHeaders)
         gets the fields that frame the body: without a Content-Length it is chunked, or, for
-        HTTP/1.0, ends with the connection. `callback()` is called when all of this was sent.
+        HTTP/1.0, ends with the connection. `callback()` is called when all of this has been sent.
         """
         self._start_response(start_line.code, start_line.reason, headers, chunk or b"", False,
                              callback)
 
     def write(self, chunk, callback=None):
-        """Send more of the body; `callback()` is called when all of it was sent.
+        """Send more of the body; `callback()` is called when all of it has been sent.
 
         Before `write_headers`, `chunk` is the response itself, including its head, and is sent
         unchanged.
@@ -119,8 +119,8 @@ class HTTP1ResponseWriter(Read):
         self.stream.write(chunk, callback)
 
     def finish(self):
-        """End the response. When its body is shorter than announced, the connection closes, so
-        that the client notices. Without effect on a request that is finished already."""
+        """End the response. If its body is shorter than announced, the connection closes, so that
+        the client notices. Does nothing if the request is already finished."""
         if self.request is None:
             return
         if self.stream.closed():
@@ -143,14 +143,14 @@ class HTTP1ResponseWriter(Read):
 
     def _start_response(self, status, reason, headers, chunk, last, callback):
         if self._sending is not None:
-            raise HTTPOutputError("the head of this response was sent already")
+            raise HTTPOutputError("the head of this response was already sent")
         request = self.request
         if request is None:
             raise StreamClosedError(self.stream.error)
         values = headers._values
         if status < 200 or status == 204 or status == 304:
             if status < 200 and (last or status != 101):
-                # The client would take the next response for the final one of this request. A
+                # The client would mistake the next response for the final one of this request. A
                 # 101 may be written alone: the connection can be detached after it.
                 raise HTTPOutputError("%d is not the status of a final response" % status)
             # RFC 9110 8.6, RFC 9112 6.1: no body, and no field that announces one.
@@ -174,7 +174,7 @@ class HTTP1ResponseWriter(Read):
         if reason == REASONS.get(status):
             start_line = _START_LINES[status]
         elif status > 999:
-            raise HTTPOutputError("a status has three digits, unlike %d" % status)
+            raise HTTPOutputError("a status must have three digits, unlike %d" % status)
         else:
             start_line = "HTTP/1.1 %d %s" % (status, reason)
         data = encode_head(start_line, headers)
@@ -212,9 +212,9 @@ class HTTP1ResponseWriter(Read):
         return CHUNKED
 
     def _frame_connection(self, request, headers):
-        """Settle whether the connection is kept alive, and say so in the head."""
+        """Decide whether the connection is kept alive, and announce it in the head."""
         if self._state is BODY:
-            # Answered before the body was read: the rest of it cannot be told apart from a
+            # Answered before the body was read: the rest of it cannot be distinguished from a
             # request that follows.
             self._keep_alive = False
         if self._keep_alive and not wants_keep_alive(headers, "HTTP/1.1"):
@@ -237,7 +237,7 @@ class HTTP1ResponseWriter(Read):
             self._close_gently(unread=self._state is BODY)
 
     def _continue_when_sent(self):
-        """Go from DONE to IDLE once everything was sent, and read the next request."""
+        """Go from DONE to IDLE once everything has been sent, and read the next request."""
         stream = self.stream
         if stream.writing():
             # A client that does not read its responses must not be able to trigger more.
@@ -247,7 +247,7 @@ class HTTP1ResponseWriter(Read):
             self.since = self.server.now
             stream.resume_read()
         elif not stream.closed():
-            # The server was asked to stop meanwhile.
+            # The server was told to stop in the meantime.
             self._close_gently(unread=False)
 
     def _forget_request(self):
@@ -257,15 +257,15 @@ class HTTP1ResponseWriter(Read):
         self._close_callback = None
         self._stop_callback = None
 
-    # The end of the connection
+    # Closing
 
     def close(self):
         """Close the connection now, whatever it is doing."""
         self.stream.close()
 
     def _close_gently(self, unread):
-        """Close when everything was sent. If the client may still be sending (`unread`), read
-        and drop that for a while: closing with bytes unread resets the connection, and the
+        """Close when everything has been sent. If the client may still be sending (`unread`), read
+        and discard its data for a while: closing with bytes unread resets the connection, and the
         client would lose the response (RFC 9112 9.6)."""
         stream = self.stream
         self._forget_request()

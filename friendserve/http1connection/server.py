@@ -2,14 +2,14 @@
 
 The life of a request, which is also the order of the methods: the stream offers new bytes to
 `take`, which accepts a whole head and nothing more; otherwise it gathers bytes until `find` sees
-the end of a head, and passes that to `deliver`. Either way `_on_head` is put into the queue of the
-loop. It parses the head, and hands the request to the server, or first collects (or passes on) a
-body. The response is written by the methods of `friendserve.http1connection.response`. Then the
-connection is idle again, and if the next request is in the buffer already, it begins at once.
+the end of a head, and passes that to `deliver`. Either way `_on_head` is queued on the loop. It
+parses the head, and hands the request to the server, or first collects (or passes on) a body. The
+response is written by the methods of `friendserve.http1connection.response`. Then the connection is
+idle again, and if the next request is already in the buffer, it begins at once.
 
 Only one request is in progress at a time: bytes that follow it stay in the buffer of the stream,
-and, once one buffer is full, with the kernel, until its response is finished. So responses are in
-order, and a client cannot make the server hold more than that.
+and, once one buffer is full, in the kernel, until its response is finished. So responses are in
+order, and a client cannot make the server hold more than one buffer.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -28,7 +28,7 @@ from friendserve.protocol.http1body import (
     BODY_MOVES, DELIVERING, ENDED, READING, MessageBody, take_request_coding)
 from friendserve.stack_context import wrap
 
-# Looked up in the tables once, for the moves that many requests make.
+# Looked up once, for the moves that many requests make.
 _IDLE_TO_HEAD = MOVES[IDLE, HEAD]
 _HEAD_TO_RESPONDING = MOVES[HEAD, RESPONDING]
 _HEAD_TO_CLOSING = MOVES[HEAD, CLOSING]
@@ -63,11 +63,11 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         Called once, when the connection has closed or was detached; after the callback of
         `set_close_callback`, and nothing is called after it.
 
-    A receiver has three methods. `data_received(chunk)` is called for each piece of the body, and
-    not again before it has returned and reading is not paused. Then either `finish()` is called,
-    once, after the last piece, or `on_connection_close()`, once, when the body cannot be completed
-    (unless the request has a close callback, which is called in its place). Neither is called when
-    the request was answered before its body was read.
+    A receiver has three methods. `data_received(chunk)` is called for each piece of the body, but
+    never before the previous call has returned, nor while reading is paused. Then either `finish()`
+    is called, once, after the last piece, or `on_connection_close()`, once, when the body cannot be
+    completed (unless the request has a close callback, which is called instead). Neither is called
+    when the request was answered before its body was read.
 
     The connection itself is the stream's pending read, for as long as it lives. `request` is the
     request in progress, or None.
@@ -79,7 +79,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         self.remote_ip = remote_ip  # address of the client, or of the proxy in front of us
         self.protocol = protocol    # "http" or "https"
         self._head_begun = False    # whether some of the next head has arrived, but not all
-        self._searched = 0          # bytes of the next head that were searched for its end
+        self._searched = 0          # bytes of the next head already searched for its end
 
     def start(self):
         """Begin to serve. Called once."""
@@ -87,10 +87,10 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         try:
             self.stream.start_read(self)
         except StreamClosedError:
-            # The client has disconnected already.
+            # The client has already disconnected.
             self.server.on_close(self)
 
-    # Bytes arrive: these are called by the stream, as for every Read
+    # Bytes arrive: called by the stream, as for every Read
 
     def take(self, schedule, data):
         # A whole head and nothing more, in one piece, as nearly every request is.
@@ -106,7 +106,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         state = self._state
         if state is IDLE:
             end = buffer.find(_EMPTY_LINE, self._searched)
-            # At position 0 it is not the end of a head: empty lines may precede one.
+            # A match at position 0 is not the end of a head: empty lines may precede one.
             if 0 < end <= self.server.params.max_header_size:
                 return end + 4
             return self._find_slowly(buffer, end)
@@ -148,8 +148,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         except HTTPInputError:
             # `_refuse_head` finds the same fault.
             return size
-        # The last three bytes may be the beginning of the end. As long as there may be nothing but
-        # empty lines, an end can be found among these: then the search begins at the front.
+        # The last three bytes may be the beginning of the end. While there may be only empty
+        # lines, these could match as an end, so the search starts at the front.
         self._searched = max(skipped, size - 3) if size > skipped + 1 else 0
         return None
 
@@ -172,7 +172,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
                 return self
             has_ended = body.state is ENDED
             if body.receiver is not None and data:
-                # One piece at a time: the next is read when the receiver has taken this one.
+                # One piece at a time: the next is read when the receiver has processed this one.
                 if not has_ended:
                     body.state = _READING_TO_DELIVERING
                 schedule(self._on_piece, data)
@@ -194,13 +194,13 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
                 raise HTTPInputError("request head longer than %d bytes"
                                      % params.max_header_size, 431)
             check_partial_head(data, data, params.max_request_line)
-            raise HTTPInputError("malformed head of a request")
+            raise HTTPInputError("malformed request head")
         except HTTPInputError as error:
             self._refuse(error)
 
     def _on_head(self, data):
         if self._state is not HEAD:
-            # The stream has closed meanwhile.
+            # The stream has closed in the meantime.
             return
         server = self.server
         params = server.params
@@ -245,7 +245,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             length, params.max_body_size, params.body_timeout, inflater)
         self._run(self._start_receiver, request, body)
         if self._body is not body or self._state is not BODY:
-            # It was answered already, from the head alone.
+            # It was already answered, from the head alone.
             return
         if not length:
             body.end()
@@ -274,7 +274,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
 
     def _on_body(self):
         body = self._body
-        # When it is paused, resume_reading comes back to this.
+        # If paused, resume_reading calls this again.
         if body is None or self._state is not BODY or self.stream.closed() \
                 or body.paused_at is not None:
             return
@@ -288,8 +288,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._run(self.server.handle_request, request)
 
     def set_max_body_size(self, max_body_size):
-        """Set another limit for the body of this request, in bytes. To be called before the body
-        is read."""
+        """Set another limit for the body of this request, in bytes. Call it before the body is
+        read."""
         if self._body is not None:
             self._body.set_limit(max_body_size)
 
@@ -299,8 +299,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._body.timeout = timeout
 
     def pause_reading(self):
-        """Read no more of the body until `resume_reading`: further bytes stay with the kernel,
-        which makes the client wait. The receiver may still get a piece that was read before."""
+        """Read no more of the body until `resume_reading`: further bytes stay in the kernel, which
+        makes the client wait. The receiver may still get a piece that was read before."""
         body = self._body
         if body is not None and body.paused_at is None:
             body.paused_at = self.server.now
@@ -327,7 +327,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._handle_exception(error)
 
     def _handle_exception(self, error):
-        """Answer for an exception that the application did not catch, unless a response has
+        """Answer after an exception that the application did not catch, unless a response has
         begun."""
         if isinstance(error, HTTPInputError) and self.request is not None:
             self._refuse(error)
@@ -343,8 +343,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self.close()
 
     def set_close_callback(self, callback):
-        """Call `callback()` when the client disconnects before the response is finished. It is
-        called once at most, and never after `finish`; None takes it back."""
+        """Call `callback()` if the client disconnects before the response is finished. It is called
+        at most once, and never after `finish`; None removes it."""
         if self.request is not None:
             self._close_callback = wrap(callback)
         if self._state is RESPONDING:
@@ -352,9 +352,9 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self.stream.resume_read()
 
     def set_stop_callback(self, callback):
-        """Call `callback()` when the server is asked to stop before the response is finished, so
-        that a long poll can be answered early. It is called once at most, and never after `finish`;
-        None takes it back."""
+        """Call `callback()` if the server is told to stop before the response is finished, so that
+        a long poll can be answered early. It is called at most once, and never after `finish`; None
+        removes it."""
         if self.request is not None:
             self._stop_callback = wrap(callback)
 
@@ -392,7 +392,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         if body is not None and body.receiver is not None and self._close_callback is None:
             self._run(body.receiver.on_connection_close)
 
-    # The end
+    # Closing
 
     def check_time(self, now):
         """Close the connection if the time limit of its state has passed. `now` is in seconds."""
@@ -425,8 +425,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self.stream.io_loop.add_callback(self._run, callback)
 
     def detach(self):
-        """Hand over the stream, with its unread bytes; this connection no longer uses it. Can be
-        called while a request is in progress, and raises KeyError otherwise."""
+        """Hand over the stream, with its unread bytes; this connection no longer uses it. Valid
+        only while a request is in progress; otherwise raises KeyError."""
         self._move(UPGRADED)
         self._forget_request()
         self._body = None
@@ -436,15 +436,15 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         return stream
 
     def ended(self):
-        """The client sends no more. If it has a request in progress, it may still want the
-        response, as after ``nc -N`` (RFC 9112 9.6); but a close callback asks to take it for a
-        disconnect."""
+        """Called when the client will send no more. With a request in progress it may still want
+        the response, as after ``nc -N`` (RFC 9112 9.6); but if that has a close callback, this
+        counts as a disconnect."""
         return (self._state in (HEAD, RESPONDING, DONE) and self._close_callback is None
                 or self._state is BODY and self._body.state is ENDED)
 
     def deliver_rest(self, schedule, buffer):
         if self._state is HEAD:
-            # Keeps the `_on_head` in the queue of the loop from starting a request.
+            # So that the `_on_head` queued on the loop does not start a request.
             self._state = _HEAD_TO_CLOSING
         schedule(self._on_close)
         return True

@@ -12,8 +12,7 @@ One turn of the loop has five phases:
 2. *timers*: fire those that are due at one reading of the clock;
 3. *wait*: compute the time until the next timer, 0 if callbacks are queued;
 4. *poll*: wait that long for the fds;
-5. *dispatch*: call the handlers of the fds that are ready, except those that were removed in the
-   meantime.
+5. *dispatch*: call the handlers of the fds that are ready, except those removed in the meantime.
 
 Callbacks added by a callback run in the next turn, so no chain of callbacks can starve the fds.
 Other threads may only call `add_callback`, and signal handlers only `add_callback_from_signal`.

@@ -30,13 +30,13 @@ _WALL_CLOCK = 1e9
 class IOLoop(Configurable):
     """The interface of every loop, and access to the current one.
 
-    `IOLoop()` makes a `PollIOLoop`. Another implementation provides the same methods as that:
-    add_handler, update_handler, remove_handler, add_callback, call_at, remove_timeout, start,
-    stop, running and close; it may also set `turn`. A loop belongs to the thread that starts it
-    and the process that made it.
+    `IOLoop()` makes a `PollIOLoop`. Any other implementation provides the same methods:
+    add_handler, update_handler, remove_handler, add_callback, call_at, remove_timeout, start, stop,
+    running and close; it may also set `turn`. A loop belongs to the thread that starts it and the
+    process that made it.
     """
     #: A new object each turn; compare it to find out whether something was already done in this
-    #: turn. None if this loop does not tell, so do it each time.
+    #: turn. None if this loop does not set it: then do it each time.
     turn = None
 
     _attachments = None
@@ -48,7 +48,7 @@ class IOLoop(Configurable):
 
     _current = threading.local()
     _instance = None
-    # Destructors run anywhere, also inside `instance`, and may ask for it.
+    # Destructors run anywhere, even inside `instance`, and may acquire it.
     _instance_lock = threading.RLock()
 
     _default_executor = None
@@ -80,7 +80,7 @@ class IOLoop(Configurable):
 
     @staticmethod
     def initialized():
-        """Whether `instance` has made a loop already."""
+        """Whether `instance` has already made a loop."""
         return IOLoop._instance is not None
 
     def install(self):
@@ -112,8 +112,8 @@ class IOLoop(Configurable):
     def attachments(self):
         """A dict for objects that live as long as this loop, such as its HTTP clients. Use the
         name of your module as the key. Only for the loop's thread."""
-        # Not by `__dict__`: once that has been asked for, CPython 3.11 and later look up every
-        # attribute of the loop more slowly.
+        # Not by `__dict__`: once that has been read, CPython 3.11 and later look up every attribute
+        # of the loop more slowly.
         if self._attachments is None:
             self._attachments = {}
         return self._attachments
@@ -123,11 +123,11 @@ class IOLoop(Configurable):
         return monotonic_time()
 
     def spawn_callback(self, callback, *args, **kwargs):
-        """As `add_callback`, but without the caller's stack context."""
+        """Like `add_callback`, but without the caller's stack context."""
         with NullContext():
             self.add_callback(callback, *args, **kwargs)
 
-    #: The same, for signal handlers: the context they interrupt is not theirs.
+    #: The same, for signal handlers: the context they interrupt does not belong to them.
     add_callback_from_signal = spawn_callback
 
     def add_timeout(self, deadline, callback, *args, **kwargs):
@@ -159,7 +159,7 @@ class IOLoop(Configurable):
 
         The keyword argument `callback` is optional. An exception of `func` is raised again on the
         loop, in the caller's stack context. Once the loop is closed, results and exceptions are
-        dropped. `executor` is one of concurrent.futures; None means the one given to
+        dropped. `executor` is one from concurrent.futures; None means the one passed to
         `set_default_executor`, or a pool of 5 threads made when first needed.
         """
         callback = kwargs.pop("callback", None)
@@ -171,7 +171,7 @@ class IOLoop(Configurable):
                 raise RuntimeError("no executor: install the package 'futures', or pass one")
             executor = self._default_executor = ThreadPoolExecutor(5)
         deliver = wrap(functools.partial(_deliver_outcome, callback))
-        # In a list that is emptied: otherwise frames lead from the exception back to its future.
+        # In a list that is emptied: otherwise frames refer from the exception back to its future.
         executor.submit(func, *args).add_done_callback(
             lambda future: self.spawn_callback(deliver, [future]))
 
@@ -191,13 +191,13 @@ class IOLoop(Configurable):
             gen_log.debug("fd %r was closed before its loop", fd, exc_info=True)
 
     def set_blocking_signal_threshold(self, seconds, action):
-        """Raise SIGALRM when a turn takes longer than `seconds`, not counting the wait; None
-        switches this off. `action` is the handler (signal, frame), or None to let the signal kill
-        the process. Only for the loop of the main thread."""
-        raise NotImplementedError("this loop cannot tell when it is blocked")
+        """Raise SIGALRM when a turn takes longer than `seconds`, not counting the wait; None turns
+        this off. `action` is the handler (signal, frame), or None to let the signal kill the
+        process. Only for the loop of the main thread."""
+        raise NotImplementedError("this loop cannot detect when it is blocked")
 
     def set_blocking_log_threshold(self, seconds):
-        """Log the stack when a turn takes longer than `seconds`; None switches this off."""
+        """Log the stack when a turn takes longer than `seconds`; None turns this off."""
         self.set_blocking_signal_threshold(seconds, self.log_stack)
 
     def log_stack(self, signal, frame):

@@ -10,10 +10,10 @@ from friendserve.stack_context import NullContext
 class PeriodicCallback(object):
     """Call `callback` every `callback_time` milliseconds (more than 0), from `start` to `stop`.
 
-    Each call is planned relative to the planned time of the one before, not to when that ran, so
-    the period holds on average; calls that were due while the loop was busy are skipped. `jitter`
-    (0 to 1, such as 0.1) lets each period vary by that fraction. Raises ValueError for other
-    values.
+    Each call is scheduled relative to the scheduled time of the previous one, not to when that ran,
+    so the period holds on average; calls that were due while the loop was busy are skipped.
+    `jitter` (0 to 1, such as 0.1) lets each period vary by that fraction. Raises ValueError for
+    other values.
     """
     def __init__(self, callback, callback_time, io_loop=None, jitter=0):
         if not callback_time or callback_time <= 0:
@@ -51,10 +51,11 @@ class PeriodicCallback(object):
             period *= 1 + self.jitter * (random.random() - 0.5)
         behind = now - self._planned
         if -behind > period:
-            # The clock of this loop was set back: do not wait until it has caught up.
+            # The clock of this loop was set back: do not wait for it to catch up.
             self._planned, behind = now, 0
         self._planned += period * (1 + max(0, int(behind / period)))
-        # It outlives the request that started it, so it must not carry that request's context.
+        # The timer outlives the request that started it, so it must not carry that request's
+        # context.
         with NullContext():
             self._timer = self.io_loop.call_at(self._planned, self._fire)
 

@@ -32,7 +32,7 @@ class PollIOLoop(IOLoop):
     """The loop over a poller.
 
     `impl`: a poller or its name ("epoll", "kqueue", "poll", "select", "auto"), or None for the one
-    that the environment variable FRIENDSERVE_POLLER names, else the best of this system.
+    named by the environment variable FRIENDSERVE_POLLER, or else the best one on this system.
     `time_func`: a clock to use instead of the monotonic one.
     """
     def initialize(self, impl=None, time_func=None, make_current=None):
@@ -63,14 +63,14 @@ class PollIOLoop(IOLoop):
 
     def add_handler(self, fd, handler, events):
         """Call `handler(fd, events)` whenever one of `events` (READ, WRITE) is ready on `fd`, and
-        for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on as it is.
+        for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on unchanged.
         Each fd can have one handler; a second raises ValueError."""
         number, obj = self.split_fd(fd)
         if state.contexts:
             handler = wrap(handler)
         self._poller.register(number, events)
         if number in self._handlers:
-            # Its old file was closed without remove_handler, and its events are stale.
+            # The number's old file was closed without remove_handler, and its events are stale.
             self._fd_objects.pop(number, None)
             self._removed.add(number)
         if obj is number:
@@ -103,15 +103,15 @@ class PollIOLoop(IOLoop):
         except (OSError, IOError, ValueError):
             number = -1
         if number < 0:
-            # A closed object does not know its number any more.
+            # A closed object no longer knows its number.
             for number, obj in six.iteritems(self._fd_objects):
                 if obj is fd:
                     return number
         return number
 
     def add_callback(self, callback, *args, **kwargs):
-        """Call `callback(*args, **kwargs)` in the next turn, in the order of adding. May be called
-        from any thread; does nothing once the loop is closed."""
+        """Call `callback(*args, **kwargs)` in the next turn, in the order added. May be called from
+        any thread; does nothing once the loop is closed."""
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
@@ -125,8 +125,8 @@ class PollIOLoop(IOLoop):
         self._waker.wake()
 
     def call_at(self, when, callback, *args, **kwargs):
-        """Call `callback` once, when `time()` reaches `when`; those with equal times in the order
-        of adding. Returns a handle."""
+        """Call `callback` once, when `time()` reaches `when`; callbacks with equal times are called
+        in the order added. Returns a handle."""
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
@@ -145,8 +145,8 @@ class PollIOLoop(IOLoop):
         return self.time_func()
 
     def start(self):
-        """Run turns until `stop`. RuntimeError if this loop is already running, was closed, or was
-        made in another process."""
+        """Run turns until `stop`. Raises RuntimeError if this loop is already running, was closed,
+        or was made in another process."""
         before = self._enter()
         try:
             while not self._stopping:
@@ -170,7 +170,7 @@ class PollIOLoop(IOLoop):
 
         For a program with another main loop: it polls `fileno()` for reading and calls this when
         that is ready, or when the returned time has passed: the seconds until the loop has
-        something to do, 0 for immediately, None if nothing is planned. Raises as `start` does.
+        something to do, 0 for immediately, None if nothing is scheduled. Raises as `start` does.
         """
         before = self._enter()
         try:
@@ -181,7 +181,7 @@ class PollIOLoop(IOLoop):
 
     def fileno(self):
         """An fd that is readable when this loop has something to do, except for timers. Only epoll
-        and kqueue have one; NotImplementedError with the other pollers."""
+        and kqueue have one; raises NotImplementedError with the other pollers."""
         return self._poller.fileno()
 
     def _enter(self):
@@ -232,7 +232,7 @@ class PollIOLoop(IOLoop):
                 callback()
             except Exception:
                 self.handle_callback_exception(callback)
-        # Nothing that a callback held may stay alive during the wait.
+        # Nothing held by a callback may stay alive during the wait.
         del callback
 
     def _fire_timers(self):
@@ -240,7 +240,7 @@ class PollIOLoop(IOLoop):
         if self._timers:
             due.extend(self._timers.pop_due(self.time_func()))
         callback = None
-        # Those that a KeyboardInterrupt leaves here are the first of the next turn.
+        # Timers that a KeyboardInterrupt leaves here run first in the next turn.
         while due:
             callback = due.popleft().take()
             # None: an earlier timer of the batch removed it.
@@ -263,7 +263,7 @@ class PollIOLoop(IOLoop):
     def _poll(self, wait):
         if self._blocking_threshold is None:
             return self._poller.poll(wait)
-        # Waiting is not blocking: switch the alarm off.
+        # Waiting is not blocking: turn the alarm off.
         self._set_alarm(0)
         try:
             return self._poller.poll(wait)
@@ -272,7 +272,7 @@ class PollIOLoop(IOLoop):
 
     def _dispatch(self, events):
         handlers, removed = self._handlers, self._removed
-        # An fd removed before the poll may have been added again, and then this is its event.
+        # An fd removed before the poll may have been added again; then this event is current.
         removed.clear()
         for fd, mask in events:
             if removed and fd in removed:
@@ -286,8 +286,8 @@ class PollIOLoop(IOLoop):
                 self.handle_callback_exception(handler)
 
     def _take_signals(self):
-        # Signals write to the waker, so that one just before a poll ends that poll. Only the main
-        # thread may set this, and a setting of another library (such as Twisted) is kept.
+        # Signals write to the waker, so that a signal just before a poll ends that poll. Only the
+        # main thread may set this, and a setting made by another library (such as Twisted) is kept.
         try:
             previous = signal.set_wakeup_fd(self._waker.write_fileno())
         except ValueError:
@@ -312,7 +312,7 @@ class PollIOLoop(IOLoop):
 
     def close(self, all_fds=False):
         """Close the loop's own fds, and with `all_fds` also those of its handlers. Callbacks added
-        later are dropped. RuntimeError while the loop is running."""
+        later are dropped. Raises RuntimeError while the loop is running."""
         if self.running() and os.getpid() == self._process:
             raise RuntimeError("a loop cannot be closed while it runs: stop it first")
         if self._closed:
@@ -322,12 +322,12 @@ class PollIOLoop(IOLoop):
         self._callbacks = collections.deque(maxlen=0)
         self._timers = TimerQueue()
         self._due.clear()
-        # If the loop made it, its threads end with it.
+        # If the loop made the executor, its threads end with it.
         self._default_executor = None
         del self._handlers[self._waker.fileno()]
         fds = [self._owner(fd) for fd in self._handlers]
         # All at once, by closing the poller: after a fork the parent has the same epoll, so
-        # unregistering one by one would take its registrations away.
+        # unregistering one by one would remove the parent's registrations.
         self._handlers.clear()
         self._fd_objects.clear()
         self._poller.close()

@@ -13,7 +13,7 @@ The queue reads no clock. Deadlines and `now` are seconds of one clock, which sh
 Facts about the timers of a loop:
 
 1. Nearly all are time limits, and nearly all of these are cancelled, long before they are due.
-2. Each turn asks for the earliest deadline. What the loop does then depends on the exact value: a
+2. Each turn needs the earliest deadline. What the loop does next depends on the exact value: a
    timer must not fire early, and the order of equal deadlines is promised.
 3. Deadlines are floats, from microseconds to years away.
 
@@ -23,14 +23,14 @@ but they need a fixed resolution, a sort within each bucket, and a second level 
 deadlines: much Python code to save a few comparisons in C.
 
 Cancelling is lazy because a heap cannot remove from its middle without a search. The callback and
-all that it holds are released at once; the entry stays until it comes to the front. So that entries
+all that it holds are released at once; the entry stays until it reaches the front. So that entries
 of distant deadlines cannot pile up, the heap is rebuilt when more than half of its entries are
 cancelled. One pass over 2n entries then pays for at least n cancellations, so each costs O(1) on
-average, and the heap never has more than twice as many entries as timers that wait, or
-`_COMPACT_MIN` more. That limit spares a loop with few timers a pass at every second cancellation;
-at 64, the entries take 11 kB and a pass about 10 microseconds.
+average, and the heap never has more than twice as many entries as waiting timers, or `_COMPACT_MIN`
+more. That limit spares a loop with few timers a pass at every second cancellation; at 64, the
+entries take 11 kB and a pass about 10 microseconds.
 
-Given up: the entry of a cancelled timer (172 bytes) keeps its memory until it comes to the front or
+Given up: the entry of a cancelled timer (172 bytes) keeps its memory until it reaches the front or
 the heap is rebuilt.
 """
 
@@ -47,7 +47,7 @@ _heappop = heapq.heappop
 
 
 class Timer(object):
-    """A callback to be run once. For users an opaque handle to pass to `TimerQueue.remove`;
+    """A callback to be run once. To users it is an opaque handle to pass to `TimerQueue.remove`;
     hashable, and equal only to itself."""
 
     __slots__ = ("deadline", "_callback", "_cancelled")
@@ -69,7 +69,7 @@ class Timer(object):
 class TimerQueue(object):
     """Timers by deadline; those with equal deadlines in the order in which they were added.
 
-    `len()` is the number of timers that wait: neither cancelled nor popped. Not thread-safe.
+    `len()` is the number of waiting timers: neither cancelled nor popped. Not thread-safe.
     """
 
     def __init__(self):
@@ -110,7 +110,7 @@ class TimerQueue(object):
                 self._compact()
 
     def next_deadline(self):
-        """The earliest deadline of the timers that wait, or None if there are none."""
+        """The earliest deadline of the waiting timers, or None if there are none."""
         heap = self._heap
         while heap:
             deadline, _, timer = heap[0]

@@ -7,18 +7,18 @@
         stream.read_until_close(lambda data: (print(data), IOLoop.current().stop()))))
     IOLoop.current().start()
 
-`IOStream` and `SSLIOStream` are over sockets, plain and in TLS, `PipeIOStream` is over a pipe;
-`BaseIOStream` is for streams over other kinds of fd.
+`IOStream` is over a plain socket, `SSLIOStream` over one with TLS, `PipeIOStream` over a pipe;
+`BaseIOStream` is the base for streams over other kinds of fd.
 
 At most one read is pending at a time. Its callback is called once, from the loop, never inside the
-call that started it. A write is tried at once, and only what the system does not take is queued.
-Either its callback is called or the close callback is. When the other side disconnects, all that
-can be read is delivered first, and then the close callback is called, once.
+call that started it. A write is tried at once, and only what the system does not accept is queued.
+Either its callback is called or the close callback is. When the peer disconnects, all that can be
+read is delivered first, and then the close callback is called, once.
 
-A stream does not read ahead: while no read is pending it takes one more buffer from the fd and
+A stream does not read ahead: while no read is pending it reads one more chunk from the fd and
 leaves the rest in the kernel, which slows the sender down.
 
-The other side may stop sending and go on receiving. The stream then stays open until everything
+The peer may stop sending and continue to receive. The stream then stays open until everything
 queued is sent and everything received is read.
 """
 from __future__ import absolute_import, division, print_function

@@ -6,22 +6,22 @@ The life of a write, from a request handler to the system:
    transforms, and hand the result to the connection: a whole response to `respond`, a part to
    `write_headers` or `write`.
 2. The connection encodes the head and frames the body (chunks, or a count held to the
-   Content-Length), and hands bytes to `BaseIOStream.write`. A body that is a file goes, as a
-   FilePiece, to `write_file`, with the head. A WebSocket and a client begin here, with a frame or a
-   request.
+   Content-Length), and hands bytes to `BaseIOStream.write`. A body that is a file is passed to
+   `write_file`, as a FilePiece, with the head. A WebSocket and a client begin here, with a frame or
+   a request.
 3. `write` takes ownership of the data: bytes as they are, anything mutable as a copy. If nothing is
-   queued, it calls `write_to_fd` at once. Mostly the system takes everything: the callback is
+   queued, it calls `write_to_fd` at once. Usually the system accepts everything: the callback is
    scheduled, and the write is over without having touched a buffer. `write_file` sends the head
-   alone in this way, by `write_ahead_to_fd`, so that the system can put the first bytes of the
-   file into the same packet.
-4. What the system did not take, and everything written while something is queued, is appended to
+   alone in this way, by `write_ahead_to_fd`, so that the system can put the first bytes of the file
+   into the same packet.
+4. What the system did not accept, and everything written while something is queued, is appended to
    the WriteBuffer `_out` (in memory up to `max_write_buffer_size`), with its callback and the
-   position at which that is due. From now on the loop is asked for WRITE.
-5. When the fd is writable, `_flush` sends the `first` piece of the buffer, reports to `advance`
-   how many bytes went, and schedules the callbacks that this makes due; at most `_MAX_SENDS` times
-   in a row. A FilePiece goes by `send_piece`: the system sends it straight from the file
+   position at which that is due. From now on the stream is registered for WRITE.
+5. When the fd is writable, `_flush` sends the `first` piece of the buffer, reports to `advance` how
+   many bytes were sent, and schedules the callbacks that this makes due; at most `_MAX_SENDS` times
+   in a row. A FilePiece is sent by `send_piece`: the system sends it straight from the file
    (sendfile), or, with TLS for example, it is read and sent 64 KiB at a time.
-6. When the buffer is empty, `_out` is None again and the loop is no longer asked for WRITE.
+6. When the buffer is empty, `_out` is None again and the stream is no longer registered for WRITE.
 
 If the stream closes first, what is queued is dropped and its files are closed. None of the waiting
 callbacks is called then, only the close callback.
@@ -50,14 +50,14 @@ _READ_OR_ERROR = READ | ERROR
 DEFAULT_BUFFER_SIZE = 100 * 1024 * 1024
 DEFAULT_CHUNK_SIZE = 65536
 
-# After this many sends in a row the other streams get their turn, even if the peer reads on.
+# After this many sends in a row the other streams get their turn, even if the peer keeps reading.
 _MAX_SENDS = 16
 
 CONNECTING, OPEN, ENDED, CLOSED = "connecting", "open", "ended", "closed"
 
-#: (from, to) -> to, for every legal move. OPEN is the first state, also of a socket that is yet to
-#: be connected. CONNECTING: a connect or a TLS handshake is under way; writes are queued. ENDED:
-#: the other side will send no more, but received bytes are unread, or bytes wait to be sent.
+#: (from, to) -> to, for every legal move. OPEN is the first state, even of a socket that is not
+#: connected yet. CONNECTING: a connect or a TLS handshake is in progress; writes are queued. ENDED:
+#: the peer will send no more, but received bytes are unread, or bytes wait to be sent.
 MOVES = dict(((old, new), new) for old, news in {
     OPEN: (CONNECTING, ENDED, CLOSED),
     CONNECTING: (CONNECTING, OPEN, CLOSED),
@@ -96,13 +96,13 @@ class BaseIOStream(object):
         self.max_write_buffer_size = max_write_buffer_size
         #: The exception that closed the stream; None while it is open, or if none did.
         self.error = None
-        self._state = OPEN          # see MOVES; subclasses move it, too
-        self._fd = None             # what the loop knows us by, once we have registered
+        self._state = OPEN          # see MOVES; subclasses move it too
+        self._fd = None             # the fd registered with the loop; None before
         self._events = None         # those registered with the loop; None: we are not registered
-        self._buffer = ReadBuffer()     # received bytes that no read has taken
+        self._buffer = ReadBuffer()     # received bytes that no read has consumed
         self._pending = None        # the pending Read, set by start_read; None if there is none
         self._out = None            # the WriteBuffer while it has something in it, else None
-        self._on_close = None       # the close callback; None before it is set, and once called
+        self._on_close = None       # the close callback; None if not set, or called already
 
     # For subclasses
 
@@ -115,7 +115,7 @@ class BaseIOStream(object):
         raise NotImplementedError()
 
     def read_from_fd(self):
-        """Up to `read_chunk_size` bytes; b"" at the end, None if there are none at present."""
+        """Up to `read_chunk_size` bytes; b"" at end of stream, None if none are available."""
         raise NotImplementedError()
 
     def write_to_fd(self, data):
@@ -124,11 +124,11 @@ class BaseIOStream(object):
         raise NotImplementedError()
 
     def write_ahead_to_fd(self, data):
-        """As `write_to_fd`, for bytes that more will follow at once."""
+        """Like `write_to_fd`, for bytes that more will follow at once."""
         return self.write_to_fd(data)
 
     def send_piece(self, piece):
-        """Send part of a FilePiece, otherwise as `write_to_fd`."""
+        """Send part of a FilePiece, otherwise like `write_to_fd`."""
         return self.write_to_fd(piece.read(DEFAULT_CHUNK_SIZE))
 
     def get_fd_error(self):
@@ -149,7 +149,7 @@ class BaseIOStream(object):
 
     def read_until_regex(self, regex, callback, max_bytes=None):
         """Call `callback(data)` with all bytes up to the end of the first match of the bytes
-        `regex`, otherwise as `read_until`."""
+        `regex`, otherwise like `read_until`."""
         regex = re.compile(regex)
         if not isinstance(regex.pattern, bytes):
             raise TypeError("the regex of a stream must be bytes, not %r" % (regex.pattern,))
@@ -172,7 +172,7 @@ class BaseIOStream(object):
         self.start_read(read)
 
     def read_into(self, buf, callback, partial=False):
-        """As `read_bytes`, filling the bytearray `buf`; call `callback(number of bytes)`."""
+        """Like `read_bytes`, but fill the bytearray `buf` and call `callback(number of bytes)`."""
         def fill(data):
             memoryview(buf)[:len(data)] = data
             callback(len(data))
@@ -191,16 +191,16 @@ class BaseIOStream(object):
     def start_read(self, read):
         """Make a `friendserve.iostream.buffers.Read` the pending read.
 
-        Its callback is called as it is: it must carry its own context, and its exceptions go to
-        the loop. Raises RuntimeError while another read is pending, and StreamClosedError if
-        the stream is closed and the bytes left in it do not satisfy this read.
+        Its callback is called unwrapped: it must carry its own context, and its exceptions go to
+        the loop. Raises RuntimeError while another read is pending, and StreamClosedError if the
+        stream is closed and the bytes left in it do not satisfy this read.
         """
         if self._pending is not None:
-            raise RuntimeError("a read is pending already: wait for its callback")
+            raise RuntimeError("a read is already pending: wait for its callback")
         self._pending = read
         self._try_read_here()
         if self._state is OPEN:
-            # Once the buffer is empty, listen even without a read: the other side may disconnect.
+            # Once the buffer is empty, listen even without a read: the peer may disconnect.
             if self._events != READ and (self._pending is not None or not len(self._buffer)):
                 self._update_events()
         elif self._state is ENDED:
@@ -229,11 +229,11 @@ class BaseIOStream(object):
             self._update_events()
 
     def push_back(self, data):
-        """Put delivered bytes back, to be the first of the next read."""
+        """Put delivered bytes back, as the first bytes of the next read."""
         self._buffer.push_back(data)
 
     def end_read(self):
-        """Drop the pending read; bytes that it was not given are left for the next one."""
+        """Drop the pending read; bytes not delivered to it are left for the next one."""
         self._pending = None
 
     def has_unread(self):
@@ -253,8 +253,8 @@ class BaseIOStream(object):
             self._try_read()
 
     def _try_read(self):
-        """Deliver from the buffer to the pending read, as often as it finds its end; a read of 0
-        bytes is satisfied even by an empty buffer."""
+        """Deliver from the buffer to the pending read, as often as it finds its end; even an empty
+        buffer satisfies a read of 0 bytes."""
         buffer = self._buffer
         while True:
             read = self._pending
@@ -281,7 +281,7 @@ class BaseIOStream(object):
 
     def write(self, data, callback=None):
         """Send bytes (or a bytearray or memoryview); `callback()` is called when the system has
-        taken all of them.
+        accepted all of them.
 
         Raises StreamClosedError if the stream is closed, and StreamBufferFullError, with
         nothing sent, if they would exceed `max_write_buffer_size`.
@@ -314,13 +314,13 @@ class BaseIOStream(object):
 
     def write_file(self, file, start, size, callback=None, head=b""):
         """Send the bytes `head`, then `size` bytes (at least one) of a file opened in binary mode,
-        starting at its position `start`, and close the file; `callback()` is called when the
-        system has taken everything.
+        starting at its position `start`, and close the file; `callback()` is called when the system
+        has accepted everything.
 
-        The file is read only as fast as the other side takes it, and is never in memory as a
-        whole. It is closed as well if the stream closes first. If it turns out to be too short,
-        the stream closes with an IOError as its `error`, so that the other side cannot mistake
-        what it got for the whole. Raises StreamClosedError if the stream is closed.
+        The file is read only as fast as the peer accepts it, and is never in memory as a whole. It
+        is closed as well if the stream closes first. If it turns out to be too short, the stream
+        closes with an IOError as its `error`, so that the peer cannot mistake the part it received
+        for the whole. Raises StreamClosedError if the stream is closed.
         """
         if self._state is CLOSED:
             file.close()
@@ -373,7 +373,7 @@ class BaseIOStream(object):
         return None if self._out is None else (self._out, self._out.progress)
 
     def _flush(self):
-        """Send as much of the queue as the system takes."""
+        """Send as much of the queue as the system accepts."""
         out = self._out
         sends = 0
         while len(out):
@@ -404,7 +404,7 @@ class BaseIOStream(object):
     def _handle_events(self, fd, events):
         try:
             if events == READ:
-                # The most frequent event, and mostly the pending read takes all of its data:
+                # The most frequent event, and usually the pending read consumes all of its data:
                 # `_handle_read` inlined.
                 try:
                     data = self.read_from_fd()
@@ -456,7 +456,7 @@ class BaseIOStream(object):
             self._lost(self.get_fd_error())
 
     def _handle_hangup(self):
-        """Handle ERROR while reading is paused or has ended: the connection is gone, which a poller
+        """Handle ERROR while reading is paused or has ended: the connection is lost, which a poller
         reports again and again, whether or not we are registered for READ."""
         error = self.get_fd_error()
         if error is None and self._pending is None and self._out is None and len(self._buffer):
@@ -471,7 +471,7 @@ class BaseIOStream(object):
 
     def _maybe_close(self):
         """If ENDED, close, unless received bytes are unread, bytes wait to be sent, or the pending
-        read is yet to write an answer."""
+        read has yet to write an answer."""
         if self._state is not ENDED:
             return
         read = self._pending
@@ -499,7 +499,7 @@ class BaseIOStream(object):
         self._fail(error)
 
     def _update_events(self):
-        """Register for the events that are of use now; calls the system only on a change."""
+        """Register for the events needed now; calls the system only on a change."""
         if self._state is CLOSED:
             return
         events = self._wanted_events()
@@ -512,7 +512,7 @@ class BaseIOStream(object):
         self._events = events
 
     def _wanted_events(self):
-        # An idle stream listens as well: that is how a disconnect is noticed.
+        # An idle stream listens too: that is how a disconnect is noticed.
         read = self._pending
         events = READ if self._state is OPEN and (
             not len(self._buffer) or read is not None and read.find(self._buffer) is None) else 0
@@ -526,11 +526,11 @@ class BaseIOStream(object):
             self.io_loop.remove_handler(self._fd)
             self._events = None
 
-    # The end
+    # Closing
 
     def set_close_callback(self, callback):
         """Call `callback()` once when the stream has closed, whichever side closed it, after all
-        that could be read was delivered. None removes the callback."""
+        that could be read has been delivered. None removes the callback."""
         self._on_close = self._guard(callback)
         if self._state is CLOSED:
             self._tell_closed()
@@ -539,7 +539,7 @@ class BaseIOStream(object):
             self._update_events()
 
     def _is_connected(self):
-        """Whether there is another side, which can disconnect."""
+        """Whether there is a peer, which can disconnect."""
         return True
 
     def close(self, exc_info=False):
@@ -598,7 +598,7 @@ class BaseIOStream(object):
     # Callbacks
 
     def _schedule(self, callback, *args):
-        """Have the loop call `callback` in no context but the one it carries."""
+        """Have the loop call `callback` in only the context that it carries."""
         if state.contexts:
             self.io_loop.spawn_callback(callback, *args)
         else:

@@ -2,7 +2,7 @@
 
 Nothing here knows a stream's fd or the loop; only a FilePiece holds a file, which it reads and logs
 about. Every operation takes time in proportion to the bytes it concerns: consumed bytes are skipped
-by a position rather than cut off each time, a search goes on where the last one ended, and bytes
+by a position rather than cut off each time, a search continues where the last one ended, and bytes
 that wait to be sent are never copied to remove those already sent.
 """
 from __future__ import absolute_import, division, print_function
@@ -16,7 +16,7 @@ from friendserve.log import gen_log
 
 
 class UnsatisfiableReadError(Exception):
-    """The end that a read looks for did not appear within its max_bytes."""
+    """The end that a read searches for did not appear within its max_bytes."""
 
 
 class StreamBufferFullError(Exception):
@@ -24,18 +24,19 @@ class StreamBufferFullError(Exception):
 
 
 class ReadBuffer(object):
-    """Received bytes that were not consumed yet.
+    """Received bytes that have not been consumed yet.
 
     Usually it holds the bytes of one recv, which are then consumed whole, without a copy.
     """
     __slots__ = ("data", "_start")
 
-    # Consumed bytes at the front are freed when they are more than this and more than half of all.
+    # Consumed bytes at the front are freed when they are more than this and more than half of
+    # `data`.
     _SLACK = 65536
 
     def __init__(self):
         #: bytes, or a bytearray once some were appended. Streams test it for emptiness: it is b""
-        #: exactly if the buffer is empty.
+        #: if and only if the buffer is empty.
         self.data = b""
         self._start = 0             # how many bytes of `data` were consumed
 
@@ -70,7 +71,7 @@ class ReadBuffer(object):
         """The end of the first match of a compiled bytes regex, or -1."""
         data = self.data
         if self._start:
-            # Not the pos argument of `search`: "^" and "\b" would see consumed bytes.
+            # Not with the pos argument of `search`: "^" and "\b" would see consumed bytes.
             data = _window(data, self._start)
         match = regex.search(data)
         return match.end() if match is not None else -1
@@ -120,9 +121,9 @@ class FilePiece(object):
         self.file.seek(self.start)
         data = self.file.read(min(size, self.size))
         if not data:
-            gen_log.warning("%s became shorter while it was sent, closing connection",
+            gen_log.warning("%s became shorter while it was being sent, closing connection",
                             getattr(self.file, "name", "a file"))
-            raise IOError("the file became shorter while it was sent: %d bytes are missing"
+            raise IOError("the file became shorter while it was being sent: %d bytes are missing"
                           % self.size)
         return data
 
@@ -133,7 +134,7 @@ class WriteBuffer(object):
 
     # Pieces smaller than this are joined before they are sent.
     _SMALL = 16384
-    # The most bytes given to one send: more than any socket buffer takes at once.
+    # The most bytes passed to one send: more than any socket buffer accepts at once.
     _MOST = 1 << 20
 
     def __init__(self):
@@ -170,7 +171,7 @@ class WriteBuffer(object):
             pieces.append(data)
 
     def append_file(self, piece):
-        """Add a FilePiece at the end. Its file is closed once it was sent, or by `close`."""
+        """Add a FilePiece at the end. Its file is closed once it has been sent, or by `close`."""
         self._size += piece.size
         self._of_files += piece.size
         self._pieces.append(piece)
@@ -182,7 +183,7 @@ class WriteBuffer(object):
                 piece.file.close()
 
     def call_when_sent(self, callback):
-        """Make `advance` return `callback` once everything in here now was sent."""
+        """Make `advance` return `callback` once everything now in the buffer has been sent."""
         self._callbacks.append((self._written + self._size, callback))
 
     def first(self):
@@ -229,7 +230,7 @@ class Read(object):
     it. `deliver(schedule, data)` then passes the bytes on, by `schedule(callback, data)`, and
     returns the read that is pending next: None, or itself if it wants more.
 
-    When the other side will send no more, `ended()` is whether the stream must stay open for
+    When the peer will send no more, `ended()` returns whether the stream must stay open for
     writing. When the stream closes, `deliver_rest(schedule, buffer)` may deliver what the buffer
     holds; it returns whether that satisfied the read. If the stream closes because of an error,
     `callback` is None by then, because the data is incomplete.
@@ -261,14 +262,14 @@ def _check_limit(size, max_bytes, what):
 
 
 class ReadUntil(Read):
-    """All bytes up to and including a delimiter, which `max_bytes` includes as well."""
+    """All bytes up to and including a delimiter; `max_bytes` counts it too."""
     __slots__ = ("_delimiter", "_max_bytes", "_searched")
 
     def __init__(self, callback, delimiter, max_bytes=None):
         super(ReadUntil, self).__init__(callback)
         self._delimiter = delimiter
         self._max_bytes = max_bytes
-        self._searched = 0          # where to go on searching
+        self._searched = 0          # where to continue the search
 
     def find(self, buffer):
         size = len(self._delimiter)
@@ -286,8 +287,8 @@ class ReadUntil(Read):
 class ReadUntilRegex(Read):
     """All bytes up to the end of the first match of a regex.
 
-    A search cannot go on where the last one ended, so each starts at the front: set `max_bytes` if
-    a stranger sends the bytes.
+    A search cannot continue where the last one ended, so each starts at the front: set `max_bytes`
+    if the peer is not trusted.
     """
     __slots__ = ("_regex", "_max_bytes")
 
@@ -327,7 +328,7 @@ class StreamBytes(Read):
     def __init__(self, callback, streaming_callback, size):
         super(StreamBytes, self).__init__(callback)
         self._streaming = streaming_callback
-        self._left = size           # bytes that were not delivered yet
+        self._left = size           # bytes not delivered yet
 
     def find(self, buffer):
         return min(len(buffer), self._left) or (None if self._left else 0)
@@ -343,7 +344,7 @@ class StreamBytes(Read):
 
 
 class ReadUntilClose(Read):
-    """All bytes until the other side closes, as a whole or piece by piece."""
+    """All bytes until the peer closes, as a whole or piece by piece."""
     __slots__ = ("_streaming",)
 
     def __init__(self, callback, streaming_callback=None):

@@ -37,7 +37,7 @@ class PipeIOStream(BaseIOStream):
         except (OSError, IOError) as error:
             code = errno_from_exception(error)
             if code == errno.EBADF:
-                # This is the writing end: pollers report it as readable when the reader closes.
+                # This is the write end: pollers report it as readable when the reader closes.
                 return b""
             if code not in RETRY:
                 raise

@@ -22,14 +22,14 @@ _UNDER_WAY = frozenset([errno.EINPROGRESS, errno.EINTR, getattr(errno, "WSAEWOUL
 #: Makes the system hold back a packet that is not full until more is sent.
 _MORE = getattr(socket, "MSG_MORE", 0)
 
-#: The most bytes of a file that the system is asked to send at a time.
+#: The most bytes of a file to send in one system call.
 _FILE_PIECE = 1 << 20
 
 #: Errors that mean sendfile() does not support this file.
 _NO_SENDFILE = frozenset([errno.EINVAL, errno.ENOSYS, getattr(errno, "ENOTSUP", errno.EINVAL),
                           getattr(errno, "EOPNOTSUPP", errno.EINVAL), errno.ENOTSOCK])
 
-#: The most bytes that the TLS library is given at a time; it counts in a C int.
+#: The most bytes passed to the TLS library at a time; it counts in a C int.
 _TLS_PIECE = 1 << 20
 
 #: The most chunks that a TLS stream reads in order to shut down its sending side.
@@ -105,12 +105,12 @@ class IOStream(BaseIOStream):
             try:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(value))
             except (OSError, IOError) as error:
-                # Some systems raise if the other side has disconnected; a read will notice.
+                # Some systems raise if the peer has disconnected; a read will notice.
                 gen_log.debug("TCP_NODELAY could not be set: %s", error)
 
     def shutdown_write(self):
-        """Once everything written is sent, tell the other side that no more will follow, and go on
-        reading (RFC 9293 3.6). Write nothing after this."""
+        """Once everything written is sent, signal to the peer that no more will follow, and
+        continue reading (RFC 9293 3.6). Write nothing after this."""
         if self._state is CLOSED:
             return
         if self._out is not None or self._state is CONNECTING:
@@ -178,7 +178,7 @@ class IOStream(BaseIOStream):
 
     def _wrap_socket(self, ssl_options, server_hostname, server_side):
         if not self._is_connected():
-            # The ssl module would fail halfway, after taking the fd away from this socket.
+            # The ssl module would fail halfway, after detaching the fd from this socket.
             raise self.get_fd_error() or _socket_error(errno.ENOTCONN)
         return ssl_wrap_socket(self.socket, ssl_options, server_hostname,
                                server_side=server_side, do_handshake_on_connect=False)
@@ -187,21 +187,21 @@ class IOStream(BaseIOStream):
         """Switch to TLS: call `callback(stream)` with the new `SSLIOStream` after the handshake.
 
         For protocols that have a command for this, such as STARTTLS. Call it once the last bytes
-        before TLS were read and sent. `ssl_options` and `server_hostname` are as in
+        before TLS have been read and sent. `ssl_options` and `server_hostname` are as in
         `friendserve.netutil.ssl_wrap_socket`. This closes the stream but not its socket, which
         passes to the new stream, together with the close callback; if the handshake fails, only
         that is called. Returns the new stream, whose `error` then gives the reason.
 
         Raises StreamClosedError if the connection is closed. Raises ValueError if a read is
-        pending, a write is not sent, or bytes are unread (they arrived outside of TLS, so anyone
-        may have inserted them), and for unsuitable options.
+        pending, a write is unsent, or bytes are unread (they arrived outside of TLS, so anyone may
+        have inserted them), and for unsuitable options.
         """
         if self._state is not OPEN and self._state is not CONNECTING:
             raise StreamClosedError(self.error)
         if self._state is CONNECTING or self._pending is not None or self._out is not None \
                 or len(self._buffer):
             raise ValueError("TLS can only start on a connected stream with no read pending, "
-                             "nothing to be sent and nothing unread")
+                             "nothing unsent and nothing unread")
         context = ssl_options_to_context({} if ssl_options is None else ssl_options, server_side)
         if context.check_hostname and not server_hostname:
             raise ValueError("a client that verifies certificates needs a server_hostname")
@@ -231,10 +231,10 @@ class SSLIOStream(IOStream):
 
     `ssl_options` (a dict or an SSLContext) is for `connect`. Reads and writes started earlier wait
     for the end of the handshake. A handshake that takes longer than `handshake_timeout` seconds
-    closes the stream (None: no limit). Raises ValueError for a plain socket that is connected
-    already.
+    closes the stream (None: no limit). Raises ValueError for a plain socket that is already
+    connected.
 
-    ``stream.socket.getpeercert()`` is the other side's certificate, if one was requested.
+    ``stream.socket.getpeercert()`` is the peer's certificate, if one was requested.
     """
     __slots__ = ("_ssl_options", "_server_hostname", "_handshake", "handshake_timeout",
                  "_read_wants_write", "_write_wants_read")
@@ -246,25 +246,25 @@ class SSLIOStream(IOStream):
         self._ssl_options = ssl_options if ssl_options is not None else {}      # for connect
         self._server_hostname = None        # set by connect
         self.handshake_timeout = handshake_timeout
-        # Whether the last call to the TLS library could not read until the socket is writable, or
-        # could not write until it is readable.
+        # Whether the last call to the TLS library has to wait until the socket is writable in order
+        # to read, or readable in order to write.
         self._read_wants_write = self._write_wants_read = False
         self._handshake = _Handshake()      # None once it is over or the stream is closed
         self._state = MOVES[self._state, CONNECTING]
         is_tls = hasattr(socket, "do_handshake")
         if self._is_connected():
             if not is_tls:
-                raise ValueError("this socket is connected already and would stay without TLS: use "
+                raise ValueError("this socket is already connected and would stay without TLS: use "
                                  "ssl_wrap_socket or IOStream.start_tls")
             self._start_handshake()
         elif is_tls:
-            # The connection is lost already, and some versions of ssl would go on without TLS.
+            # The connection is already lost, and some versions of ssl would continue without TLS.
             self._close_for(_socket_error(errno.ENOTCONN))
 
     def connect(self, address, callback=None, server_hostname=None):
-        """As `IOStream.connect`, but the callback is called after the handshake.
+        """Like `IOStream.connect`, but the callback is called after the handshake.
 
-        `server_hostname` is the name that the certificate must match and that the server is told
+        `server_hostname` is the name that the certificate must match and that is sent to the server
         (SNI).
         """
         self._server_hostname = server_hostname
@@ -282,8 +282,8 @@ class SSLIOStream(IOStream):
             self._schedule(callback, self)
 
     def start_tls(self, *args, **kwargs):
-        """Raise RuntimeError, as this is TLS already."""
-        raise RuntimeError("this stream uses TLS already")
+        """Raise RuntimeError, because this is already TLS."""
+        raise RuntimeError("this stream already uses TLS")
 
     def _connected(self, callback):
         # The state stays CONNECTING until the end of the handshake.
@@ -309,7 +309,7 @@ class SSLIOStream(IOStream):
         try:
             self.socket.do_handshake()
         except (OSError, IOError, ValueError) as error:
-            # In some versions of ssl, ValueError is a certificate for another host.
+            # In some versions of ssl, ValueError means a certificate for another host.
             code = error.args[0] if isinstance(error, ssl.SSLError) else None
             if code == ssl.SSL_ERROR_WANT_READ:
                 handshake.wants = READ
@@ -387,7 +387,7 @@ class SSLIOStream(IOStream):
             while True:
                 data = self.socket.recv(self.read_chunk_size)
                 pieces.append(data)
-                # A poller cannot see bytes that the TLS library has decrypted already.
+                # A poller cannot see bytes that the TLS library has already decrypted.
                 if not data or not self.socket.pending():
                     break
         except (OSError, IOError) as error:
@@ -425,8 +425,8 @@ class SSLIOStream(IOStream):
 
     def _end_output(self):
         # unwrap() looks for the peer's answer at once and breaks if it finds other data, so all
-        # input must be read first. A peer that sends too much for that gets no close_notify, which
-        # it will take for a truncation.
+        # input must be read first. A peer that sends too much for that gets no close_notify, and
+        # will report a truncation.
         for _ in range(_MAX_RECEIVES):
             data = self.read_from_fd()
             if not data:
@@ -443,8 +443,8 @@ class SSLIOStream(IOStream):
             self._update_events()
 
     def _say_goodbye(self):
-        """Send close_notify (RFC 8446 6.1), which proves to the other side that it has got
-        everything. Returns whether that of the other side has arrived."""
+        """Send close_notify (RFC 8446 6.1), which proves to the peer that it has received
+        everything. Returns whether the peer's close_notify has arrived."""
         try:
             self.socket.unwrap()
         except (OSError, IOError, ValueError):
@@ -462,14 +462,14 @@ class SSLIOStream(IOStream):
 
 
 class _Handshake(object):
-    """A TLS handshake that is to be started or under way."""
+    """A TLS handshake that is about to start or in progress."""
     __slots__ = ("callback", "waiting", "wants", "timer")
 
     def __init__(self):
         self.callback = None        # of connect, or None
         self.waiting = []           # the callbacks of wait_for_handshake
         self.wants = READ | WRITE   # the events to register for
-        self.timer = None           # of handshake_timeout, once it is under way
+        self.timer = None           # of handshake_timeout, once it has started
 
 
 def _is_end(error):

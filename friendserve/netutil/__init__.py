@@ -9,8 +9,9 @@
 
 `bind_sockets` and `bind_unix_socket` make listening sockets; `add_accept_handler` accepts
 connections from them. A `Resolver` looks up host names without blocking the loop; the other
-resolvers differ in how, or wrap one to cache or override its answers. `is_valid_ip` checks an IP
-address. `ssl_options_to_context` makes an SSLContext from a dict; `ssl_wrap_socket` applies one.
+resolvers do so differently, or wrap a resolver to cache or override its answers. `is_valid_ip`
+checks an IP address. `ssl_options_to_context` makes an SSLContext from a dict; `ssl_wrap_socket`
+applies one.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -53,8 +53,8 @@ def bind_sockets(port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BA
 
     `address` is an IP address or a host name of this machine, resolved synchronously; None and ""
     mean every interface. A name or an empty address often has both an IPv4 and an IPv6 address,
-    hence the list; with port 0 all get the same free port. An IPv6 address that the system does
-    not support or cannot assign is skipped if another address remains.
+    hence the list; with port 0 all get the same free port. An IPv6 address that the system does not
+    support or cannot assign is skipped if another address remains.
 
     `family` may restrict the addresses to AF_INET or AF_INET6, `flags` replaces the AI_* flags
     (default AI_PASSIVE), and `reuse_port` lets several processes listen on one port
@@ -165,9 +165,9 @@ def _bind_one(af, kind, proto, place, reuse_port):
 def bind_unix_socket(file, mode=0o600, backlog=DEFAULT_BACKLOG):
     """A Unix socket that listens at the path `file`, with the file permissions `mode`.
 
-    A socket that exists at that path is taken for a leftover and removed; for anything else,
-    even a symbolic link to a socket, ValueError is raised and it is kept. Nothing can connect
-    before the permissions are set. Closing the socket does not remove the file.
+    A socket that exists at that path is assumed to be a leftover and removed; anything else, even a
+    symbolic link to a socket, is kept and raises ValueError. Nothing can connect before the
+    permissions are set. Closing the socket does not remove the file.
 
     A name that starts with NUL is abstract (Linux): it has no file and no `mode`. The socket is
     non-blocking and close-on-exec. Raises ValueError if the system has no Unix sockets, and
@@ -210,15 +210,15 @@ def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER
 
     `sock` is a listening, non-blocking socket; `connection` is a new socket, non-blocking and
     close-on-exec, that belongs to the callback. At most `max_accepts` are accepted per turn of
-    `io_loop` (the current loop if None). Exceptions of the callback go to the loop.
+    `io_loop` (the current loop if None). Exceptions raised by the callback go to the loop.
 
-    Connections that are lost before they are accepted are skipped. When the system is out of fds
-    or memory, that is logged and accepting pauses (`ACCEPT_PAUSES`); meanwhile connections wait
-    in the kernel.
+    Connections that are lost before they are accepted are skipped. When the system is out of fds or
+    memory, this is logged and accepting pauses (`ACCEPT_PAUSES`); meanwhile connections wait in the
+    kernel.
 
-    Returns a function without arguments that stops this: the callback is not called after it, not
-    even for connections of the same turn. It may be called again. It does not close `sock`; call
-    it before you do.
+    Returns a function without arguments that stops accepting: the callback is not called
+    afterwards, not even for connections of the same turn. It may be called repeatedly. It does not
+    close `sock`; call it before closing `sock`.
     """
     acceptor = _Acceptor(sock, callback, io_loop or IOLoop.current(), max_accepts)
     acceptor.io_loop.add_handler(acceptor.fd, acceptor.handle_events, IOLoop.READ)
@@ -226,7 +226,8 @@ def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER
 
 
 class _Acceptor(object):
-    """Accepts from one listening socket, and pauses while the system is short of resources."""
+    """Accepts connections from one listening socket, and pauses while the system is short of
+    resources."""
 
     __slots__ = ("sock", "fd", "callback", "io_loop", "max_accepts", "_removed", "_timer",
                  "_pause", "_silent_until")

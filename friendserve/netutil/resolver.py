@@ -10,8 +10,8 @@
     Resolver().resolve("localhost", 80, callback=found)
     IOLoop.current().start()
 
-The standard library waits for the answer, which may take seconds. So `ThreadedResolver`, the
-default, looks up names in threads; `BlockingResolver` does it synchronously.
+The standard library blocks until the answer arrives, which may take seconds. So `ThreadedResolver`,
+the default, looks up names in threads; `BlockingResolver` does so synchronously.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -56,13 +56,13 @@ class Resolver(Configurable):
         self.io_loop = io_loop or IOLoop.current()
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
-        """Call `callback(addresses)` with a list of (family, address), the best first, each
-        suitable for ``socket.connect``.
+        """Call `callback(addresses)` with a list of (family, address), best first, each suitable
+        for ``socket.connect``.
 
-        If there is none, `on_error(error)` is called with an EnvironmentError (mostly a
+        If there is none, `on_error(error)` is called with an EnvironmentError (usually a
         socket.gaierror); without `on_error`, the error is raised from the loop, in the context of
-        this call. One of the two happens, once, after this has returned. Raises ValueError for
-        an invalid host name.
+        this call. Exactly one of them is called, once, after this has returned. Raises ValueError
+        for an invalid host name.
         """
         raise NotImplementedError("%s must define resolve" % type(self).__name__)
 
@@ -87,7 +87,7 @@ def _tell(callback, on_error, addresses, error):
 
 
 def _host_name(host):
-    """A host name as a native string. Encoded here, and not in a thread, for the reason given at
+    """A host name as a native string. It is encoded here, not in a thread, for the reason given at
     the top."""
     if isinstance(host, bytes):
         host = host.decode("utf-8")
@@ -121,7 +121,7 @@ def _outcome(host, port, family, flags=0):
     try:
         return _look_up(host, port, family, flags), None
     except EnvironmentError as error:
-        # The frames of its traceback refer back to it, which would be a cycle.
+        # The frames of its traceback refer back to it, which would be a reference cycle.
         if hasattr(error, "__traceback__"):
             error.__traceback__ = None
         return None, error
@@ -164,8 +164,8 @@ class ExecutorResolver(LookUpResolver):
 
 
 class BlockingResolver(ExecutorResolver):
-    """Looks up names synchronously, so that the loop waits. For programs that connect to a few
-    hosts when they start."""
+    """Looks up names synchronously, which blocks the loop. For programs that connect to a few hosts
+    when they start."""
     def initialize(self, io_loop=None):
         super(BlockingResolver, self).initialize(io_loop)
 
@@ -201,7 +201,7 @@ def _look_up_and_tell(host, port, family, deliver):
 class _Threads(object):
     """Daemon threads that are started as needed and then wait for work.
 
-    Not a pool of concurrent.futures: when the process ends it would wait for a look-up, which may
+    Not a pool of concurrent.futures: that would wait for a look-up when the process ends, which may
     take half a minute; and Python 2.7 has none.
     """
     def __init__(self, most):
@@ -230,14 +230,14 @@ class _Threads(object):
             try:
                 function()
             except Exception:
-                # Perhaps the loop was closed in the meantime. This thread must go on.
+                # Perhaps the loop was closed in the meantime. This thread must continue.
                 sys.excepthook(*sys.exc_info())
             del function
             self._idle.release()
 
 
 class OverrideResolver(Resolver):
-    """Replaces some hosts by others before it asks `resolver`; mostly for tests.
+    """Replaces some hosts with others before it calls `resolver`; mostly for tests.
 
     The keys of `mapping` are a host, (host, port) or (host, port, family), and its values the host
     or (host, port) to look up instead. The most specific key applies.

@@ -9,7 +9,7 @@ _SSL_OPTIONS = frozenset(
 
 
 def ssl_options_to_context(ssl_options, server_side=True):
-    """The ssl.SSLContext for `ssl_options`: a dict, or a context, which is returned as it is.
+    """The ssl.SSLContext for `ssl_options`: a dict, or a context, which is returned unchanged.
 
     The keys of the dict are those of the old ssl.wrap_socket, all optional: `certfile`, `keyfile`
     and `ca_certs` (file names), `cert_reqs`, `ssl_version` and `ciphers`.
@@ -32,7 +32,7 @@ def ssl_options_to_context(ssl_options, server_side=True):
     requirement = options.get("cert_reqs")
     if requirement is None:
         requirement = ssl.CERT_NONE if server_side else ssl.CERT_REQUIRED
-    context.check_hostname = False  # else the next line refuses CERT_NONE
+    context.check_hostname = False  # otherwise the next line refuses CERT_NONE
     context.verify_mode = requirement
     context.check_hostname = not server_side and requirement != ssl.CERT_NONE
     try:
@@ -54,8 +54,8 @@ def checked_ssl_options(ssl_options, server_side):
     """Check `ssl_options`, a dict as in `ssl_options_to_context`, and return it.
 
     Raises ValueError for anything but a dict, for unknown keys, files that do not exist, and
-    options that do not make sense together on this side. The files are not read, so this is also
-    for libraries that load them themselves.
+    options that contradict each other on this side. The files are not read, so this also serves
+    libraries that load them themselves.
     """
     if not isinstance(ssl_options, dict):
         raise ValueError("ssl_options must be a dict or an ssl.SSLContext, not %r"
@@ -98,7 +98,7 @@ def _new_ssl_context(version, server_side):
 
 
 def ssl_wrap_socket(socket, ssl_options, server_hostname=None, **kwargs):
-    """An ssl.SSLSocket over `socket`, which must not be used any more.
+    """An ssl.SSLSocket over `socket`, which must not be used afterwards.
 
     `ssl_options` is as in `ssl_options_to_context`, for the side given by `server_side` (default
     False); a client that verifies certificates needs `server_hostname`. Other arguments are passed

@@ -6,8 +6,8 @@ pycares (``pip install friendserve[cares]``).
     Resolver.configure("friendserve.platform.caresresolver.CaresResolver", timeout=2)
 
 It reads the system's files of hosts and name servers, but not the other sources that a system can
-be configured with (NIS, mDNS, a directory): if names come from these, use the `ThreadedResolver`.
-It is meant for programs that look up many names at a time.
+be configured with (NIS, mDNS, LDAP): if names come from these, use the `ThreadedResolver`. It is
+meant for programs that look up many names at a time.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -25,7 +25,7 @@ from friendserve.ioloop import IOLoop
 from friendserve.netutil.resolver import LookUpResolver
 from friendserve.stack_context import NullContext
 
-#: Seconds until the next check for overdue answers, if c-ares does not say.
+#: Seconds until the next check for overdue answers, if c-ares does not specify a time.
 INTERVAL = 1.0
 
 NO_SOCKET = pycares.ARES_SOCKET_BAD
@@ -54,7 +54,7 @@ class CaresResolver(LookUpResolver):
         if channel is None:
             return
         channel.cancel()
-        # Its sockets are closed with it.
+        # The sockets of c-ares are closed with the channel.
         for fd in list(self.fds):
             self._on_state(fd, False, False)
         for name in ("close", "destroy"):
@@ -95,7 +95,7 @@ class CaresResolver(LookUpResolver):
 
     def _on_state(self, fd, readable, writable):
         events = (IOLoop.READ if readable else 0) | (IOLoop.WRITE if writable else 0)
-        # The number may belong to another socket than before.
+        # The number may belong to a different socket now.
         if self.fds.pop(fd, None) is not None:
             self.io_loop.remove_handler(fd)
         if events:
@@ -104,14 +104,14 @@ class CaresResolver(LookUpResolver):
                 self.io_loop.add_handler(fd, self._on_events, events)
 
     def _on_events(self, fd, events):
-        # c-ares learns of a failure when it reads.
+        # c-ares notices a failure when it reads.
         self.channel.process_fd(
             fd if events & (IOLoop.READ | IOLoop.ERROR) else NO_SOCKET,
             fd if events & IOLoop.WRITE else NO_SOCKET)
         self._arm()
 
     def _arm(self):
-        """Set a timer for the moment when c-ares wants to repeat a query or to give up."""
+        """Set a timer for the moment when c-ares has to repeat a query or give up."""
         if self._pending and self._timer is None and self.channel is not None:
             with NullContext():
                 self._timer = self.io_loop.call_later(self.channel.timeout() or INTERVAL,

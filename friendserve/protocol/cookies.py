@@ -59,10 +59,10 @@ _QUOTED_PAIR = re.compile(r"\\([0-3][0-7][0-7]|.)")
 def parse_cookie(cookie):
     """The cookies in `cookie`, the value of a Cookie header: {name: value}, native strings.
 
-    Pairs are separated by ";" alone, and anything else that a browser lets a page put into its
-    cookies is kept unchanged (RFC 6265 5.4). A quoted value loses its quotes and escapes. A pair
-    without "=" has the name "", as in browsers. Of several cookies with the same name, the last one
-    wins. A cookie with a control character is left out. Never raises an error.
+    Pairs are separated by ";" alone, and anything else that a browser allows in cookies is kept
+    unchanged (RFC 6265 5.4). A quoted value loses its quotes and escapes. A pair without "=" has
+    the name "", as in browsers. Of several cookies with the same name, the last one wins. A cookie
+    with a control character is omitted. Never raises an error.
 
     A value that is not ASCII is decoded as UTF-8, or, if it is not valid UTF-8, as latin-1.
     """
@@ -115,12 +115,12 @@ def format_set_cookie(name, value, domain=None, expires=None, path="/", max_age=
     `value` is text or UTF-8 bytes; it is quoted if necessary, and `parse_cookie` restores it.
     `expires` is a datetime, a time tuple (both UTC) or a timestamp, `max_age` a number of seconds,
     `samesite` one of "Strict", "Lax", "None". Flags that are false and attributes that are None or
-    "" are left out. `other` may contain "partitioned", and any attribute in another spelling
+    "" are omitted. `other` may contain "partitioned", and any attribute in another spelling
     ("Max-Age", "HttpOnly"), which then takes precedence.
 
     Raises CookieError for a name that is not a token, for control characters anywhere, for a
-    space or ";" in an attribute, and for an unknown attribute: a misspelt one would not protect
-    anything.
+    space or ";" in an attribute, and for an unknown attribute: a misspelt one would protect
+    nothing.
     """
     attributes = {"domain": domain, "expires": expires, "path": path, "max_age": max_age,
                   "secure": secure, "httponly": httponly, "samesite": samesite,
@@ -221,9 +221,9 @@ _match_version = re.compile(br"([1-9][0-9]{0,2})\|").match
 def create_signed_value(secret, name, value, version=None, clock=None, key_version=None):
     """`value` signed for a cookie called `name`: ASCII bytes.
 
-    `secret` is a string, or {key_version: string}; then `key_version` says which of them
-    signs. `clock()` returns seconds since 1970, as time.time, the default, does. Raises ValueError
-    for an unknown `version` or `key_version` and for an empty secret.
+    `secret` is a string, or {key_version: string}; then `key_version` selects the one to sign with.
+    `clock()` returns seconds since 1970, as time.time, the default, does. Raises ValueError for an
+    unknown `version` or `key_version` and for an empty secret.
     """
     if version is None:
         version = DEFAULT_SIGNED_VALUE_VERSION
@@ -253,8 +253,8 @@ def decode_signed_value(secret, name, value, max_age_days=31, clock=None, min_ve
     """The bytes that were signed for a cookie called `name`; None unless `value` is genuine.
 
     Also None for a value that is older than `max_age_days`, dated more than 31 days ahead, of a
-    format below `min_version`, signed with a key that is no longer in `secret`, or not signed at
-    all; no `value` raises an error. With several secrets, format 1 is verified with key 0. Raises
+    format below `min_version`, signed with a key that is no longer in `secret`, or unsigned;
+    `value` never causes an error. With several secrets, format 1 is verified with key 0. Raises
     ValueError for an unknown `min_version` and an empty secret.
     """
     if min_version is None:

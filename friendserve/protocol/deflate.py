@@ -6,7 +6,7 @@
     inflater = Inflater(chosen.client)
 
 Each side compresses its messages with a window that it keeps from message to message, unless the
-two agreed that it starts again with each message ("no context takeover").
+two agreed that it starts afresh with each message ("no context takeover").
 """
 from __future__ import absolute_import, division, print_function
 
@@ -18,7 +18,7 @@ from friendserve.protocol.grammar import TOKEN_CHARS
 
 NAME = "permessage-deflate"
 
-#: RFC 7692 7.2.1: the bytes that end each flush, and so are neither sent nor received.
+#: RFC 7692 7.2.1: the bytes that end each flush, which are neither sent nor received.
 _TAIL = b"\x00\x00\xff\xff"
 
 #: The most blocks marked as final in one message. Each costs a new window.
@@ -153,8 +153,8 @@ def read_response(header):
 
 
 def read_compression_options(options):
-    """(level, mem_level) of a dict with compression_level and mem_level, None where it leaves the
-    choice to zlib. Raises ValueError for any other key or value."""
+    """(level, mem_level) of a dict with compression_level and mem_level, None where the choice is
+    left to zlib. Raises ValueError for any other key or value."""
     unknown = set(options) - set(["compression_level", "mem_level"])
     level, mem_level = options.get("compression_level"), options.get("mem_level")
     if unknown or level not in _LEVELS or mem_level == 0 or mem_level not in _LEVELS:
@@ -171,7 +171,7 @@ class Deflater(object):
         self._side = side
         self._level = zlib.Z_DEFAULT_COMPRESSION if level is None else level
         self._mem_level = zlib.DEF_MEM_LEVEL if mem_level is None else mem_level
-        # Made here already so that an invalid level raises early.
+        # Made here so that an invalid level raises early.
         self._stream = self._start()
 
     def _start(self):
@@ -182,7 +182,7 @@ class Deflater(object):
         stream = self._stream or self._start()
         payload = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
         self._stream = stream if self._side.takeover else None
-        # Flushing an empty message gives nothing (RFC 7692 7.2.3.6).
+        # Flushing an empty message produces nothing (RFC 7692 7.2.3.6).
         return payload[:-4] or b"\x00"
 
 
@@ -196,18 +196,19 @@ class Inflater(object):
         self._restarts = 0
 
     def feed(self, payload, limit, is_last):
-        """Decompress a piece of a message; `is_last` marks the last one. Gives at most `limit` + 1
-        bytes; if there are that many, the rest is lost. Raises DeflateError for invalid data."""
+        """Decompress a piece of a message; `is_last` marks the last one. Returns at most one byte
+        more than `limit`; if there are that many, the rest is lost. Raises DeflateError for invalid
+        data."""
         if is_last:
             payload += _TAIL
         stream = self._stream
         if stream is None:
-            # -15 accepts every window that the other side may use.
+            # -15 accepts every window that the peer may use.
             stream = zlib.decompressobj(-15)
         try:
             data = stream.decompress(payload, limit + 1)
             while stream.unused_data and len(data) <= limit:
-                # A message may go on after a block marked as final (RFC 7692 7.2.3.5).
+                # A message may continue after a block marked as final (RFC 7692 7.2.3.5).
                 self._restarts += 1
                 if self._restarts > _MAX_RESTARTS:
                     raise DeflateError("too many final blocks in one message")

@@ -1,7 +1,7 @@
 """The errors of the protocol engines: who was at fault, and the status to respond with.
 
-An engine raises only these. They form one small tree, so that a connection can tell the peer's
-faults (it responds with a status) from our own (it logs them and closes).
+An engine raises only these. They form one small tree, so that a connection can distinguish the
+peer's faults (it responds with a status) from our own (it logs them and closes).
 """
 from __future__ import absolute_import, division, print_function
 

@@ -23,7 +23,7 @@ def encode_event(data=None, event=None, id=None, retry=None):
     """The bytes of an event.
 
     `data` is text, UTF-8 bytes, or a dict, which is sent as JSON; without it (None) the reader only
-    notes `id` and `retry`. `event` is the type, a text. `id` is the value that the reader sends
+    records `id` and `retry`. `event` is the type, as text. `id` is the value that the reader sends
     back as Last-Event-ID; an empty one makes the reader forget the last. `retry` is the number of
     milliseconds until the reader reconnects.
 

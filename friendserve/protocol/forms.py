@@ -1,4 +1,4 @@
-"""Parsers that all forms need: for urlencoded fields (WHATWG URL 5.1), and for header values with
+"""Parsers needed by all forms: for urlencoded fields (WHATWG URL 5.1), and for header values with
 parameters.
 
     parse_urlencoded(b"a=1&a=2")                    # {"a": [b"1", b"2"]}

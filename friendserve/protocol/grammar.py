@@ -23,7 +23,7 @@ is_field_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z").match
 #: except tab.
 find_control = re.compile(u"[\x00-\x08\x0a-\x1f\x7f]").search
 
-#: RFC 9110 8.6 says 1*DIGIT. Nineteen digits suffice for any size, and keep int() cheap.
+#: RFC 9110 8.6 has 1*DIGIT. Nineteen digits suffice for any size, and keep int() cheap.
 is_content_length = re.compile(r"[0-9]{1,19}\Z").match
 
 #: RFC 9110 7.2 and RFC 3986 3.2.2: a registered name or IPv4 address, or a bracketed IPv6

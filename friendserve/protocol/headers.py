@@ -1,8 +1,8 @@
 """Header fields: a mapping that knows their rules, and the strict parser of their lines.
 
-Clients send the same lines again and again, so the parser remembers lines that it has already
-checked: a bounded memo maps a raw line to its (name, value). A line with a secret in it is never
-remembered, and every line in the memo has passed all checks.
+Clients send the same lines again and again, so the parser remembers the lines that it has checked:
+a bounded memo maps a raw line to its (name, value). A line with a secret in it is never remembered,
+and every line in the memo has passed all checks.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -22,7 +22,7 @@ MEMO_LINE_LENGTH = 512
 
 _new = object.__new__
 
-# The normalized form of names, as they were given.
+# Names as received -> their normalized form.
 _names = {}
 _NAME_ENTRIES = 1000
 _NAME_LENGTH = 64
@@ -46,7 +46,7 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
 
     ``headers["Accept"]`` is all values of that name joined by ", " (RFC 9110 5.3), and
     ``get_list`` returns them one by one. Setting an item replaces every value of the name, ``add``
-    appends one. The constructor takes nothing, another mapping, pairs, or keywords.
+    appends one. The constructor accepts nothing, another mapping, pairs, or keywords.
 
     The mapping does not check names and values. The code that reads or writes a message refuses
     those that are not valid on the wire (`parse_line`, the web module, the server).
@@ -166,7 +166,7 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
 def check_field(name, value):
     """`value` as a native string that is valid in a header this side sends.
 
-    Integers become decimal digits, and bytes are taken as latin-1. Raises ValueError for a name
+    Integers become decimal digits, and bytes are decoded as latin-1. Raises ValueError for a name
     that is not a token, and for a value with a control character or a character above U+00FF: an
     application must not be able to end a line early (RFC 9110 5.5).
     """
@@ -235,7 +235,7 @@ _FRAMING_CHECKS = {
 
 
 class _Memo(dict):
-    """Raw line -> (normalized name, value). A line that is not in it is parsed and checked."""
+    """Raw line -> (normalized name, value). A line not in it is parsed and checked."""
     def __missing__(self, line):
         name, value = pair = parse_field_line(line)
         if name in _FRAMING_CHECKS:

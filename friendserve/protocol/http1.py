@@ -18,10 +18,10 @@ from friendserve.protocol.headers import (
     HTTPHeaders, may_be_remembered, parse_field_line, parse_fields)
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
-#: HEAD: it is, and waits in the queue of the loop. BODY: the head is parsed, the body is being
+#: HEAD: it is complete, and waits in the loop's queue. BODY: the head is parsed, the body is being
 #: read. RESPONDING: the request is complete, the response is not. DONE: the response is complete,
-#: but not all of it was sent. CLOSING: nothing more is parsed; bytes that still arrive are dropped.
-#: UPGRADED: the stream was handed over to another protocol.
+#: but not all of it was sent. CLOSING: nothing more is parsed; bytes that still arrive are
+#: discarded. UPGRADED: the stream was handed over to another protocol.
 IDLE, HEAD, BODY, RESPONDING, DONE, CLOSING, UPGRADED = (
     "idle", "head", "body", "responding", "done", "closing", "upgraded")
 
@@ -60,7 +60,7 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     `head` ends with the empty line; empty lines before it are skipped (RFC 9112 2.2). `target`
     is in origin-form or "*": the authority of an absolute-form target has replaced the
     Host header (RFC 9112 3.2.2), so there is only one host to trust. `version` is "HTTP/1.0"
-    or "HTTP/1.1". Raises HTTPInputError with the status of the response to the fault.
+    or "HTTP/1.1". Raises HTTPInputError with the status for the response.
     """
     lines = _to_native(head).split("\r\n")
     del lines[-2:]
@@ -130,12 +130,12 @@ def count_empty_lines(data):
 
 
 def check_partial_head(start, rest, max_line=8192):
-    """Refuse the beginning of a head that cannot become a valid one, whatever follows.
+    """Refuse the beginning of a head that cannot become valid, whatever follows.
 
     `start` holds the first bytes of the head (at least `max_line` + 2 of them, if that many have
     arrived), `rest` the bytes that were not checked before and the three that precede them. Without
-    this, a peer that speaks another protocol, or ends its lines with a bare line feed, would be
-    waited for until its time limit. Raises HTTPInputError, or returns None.
+    this, a connection would wait until its time limit for a peer that speaks another protocol or
+    ends its lines with a bare line feed. Raises HTTPInputError, or returns None.
     """
     if _bare_line_feed(rest):
         raise HTTPInputError("a line of the head ends without a carriage return")
@@ -155,8 +155,8 @@ def check_partial_head(start, rest, max_line=8192):
 def find_response_end(data, searched=0):
     """The position after the empty line that ends the head of a response in `data`, or -1.
 
-    `data` is bytes or a ReadBuffer; its first `searched` bytes were searched before, without
-    success. Lines may end in a bare line feed (RFC 9112 2.2).
+    `data` is bytes or a ReadBuffer; its first `searched` bytes have already been searched. Lines
+    may end in a bare line feed (RFC 9112 2.2).
     """
     start = max(0, searched - 2)
     end = data.find(b"\n\r\n", start)
@@ -167,7 +167,7 @@ def find_response_end(data, searched=0):
 def parse_response_head(head, max_fields=100):
     """The bytes of a response head -> (version, status, reason, HTTPHeaders).
 
-    Because of the servers that exist, this parser is tolerant where RFC 9112 allows it: lines may
+    For the sake of existing servers, this parser is tolerant where RFC 9112 allows it: lines may
     end in a bare line feed (2.2), a field may continue on the next line (5.2), and the reason may
     be missing (4). Raises HTTPInputError.
     """
@@ -222,8 +222,8 @@ def wants_keep_alive(headers, version):
     return "close" not in options and (version != "HTTP/1.0" or "keep-alive" in options)
 
 
-# A program that repeats a request sends the same head again. A head that can hold a secret is not
-# remembered: one with a query, or with a field of `SECRETS` apart from a Cookie, which is cut out.
+# A program that repeats a request sends the same head again. A head that may hold a secret is not
+# remembered: one with a query, or with a field of `SECRETS` other than a Cookie, which is cut out.
 _heads = {}
 # Heads in each memo; and bytes and fields of one that is remembered.
 _HEADS = 500
@@ -242,7 +242,7 @@ def read_request_head(head, max_line=8192, max_fields=100):
         # The cookies are cut out, and the head is remembered without them.
         end = head.find(b"\r\n", start + 2)
         rest, cookie = head[:start] + head[end:], head[start + 2:end]
-    # A remembered head may have been checked against other limits, but it is far below these.
+    # A remembered head may have been checked against other limits, but is well within these.
     known = _heads.get(rest) if max_line >= _HEAD_LENGTH and max_fields > _HEAD_FIELDS else None
     if known is not None:
         method, target, version, values, length, keep_alive = known
@@ -283,7 +283,7 @@ def read_response_head(head, method="GET", max_fields=100):
     version, status, reason, headers = parse_response_head(head, max_fields)
     length = body_length(headers, version, status, method)
     keep_alive = wants_keep_alive(headers, version)
-    # A Location can hold a secret, as the target of a request can.
+    # A Location may hold a secret, as the target of a request may.
     if is_common and len(head) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS \
             and may_be_remembered(headers) and "Location" not in headers._values:
         if len(_response_heads) >= _HEADS:
@@ -359,7 +359,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 class ChunkedDecoder(object):
     """A chunked body, fed as it arrives and returned without its framing (RFC 9112 7.1).
 
-    Extensions are ignored. Trailer fields are checked and dropped: nothing that follows the body
+    Extensions are ignored. Trailer fields are checked and discarded: nothing that follows the body
     may change a decision made from the head (RFC 9110 6.5.1).
     """
     __slots__ = ("_rest", "_missing", "_step", "_room", "_trailers", "unused")
@@ -374,17 +374,18 @@ class ChunkedDecoder(object):
     def __init__(self, max_body_size):
         self._rest = b""            # the beginning of a line whose end has not arrived
         self._missing = 0           # bytes of this chunk that have not arrived
-        # The method that takes what follows; not a bound method, which would make a cycle.
+        # The method that parses the next bytes; not a bound method, which would make a reference
+        # cycle.
         self._step = ChunkedDecoder._read_size
-        self._room = max_body_size  # bytes that the chunks to come may still have
+        self._room = max_body_size  # bytes that later chunks may still have
         self._trailers = 0          # trailer lines so far
-        #: Bytes that followed the end of the body; None until the end was seen.
+        #: Bytes that followed the end of the body; None until the end has arrived.
         self.unused = None
 
     def feed(self, data):
         """The bytes of the body in `data`, or b"".
 
-        Once the end was seen, `unused` holds the bytes that followed it, and no more may be fed.
+        Once the end has arrived, `unused` holds the bytes that followed it, and no more may be fed.
         Raises HTTPInputError: 400 for malformed framing, 413 for a body over the limit.
         """
         if self.unused is not None:
@@ -398,7 +399,7 @@ class ChunkedDecoder(object):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_line(self, data, position, limit):
-        """(line, position after it), or (None, end of data) when its end has not arrived."""
+        """(line, position after it), or (None, end of data) if its end has not arrived."""
         end = data.find(b"\r\n", position, position + limit + 2)
         if end >= 0:
             return data[position:end], end + 2
@@ -437,7 +438,7 @@ class ChunkedDecoder(object):
             self._step = ChunkedDecoder._read_size
             return position + 2
         if end != b"\r":
-            raise HTTPInputError("a chunk is longer than its size says")
+            raise HTTPInputError("a chunk is longer than announced")
         self._rest = end
         return len(data)
 

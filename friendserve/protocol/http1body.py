@@ -8,8 +8,8 @@ from friendserve.protocol.http1 import CHUNKED, UNTIL_CLOSE, ChunkedDecoder
 from friendserve.util import GzipDecompressor
 
 #: The states of a body. STARTING: its receiver is not known yet. READING: bytes of the connection
-#: are wanted. DELIVERING: its receiver has not taken the last piece yet. ENDED: no more bytes are
-#: wanted, because the end was seen or an error was found.
+#: are wanted. DELIVERING: its receiver has not finished with the last piece. ENDED: no more bytes
+#: are wanted, because the end has arrived or an error was found.
 STARTING, READING, DELIVERING, ENDED = "starting", "reading", "delivering", "ended"
 
 #: (from, to) -> to, for every legal move; any other is a KeyError, and a bug.
@@ -47,9 +47,9 @@ class DeflateDecompressor(object):
         self._begin = b""           # the first byte, while the second is missing
 
     def decompress(self, value, max_length):
-        """At most `max_length` bytes of the content of `value`, the next compressed bytes; what
-        would exceed that is lost. The first two bytes of the data tell which format it has.
-        Raises zlib.error for damaged data."""
+        """At most `max_length` bytes of the content of `value`, the next compressed bytes; anything
+        beyond that is lost. The first two bytes of the data show its format. Raises zlib.error for
+        damaged data."""
         if self._member is None:
             value = self._begin + value
             if len(value) < 2:
@@ -61,9 +61,9 @@ class DeflateDecompressor(object):
         return self._member.decompress(value, max_length)
 
     def flush(self):
-        """b"", at the end of the data. Raises zlib.error when it ends too early, where the Python
-        version can tell."""
-        # Python 2.7 cannot tell whether raw deflate has ended.
+        """Return b"" at the end of the data. Raises zlib.error when it ends too early, if the
+        Python version can detect that."""
+        # Python 2.7 cannot detect whether raw deflate has ended.
         if self._member is None and self._begin or \
                 self._member is not None and not getattr(self._member, "eof", True):
             raise zlib.error("the compressed data ends too early")
@@ -77,8 +77,8 @@ DECOMPRESSORS = {"gzip": GzipDecompressor, "x-gzip": GzipDecompressor,
 
 def take_response_coding(headers):
     """The decompressor for the body of a response, or None for a coding that is not known. The
-    coding and length are moved to X-Consumed- fields, as they do not describe the body that the
-    application gets."""
+    coding and length are moved to X-Consumed- fields, because they do not describe the body that
+    the application gets."""
     decompressor = DECOMPRESSORS.get(headers["Content-Encoding"].lower())
     if decompressor is None:
         return None
@@ -92,14 +92,14 @@ class MessageBody(object):
     """The body of the message that is being read.
 
     `length` is the result of `body_length`; the body may have up to `max_size` bytes. `inflater`
-    decompresses it, or is None. First `begin` names the receiver, then `feed` takes the bytes of
+    decompresses it, or is None. First `begin` sets the receiver, then `feed` accepts the bytes of
     the connection until `state` is ENDED. `state` is one of the states of `BODY_MOVES`; pausing is
     not among them, because a receiver may pause in each.
     """
     __slots__ = ("state", "receiver", "timeout", "paused_at", "pieces", "unused", "_decoder",
                  "_left", "_room", "_inflater")
 
-    # Pieces are gathered in blocks of about this size: a piece can be one byte, and its object
+    # Pieces are gathered in blocks of about this size: a piece can be one byte, but its object
     # takes far more.
     _BLOCK = 65536
 
@@ -112,15 +112,15 @@ class MessageBody(object):
         self.receiver = None        # gets the pieces as they arrive; None: they are kept
         self.timeout = timeout      # seconds within which the body must arrive
         self.paused_at = None       # when the receiver paused; None while it has not
-        self.pieces = []            # those that are kept; the first is bytes
-        self.unused = b""           # the bytes that followed the end, once it was seen
+        self.pieces = []            # the pieces kept; the first is bytes
+        self.unused = b""           # the bytes that followed the end, once it has arrived
         self._decoder = ChunkedDecoder(max_size) if length is CHUNKED else None
         self._left = length         # missing bytes of a body of known length, or UNTIL_CLOSE
         self._room = max_size       # bytes that may still follow, after decompression
         self._inflater = inflater
 
     def set_limit(self, max_size):
-        """Set another limit, before anything was fed."""
+        """Set another limit, before anything has been fed."""
         self._room = max_size
         if self._decoder is not None:
             self._decoder = ChunkedDecoder(max_size)
@@ -135,7 +135,7 @@ class MessageBody(object):
                                  413)
 
     def end(self):
-        """Want no more bytes: the body is empty, or turned out to be malformed."""
+        """Accept no more bytes: the body is empty, or turned out to be malformed."""
         self.state = BODY_MOVES[self.state, ENDED]
 
     def bound(self, size):
@@ -149,8 +149,8 @@ class MessageBody(object):
         return min(size, self._left)
 
     def feed(self, data):
-        """Take bytes of the connection, up to the number `wanted`, and return the bytes of the body
-        in them. Without a receiver they are kept as well. Raises HTTPInputError."""
+        """Accept bytes of the connection, up to the number `wanted`, and return the bytes of the
+        body in them. Without a receiver they are kept as well. Raises HTTPInputError."""
         decoder = self._decoder
         if decoder is not None:
             data = decoder.feed(data)
@@ -196,7 +196,7 @@ class MessageBody(object):
             pieces.append(bytearray(data))
 
     def _inflate(self, data):
-        # The limit applies to the decompressed bytes: they are what takes memory.
+        # The limit applies to the decompressed bytes: they occupy the memory.
         try:
             data = self._inflater.decompress(data, self._room + 1)
             self._room -= len(data)

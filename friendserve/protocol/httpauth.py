@@ -1,4 +1,4 @@
-"""The Digest authentication scheme (RFC 7616), the client's side.
+"""The client's side of the Digest authentication scheme (RFC 7616).
 
     challenge = choose_digest(headers.get_list("WWW-Authenticate"))
     if challenge is not None:
@@ -14,7 +14,7 @@ import six
 from friendserve.escape import utf8
 from friendserve.protocol.grammar import TOKEN_CHARS
 
-#: The supported algorithms, the best first.
+#: The supported algorithms, best first.
 ALGORITHMS = (("SHA-256", hashlib.sha256), ("MD5", hashlib.md5))
 
 #: Bytes of a challenge that are parsed; the rest is ignored.
@@ -67,7 +67,7 @@ def choose_digest(values):
 
 class DigestChallenge(object):
     """A challenge by a server; it can be answered several times. `parameters` are those of the
-    header; `is_understood` says whether `answer` can be used."""
+    header; `is_understood` is whether `answer` can be used."""
     __slots__ = ("realm", "nonce", "opaque", "algorithm", "_session", "_named", "_qop", "_count",
                  "is_understood")
 
@@ -86,7 +86,7 @@ class DigestChallenge(object):
         self._count = 0             # answers with this nonce so far
 
     def next_nonce(self, nonce):
-        """Use another nonce from now on, as the server asked (RFC 7616 3.5)."""
+        """Use another nonce from now on, as requested by the server (RFC 7616 3.5)."""
         self.nonce = nonce
         self._count = 0
 

@@ -13,7 +13,7 @@ import binascii
 
 import six
 
-#: From this size on `translate` is faster than the XOR of integers.
+#: From this size on, `translate` is faster than the XOR of integers.
 _LONG = 1024
 
 _TABLES = [bytes(bytearray(_byte ^ _mask for _byte in range(256))) for _mask in range(256)]
@@ -37,7 +37,7 @@ def apply_mask_in_python(data, mask):
     if len(mask) != 4:
         raise ValueError("a mask must have 4 bytes, not %d" % len(mask))
     if size >= _LONG:
-        # Every fourth byte is taken faster out of a bytearray than out of bytes.
+        # Every fourth byte is extracted faster from a bytearray than from bytes.
         masked = bytearray(data)
         first, second, third, fourth = bytearray(mask)
         masked[::4] = masked[::4].translate(_TABLES[first])

@@ -8,7 +8,7 @@
     arguments, files = parse_multipart(b"xyz", body)
     body = encode_multipart(b"xyz", {"a": "1"}, {"photo": HTTPFile(...)})
 
-Malformed input raises HTTPInputError, and so does input over a limit, before objects are made of
+Malformed input raises HTTPInputError, and so does input over a limit, before objects are made from
 it. The time taken is linear, and the parser holds at most the header of a part and a delimiter.
 """
 from __future__ import absolute_import, division, print_function
@@ -32,8 +32,8 @@ __all__ = ["HTTPFile", "MAX_FIELD_BYTES", "MAX_PARTS", "MAX_PART_HEADER", "Multi
 MAX_PARTS = 100
 #: The maximum size of the header of one part, in bytes.
 MAX_PART_HEADER = 10 * 1024
-#: The maximum size of all parts together that are not files, in bytes; applications copy and
-#: convert these.
+#: The maximum total size of the parts that are not files, in bytes; applications copy and convert
+#: these.
 MAX_FIELD_BYTES = 10 * 1024 * 1024
 
 #: The beginning of a part: its name (a native string), file name (text) and content type. A part
@@ -55,7 +55,7 @@ _match_padding = re.compile(br"[ \t]*(\r\n)?").match
 class HTTPFile(ObjectDict):
     """An uploaded file: `filename` (text), `body` (bytes) and `content_type`.
 
-    The name is chosen by the sender, and may include a path: never open a file by it. The type is
+    The sender chooses the name, which may include a path: never use it to open a file. The type is
     "application/unknown" if the sender does not specify one.
     """
 
@@ -66,7 +66,7 @@ class MultipartParser(object):
     `boundary` is that of the Content-Type. `feed(data)` returns a list: for each part a Part, its
     content as bytes, in any number of pieces, none of them empty, and PART_END. Anything before
     the first delimiter and after the last is ignored (RFC 2046 5.1.1). After an error the parser
-    cannot be used any more.
+    can no longer be used.
 
     The limits: `max_parts`, `max_part_header` (bytes of one), `max_field_bytes` (of all parts that
     are not files; the caller limits the files).
@@ -82,9 +82,9 @@ class MultipartParser(object):
                                  % (boundary[:80],))
         self._delimiter = b"\r\n--" + boundary
         self._state = _START
-        self._data = b""            # bytes that are not used yet
+        self._data = b""            # bytes that have not been parsed
         self._max_parts = max_parts
-        self._parts = 0             # those that have begun
+        self._parts = 0             # parts that have begun
         self._max_part_header = max_part_header
         self._field_room = max_field_bytes      # bytes that fields may still have
         self._is_field = False      # whether the current part is a field
@@ -109,7 +109,7 @@ class MultipartParser(object):
         if self._state is not _EPILOGUE:
             raise HTTPInputError("the last boundary of the multipart body is missing")
 
-    # The steps, one for each state: each returns the position of the first byte it has not used.
+    # The steps, one for each state: each returns the position of the first byte it has not parsed.
     # As long as a step changes the state, the next step follows at once.
 
     def _take_start(self, data, position, events):
@@ -301,8 +301,8 @@ def encode_multipart(boundary, fields=(), files=()):
     """The bytes of a multipart/form-data body (RFC 7578), with the bytes `boundary`.
 
     `fields` is a dict or pairs of name and value, `files` the same with HTTPFiles, whose
-    content_type is optional. A list instead of one value makes a part for each of its items. Text
-    is encoded as UTF-8.
+    content_type is optional. A list in place of a value produces one part per item. Text is encoded
+    as UTF-8.
 
     Raises ValueError for a name, file name or type with a control character or a quote, which could
     end its header early, and for a value that contains the boundary.

@@ -20,7 +20,7 @@ _find_forbidden = re.compile(u"[\x00-\x20\x7f\\\\]").search
 _split = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)([^#]*)", re.DOTALL).match
 _split_host = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]{0,5}))?\Z", re.DOTALL).match
 
-# Most programs fetch few URLs again and again. Those with a username or password are not
+# Most programs fetch a few URLs again and again. URLs with a username or password are not
 # remembered.
 _urls = {}
 _URLS = 500
@@ -30,8 +30,8 @@ _URL_LENGTH = 512
 class URL(object):
     """The parts of a URL: `scheme`, `host` (in lower case, an IPv6 address without its brackets),
     `port`, `authority` (the value of the Host header), `target` (path and query), `username` and
-    `password` (decoded, or None), and `text`, the whole URL without those two and the fragment.
-    `origin` is (scheme, host, port)."""
+    `password` (decoded, or None), and `text`, the whole URL without username, password and
+    fragment. `origin` is (scheme, host, port)."""
     __slots__ = ("scheme", "host", "port", "authority", "target", "username", "password",
                  "origin", "text")
 
@@ -141,7 +141,7 @@ def _shown(text):
 
 
 def to_octets(text):
-    """The bytes of text from the wire, which on Python 3 has one character for each of them."""
+    """The bytes of text from the wire, which on Python 3 has one character per byte."""
     return text if isinstance(text, bytes) else text.encode("latin-1")
 
 
@@ -158,8 +158,8 @@ _is_local_path = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z").match
 
 
 def is_safe_next(url):
-    """Whether `url` is a path of this site, so that signing in cannot lead a user elsewhere.
+    """Whether `url` is a path on this site, so that signing in cannot lead a user elsewhere.
 
-    To a browser "//host" is another host, "\\" is the same as "/", and tabs do not exist.
+    To a browser "//host" is another host, "\\" is the same as "/", and tabs are ignored.
     """
     return _is_local_path(url) is not None

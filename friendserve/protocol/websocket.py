@@ -3,13 +3,13 @@
     reader = FrameReader(is_server=False)
     reader.receive(encode_frame(FIN | TEXT, b"Hello"))      # [u"Hello"]
 
-A reader takes bytes in pieces of any size and returns the events that they complete: text messages
-as unicode, binary messages as bytes, and `Ping`, `Pong` and `Close` objects. When the peer breaks
-the protocol or a limit, the list ends with a WebSocketInputError. All data after that is ignored,
-and so is all data after a `Close`.
+A reader accepts bytes in pieces of any size and returns the events that they complete: text
+messages as unicode, binary messages as bytes, and `Ping`, `Pong` and `Close` objects. When the peer
+breaks the protocol or a limit, the list ends with a WebSocketInputError. All data after that, or
+after a `Close`, is ignored.
 
 Payload is unmasked, decompressed and checked as it arrives, so an endless text is refused at its
-first invalid byte, and a frame takes no more memory than the part of it that has arrived.
+first invalid byte, and a frame takes only as much memory as the part of it that has arrived.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -69,7 +69,7 @@ class Pong(Ping):
 
 
 class Close(object):
-    """The peer closes: `code` (NO_CODE if it gave none) and `reason`, a text."""
+    """The peer closes: `code` (NO_CODE if it sent none) and `reason`, text."""
     __slots__ = ("code", "reason")
 
     def __init__(self, code, reason):
@@ -85,7 +85,7 @@ def is_close_code(code):
 # Out
 
 def encode_frame(first, payload, mask=b""):
-    """One frame. `first` is FIN, the reserved bits and the opcode. A client gives a `mask` of four
+    """One frame. `first` is FIN, the reserved bits and the opcode. A client passes a `mask` of four
     random bytes, with which the payload is masked."""
     size = len(payload)
     bit = 0
@@ -100,7 +100,8 @@ def encode_frame(first, payload, mask=b""):
 
 
 def encode_close(code, reason=u""):
-    """The payload of a close frame; empty if `code` is None. A reason that is too long is cut.
+    """The payload of a close frame; empty if `code` is None. A reason that is too long is
+    truncated.
 
     Raises ValueError for a code that must not be sent, and for a reason without a code.
     """
@@ -135,8 +136,8 @@ class FrameReader(object):
                  max_fragments=DEFAULT_MAX_FRAGMENTS):
         self.max_message_size = max_message_size
         self.max_fragments = max_fragments
-        #: The last text message that came in one piece, and its UTF-8. The reader's owner resets
-        #: it to NO_TEXT, or else the message stays in memory.
+        #: The last text message that arrived in one piece, and its UTF-8. The reader's owner resets
+        #: it to NO_TEXT; otherwise the message stays in memory.
         self.last_text = NO_TEXT
         self._inflater = inflater
         self._mask_bit = 0x80 if is_server else 0
@@ -204,8 +205,8 @@ class FrameReader(object):
             self._rest = bytes(data[position:])
 
     def _read_long_head(self, first, kind, data, position):
-        """Where the payload starts, and its length, of a frame whose second byte holds a `kind` of
-        length above 125. The start is beyond the data if the length is not all there yet."""
+        """The position and length of the payload of a frame whose second byte holds a `kind` of
+        length above 125. The position is beyond the data if the length is incomplete."""
         if kind > 127:
             raise WebSocketInputError(
                 "a frame from a client must be masked" if self._mask_bit else
@@ -219,12 +220,12 @@ class FrameReader(object):
         if length < (126 if kind == 126 else 65536):
             raise WebSocketInputError("the length of a frame must be in its shortest form")
         if length > self.max_message_size + (self.max_message_size >> 8) + 64:
-            # More than compression makes of the largest message at worst.
+            # More than the largest message takes even when compression expands it.
             raise _too_large(self.max_message_size)
         return start, length
 
     def _check_first(self, first):
-        """Check that a frame may begin with this byte here."""
+        """Check that a frame may begin with this byte at this point."""
         opcode = first & 15
         if first & (RSV2 | RSV3) or first & RSV1 and (
                 self._inflater is None or opcode not in (TEXT, BINARY)):
@@ -244,7 +245,7 @@ class FrameReader(object):
     # Control frames
 
     def _read_control(self, opcode, data, start, end, events):
-        """Take a control frame; returns where the next frame starts."""
+        """Read a control frame; returns where the next frame starts."""
         payload = bytes(data[start:end])
         if self._mask_bit:
             payload = apply_mask(payload, bytes(data[start - 4:start]))
@@ -272,7 +273,7 @@ class FrameReader(object):
                              bytes(data[start - 4:start]) if self._mask_bit else b"")
 
     def _read_payload(self, data, start, events):
-        """Take the available payload of the frame; returns where it ends."""
+        """Read the available payload of the frame; returns where it ends."""
         frame, message = self._frame, self._message
         payload = bytes(data[start:start + frame.left])
         frame.left -= len(payload)
@@ -353,13 +354,13 @@ if six.PY2:  # version: py2
     _find_surrogate = re.compile(b"\xed[\xa0-\xbf]").search
 
     def _refuse_surrogates(data):
-        # The decoders of this version let through surrogates, which RFC 3629 3 forbids.
+        # The decoders of this version accept surrogates, which RFC 3629 3 forbids.
         if b"\xed" in data and _find_surrogate(data):
-            raise UnicodeDecodeError("utf-8", bytes(data), 0, 1, "it has surrogates")
+            raise UnicodeDecodeError("utf-8", bytes(data), 0, 1, "it contains surrogates")
 
     class _Decoder(codecs.getincrementaldecoder("utf-8")):
         def decode(self, data, final=False):
-            # Together with the start of a character that the last piece ended with.
+            # Including the start of a character at the end of the last piece.
             _refuse_surrogates(self.getstate()[0] + data)
             return super(_Decoder, self).decode(data, final)
 
@@ -374,7 +375,7 @@ else:
     _Decoder = codecs.getincrementaldecoder("utf-8")
 
     def _decode(data):
-        """A whole text, and its UTF-8."""
+        """A whole text message, and its UTF-8."""
         try:
             return data.decode("utf-8"), data
         except UnicodeDecodeError as error:

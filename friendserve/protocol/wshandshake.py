@@ -28,10 +28,10 @@ def accept_value(key):
 
 
 def check_upgrade(headers):
-    """Check that the headers of a request ask for a WebSocket of version 13; returns its key.
+    """Check that the headers of a request ask for a WebSocket of version 13, and return its key.
 
-    Raises HTTPInputError with the status to answer: 426, for which the response has to name the
-    supported version in Sec-WebSocket-Version, or 400.
+    Raises HTTPInputError with the status for the response: 426, with which the response must name
+    the supported version in Sec-WebSocket-Version, or 400.
     """
     if "websocket" not in split_list(headers.get("Upgrade", "")):
         raise HTTPInputError("this URL serves WebSockets only: the request needs "
@@ -62,8 +62,8 @@ def make_key(nonce):
 
 
 def check_response(headers, key, subprotocols):
-    """Check the headers of a 101 response to a request with this key and these subprotocols;
-    returns the subprotocol that the server chose, or None. Raises HandshakeError.
+    """Check the headers of a 101 response to a request with this key and these subprotocols, and
+    return the subprotocol that the server chose, or None. Raises HandshakeError.
 
     The extensions are left to `friendserve.protocol.deflate.read_response`.
     """

@@ -21,7 +21,7 @@
     IOLoop.current().start()
 
 A `Rule` is a `Matcher` and a target. The first rule whose matcher accepts the request is applied,
-and its target is asked for the handler: another router, an Application, any
+and its target provides the handler: another router, an Application, any
 HTTPServerConnectionDelegate, or a function of the request. If a router finds no handler for a
 request, the next rule is tried; after the last one the response is 404. `ReversibleRuleRouter` also
 builds the URL of a rule from its name.

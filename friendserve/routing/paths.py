@@ -1,4 +1,4 @@
-"""Patterns of paths: from a path to the arguments in it, and back."""
+"""Path patterns: from a path to the arguments in it, and back."""
 from __future__ import absolute_import, division, print_function
 
 import re
@@ -26,8 +26,8 @@ class PathPattern(object):
             raise ValueError("either all groups of %r must have names, or none" % pattern)
 
     def match(self, path):
-        """(args, kwargs) for the handler's methods, as unquoted bytes, of which one is None and the
-        other may be empty; None if `path` does not match."""
+        """(args, kwargs) for the handler's methods, as unquoted bytes; one of the two is None, the
+        other may be empty. None if `path` does not match."""
         match = self.regex.match(path)
         if match is None:
             return None
@@ -39,7 +39,7 @@ class PathPattern(object):
     def reverse(self, *args):
         """The path that this pattern matches, with `args` in place of its groups.
 
-        Raises ValueError if the pattern contains more than text and groups, and for the wrong
+        Raises ValueError if the pattern contains anything but text and groups, and for the wrong
         number of arguments.
         """
         if self._pieces is None:
@@ -68,11 +68,11 @@ _match_flags = re.compile(r"\(\?[a-zA-Z]+\)").match
 
 
 def compile_whole(pattern):
-    """A regex whose `match` accepts only a whole text, whether or not `pattern` ends in "$"."""
+    """A regex whose `match` accepts only whole strings, whether or not `pattern` ends in "$"."""
     if not _ends(pattern):
         pattern += "$"
     if "|" in pattern:
-        # Otherwise "$" would apply to the last alternative only. Flags must stay in front.
+        # Otherwise "$" would apply to the last alternative only. Flags must stay at the front.
         flags = _match_flags(pattern)
         start = flags.end() if flags is not None else 0
         pattern = "%s(?:%s)$" % (pattern[:start], pattern[start:])

@@ -1,7 +1,7 @@
 """Matchers, rules, and the routers that try them in order.
 
 A request gets its handler when its head has arrived: `Router.start_request` returns a
-`_RoutedMessage`, which then asks `find_handler` and passes the head and everything after it on.
+`_RoutedMessage`, which then calls `find_handler` and passes on the head and everything after it.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -48,7 +48,7 @@ class HostMatches(Matcher):
 
 
 class DefaultHostMatches(Matcher):
-    """All requests without an X-Real-Ip header from a proxy, if the default host of an application
+    """All requests without an X-Real-Ip header from a proxy, if the application's default host
     matches."""
 
     def __init__(self, application, host_pattern):
@@ -127,7 +127,7 @@ class URLSpec(Rule):
 
 def to_rule(rule):
     """A Rule from a tuple (path pattern or matcher, target[, kwargs[, name]]); a Rule is returned
-    as it is."""
+    unchanged."""
     if isinstance(rule, (tuple, list)):
         if not 2 <= len(rule) <= 4:
             raise ValueError("a rule must be (pattern, handler[, kwargs[, name]]), not %r"
@@ -140,7 +140,7 @@ class Router(HTTPServerConnectionDelegate):
     """Finds the handler for each request of a server."""
 
     def find_handler(self, request, **kwargs):
-        """The HTTPMessageDelegate that will answer an HTTPServerRequest (its body is yet to come),
+        """The HTTPMessageDelegate that will answer an HTTPServerRequest (its body has not arrived),
         or None. `kwargs` are the arguments found by the rules that led here."""
         raise NotImplementedError()
 
@@ -258,7 +258,8 @@ class _RoutedMessage(HTTPMessageDelegate):
         self._delegate = None
 
     def headers_received(self, start_line, headers):
-        # The server has made one already, with what a proxy says about the client.
+        # The server has already made one, with the client's address and scheme as reported by a
+        # proxy.
         request = getattr(self._connection, "request", None) or HTTPServerRequest(
             start_line=start_line, headers=headers, connection=self._connection,
             server_connection=self._server_conn)

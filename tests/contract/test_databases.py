@@ -18,7 +18,7 @@ from tests.loopcase import LogCatcher, LoopCase
 
 
 class DatabaseContract(object):
-    """`url()` is that of an empty database, `serial` the type of an automatic integer key."""
+    """`url()` is the URL of an empty database, `serial` the type of an automatic integer key."""
     serial = None
 
     def setUp(self):
@@ -95,7 +95,7 @@ class DatabaseContract(object):
             self.assertEqual(2, self.db.get(
                 "INSERT INTO entries (title) VALUES (%s) RETURNING id", "two").id)
         for _ in range(2):
-            # Also when nothing is new.
+            # Rows that do not change count too.
             self.assertEqual(2, self.db.execute_rowcount("UPDATE entries SET views = %s", 7))
         self.assertEqual(0, self.db.execute_rowcount("DELETE FROM entries WHERE id = %s", 99))
 
@@ -186,10 +186,10 @@ class PoolContract(LoopCase):
         self.loop.close(all_fds=True)
 
     def result(self, ask, *args, **options):
-        """The argument of the callback or on_error of one call."""
+        """The argument passed to the callback or on_error of one call."""
         results = []
         ask(*args, callback=results.append, on_error=results.append, **options)
-        self.assertEqual([], results, "it was called at once")
+        self.assertEqual([], results, "called back synchronously")
         self.run_until(lambda: results)
         self.loop.run_once(0)
         self.assertEqual(1, len(results))
@@ -245,7 +245,7 @@ class PoolContract(LoopCase):
             self.run_until(lambda: records)
         with self.assertRaises(TypeError):
             self.pool.query("SELECT 1", calback=self.fail)
-        # No thread is lost by these.
+        # sys.exit() in a call does not end its thread.
         for _ in range(5):
             self.assertIsInstance(self.result(self.pool.run, lambda db: sys.exit()), SystemExit)
 
@@ -496,7 +496,7 @@ class ServerContract(PoolContract, DatabaseContract):
         self.run_until(lambda: len(kept) + len(failed) == asked[0])
         stored = [row.title for row in db.query("SELECT title FROM entries")]
         self.assertEqual(set(), set(kept) - set(stored))
-        self.assertEqual(len(stored), len(set(stored)), "a row is there twice")
+        self.assertEqual(len(stored), len(set(stored)), "a row appears twice")
         self.assertEqual(set(), set(type(error) for error in failed)
                          - {database.Unavailable, database.OutcomeUnknown})
         ended = []

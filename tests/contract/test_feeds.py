@@ -17,7 +17,7 @@ class FeedContract(object):
         self.feed = self.make_feed()
 
     def publish(self, *words, **options):
-        """Publish some messages; return their ids once they are kept."""
+        """Publish some messages; return their ids once they are stored."""
         ids = []
         for word in words:
             self.feed.publish(options.get("channel", "room"), word, ids.append)
@@ -31,7 +31,7 @@ class FeedContract(object):
         return batches[0]
 
     def wait(self, cursor, channel="room", timeout=None):
-        """The batch that a wait ends with."""
+        """The batch that a wait returns."""
         batches = []
         self.feed.wait(channel, cursor, batches.append, timeout)
         self.run_until(lambda: batches)
@@ -90,7 +90,7 @@ class FeedContract(object):
         self.publish(u"old")
         batches = []
         self.feed.wait("room", None, batches.append)
-        # A feed elsewhere has to find out where "now" is.
+        # A remote feed has to find out where "now" is.
         self.recent()
         self.publish(u"new")
         self.run_until(lambda: batches)
@@ -114,7 +114,7 @@ class FeedContract(object):
         self.assertEqual(([], ids[1]), (batch.messages, batch.cursor))
 
     def test_a_batch_on_its_way_beats_the_timeout(self):
-        # Between the message and the callback is a turn, in which timers fire.
+        # There is a turn between the message and the callback, in which timers fire.
         cursor = self.publish(u"old")[-1]
         batches = []
         self.feed.wait("room", cursor, batches.append, timeout=0.02)
@@ -124,7 +124,7 @@ class FeedContract(object):
             self.loop.run_once(0)
         self.run_until(lambda: batches)
         if not batches[0].messages:
-            # The timeout was first; then nothing may be lost.
+            # The timeout came first; in that case nothing may be lost.
             batches.append(self.wait(batches[0].cursor))
         self.assertEqual([u"new"], texts(batches))
 
@@ -281,7 +281,7 @@ class FeedContract(object):
         self.publish(u"new")
         self.run_until(lambda: len(done) == 500)
         self.assertEqual(0, len(self.feed._channels["room"].watches))
-        # Those of two links to a Redis may be left.
+        # The timers of two links to a Redis may be left.
         self.assertLessEqual(len(self.loop._timers), 2)
 
 
@@ -298,7 +298,7 @@ class LocalFeedTest(FeedContract, FeedCase):
         self.feed = LocalFeed(clock=lambda: clock[0])
         batches = []
         self.feed.wait("room", earlier, batches.append)
-        # A clock that is set back does not turn the order around.
+        # A clock that is set back does not change the order.
         clock[0] -= 3600
         self.publish(u"two")
         self.run_until(lambda: batches)
@@ -349,7 +349,7 @@ if RedisFeed is not None:
             return replies[0].count(b"\n")
 
         def test_two_processes_share_a_channel(self):
-            # Two feeds know no more of one another than two processes do.
+            # Two feeds in one process share as little as two processes do.
             other = self.make_feed()
             batches = []
             other.subscribe("room", batches.append, "0")
@@ -359,6 +359,6 @@ if RedisFeed is not None:
 else:
     @unittest.skip("hiredis is not installed")
     class RedisFeedTest(unittest.TestCase):
-        """Skipped here, so that the log tells what is missing."""
+        """Skipped here, so that the log shows what is missing."""
         def test_redis(self):
             """Needs hiredis."""

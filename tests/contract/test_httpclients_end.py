@@ -144,7 +144,7 @@ class TimeContract(object):
     """Row B182: a timeout names its phase and frees its place in the queue."""
 
     def timed_out(self, phase, url="/", redirects=0, **options):
-        """Let a fetch time out in a given phase, and return the phase that its error names."""
+        """Make a fetch time out in a given phase, and return the phase that its error names."""
         client, responses = self.client, []
         url = self.url(url) if url == "/" else url
         with LogCatcher():
@@ -167,7 +167,7 @@ class TimeContract(object):
         self.addCleanup(sock.close)
         sock.bind(("127.0.0.1", 0))
         sock.listen(0)
-        # So that no other connection is accepted.
+        # So that no further connection is accepted.
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
             self.addCleanup(filler.close)
@@ -310,7 +310,7 @@ class WayContract(object):
 
 
 class EveryKindContract(object):
-    """Row B172: success, refusal, time-out, redirect and reset, again and again."""
+    """Row B172: success, refusal, timeout, redirect and reset, again and again."""
     COUNT = 10000
 
     def setUp(self):
@@ -331,7 +331,7 @@ class EveryKindContract(object):
         self.wrong = []
 
     def fetch_all(self, count):
-        """Make this many fetches, 50 at a time; return how often each was called back."""
+        """Make this many fetches, 50 at a time; return how often each callback was called."""
         calls = [0] * count
         begun = iter(range(count))
 
@@ -377,7 +377,7 @@ class EveryKindContract(object):
             self.run_until(lambda: self.count_fds() <= fds)
         self.assertEqual(self.wrong, [])
         self.assertEqual(set(calls), set([1]))
-        # Not one for each fetch, or for each of one kind.
+        # Not one per fetch, nor one per fetch of some kind.
         self.assertLess(objects, self.COUNT // 20)
 
 

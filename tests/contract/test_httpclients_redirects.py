@@ -1,4 +1,4 @@
-"""The contract of the HTTP clients: redirects, and which servers get our credentials."""
+"""The contract of the HTTP clients: redirects, and which servers receive credentials."""
 from __future__ import absolute_import, division, print_function
 
 import base64

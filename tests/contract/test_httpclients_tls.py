@@ -36,7 +36,7 @@ class TLSContract(object):
         self.assertEqual(self.fetch_ok(self.secure_url(), ca_certs=CA).body, b"ok")
         self.refused(ca_certs=None)
         self.assertEqual(self.fetch_ok(self.secure_url(), validate_cert=False).body, b"ok")
-        # A connection that was not verified is not used for a request that asks for verification.
+        # A connection that was not verified is not used for a request that requires verification.
         self.refused(ca_certs=None)
 
     def test_a505_certificates_that_do_not_hold(self):
@@ -152,7 +152,7 @@ class ProxyContract(object):
         self.assertTrue(head.startswith(b"CONNECT localhost:"), head)
         self.assertIn(b"Proxy-Authorization: Basic " + base64.b64encode(b"me:secret"), head)
         self.assertNotIn(b"X-Mine", head)
-        # It reuses the tunnel.
+        # The second fetch reuses the tunnel.
         self.fetch_ok(url, **self.proxied(ca_certs=CA, proxy_username="me",
                                           proxy_password="secret"))
         self.assertEqual(len(self.proxy.heads), 1)

@@ -27,7 +27,7 @@ READ, WRITE, ERROR = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR
 
 
 class LoopContract(Loops):
-    """B1 of the catalogue of cases: the same on every poller."""
+    """B1 in the catalogue of cases: the same on every poller."""
     impl = None
 
     def setUp(self):
@@ -62,7 +62,7 @@ class LoopContract(Loops):
                 seen.append(events)
                 self.loop.remove_handler(a.fileno())
             if asked == WRITE:
-                # Until it is full, it is writable anyway.
+                # Until its buffer is full, the socket is writable anyway.
                 with self.assertRaises(EnvironmentError):
                     while True:
                         a.send(b"x" * 65536)
@@ -80,7 +80,7 @@ class LoopContract(Loops):
             resource.setrlimit(resource.RLIMIT_NOFILE, (2048, limits[1]))
             fd = fcntl.fcntl(self.socket_pair()[0].fileno(), fcntl.F_DUPFD, 1500)
         except (ValueError, EnvironmentError):
-            self.skipTest("no fd as high as that here")
+            self.skipTest("an fd as high as that is not possible here")
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         self.addCleanup(os.close, fd)
@@ -138,7 +138,7 @@ class LoopContract(Loops):
             self.loop.update_handler(number, READ | WRITE)
         self.assert_quiet()
         with LogCatcher() as records:
-            # A closed socket does not know its number any more.
+            # A closed socket no longer knows its number.
             self.loop.remove_handler(a)
             self.loop.remove_handler(a)
             self.loop.remove_handler(number)
@@ -248,7 +248,7 @@ class LoopContract(Loops):
             loop.add_handler(sockets[-2].fileno(), None, READ)
         loop.close(all_fds=True)
         if six.PY3:
-            # A file given as an object knows that it is closed: its number may be reused.
+            # A file passed as an object knows that it is closed: its number may be reused.
             self.assertEqual(set([-1]), set(sock.fileno() for sock in sockets[1::2]))
         for sock in sockets[::2]:
             with self.assertRaises(EnvironmentError):
@@ -325,7 +325,7 @@ class LoopContract(Loops):
         thread.join(PATIENCE)
 
     def test_b043_signal_between_the_last_look_and_the_poll(self):
-        """The handler only sets a flag; the poll that follows must not wait all the same."""
+        """The handler only sets a flag, but the poll that follows must not wait."""
         flag = []
         old = signal.signal(signal.SIGUSR1, lambda number, frame: flag.append(1))
         self.addCleanup(signal.signal, signal.SIGUSR1, old)
@@ -480,8 +480,8 @@ class LoopContract(Loops):
         self.assert_quiet()
 
     def test_new_handler_gets_no_event_polled_for_the_closed_file(self):
-        """Two files are ready in one turn; the first handler to run closes the other's, without
-        removing it, and gives its number to a file that is not ready."""
+        """Two files are ready in one turn; the first handler to run closes the other's file,
+        without removing it, and gives its number to a file that is not ready."""
         pairs = [self.socket_pair() for _ in range(2)]
         given, called = [], []
 
@@ -499,7 +499,7 @@ class LoopContract(Loops):
         self.run_until(lambda: given)
         self.assert_quiet()
         self.assertEqual((1, []), (len(given), called))
-        # The closed object is forgotten, too.
+        # The closed object is forgotten too.
         self.assertEqual({}, self.loop._fd_objects)
 
 
@@ -526,7 +526,7 @@ class ProcessTest(Loops, unittest.TestCase):
             self.loop.call_later(0.15, block_here)    # waits longer than the threshold
             self.loop.call_later(0.16, self.loop.stop)
             self.loop.start()
-            # It is off when the loop does not run.
+            # The alarm is off when the loop does not run.
             self.assertEqual((0.0, 0.0), signal.getitimer(signal.ITIMER_REAL))
         self.assertEqual(1, len(records))
         self.assertIn("block_here", records[0].getMessage())
@@ -591,9 +591,9 @@ class ProcessTest(Loops, unittest.TestCase):
             answer = self.in_child(run)
             self.assertIn("RuntimeError", answer)
             self.assertIn("after the fork", answer)
-            # Where it was made: in Loops.make_loop.
+            # The loop was made in Loops.make_loop.
             self.assertIn("loopcase.py", answer)
-        # Even one that was running; and its end leaves the loop of the parent alone.
+        # Even a loop that was running; and the child's exit does not affect the parent's loop.
         answers = []
         self.loop.add_callback(lambda: answers.append(self.in_child(self.loop.close)))
         self.loop.add_callback(lambda: threading.Timer(

@@ -1,4 +1,4 @@
-"""The contract of pollers, held by every poller this system has, and by the fakes."""
+"""The contract of pollers, checked for every poller of this system, and for the fakes."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -18,11 +18,12 @@ from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakePoller
 from tests.loopcase import FakeKqueueSelect, LogCatcher, import_fake_kqueue
 
-SOON = 110      # polls until a closed file must be silent; the contract says 100
+SOON = 110      # polls after which a closed file must be silent; the contract says 100
 
 
 class RegistrationContract(object):
-    """The part of the contract that does not need open files, so that FakePoller holds it too."""
+    """The part of the contract that does not need open files, so that FakePoller is held to it
+    too."""
 
     def make(self):
         raise NotImplementedError
@@ -90,7 +91,7 @@ class PollerContract(RegistrationContract):
     #: Whether failures and hang-ups are reported for fds registered with NONE or ERROR alone.
     volunteers = True
     has_fileno = True
-    #: Whether a pipe without reader is ERROR; if not, it is WRITE as for any write that fails.
+    #: Whether a pipe without a reader is ERROR; if not, it is WRITE as for any write that fails.
     tells_broken_pipes = True
 
     def sockets(self):
@@ -119,7 +120,7 @@ class PollerContract(RegistrationContract):
         return pair
 
     def wait_for(self, fd, wanted):
-        """Polls until `fd` is reported with one of `wanted`; returns its events."""
+        """Poll until `fd` is reported with one of `wanted`; return its events."""
         deadline = monotonic_time() + PATIENCE
         while monotonic_time() < deadline:
             events = dict(self.poller.poll(0.05)).get(fd, NONE)
@@ -151,7 +152,7 @@ class PollerContract(RegistrationContract):
         old = signal.signal(signal.SIGALRM, lambda number, frame: seen.append(number))
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.02)
-            # Python 2 returns at the signal, 3 resumes the wait: either is an empty list.
+            # Python 2 returns at the signal, 3 resumes the wait; both return an empty list.
             self.assertEqual(self.poller.poll(0.3), [])
             deadline = monotonic_time() + PATIENCE
             while not seen and monotonic_time() < deadline:
@@ -228,7 +229,7 @@ class PollerContract(RegistrationContract):
         os.write(writer, b"x")
         self.assertEqual(outer.poll(PATIENCE), [(self.poller.fileno(), READ)])
 
-    # Peers that go away
+    # Peers that disconnect
 
     def test_b002_peer_closes_while_reading(self):
         for a, b in (self.sockets(), self.socketpair()):
@@ -246,7 +247,7 @@ class PollerContract(RegistrationContract):
         b.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         b.close()
         self.assertTrue(self.wait_for(a.fileno(), READ) & READ)
-        self.assertRaises(EnvironmentError, a.recv, 1)  # the error was left to the owner
+        self.assertRaises(EnvironmentError, a.recv, 1)  # the error was left for the owner
 
     def test_b002_peer_closes_while_writing(self):
         for a, b in (self.sockets(), self.socketpair()):
@@ -275,7 +276,7 @@ class PollerContract(RegistrationContract):
 
     def test_reader_of_a_pipe_closes(self):
         reader, writer = self.pipe()
-        while True:  # full, so that WRITE cannot be reported for room
+        while True:  # full, so that WRITE cannot mean that there is room
             fcntl.fcntl(writer, fcntl.F_SETFL, os.O_NONBLOCK)
             try:
                 os.write(writer, b"x" * 65536)
@@ -290,7 +291,7 @@ class PollerContract(RegistrationContract):
     def test_b003_refused_connect_is_an_error(self):
         for events in (WRITE, READ | WRITE, WRITE | ERROR):
             port = self.socket()
-            port.bind(("127.0.0.1", 0))  # taken, but not listening
+            port.bind(("127.0.0.1", 0))  # in use, but not listening
             sock = self.socket()
             sock.setblocking(False)
             self.assertEqual(sock.connect_ex(port.getsockname()), errno.EINPROGRESS)
@@ -417,7 +418,8 @@ class PollerContract(RegistrationContract):
         return fd
 
     def held_by_a_child(self, fd):
-        """Fork a child that keeps `fd` open until this test ends, but for PATIENCE at most."""
+        """Fork a child that keeps `fd` open until this test ends, but for PATIENCE seconds at
+        most."""
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
@@ -445,7 +447,7 @@ class PollerContract(RegistrationContract):
             self.fail("the new file was refused: %s" % error)
 
     def assert_others_work(self, reader=None, writer=None):
-        """No poll ends early, and a pipe that becomes readable is reported."""
+        """Check that polls do not end early, and that a pipe that becomes readable is reported."""
         if reader is None:
             reader, writer = self.pipe()
         self.poller.register(reader, READ)
@@ -664,7 +666,7 @@ if "epoll" in available_pollers():
             os.write(writer, b"x")
             os.close(reader)
             self.poller.unregister(reader)
-            # All that may be opened from now on are the numbers that are free below these.
+            # From now on, only the free numbers below these can be opened.
             resource.setrlimit(resource.RLIMIT_NOFILE, (reader, limits[1]))
             try:
                 taken = []
@@ -721,7 +723,7 @@ class TestSelect(NamedPollerContract, unittest.TestCase):
             self.poller.register(high, READ)
         self.assertIn("FD_SETSIZE", str(caught.exception))
         self.assertRaises(KeyError, self.poller.unregister, high)
-        self.poller.register(reader, READ)  # the poller lives
+        self.poller.register(reader, READ)  # the poller still works
         os.write(writer, b"x")
         self.assertEqual(self.poller.poll(PATIENCE), [(reader, READ)])
 

@@ -13,7 +13,7 @@ from tests.streamcase import Collector, StreamCase, Streams, make_tests
 
 
 class Taker(Collector):
-    """Takes incoming data directly while it is willing and the buffer is empty."""
+    """Takes incoming data directly while it is `willing` and the buffer is empty."""
     willing = True
 
     def take(self, schedule, data):
@@ -54,7 +54,7 @@ class StreamContract(StreamCase):
         self.loop.run_once(0.01)
         self.a.write(b"\r\nA\nB\n")
         self.expect(b"some\nhead\n\r\n")
-        # Consumed bytes are not part of it.
+        # Consumed bytes are not searched.
         self.b.read_until_regex(re.compile(br"^A\n"), self.log.append)
         self.expect(b"A\n")
         self.b.read_until_regex(br"\bB\n", self.log.append, max_bytes=2)
@@ -133,7 +133,7 @@ class StreamContract(StreamCase):
         self.expect(("taken", b"whole"))
         self.assertTrue(self.b.reading())
         self.assertFalse(self.b.has_unread())
-        # Data that it refuses is buffered, and so is all data received while some is left.
+        # Data that the read refuses is buffered, and so is all data received while some is left.
         read.willing = False
         self.a.write(b"refused")
         self.expect(b"refused")
@@ -272,7 +272,7 @@ class StreamContract(StreamCase):
 
 
 class HeavyContract(Streams):
-    """Large amounts of data; on the best poller."""
+    """Large amounts of data, on the best poller."""
     kind = None
 
     def setUp(self):

@@ -24,7 +24,7 @@ class EndContract(StreamCase):
         self.a.write(b"x" * 200000 + b"\nlast\nrest")
         self.a.close()
         self.run_until(lambda: len(self.log) == 2)
-        # The rest is not read, and as long as it is there the stream stays open.
+        # The rest has not been read, and until it is, the stream stays open.
         self.assertEqual([b"x" * 200000 + b"\n", b"last\n"], self.log)
         self.assert_quiet()
         self.assertFalse(self.b.closed())
@@ -140,7 +140,7 @@ class EndContract(StreamCase):
         self.expect(b"part")
         self.reset(self.a)
         if (self.kind, self.impl) == ("tls", "select") and six.PY3:
-            return  # the ssl module says that it is an end, and select does not object
+            return  # the ssl module reports an end of stream, and select no error
         self.expect("closed")
         self.assertIsInstance(self.b.error, EnvironmentError)
 
@@ -382,7 +382,7 @@ class EndContract(StreamCase):
 
 
 class _ContextRead(Read):
-    """Delivers only when it is asked a second time."""
+    """Delivers only at the fourth call of `find`."""
     def __init__(self, log):
         super(_ContextRead, self).__init__(None)
         self.log = log

@@ -91,8 +91,8 @@ class BodyTest(HTTPCase):
         data = memoryview(head_of(post_chunked())[0] + b"1\r\na\r\n" * count + b"0\r\n\r\n")
         answered = 0
         while len(data):
-            # The kernel's buffers are full before the other client asks, which need not wait until
-            # all of it is parsed.
+            # The kernel's buffers are full before the other client sends its request, which need
+            # not wait until all of this is parsed.
             try:
                 while len(data):
                     data = data[busy.sock.send(data):]
@@ -149,7 +149,7 @@ class LimitTest(HTTPCase):
         self.serve(echo, max_buffer_size=5000)
         self.assertEqual(self.fetch(post(b"x" * 5000)).body, b"x" * 5000)
         self.assert_refused(post(b"x" * 5001), 413)
-        # A head cannot be larger either, and is refused with a response.
+        # The head cannot be larger either, and is refused with a response.
         self.assert_refused(get(headers="X: " + "y" * 5000 + "\r\n"), 431)
         self.assert_refused(get(headers="X: " + "y" * 5000 + "\r\n")[:-4], 431)
 
@@ -174,7 +174,7 @@ class ExpectTest(HTTPCase):
         self.serve(echo)
         client = self.connect(data=post(b"hello", headers=self.HEADERS))
         response = client.read_response()
-        # RFC 9110 10.1.1: either is right, and one of them saves a packet.
+        # RFC 9110 10.1.1 allows both, and one of them saves a packet.
         if response.status == 100:
             response = client.read_response()
         self.assertEqual(response.body, b"hello")
@@ -215,7 +215,7 @@ class ExpectTest(HTTPCase):
         client = self.connect(data=head)
         response = client.read_response()
         self.assertEqual((response.status, response.headers["Connection"]), (401, "close"))
-        # Whether or not the client sends it all the same: it is not a request.
+        # The client may still send the body: it must not be read as a request.
         client.send(get())
         self.assertEqual(client.read_rest(), b"")
 
@@ -322,14 +322,14 @@ class StreamedTest(HTTPCase):
             self.assertEqual(message.events, ["headers", "ab"])
         message.connection.resume_reading()
         self.assertEqual(client.read_response().body, b"abcdef")
-        # Nothing is under way any more: this does nothing.
+        # Nothing is in progress any more: this does nothing.
         message.connection.pause_reading()
         message.connection.resume_reading()
         client.send(get())
         self.assertEqual(client.read_response().body, b"")
 
     def test_b141_paused_while_a_piece_is_on_its_way(self):
-        # The loop already has the piece when the application decides to pause.
+        # The piece is already queued on the loop when the application decides to pause.
         delegate = self.serve_delegate()
         head, body = head_of(post(b"abcdef"))
         client = self.connect(data=head)

@@ -1,4 +1,4 @@
-"""Request bodies that are compressed: unpacked within limits, or refused."""
+"""Request bodies that are compressed: decompressed within limits, or refused."""
 from __future__ import absolute_import, division, print_function
 
 import gzip
@@ -75,7 +75,7 @@ class GzipTest(HTTPCase):
         self.assertLess(len(bomb), 100000)
         self.assert_refused(post(bomb, headers=GZIP), 413)
         self.assert_refused(post_chunked(bomb, headers=GZIP), 413)
-        # As much as there may be.
+        # Exactly as much as the limit.
         self.assertEqual(len(self.fetch(post(compress(b"x" * 100000), headers=GZIP)).body), 100000)
         self.assert_refused(post(compress(b"x" * 100001), headers=GZIP), 413)
 

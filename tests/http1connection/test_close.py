@@ -1,4 +1,4 @@
-"""Clients that disconnect: noticed at once, reported once, and nothing of them is kept."""
+"""Clients that disconnect: noticed at once, reported once, and not kept in memory."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -16,7 +16,7 @@ from tests.httpcase import (
 
 
 class CloseTest(HTTPCase):
-    """B123: a client that goes away while its response is pending."""
+    """B123: a client that disconnects while its response is pending."""
 
     def wait_with_callback(self):
         requests, closed = [], []
@@ -34,7 +34,7 @@ class CloseTest(HTTPCase):
             client = self.connect(data=get("/" + leave))
             self.run_until(lambda: requests)
             getattr(client, leave)()
-            # At once: two turns, one to see it and one to tell.
+            # At once: in two turns, one to notice and one to report.
             self.turn(1)
             self.turn(times=2)
             self.assertEqual(closed, ["/" + leave])
@@ -83,7 +83,7 @@ class CloseTest(HTTPCase):
         self.run_until(lambda: requests)
         client.close()
         self.run_until(lambda: closed)
-        # The first one was finished: it is not told.
+        # The first request was finished, so its callback is not called.
         self.assertEqual(closed, ["/2"])
 
     def test_b123_pipelined_and_ended(self):
@@ -96,7 +96,7 @@ class CloseTest(HTTPCase):
         self.turn(0.01, times=3)
         answer(requests[0])
         self.assertEqual(client.read_response().status, 200)
-        # The client said long ago that it sends no more.
+        # The client shut down its sending side long ago.
         self.run_until(lambda: len(requests) == 2)
         self.run_until(lambda: closed)
         self.assertEqual(closed, ["/2"])

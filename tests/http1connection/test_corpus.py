@@ -1,8 +1,8 @@
-"""Every file of corpus/http1 goes to a server whole, byte by byte, by line and in random pieces.
+"""Every file in corpus/http1 is sent to a server whole, byte by byte, by line and in random pieces.
 
-A file has its `input` (octets as latin-1; [text, times] repeats), the `requests` that must come
-of it as (method, target, host, body), and the `end`: "open", "closed", or the status that
-refuses what is left.
+A file has its `input` (octets as latin-1; [text, times] repeats), the `requests` that must result
+as (method, target, host, body), and the `end`: "open", "closed", or the status that refuses the
+rest.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -23,7 +23,7 @@ from tests.httpcase import Client, HTTPCase, LogCatcher, answer
 HTTP1_CORPUS = os.path.join(CORPUS, "http1")
 NAMES = sorted(os.listdir(HTTP1_CORPUS))
 SEED = 20091109
-#: Longer inputs do not go byte by byte from beginning to end.
+#: Longer inputs are not sent byte by byte from beginning to end.
 LONG = 2000
 
 
@@ -36,12 +36,12 @@ def load(name):
 
 
 def as_text(value):
-    """Octets as JSON holds them."""
+    """Octets as stored in JSON."""
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def by_byte(data):
-    """One byte at a time; of long data the beginning and the end."""
+    """One byte at a time; for long data only the beginning and the end."""
     middle = data[64:-64] if len(data) > LONG else b""
     start, end = (data[:64], data[-64:]) if middle else (data, b"")
     return ([start[i:i + 1] for i in range(len(start))]
@@ -60,7 +60,7 @@ def at_random(data, generator):
 
 
 def damage(data, generator):
-    """`data` with a few bytes taken out, doubled, or put in."""
+    """`data` with a few bytes removed, duplicated or inserted."""
     for _ in range(generator.randint(1, 3)):
         place = generator.randint(0, len(data))
         width = generator.randint(0, 3)
@@ -150,9 +150,9 @@ class CorpusTest(CorpusCase):
 
 class CuttingTest(CorpusCase):
     def outcome(self, pieces):
-        """(requests, statuses, whether the server closed) after all of that was sent.
+        """(requests, statuses, whether the server closed) after all pieces have been sent.
 
-        All refusals are "4": which one is answered when there are two faults is open.
+        All refusals are "4": with two faults, either may be reported.
         """
         self.requests = []
         client = self.open_connection()

@@ -88,7 +88,7 @@ class ResponseTest(HTTPCase):
         self.serve(self.stream(b"abcd", **{"Content-Length": "5"}))
         with LogCatcher() as records:
             client = self.connect(data=get() + get())
-            # The client sees the missing bytes as the end of the connection.
+            # The client notices the missing bytes by the end of the connection.
             client.wait_for(lambda: client.ended)
             self.assertEqual(client.data.count(b"HTTP/1.1 "), 1)
             self.assertTrue(client.data.endswith(b"\r\n\r\nabcd"))

@@ -17,7 +17,7 @@ OK = ResponseStartLine("HTTP/1.1", 200, "OK")
 
 class OrderTest(HTTPCase):
     def serve_paths(self, **options):
-        """A server whose body is the path of the request."""
+        """A server that responds with the path of the request."""
         return self.serve(lambda request: answer(request, request.uri.encode("ascii")), **options)
 
     def test_b120_three_requests(self):
@@ -80,7 +80,7 @@ class OrderTest(HTTPCase):
         count = 10000
         data = get() * count
         sent = 0
-        # The client does not read the answers, and the first one is not written.
+        # The client does not read the responses, and the first one is not written.
         try:
             while sent < len(data):
                 sent += client.sock.send(data[sent:sent + 65536])
@@ -89,10 +89,10 @@ class OrderTest(HTTPCase):
             pass
         self.turn(0.01, times=5)
         self.assertEqual(len(waiting.requests), 1)
-        # The server holds one buffer; the rest is with the kernel.
+        # The server holds one buffer; the rest is in the kernel.
         stream = waiting.requests[0].connection.stream
         self.assertLessEqual(len(stream._buffer), stream.read_chunk_size)
-        # Each response is sent when the one before is finished.
+        # Each response is sent when the previous one is finished.
         for number in range(1, 200):
             answer(waiting.requests[-1])
             self.run_until(lambda: len(waiting.requests) > number)
@@ -197,7 +197,7 @@ class OrderTest(HTTPCase):
         self.assertEqual((response.status, response.headers["Upgrade"]), (101, "echo"))
         for name in ("Content-Length", "Transfer-Encoding"):
             self.assertNotIn(name, response.headers)
-        # The unread bytes belong to the new owner, and those that follow.
+        # The unread bytes belong to the new owner, as do those that follow.
         stream, = streams
         self.addCleanup(stream.close)
         received = []
@@ -254,7 +254,7 @@ def answer_quietly(request):
 
 
 class RefusalTest(HTTPCase):
-    """B127: an answer that can be read, a close without a reset, one line in a log."""
+    """B127: a response that can be read, a close without a reset, one log line."""
 
     def test_b127_each_status(self):
         self.serve(max_body_size=100, max_header_size=1000, max_request_line=200, max_headers=5)
@@ -266,7 +266,7 @@ class RefusalTest(HTTPCase):
                 (431, get(headers="X: %s\r\n" % ("y" * 1000))), (417, get(headers="Expect: x\r\n")),
                 (405, b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n")]:
             self.assert_refused(data, status)
-            # The same from the second request on.
+            # The same for the second request.
             client = self.connect(data=get())
             self.assertEqual(client.read_response().status, 200)
             client.send(data)
@@ -289,7 +289,7 @@ class RefusalTest(HTTPCase):
         client = self.connect(data=post(b"")[:-4].replace(
             b"Content-Length: 0", b"Content-Length: %d" % size if str is bytes
             else b"Content-Length: " + str(size).encode("ascii")) + b"\r\n\r\n")
-        # It sends all of it before it looks at the answer.
+        # The client sends everything before it reads the response.
         client.send(b"x" * size)
         self.assertEqual(client.read_response().status, 413)
         self.assertEqual(client.read_rest(), b"")

@@ -21,7 +21,7 @@ LARGE = 1 << 20
 
 
 class WatchedConnection(HTTP1ServerConnection):
-    """Notes each state it was in."""
+    """Records each of its states."""
     __slots__ = ("states",)
 
     def __init__(self, *args):
@@ -64,7 +64,8 @@ class StatesCase(HTTPCase):
             connection.close()
 
     def check_states(self, *moves):
-        """The only connection went from IDLE through these states, each move of which is legal."""
+        """Check that the only connection went from IDLE through these states, by legal moves
+        only."""
         connection, = self.server.watched
         states = [IDLE] + [state for part in moves for state in part]
         self.assertEqual(states, connection.states)
@@ -119,7 +120,7 @@ class MovesTest(StatesCase):
         connection, = self.server.watched
         self.run_until(lambda: connection.states[-1] == DONE)
         self.turn(times=5)
-        # The next request is read only when the client has taken this response.
+        # The next request is read only when the client has received this response.
         self.check_states([HEAD, RESPONDING, DONE])
         self.assertIsNone(connection.request)
         for _ in range(2):
@@ -182,7 +183,7 @@ class IllegalMovesTest(StatesCase):
         client.read_response()
         connection, = self.server.watched
         self.assertRaises(KeyError, connection.detach)
-        # The connection is as it was.
+        # The connection is unchanged.
         client.send(get())
         self.assertEqual(200, client.read_response().status)
         self.check_states(SERVED, SERVED)

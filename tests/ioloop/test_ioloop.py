@@ -66,7 +66,7 @@ class TurnTest(Loops, unittest.TestCase):
         later = [loop.call_at(1001, self.fail) for _ in range(3)]
         loop.add_callback(loop.remove_timeout, later[0])
         loop.call_at(1000.5, loop.remove_timeout, later[1])
-        # Of the same batch, after the two that it cancels.
+        # In the same batch, after the two that it cancels.
         fired = loop.call_at(999, lambda: loop.remove_timeout(due))
         due = loop.call_at(999, self.fail)
         loop.call_at(1002, loop.remove_timeout, fired)
@@ -190,7 +190,7 @@ class TurnTest(Loops, unittest.TestCase):
         self.assertEqual([], self.log)
         self.run_to(1022)
         self.assertEqual(["wall"], self.log)
-        # A loop on the wall clock understands nothing else.
+        # A loop on the wall clock has no other kind of deadline.
         clock = FakeClock(time.time())
         loop = self.make_loop(FakePoller(clock), time_func=clock)
         loop.add_timeout(clock() + 5, loop.stop)
@@ -198,7 +198,7 @@ class TurnTest(Loops, unittest.TestCase):
         self.assertAlmostEqual(5, clock() - time.time(), delta=2)
 
     def test_b041_add_callback_inside_add_callback(self):
-        """As a destructor would that the garbage collector runs anywhere."""
+        """As by a destructor, which the garbage collector may run anywhere."""
         def wake():
             if len(self.log) < 3:
                 self.log.append(1)
@@ -346,7 +346,7 @@ class PeriodicCallbackTest(Loops, unittest.TestCase):
         self.assertEqual([()] * 3, self.times)
 
 
-@unittest.skipIf(ThreadPoolExecutor is None, "the package futures is not there")
+@unittest.skipIf(ThreadPoolExecutor is None, "the package futures is not installed")
 class ExecutorTest(Loops, unittest.TestCase):
     def setUp(self):
         self.loop = self.make_loop()
@@ -378,7 +378,7 @@ class ExecutorTest(Loops, unittest.TestCase):
             raise ValueError(text)
         with ExceptionStackContext(handler):
             self.loop.run_in_executor(self.executor, fail, callback=self.fail)
-            # This one is done before the loop is told of it.
+            # This one is done before the loop is notified.
             self.executor.submit(int).result()
             self.loop.run_in_executor(self.executor, int, callback=lambda result: fail("late"))
         self.run_until(lambda: len(self.seen) == 2)

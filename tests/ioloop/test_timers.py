@@ -10,7 +10,7 @@ from tests.fakes import FakeClock
 
 
 class Callback(object):
-    """A callback that can be referred to weakly and notes its name when it runs."""
+    """A callback that can be weakly referenced and records its name when it runs."""
 
     def __init__(self, name=None, ran=None):
         self.name = name

@@ -47,7 +47,7 @@ class ReadBufferTest(unittest.TestCase):
             self.assertEqual(-1, buffer.search(re.compile(b"(?<=a)b\nab\n\n")))
             self.assertEqual(1, buffer.search(re.compile(b"\\bb")))
             self.assertEqual(-1, buffer.search(re.compile(b"(?<=a)b\na")))
-            # The buffer is not locked by a search.
+            # A search does not lock the buffer.
             buffer.append(b"more")
             self.assertEqual(b"b\nab\nmore", buffer.consume(len(buffer)))
 
@@ -179,7 +179,7 @@ class ReadTest(unittest.TestCase):
         self.log.append((callback, data))
 
     def satisfy(self, read, buffer):
-        """Do what a stream does; returns the read that is pending next."""
+        """Do as a stream does; return the read that is pending next."""
         while read is not None:
             size = read.find(buffer)
             if size is None:

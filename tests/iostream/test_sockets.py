@@ -119,7 +119,7 @@ class ScriptedTest(SocketCase):
         self.peer.send(b"readable")
         stream.read_bytes(4, self.note)
         self.run_until(lambda: len(sock.asked) == 1)
-        # Now it waits for WRITE only, because READ is reported all the time.
+        # Now the stream waits for WRITE only, because READ is reported all the time.
         self.assertEqual(WRITE, stream._events)
         self.run_until(lambda: len(sock.asked) == 2)
         self.assertEqual(READ, stream._events)
@@ -132,7 +132,7 @@ class ScriptedTest(SocketCase):
         sock.to_send.extend([ssl_error(ssl.SSL_ERROR_WANT_READ)] * 2)
         stream.write(b"data", self.noting("written"))
         self.assertEqual(READ, stream._events)
-        # It is writable all the time, which must not wake the loop.
+        # The socket is writable all the time, which must not wake the loop.
         self.assert_quiet()
         self.assertEqual(1, len(sock.offered))
         sock.to_recv.append(ssl_error(ssl.SSL_ERROR_WANT_READ))
@@ -211,7 +211,7 @@ class ScriptedTest(SocketCase):
             self.assertIsInstance(stream.error, ssl.SSLError)
 
     def test_unexpected_errors_close_the_stream(self):
-        """Instead of being logged forever."""
+        """Unexpected errors would otherwise be logged forever."""
         for kind in (IOStream, SSLIOStream):
             for script in ("to_recv", "to_send"):
                 stream, sock = self.stream(kind)
@@ -302,7 +302,7 @@ class ConnectContract(object):
         self.assertRaises(StreamClosedError, stream.connect, listener.getsockname())
 
     def test_turns_before_connect(self):
-        """As while the name is being looked up; pollers call such a socket hung up."""
+        """As while the name is being looked up; pollers report such a socket as hung up."""
         stream = self.client()
         self.assert_quiet()
         stream.connect(self.listener().getsockname(), self.noting("connected"))
@@ -339,7 +339,7 @@ class ConnectContract(object):
             self.assert_quiet()
             reader.close()
             if not busy and self.impl == "kqueue":
-                # There it is reported, but the fake cannot report it for a pipe.
+                # A real kqueue reports it, but the fake cannot do so for a pipe.
                 self.loop.run_once(0)
                 if not self.log:
                     writer.close()
@@ -379,7 +379,7 @@ class SocketTest(SocketCase):
         try:
             listener.bind(path)
         except EnvironmentError:
-            self.skipTest("no abstract Unix sockets here")
+            self.skipTest("this system has no abstract Unix sockets")
         listener.listen(0)
         streams = []
         while self.log.count("closed") == 0:

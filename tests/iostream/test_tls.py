@@ -1,7 +1,7 @@
 """TLS streams: handshakes, certificates, closing, and start_tls.
 
-What they have in common with all streams is in tests/contract/, and what hand-made sockets can
-show in tests/iostream/test_sockets.py.
+Behaviour common to all streams is tested in tests/contract/, and behaviour over scripted sockets in
+tests/iostream/test_sockets.py.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -45,7 +45,7 @@ class TlsTest(SocketCase):
         silent = self.raw_client(listener)
         with LogCatcher() as records:
             server = self.tls_server(listener, handshake_timeout=0.05)
-            # In the meantime others are served.
+            # Meanwhile other clients are served.
             client = self.client(SSLIOStream, ssl_options=CLIENT)
             client.connect(listener.getsockname(), self.noting("connected"), "localhost")
             other = self.tls_server(listener)
@@ -143,7 +143,7 @@ class TlsTest(SocketCase):
         b.read_bytes(16000, lambda data: self.note(len(data)))
         a.write(b"x" * 16000)
         self.expect(16000)
-        # Also if the reader stops and resumes.
+        # Even if the reader pauses and resumes.
         count = 3000
         a.write(b"line\n" * count)
 
@@ -242,7 +242,7 @@ class TlsTest(SocketCase):
         self.assertEqual(([], None), (records, b.error))
 
     def test_goodbye_is_said(self):
-        """A peer that checks can tell our close from a truncation."""
+        """A peer that checks can distinguish our close from a truncation."""
         listener = self.listener()
         raw = self.raw_client(listener)
         raw.setblocking(False)
@@ -339,14 +339,14 @@ class StartTlsTest(SocketCase):
         server.read_until(b"\n", self.note)
         self.expect(b"still here\n")
         self.assertRaises(RuntimeError, client.start_tls, False, CLIENT, "localhost")
-        # So is the close callback.
+        # The close callback has moved too.
         client.close()
         self.expect("closed")
 
     def test_stream_that_is_not_idle(self):
         self.a.read_until(b"\n", self.note)
         self.assertRaises(ValueError, self.a.start_tls, False, CLIENT, "localhost")
-        # Bytes that arrived with the command would be taken for encrypted ones.
+        # Bytes that arrived with the command would be mistaken for encrypted ones.
         self.b.write(b"go\ninjected\n")
         self.expect(b"go\n")
         self.assertRaises(ValueError, self.a.start_tls, False, CLIENT, "localhost")

@@ -134,7 +134,7 @@ class SetCookieTest(unittest.TestCase):
     def test_a309_names(self):
         for name in ("", "a=b", "a b", '"a"', "a,b", "a\r\nX: y", "(a)", u"\u017f"):
             self.assert_refused(name, "b")
-        # A colon is in the names that libraries of 2009 allowed.
+        # Libraries of 2009 allowed a colon in names.
         for name in ("a", "a:b", "__Host-a", "!#$%&'*+-.^_`|~0"):
             self.assertEqual(name + "=b; Path=/", format_set_cookie(name, "b"))
 
@@ -227,7 +227,7 @@ class SignedValueTest(unittest.TestCase):
             self.assertRaises(ValueError, self.sign, version=version)
 
     def test_a016_min_version_refuses_version_1(self):
-        # Without delimiters the signature of one name and value is that of another.
+        # Without delimiters the signature of one name and value is also that of another.
         payload = base64.b64encode(b"value")
         signed = self.sign(name="a", version=1)
         shifted = payload[4:] + signed[len(payload):]
@@ -342,7 +342,7 @@ class SignedValueTest(unittest.TestCase):
         self.assertEqual([0, 1], [get_signature_key_version(value) for value in (old, new)])
         for value in (old, new):
             self.assertEqual(b"value", self.decode(value, secret=keys))
-        # The old key is taken out, then a plain secret takes the place of the dict.
+        # The old key is removed, then a plain secret replaces the dict.
         self.assertIsNone(self.decode(old, secret={1: "new"}))
         self.assertIsNone(self.decode(old, secret="new"))
         self.assertEqual(b"value", self.decode(new, secret="new"))
@@ -373,7 +373,7 @@ class SignedValueTest(unittest.TestCase):
             for value in (u"\u00e9\u0100|", b"", b"\x00\xff", b"|1:0|", "x" * 5000):
                 signed = self.sign(value, name=u"k\u00e9y", version=version)
                 self.assertEqual(six.ensure_binary(value), self.decode(signed, name=u"k\u00e9y"))
-                # In a cookie it needs no quotes.
+                # A signed value needs no quotes in a cookie.
                 signed = self.sign(value, name="a", version=version)
                 self.assertEqual("a=%s; Path=/" % signed.decode("ascii"),
                                  format_set_cookie("a", signed))
@@ -405,7 +405,7 @@ if given is not None:
         @settings(max_examples=200, deadline=None)
         @given(names, values)
         def test_set_cookie_round_trip(self, name, value):
-            # C1 controls, U+0080 to U+009F, are in the category too, and allowed.
+            # C1 controls, U+0080 to U+009F, are in the category too, but allowed.
             header = format_set_cookie(name, value + u"\x85", path=None)
             self.assertEqual({name: value + u"\x85"}, parse_cookie(header))
 
@@ -436,7 +436,7 @@ if given is not None:
 
 class RecordedTest(unittest.TestCase):
     """Cookies of Tornado 1.2, 2.4, 4.5 and 6.6 and ours are the same; corpus/cookies/make_signed.py
-    has asked the releases."""
+    recorded those of the releases."""
 
     def setUp(self):
         self.data = load("signed_by_tornado.json")

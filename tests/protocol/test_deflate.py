@@ -124,7 +124,7 @@ class CompressionTest(unittest.TestCase):
             Inflater(Side()).feed(b"\xff\xff\xff", 99, True)
 
     def test_final_blocks_without_end(self):
-        # Each of them is a whole empty stream.
+        # `empty` is a whole stream, with a final block.
         compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
         empty = compressor.compress(b"") + compressor.flush()
         inflater = Inflater(Side())

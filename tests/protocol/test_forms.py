@@ -31,7 +31,7 @@ END = b"--1234--\r\n"
 
 
 def as_text(name):
-    """A native string with the octets of Python 2 decoded, to be compared on both Pythons."""
+    """A native string, decoded on Python 2, so that both Pythons can compare it."""
     if str is not bytes:
         return name
     try:  # version: py2
@@ -50,7 +50,7 @@ def parse(data, **limits):
 
 
 def seconds(function, *args):
-    """The least of three runs, so that other load on the machine counts little."""
+    """The least of three runs, so that other load on the machine matters little."""
     spent = []
     for _ in range(3):
         start = time.time()
@@ -61,7 +61,7 @@ def seconds(function, *args):
 
 @for_each_file("forms", at_least=60)
 class CorpusTest(unittest.TestCase):
-    """Each file is a body and its result, or words of the error."""
+    """Each file contains a body and its result, or words from the error."""
     # A035, A041, A043, A049, A203, A213, B145: each file names its cases.
 
     longMessage = True
@@ -230,7 +230,7 @@ class UrlencodedTest(unittest.TestCase):
         self.assertEqual([], calls)
 
     def test_a217_names_with_one_hash_are_few(self):
-        # However a stranger chooses them, there are never more than the limit.
+        # Whatever fields a client sends, there are never more than the limit.
         self.assertEqual(1000, len(parse_urlencoded(
             b"&".join(b"%d" % number if str is not bytes else str(number)
                       for number in range(1000)))))

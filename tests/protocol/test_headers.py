@@ -123,7 +123,7 @@ class HTTPHeadersTest(unittest.TestCase):
             self.assertEqual(len(headers["x"]), 3 * count - 2)
             return time.time() - start
 
-        # Ten times the lines take ten times the time, and not a hundred times.
+        # Ten times the lines take ten times as long, not a hundred times.
         self.assertLess(min(spend(100000) for _ in range(3)),
                         40 * min(spend(10000) for _ in range(3)))
 

@@ -30,7 +30,7 @@ class EngineTest(unittest.TestCase):
         with self.assertRaises(HTTPInputError) as caught:
             function(*args)
         self.assertEqual(caught.exception.status, status, args)
-        # It goes to a log and to the other side.
+        # The text goes to a log and to the peer.
         self.assertLess(len(str(caught.exception)), 400)
 
 
@@ -114,7 +114,7 @@ class ReadRequestHeadTest(EngineTest):
 
     def read_twice(self, head):
         first = read_request_head(head)
-        # A caller may change the headers it got.
+        # A caller may change the headers it received.
         before = first[3].copy()
         first[3]["Host"] = "changed"
         first[3].add("X", "added")
@@ -264,7 +264,7 @@ class FramingTest(EngineTest):
         states = (IDLE, HEAD, BODY, RESPONDING, DONE, CLOSING, UPGRADED)
         for old, new in itertools.product(states, states):
             self.assertEqual(MOVES.get((old, new), new), new)
-        # It can be closed in each state, except after the stream was handed over.
+        # A connection can be closed in each state, except after the stream was handed over.
         for old in states:
             self.assertEqual((old, CLOSING) in MOVES, old is not UPGRADED)
         # Nothing more is parsed after these.
@@ -295,7 +295,7 @@ class EncodeHeadTest(EngineTest):
         headers = HTTPHeaders({"A": "b", "C": "d"})
         first = encode_head("HTTP/1.1 200 OK", headers)
         self.assertEqual(encode_head("HTTP/1.1 200 OK", headers.copy()), first)
-        # Whatever is different makes another head.
+        # Any difference makes another head.
         for start_line, values in [
                 ("HTTP/1.1 201 Created", {"A": "b", "C": "d"}), ("HTTP/1.1 200 OK", {"A": "b"}),
                 ("HTTP/1.1 200 OK", {"A": "b", "C": "e"}),
@@ -342,7 +342,8 @@ class ChunksTest(EngineTest):
         return body, decoder.unused
 
     def decode_each_way(self, data):
-        """Whole, byte by byte, and cut in two at each place: always the same."""
+        """The result of decoding `data` whole, byte by byte, and cut in two at each place; it must
+        be the same."""
         whole = self.decode(data)
         for pieces in [[data[i:i + 1] for i in range(len(data))]] + [
                 [data[:i], data[i:]] for i in range(len(data))]:

@@ -19,7 +19,7 @@ class StatesTest(unittest.TestCase):
         for old in states:
             self.assertIn((old, ENDED), BODY_MOVES)
             self.assertNotIn((old, STARTING), BODY_MOVES)
-        # Nothing is read or passed on before the receiver is known, nor after the end.
+        # Nothing is read or passed on before the receiver is known, or after the end.
         self.assertNotIn((STARTING, DELIVERING), BODY_MOVES)
         self.assertNotIn((ENDED, READING), BODY_MOVES)
         self.assertNotIn((ENDED, DELIVERING), BODY_MOVES)
@@ -66,7 +66,7 @@ class StatesTest(unittest.TestCase):
         with self.assertRaises(HTTPInputError) as caught:
             body.begin(receiver)
         self.assertEqual(413, caught.exception.status)
-        # The receiver is known, and can be told.
+        # The receiver is known, and can be notified.
         self.assertIs(receiver, body.receiver)
 
     def test_another_limit_before_it_begins(self):

@@ -43,6 +43,6 @@ class MaskingTest(unittest.TestCase):
 
 if apply_mask is not apply_mask_in_python:
     class MaskingInCTest(MaskingTest):
-        """The same of the function in C. Not defined where that is missing, for then `apply_mask`
-        is the function tested above."""
+        """The tests above, for the C function. Not defined where that is missing, because
+        `apply_mask` is then the function tested above."""
         apply_mask = staticmethod(apply_mask)

@@ -39,7 +39,7 @@ class ReaderTest(unittest.TestCase):
         return plain(events)
 
     def assert_refused(self, data, code=1002, before=(), **options):
-        """The bytes are refused, and nothing after them is read."""
+        """Check that the bytes are refused, and that nothing after them is read."""
         expected = list(before) + [(WebSocketInputError, code)]
         self.assertEqual(self.read(data, frame(FIN | TEXT, b"later"), **options), expected)
 

@@ -17,7 +17,7 @@ else:
 
 __all__ = ["Waker", "available_pollers", "make_poller", "set_close_exec"]
 
-# Best first. Each name is also that of its module.
+# Best first. Each name is also the name of the module.
 _PREFERENCE = (
     ("epoll", "EpollPoller"),
     ("kqueue", "KqueuePoller"),
@@ -45,7 +45,7 @@ _classes = _load(_PREFERENCE)
 
 
 def _create(name):
-    """A new poller, or None where the system lacks it. EnvironmentError when out of fds."""
+    """A new poller, or None where the system lacks it. Raises EnvironmentError when out of fds."""
     if name not in _classes:
         return None
     try:
@@ -74,8 +74,8 @@ def make_poller(name=None):
     system has. None means the value of the environment variable FRIENDSERVE_POLLER, or "auto" if
     that is not set.
 
-    Raises ValueError for an unknown name, ImportError for one that this system lacks (both list
-    those that it has), EnvironmentError when no descriptor is free.
+    Raises ValueError for an unknown name, ImportError for a poller that this system lacks (both
+    list those available), EnvironmentError when out of fds.
     """
     name = name or os.environ.get("FRIENDSERVE_POLLER") or "auto"
     names = [known for known, _ in _PREFERENCE]

@@ -14,8 +14,9 @@ if six.PY2:  # version: py2
 
 
 def never_backwards(clock):
-    """Wrap `clock` (a function that returns seconds) into one that stops while `clock` is set back,
-    and continues from there. Setting the clock forward cannot be told from time that passes."""
+    """Wrap `clock` (a function that returns seconds) in one that stops while `clock` is set back,
+    and continues from there. Setting the clock forward cannot be distinguished from time that
+    passes."""
     state = [clock(), 0.0]  # last reading; sum of the steps backwards
 
     def steady():
@@ -55,7 +56,7 @@ def _ctypes_monotonic():  # version: py2
 
 
 #: monotonic_time(): seconds as a float from an arbitrary start, which never go backwards and do not
-#: depend on changes of the system's date. Only differences are meaningful, and only within one
+#: depend on changes to the system's date. Only differences are meaningful, and only within one
 #: process.
 if six.PY2:  # version: py2
     monotonic_time = _ctypes_monotonic() or never_backwards(time.time)

@@ -34,9 +34,9 @@ def already_registered(fd):
 
 
 def identify(fd):
-    """A value that tells the file of `fd` from others, as far as fstat(2) can: it has the same
-    number for all TCP sockets of a BSD, and for all of Linux's eventfds, timers and the like.
-    None on Windows, where a socket is not a file. EnvironmentError when `fd` is not open."""
+    """A value that distinguishes the file of `fd` from others, as far as fstat(2) can: it has the
+    same number for all TCP sockets of a BSD, and for all of Linux's eventfds, timers and the like.
+    None on Windows, where a socket is not a file. Raises EnvironmentError when `fd` is not open."""
     if _WINDOWS:
         return None
     status = os.fstat(fd)
@@ -56,12 +56,12 @@ def warn_of_closed(fds):
 
 
 def is_interrupt(error):
-    """Whether `error`, from any version's select module, says that a signal arrived (EINTR)."""
+    """Whether `error`, from any version's select module, means that a signal arrived (EINTR)."""
     return error.args[0] == errno.EINTR  # select.error has no errno  # version: py2
 
 
 def try_close(f):
-    """Call `f.close()` and ignore the operating system's complaints (EnvironmentError)."""
+    """Call `f.close()`, ignoring EnvironmentError."""
     try:
         f.close()
     except EnvironmentError:
@@ -69,7 +69,7 @@ def try_close(f):
 
 
 def loopback_pair():
-    """Two TCP sockets of 127.0.0.1 connected to each other, like those of socket.socketpair, which
+    """Two TCP sockets on 127.0.0.1 connected to each other, like those of socket.socketpair, which
     not every system has. Blocking, with TCP_NODELAY; the caller closes both. Raises
     EnvironmentError."""
     listener = socket.socket()

@@ -3,35 +3,35 @@
 The facts:
 
 1. epoll does not watch numbers but open files: the kernel's key is the pair of file and number.
-   An event tells the number alone.
+   An event contains only the number.
 2. Closing a number removes nothing while its file is still open elsewhere, under another number
    (dup) or in a child process (fork). Events continue to arrive, under the closed number.
 3. EPOLL_CTL_ADD, MOD and DEL look up the file that the number has *now*. After a close they fail
    with EBADF, or, if the number belongs to another file, MOD and DEL fail with ENOENT and ADD
    succeeds. No call can remove the old pair; it ends with the file or with the epoll.
-4. So a number can have several pairs, and an event does not tell which of them it belongs to.
-5. MOD with unchanged events changes nothing, and fails unless the pair exists: it asks the kernel
-   whether the number still has the file that was registered.
-6. An epoll can itself be watched. Replacing it under its number (dup2) is a close like that of fact
-   3: an outer epoll would lose it.
+4. So a number can have several pairs, and an event does not show which of them it belongs to.
+5. MOD with unchanged events changes nothing, and fails unless the pair exists: it shows whether the
+   number still has the file that was registered.
+6. An epoll can itself be watched. Replacing it under its number (dup2) is a close as in fact 3: an
+   outer epoll would lose it.
 
-What follows: programs should unregister before they close. If they do not, no harm is done unless
-something else holds the file. Then the only remedy is a new epoll with the registrations that are
-still valid, and one warning in the log. It is made
+What follows: programs should unregister before they close. If they do not, it does no harm unless
+something else holds the file open. Then the only remedy is a new epoll with the registrations that
+are still valid, and one warning in the log. It is made
 
 - when an event has a number that is not registered. This requires a DEL that failed, so `poll`
   looks at its events one by one only after one;
-- when a registered number is registered again, and MOD says that it has another file now;
+- when a registered number is registered again, and MOD shows that it has another file now;
 - when a check of the numbers that are reported, every `CHECK_INTERVAL` polls, finds a closed file:
-  MOD says that a number has another file; or a number whose DEL failed, and that was registered
-  again, has two pairs, or an event that poll(2), which knows numbers only, does not confirm.
+  MOD shows that a number has another file; or a number whose DEL failed, and that was registered
+  again, has two pairs, or an event that poll(2), which knows only numbers, does not confirm.
 
 `fileno` must stay valid, so it is that of a second epoll, made on the first call, which watches the
 one in use. The kernel allows five levels of epolls, hence loops can be nested three deep.
 
-Given up: if the number of a file that was closed, and is open elsewhere, is still or again
-registered, the file's events are reported up to `CHECK_INTERVAL` times, because checking each event
-would cost a system call.
+Given up: if the number of a file that was closed, but is open elsewhere, is still registered, or
+registered again, the file's events are reported up to `CHECK_INTERVAL` times, because checking each
+event would cost a system call.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -52,7 +52,7 @@ from friendserve.platform.pollers.interface import (
 if not hasattr(select, "epoll"):
     raise ImportError("this system has no epoll")
 
-# READ, WRITE and ERROR are epoll's own bits, so masks go in and come out as they are. A value
+# READ, WRITE and ERROR are epoll's own bits, so masks are passed in and out unchanged. A value
 # above this one contains EPOLLERR or EPOLLHUP.
 _CALM = READ | WRITE
 _HUP = select.EPOLLHUP
@@ -90,7 +90,7 @@ class EpollPoller(interface.Poller):
             except EnvironmentError as error:
                 if error.errno != errno.EEXIST or fd not in self._lost:
                     raise
-                # The old file has got its number back, and its pair still exists.
+                # The old file has its number again, and its pair still exists.
                 self._epoll.modify(fd, events)
             if fd in self._lost:
                 self._lost.remove(fd)
@@ -124,8 +124,8 @@ class EpollPoller(interface.Poller):
             if seconds > MAX_WAIT:
                 seconds = MAX_WAIT
             if _PY2:  # version: py2
-                # epoll.poll cuts to whole milliseconds there; 3 rounds up. The half keeps the
-                # multiplication inside from landing just below the whole number.
+                # epoll.poll truncates to whole milliseconds there; Python 3 rounds up. The half
+                # keeps its multiplication from ending just below the whole number.
                 seconds = (math.ceil(seconds * 1000) + 0.5) / 1000
         try:
             pairs = self._epoll.poll(seconds)
@@ -186,7 +186,7 @@ class EpollPoller(interface.Poller):
         try:
             self._replace(self._copy(), stale)
         except EnvironmentError:
-            pass  # no descriptor is free; the next event of these files is another attempt
+            pass  # out of fds; the next event of these files is another attempt
         return [(fd, events) for fd, events in pairs if fd not in stale]
 
     def _has_its_file(self, fd):
@@ -231,7 +231,7 @@ def _create():
 
 
 def _is_ready(fd, events):
-    """Whether poll(2), which knows numbers only, confirms one of `events`."""
+    """Whether poll(2), which knows only numbers, confirms one of `events`."""
     probe = select.poll()
     probe.register(fd, events)
     return any(found & events for _, found in probe.poll(0))
@@ -241,5 +241,5 @@ def _translate(events):
     if events <= _CALM:
         return events
     # A pipe without writers is EPOLLHUP alone, yet reading it finds the end. ERROR is reported
-    # whole, as by the other pollers, whichever of its two bits came.
+    # whole, as by the other pollers, whichever of its two bits is set.
     return events & _CALM | ERROR | (READ if events & _HUP else NONE)

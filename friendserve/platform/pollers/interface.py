@@ -13,9 +13,9 @@ except ImportError:  # Windows
 
 NONE, READ, WRITE, ERROR = 0x000, 0x001, 0x004, 0x018
 
-#: The longest single wait in seconds. A poller that is asked for a longer one returns an
-#: empty list after this time, because the system calls overflow at different lengths (the
-#: shortest: 2**31 milliseconds, about 24 days).
+#: The longest single wait in seconds. A longer `poll` returns an empty list after this time,
+#: because the system calls overflow at different lengths (the shortest: 2**31 milliseconds, about
+#: 24 days).
 MAX_WAIT = 86400.0
 
 #: How many times `poll` may report a file that was closed before it was unregistered, and is still
@@ -25,26 +25,26 @@ CHECK_INTERVAL = 100
 
 
 class Poller(object):
-    """Watches file descriptors and tells which are ready. It calls no callbacks.
+    """Watches file descriptors and reports which are ready. It calls no callbacks.
 
     `fd` is always an int, the number of an open descriptor. `events` is READ, WRITE and ERROR
     in any combination, or NONE; other bits raise ValueError. All pollers are level-triggered:
-    an fd that is ready and was not dealt with is reported again by the next `poll`.
+    an fd that is ready and has not been handled is reported again by the next `poll`.
 
-    A number is registered from a successful `register` until `unregister`, whatever happens to
-    the file behind it. A `register` or `modify` that raised has had no effect.
+    A number is registered from a successful `register` until `unregister`, whatever happens to its
+    file. A `register` or `modify` that raised has had no effect.
 
-    Unregister before closing. A file that was closed without `unregister` is not reported any more,
-    and makes neither `poll` fail nor spin, even if it is still open under another number (dup) or
+    Unregister before closing. A file that was closed without `unregister` is no longer reported,
+    and makes `poll` neither fail nor spin, even if it is still open under another number (dup) or
     in another process (fork). One exception: while the number of such a file is registered, epoll
     may report it up to CHECK_INTERVAL times. If the number is given to another file,
 
     - `register` forgets the old file, logs a warning and watches the new one;
     - `modify` raises EnvironmentError;
     - `unregister` works, and leaves the new file alone;
-    - until then poll and select, which know numbers only, report the new file.
+    - until then poll and select, which know only numbers, report the new file.
 
-    Files are told apart by fstat(2) where the kernel cannot be asked, see `common.identify`.
+    Files are distinguished by fstat(2) where the kernel offers no check, see `common.identify`.
 
     A poller belongs to one thread and one process: after a fork the child makes its own.
     Descriptors that a poller opens for itself are close-on-exec.
@@ -54,49 +54,49 @@ class Poller(object):
         """The poller's own descriptor, readable while `poll(0)` would return something. It stays
         the same until `close`.
 
-        NotImplementedError for a poller that is not itself a descriptor (poll, select).
+        Raises NotImplementedError for a poller that is not itself a descriptor (poll, select).
         """
         raise NotImplementedError("this poller has no file descriptor")
 
     def register(self, fd, events):
-        """Start to watch `fd`.
+        """Start watching `fd`.
 
-        ValueError when `fd` is registered already and still has the same file, or cannot be
+        Raises ValueError when `fd` is already registered and still has the same file, or cannot be
         watched by this kind of poller because its number is too high; EnvironmentError when it is
-        not open, or (by the system's choice) is of a kind that cannot be waited for.
+        not open, or is of a kind that the system cannot wait for.
         """
         raise NotImplementedError
 
     def modify(self, fd, events):
         """Watch `fd` for `events` instead of those given before.
 
-        KeyError when `fd` is not registered, EnvironmentError when its file was closed.
+        Raises KeyError when `fd` is not registered, EnvironmentError when its file was closed.
         """
         raise NotImplementedError
 
     def unregister(self, fd):
-        """Stop watching `fd`, whose file may have been closed before. KeyError when `fd` is not
+        """Stop watching `fd`, whose file may already be closed. Raises KeyError when `fd` is not
         registered."""
         raise NotImplementedError
 
     def poll(self, seconds):
         """Wait until something is ready and return a list of (fd, events), one per fd.
 
-        `seconds` is a float; 0 or less does not wait, None waits without limit. The wait is
-        rounded up to the resolution of the system, so it never ends early by rounding, and
-        cut to MAX_WAIT. The list is empty on timeout, when a signal interrupted the wait (from
-        Python 3.5 on the wait is resumed after the signal's handler has run), and when the wait
-        ended only because of a closed file.
+        `seconds` is a float; 0 or less does not wait, None waits without limit. The wait is rounded
+        up to the resolution of the system, so rounding never ends it early, and is limited to
+        MAX_WAIT. The list is empty on timeout, when a signal interrupted the wait (from Python 3.5
+        on the wait is resumed after the signal's handler has run), and when the wait ended only
+        because of a closed file.
 
-        READ and WRITE mean that the next read or write does not block; that includes reads
-        that find the end and operations that fail. ERROR is reported unasked, as soon as the
-        system tells of a failure:
+        READ and WRITE mean that the next read or write does not block; that includes reads that
+        find the end and operations that fail. ERROR is reported always, as soon as the system
+        reports a failure:
 
         - a refused or otherwise failed connect is, for an fd registered for WRITE, ERROR and
-          possibly READ and WRITE too; the error itself stays with the socket (SO_ERROR);
+          possibly READ and WRITE too; the error itself stays in the socket (SO_ERROR);
         - a peer that closed is at least READ for an fd registered for READ;
-        - a hang-up on both sides (a pipe without writer, a closed socket pair) that the system
-          reports unasked is READ | ERROR.
+        - a hang-up on both sides (a pipe without a writer, a closed socket pair) that the system
+          reports by itself is READ | ERROR.
 
         With NONE or ERROR alone, epoll and poll report failures and hang-ups; kqueue and select
         cannot. So keep READ registered to notice a disconnect on every poller.
@@ -104,8 +104,8 @@ class Poller(object):
         raise NotImplementedError
 
     def close(self):
-        """Give up all registrations and the poller's own descriptors. The watched files stay
-        open. It may be called again; no other method may be called after it."""
+        """Drop all registrations and close the poller's own descriptors. The watched files stay
+        open. May be called again; no other method may be called afterwards."""
         raise NotImplementedError
 
 
@@ -130,7 +130,7 @@ class Waker(object):
         raise NotImplementedError
 
     def consume(self):
-        """Take back all previous calls of `wake`. Never blocks. Does nothing after `close`."""
+        """Undo all previous calls of `wake`. Never blocks. Does nothing after `close`."""
         raise NotImplementedError
 
     def close(self):
@@ -141,8 +141,8 @@ class Waker(object):
 def set_close_exec(fd):
     """Mark `fd` so that a program started by exec does not inherit it.
 
-    EnvironmentError when `fd` is not open, NotImplementedError without fcntl (on Windows use
-    that of platform.windows).
+    Raises EnvironmentError when `fd` is not open, NotImplementedError without fcntl (on Windows use
+    the one in platform.windows).
     """
     if fcntl is None:
         raise NotImplementedError("no fcntl here; use set_close_exec of platform.auto")

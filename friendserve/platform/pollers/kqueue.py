@@ -2,23 +2,23 @@
 
 The facts:
 
-1. READ and WRITE are two filters, each added, deleted and reported on its own. Deleting one that is
-   not there fails (ENOENT).
+1. READ and WRITE are two filters, each added, deleted and reported separately. Deleting one that
+   does not exist fails (ENOENT).
 2. A filter belongs to a number. Closing the number removes its filters, even if the file is still
    open elsewhere (dup; and a kqueue is not inherited by fork). So a closed file is never reported,
    and the next file with its number has no filters.
-3. fstat(2) gives all TCP sockets of most BSDs the same identity. Enabling a filter (EV_ENABLE)
-   that is enabled changes nothing, and fails if it is not there: it asks the kernel whether the
-   number was closed.
+3. fstat(2) gives all TCP sockets of most BSDs the same identity. Enabling a filter (EV_ENABLE) that
+   is enabled changes nothing, and fails if it does not exist: it shows whether the number was
+   closed.
 4. Failures come only with a filter that is watched: EV_EOF, with the error in fflags.
 
-What follows: the events that are asked for are kept here, and changes are made filter by filter,
-the additions first because only they can fail for an open file. Each poll joins the filters of a
+What follows: the requested events are kept here, and changes are made filter by filter, the
+additions first because only they can fail for an open file. Each poll joins the filters of a
 number. Nothing has to be done for a file that was closed, except that its number can be registered
 again.
 
 Given up: with NONE and ERROR alone there is no filter, so no failure is reported. `modify` of a
-TCP socket whose number was closed and reused may go unnoticed; asking would cost a system call
+TCP socket whose number was closed and reused may go unnoticed; a check would cost a system call
 each time.
 """
 
@@ -52,7 +52,7 @@ _BATCH = 1024
 class KqueuePoller(interface.Poller):
     """Poller over kqueue: the cost of a wait depends on what is ready, not on what is watched.
 
-    READ and WRITE are one filter each, which exists exactly as long as it is asked for.
+    READ and WRITE are one filter each, which exists exactly as long as the event is requested.
     """
 
     def __init__(self):
@@ -106,8 +106,8 @@ class KqueuePoller(interface.Poller):
         for kevent in kevents:
             events = _EVENT_OF[kevent.filter]
             if kevent.flags & _EOF and (events == WRITE or kevent.fflags):
-                # The reader of what is written is gone, or the socket has an error (in fflags);
-                # a refused connect is both. The end of the data to read is not an error.
+                # The reader has closed, or the socket has an error (in fflags); a refused connect
+                # is both. The end of the data to read is not an error.
                 events |= ERROR
             result[kevent.ident] = result.get(kevent.ident, NONE) | events
         return list(result.items())

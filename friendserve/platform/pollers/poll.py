@@ -1,11 +1,11 @@
 """A poller over poll(2). Importing it raises ImportError where the system has no poll.
 
 The facts: poll is given numbers at each call, so a number means the file that it has then. A closed
-number is reported as POLLNVAL, each time. A hang-up or failure is reported unasked.
+number is reported as POLLNVAL, each time. A hang-up or failure is always reported.
 
 What follows: a closed number is dropped when it is reported, and a file that is open elsewhere
 (dup, fork) does not matter. A number that was given to another file would be watched as before;
-fstat tells when it is registered or modified.
+fstat reveals that when the number is registered or modified.
 
 Given up: until then the other file's events are reported.
 """
@@ -37,7 +37,7 @@ class PollPoller(interface.Poller):
 
     def register(self, fd, events):
         check_events(events)
-        identity = identify(fd)     # the poll object would take any number, open or not
+        identity = identify(fd)     # the poll object would accept any number, open or not
         if fd in self._fds:
             if self._fds[fd] == identity:
                 raise already_registered(fd)

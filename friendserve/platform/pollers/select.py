@@ -3,18 +3,18 @@
 The facts:
 
 1. Like poll, select is given numbers at each call: see `poll` for files that were closed. But one
-   closed number makes the whole call fail (EBADF), without saying which it is.
+   closed number makes the whole call fail (EBADF), without showing which one.
 2. POSIX: numbers must be below FD_SETSIZE, 1024. Windows: at most 512 sockets in a set, of any
    number, sockets only, and never three empty sets.
-3. A failure is not reported as such. POSIX reports a failed connect as readable and writable, just
-   as a good one with data; Windows reports it in the third set only.
+3. A failure is not reported as such. POSIX reports a failed connect as readable and writable, like
+   a successful one with data; Windows reports it in the third set only.
 
 What follows: when a call fails, each number is tried by itself, and those that fail are dropped. A
-stream socket that becomes writable for the first time is asked whether it has a peer, since asking
-for SO_ERROR would take the error away from its owner.
+stream socket that becomes writable for the first time is checked for a peer, since reading SO_ERROR
+would hide the error from the socket's owner.
 
-Given up: hang-ups of files that are watched for ERROR or NONE alone, and those of pipes without
-reader, which are writable only.
+Given up: hang-ups of files that are watched for ERROR or NONE alone, and those of pipes without a
+reader, which are only writable.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -77,7 +77,7 @@ class SelectPoller(interface.Poller):
 
     def poll(self, seconds):
         if seconds is not None:
-            # the 1e-6 makes up for the cut to whole microseconds
+            # the 1e-6 compensates for the truncation to whole microseconds
             seconds = min(seconds + 1e-6, MAX_WAIT) if seconds > 0 else 0
         # On Windows the third set reports failed connects, elsewhere urgent data.
         failing = self._writers if _WINDOWS else ()
@@ -115,7 +115,7 @@ class SelectPoller(interface.Poller):
             fds.discard(fd)
 
     def _forget_closed(self):
-        """Drop the files that were closed without `unregister`. Whether there were any."""
+        """Drop the files that were closed without `unregister`; returns whether there were any."""
         found = False
         for fd in self._readers | self._writers:
             try:

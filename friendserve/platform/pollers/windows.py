@@ -16,9 +16,9 @@ _HANDLE_FLAG_INHERIT = 1
 
 if os.name == "nt":
     def set_close_exec(fd):
-        """Mark the handle of a socket so that child processes do not inherit it.
+        """Mark a socket's handle so that child processes do not inherit it.
 
-        EnvironmentError when `fd` is not an open handle.
+        Raises EnvironmentError when `fd` is not an open handle.
         """
         handle = ctypes.c_void_p(fd)
         if not ctypes.windll.kernel32.SetHandleInformation(handle, _HANDLE_FLAG_INHERIT, 0):
