@@ -473,8 +473,8 @@ class _Writer(object):
 
     def blame(self, error):
         """The ParseError for a SyntaxError in the source from `write`."""
-        # Python notices an open bracket only lines later, so compile each piece that is complete in
-        # itself alone.
+        # Python notices an unclosed bracket only lines later, so compile each self-contained piece
+        # separately.
         for source, name, line in self._pieces:
             if source.lstrip().startswith("_tt_append("):
                 try:

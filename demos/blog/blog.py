@@ -463,7 +463,7 @@ def main():
     options = OptionParser()
     options.define("port", default=8888, help="the port to listen on")
     options.define("address", default="127.0.0.1",
-                   help="the address to listen on; 0.0.0.0 admits other machines")
+                   help="the address to listen on; 0.0.0.0 lets other machines connect")
     options.define("database", default="sqlite:///blog.db", help="the database: "
                    "sqlite:///PATH, mysql://USER:PASSWORD@HOST/NAME or postgresql://...")
     options.define("threads", default=4, help="the number of connections to the database")

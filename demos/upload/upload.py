@@ -181,7 +181,7 @@ def main():
     options = OptionParser()
     options.define("port", default=8888, help="the port to listen on")
     options.define("address", default="127.0.0.1",
-                   help="the address to listen on; 0.0.0.0 admits other machines")
+                   help="the address to listen on; 0.0.0.0 lets other machines connect")
     options.define("folder", default="uploads",
                    help="where to store the files; created if it is missing")
     options.define("limit", default=1200, help="the largest upload, in megabytes")

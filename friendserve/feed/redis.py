@@ -9,8 +9,8 @@
 Each channel is a stream (XADD, XREAD) and the id of a message is that of its entry, so a cursor is
 valid on every machine. A process has two connections, however many channels and readers there are:
 one for commands, and one on which a single XREAD waits for news of all channels watched in this
-process. When Redis or the network has failed, both are made again, and XREAD continues after the
-last entry it returned, so no message is lost or delivered twice. Redis must be 5.0 or newer; its
+process. When Redis or the network has failed, both are reopened, and XREAD continues after the last
+entry it returned, so no message is lost or delivered twice. Redis must be 5.0 or newer; its
 ``appendonly`` setting decides which messages survive its own restart.
 """
 from __future__ import absolute_import, division, print_function
@@ -27,7 +27,7 @@ from friendserve.util import raise_error
 #: Messages that a process remembers of each channel, to avoid asking for them again.
 REMEMBERED = 100
 
-#: The most messages that one command gets.
+#: The most messages that one command fetches.
 PAGE = 500
 
 #: Seconds for which one XREAD waits. Without a reply soon after, the connection counts as lost.
@@ -108,7 +108,7 @@ class RedisFeed(Feed):
         self._commands.call(on_reply, *words)
 
     def _insist(self, on_reply, *words):
-        """Send a command, repeatedly if need be, until it succeeds."""
+        """Send a command, again after each failure, until it succeeds."""
         def send():
             if not self._closed:
                 self._commands.call(on_outcome, *words)
@@ -244,7 +244,7 @@ class RedisFeed(Feed):
 
     def _known_after(self, channel, position):
         if position is not None and (channel.last is None or position < channel.floor):
-            # The messages have been asked for, but have not arrived.
+            # The messages have been requested, but have not arrived.
             return Batch([], format_cursor(position), True)
         return super(RedisFeed, self)._known_after(channel, position)
 

@@ -376,7 +376,7 @@ class SQLiteTest(DeferredChecks, PoolContract, DatabaseContract, unittest.TestCa
         with self.db.transaction():
             error = self.result(pool.execute, "INSERT INTO entries (title) VALUES ('late')")
             self.assertIsInstance(error, database.Unavailable)
-            self.assertIn("in use by others", str(error))
+            self.assertIn(" is busy (", str(error))
         self.assertEqual([], self.titles())
         self.result(pool.execute, "INSERT INTO entries (title) VALUES ('in time')")
         self.assertEqual(["in time"], self.titles())
