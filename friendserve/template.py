@@ -3,9 +3,9 @@
     from friendserve.template import Template
     print(Template("Hello {{ name }}").generate(name="<world>"))
 
-A template is compiled in three steps. `_tokens` cuts the text at its tags, `_Parser` builds a small
-tree from them, and `_Writer` turns the tree, with those of the templates it extends and includes,
-into the source of one Python function.
+A template is compiled in three steps. `_tokens` splits the text at its tags, `_Parser` builds a
+small tree from them, and `_Writer` turns the tree, with those of the templates it extends and
+includes, into the source of one Python function.
 
 Expressions are escaped by `xhtml_escape`, unless changed by ``{% raw x %}`` for one expression, by
 ``{% autoescape function %}`` or ``{% autoescape None %}`` for a file, or by the argument

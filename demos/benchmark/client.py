@@ -68,7 +68,7 @@ def choose(only):
 
 @contextlib.contextmanager
 def nginx(core):
-    """A context with an nginx on one core; its value is the port."""
+    """A context manager that runs nginx on one core; its value is the port."""
     folder = tempfile.mkdtemp(prefix="friendserve-benchmark-")
     process = None
     try:

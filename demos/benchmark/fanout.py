@@ -40,7 +40,7 @@ def parse_options(arguments):
 
 @contextlib.contextmanager
 def redis():
-    """A context with a Redis without persistence; its value is (URL, process)."""
+    """A context manager that runs a Redis without persistence; its value is (URL, process)."""
     if not machine.has_program("redis-server"):
         raise machine.BenchmarkError("redis-server is not installed")
     folder = tempfile.mkdtemp()

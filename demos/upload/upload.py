@@ -48,7 +48,7 @@ class ListHandler(Page, RequestHandler):
                 status = os.stat(os.path.join(self.folder, name))
                 to_unicode(name).encode("utf-8")
             except (OSError, UnicodeError):
-                # It was deleted in the meantime, is a broken link, or its name is in another
+                # The file was deleted in the meantime, is a broken link, or its name is in another
                 # encoding.
                 continue
             files.append((status.st_mtime, name, status.st_size))
@@ -100,7 +100,7 @@ class DeleteHandler(Page, RequestHandler):
         try:
             os.remove(os.path.join(self.folder, name))
         except OSError:
-            # It was deleted already.
+            # The file was already deleted.
             pass
         self.redirect("/")
 

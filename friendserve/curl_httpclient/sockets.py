@@ -4,7 +4,7 @@ Facts about libcurl:
 
 - It opens and closes its sockets itself. Through CURLMOPT_SOCKETFUNCTION (`change` here) it says
   which events of which socket it waits for; curl_multi_socket_action (called by `on_ready` here)
-  reports them to it.
+  reports the events to it.
 - It removes a socket whenever a transfer ends, and adds it again for the next transfer on the same
   connection, usually soon after.
 - It may close a socket and open another one, which gets the same number, without a call in

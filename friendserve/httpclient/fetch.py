@@ -342,7 +342,7 @@ class BodyWriter(object):
         self._connection = connection
 
     def __call__(self, data, callback=None):
-        """Send bytes of the body; `callback()` is called when they have been handed to the system,
+        """Send bytes of the body; `callback()` is called when they have been written to the socket,
         and never if the connection is lost. Raises HTTPOutputError for more bytes than the
         Content-Length announced, StreamClosedError once the fetch has ended or was redirected."""
         fetch = self._fetch

@@ -89,7 +89,7 @@ MAX_LANGUAGES = 20
 
 
 def accepted_languages(header):
-    """The language codes of an Accept-Language header (RFC 9110 12.5.4), the most wanted first.
+    """The language codes of an Accept-Language header (RFC 9110 12.5.4), most preferred first.
     Malformed entries and those of weight 0 are left out."""
     wanted = []
     for item in header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES]:

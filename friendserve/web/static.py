@@ -428,8 +428,8 @@ class StaticFileHandler(RequestHandler):
         """Override this to set further headers."""
 
     def get_cache_time(self, path, modified, mime_type):
-        """How many seconds a client may use the response without asking again; 0 to leave it to
-        the client. The content of a URL with a version (``?v=``) never changes."""
+        """How many seconds a client may reuse the response without revalidating it; 0 to leave that
+        to the client. The content of a URL with a version (``?v=``) never changes."""
         request = self.request
         return self.CACHE_MAX_AGE if request.query and "v" in request.arguments else 0
 

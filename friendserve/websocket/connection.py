@@ -287,8 +287,8 @@ class WebSocketProtocol13(Read):
 
     def write_message(self, message, binary=False, callback=None):
         """Send text (or a dict, as JSON; or UTF-8 bytes), or any bytes if `binary`. `callback()` is
-        called when the system has taken the whole message, and never if the connection is lost
-        first.
+        called when the whole message has been written to the socket, and never if the connection is
+        lost first.
 
         Raises WebSocketClosedError when the WebSocket is closed or closing, TypeError for a
         message of another type, and ValueError for bytes that are not UTF-8.

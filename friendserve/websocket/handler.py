@@ -121,9 +121,9 @@ class WebSocketHandler(RequestHandler):
     def write_message(self, message, binary=False, callback=None):
         """Send text (or a dict, as JSON), or bytes if `binary`.
 
-        `callback()` is called when the system has taken the whole message; a handler with a lot to
-        send can use it to pace itself. It is not called if the connection is lost first. Raises
-        WebSocketClosedError when the WebSocket is closed or closing.
+        `callback()` is called when the whole message has been written to the socket; a handler with
+        a lot to send can use it to pace itself. It is not called if the connection is lost first.
+        Raises WebSocketClosedError when the WebSocket is closed or closing.
         """
         if self.ws_connection is None:
             raise WebSocketClosedError()
