@@ -218,7 +218,7 @@ class EntryHandler(BlogHandler):
         try:
             text = self.get_text("text", store.MAX_COMMENT)
             if self.entry.comments >= store.MAX_COMMENTS:
-                raise Problem(self.locale.translate("This entry takes no more comments."))
+                raise Problem(self.locale.translate("This entry accepts no more comments."))
         except Problem as problem:
             self.set_status(400)
             self.show(str_of(problem), self.get_body_argument("text", "")[:store.MAX_COMMENT])

@@ -30,10 +30,10 @@ class Pool(object):
                 stack context of the caller, so a handler under `@asynchronous` answers 500
     timeout     seconds from the call to the result; the default is that of the pool
 
-    One of the two callbacks is called, once. At most `max_queue` statements wait for a thread;
-    beyond that they fail with Unavailable. When the timeout expires, a statement that has not
-    started fails with Unavailable and is never run; one that has started fails with OutcomeUnknown,
-    and its result is dropped.
+    One of the two callbacks is called, once. At most `max_queue` statements wait for a thread; any
+    more fail with Unavailable. When the timeout expires, a statement that has not started fails
+    with Unavailable and is never run; one that has started fails with OutcomeUnknown, and its
+    result is dropped.
 
     Threads are started as needed and end with the process. Call a pool only from the thread of
     its loop.

@@ -49,7 +49,7 @@ class RedisFeed(Feed):
     `url` is as in `friendserve.feed.resp.RedisAddress`; `prefix` begins the keys of the streams.
     A stream is trimmed to about `max_messages`, when Redis finds that cheap. Redis must accept a
     connection, and answer a command, within `timeout` seconds. Up to `max_pending` commands may
-    wait for an answer; beyond that, `publish` and `recent` fail. They also fail while Redis is
+    wait for an answer; with more, `publish` and `recent` fail. They also fail while Redis is
     unavailable: with FeedUnavailable if nothing was sent, with FeedOutcomeUnknown if the connection
     was lost before the answer.
     """

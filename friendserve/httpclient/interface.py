@@ -116,5 +116,5 @@ class AsyncHTTPClient(Configurable):
         return own
 
     def fetch_impl(self, request, callback):
-        """Called by `fetch` with a complete request; to be overridden."""
+        """Called by `fetch` with a complete request. To be overridden."""
         raise NotImplementedError("%s must define fetch_impl" % type(self).__name__)

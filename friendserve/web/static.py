@@ -290,7 +290,7 @@ class StaticFileHandler(RequestHandler):
         finished instead.
 
         Raises HTTPError: 403 for a file that may not be sent, 404 for one that does not exist.
-        Nothing outside `root` is looked at.
+        Nothing outside `root` is accessed.
         """
         path = absolute_path
         if not is_inside(os.path.abspath(root), path):

@@ -137,7 +137,7 @@ class BlogTest(PageCase):
         self.follow("nav a[href='/login']")
         self.fill(name=u"Ada", password=u"not the one")
         self.send()
-        self.assertIn(u"another password", self.one(".problem").text)
+        self.assertIn(u"password is wrong", self.one(".problem").text)
         self.fill(password=PASSWORD)
         self.send()
         self.assertIn(u"Ada", self.one("nav").text)
