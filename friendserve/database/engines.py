@@ -28,7 +28,7 @@ except ImportError:
     except ImportError:
         postgresql_driver = None
 
-#: Seconds for which a statement of SQLite waits for other writers.
+#: Seconds for which an SQLite statement waits for other writers.
 BUSY_SECONDS = 30
 
 _URLS = ("sqlite:///relative/path.db, sqlite:////absolute/path.db, sqlite://:memory:, "
@@ -120,7 +120,7 @@ class SQLite(Engine):
         elif rest.startswith("/") and len(rest) > 1:
             self.path = unquote(rest[1:])
         else:
-            raise ValueError("a SQLite URL looks like sqlite:///relative/path.db or "
+            raise ValueError("an SQLite URL looks like sqlite:///relative/path.db or "
                              "sqlite:////absolute/path.db, not %r" % url)
         self.place = self.path
 
@@ -132,7 +132,7 @@ class SQLite(Engine):
         if str is bytes:  # version: py2
             connection.text_factory = six.text_type
         connection.execute("PRAGMA foreign_keys = ON")
-        # So that readers need not wait for a writer. A database in memory ignores it.
+        # So that readers need not wait for a writer. An in-memory database ignores it.
         connection.execute("PRAGMA journal_mode = WAL")
         return connection
 

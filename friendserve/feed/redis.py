@@ -33,8 +33,8 @@ PAGE = 500
 #: Seconds for which one XREAD waits. Without a reply soon after, the connection counts as lost.
 BLOCK = 5
 
-#: Seconds for which a channel without readers is still listened to: between two long polls, its
-#: readers are absent for a moment.
+#: Seconds for which a channel without readers is still watched: between two long polls, its readers
+#: are absent for a moment.
 LINGER = 15
 
 #: Seconds until a command that Redis refused is sent again.
@@ -57,7 +57,7 @@ class RedisFeed(Feed):
                  max_text=MAX_TEXT, timeout=10, max_pending=10000, ssl_options=None, io_loop=None):
         super(RedisFeed, self).__init__(max_messages, max_text, io_loop)
         self._prefix = prefix.encode("utf-8")
-        self._client_id = None      # of the connection for news; UNBLOCK needs it
+        self._client_id = None      # of the connection for news; CLIENT UNBLOCK needs it
         self._reading = None        # {key: channel} of the XREAD under way
         self._unblocking = False
         self._again = []            # functions that send again once Redis is back

@@ -104,7 +104,7 @@ class RedisLink(object):
         self._stream = None                     # the connection it made, while that lasts
         self._reader = None
         self._pending = collections.deque()     # of (callback, when it was sent)
-        self._waiting = []                      # (words, callback) from while connecting
+        self._waiting = []                      # (words, callback) queued while connecting
         self._delay = FIRST_DELAY
         self._timer = None                      # for the next attempt, or the oldest answer
         self._complained = False
@@ -175,7 +175,7 @@ class RedisLink(object):
         if stream is not self._stream:
             return
         if error is not None:
-            # Redis refused the password, say, or is still loading its data.
+            # For example, Redis refused the password, or is still loading its data.
             self._lost(error)
         elif not self._pending and self.state is CONNECTING:
             self._move(UP)

@@ -402,7 +402,7 @@ class StaticFileHandler(RequestHandler):
             values.update(self._file.fields)
         else:
             self._set_file_headers()
-            # Before a subclass adds to them: these may be kept for further requests.
+            # Copied before a subclass adds to them: these may be kept for further requests.
             self._fields = dict((name, values[name]) for name in _FILE_HEADERS if name in values)
         if self._varies:
             add_vary(self._headers)
@@ -498,7 +498,7 @@ class StaticFileHandler(RequestHandler):
             content = self.get_content(self.content_path, start, end)
         except EnvironmentError as error:
             raise as_http_error(error, self.content_path)
-        # A generator here must not refer to this handler: if the client went away, the open file
+        # A generator here must not refer to this handler: if the client disconnected, the open file
         # would have to wait for the garbage collector.
         self._pieces = iter([content] if isinstance(content, bytes) else content)
         self._left = end - start

@@ -36,8 +36,8 @@ DEFAULT_MAX_QUEUE_SIZE = 16 * 1024 * 1024
 #: Seconds within which the peer must answer a close frame and close the connection.
 CLOSE_TIMEOUT = 5
 
-#: Bytes that one system call reads, at least: enough for a message of 64 kB with its head, and less
-#: than the 128 kB above which memory allocation becomes slow.
+#: The least number of bytes that one system call reads: enough for a message of 64 kB with its
+#: head, and less than the 128 kB above which memory allocation becomes slow.
 READ_SIZE = 98304
 
 #: The UTF-8 of a text with more than this many bytes beyond its characters is kept for the rest of
