@@ -169,7 +169,7 @@ def get_supported_locales():
 def load_translations(directory, encoding=None):
     """Load every CSV file of a folder; ``de_AT.csv`` holds the translations for de_AT.
 
-    With `encoding` None, a file is UTF-16 if it begins with a byte order mark of that, else UTF-8.
+    With `encoding` None, a file is UTF-16 if it begins with its byte order mark, else UTF-8.
     Invalid files and rows are logged and skipped; a folder that cannot be read raises OSError.
     Replaces all translations loaded before.
     """

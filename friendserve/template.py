@@ -3,9 +3,9 @@
     from friendserve.template import Template
     print(Template("Hello {{ name }}").generate(name="<world>"))
 
-A template is compiled in three steps. `_tokens` cuts the text at its tags, `_Parser` builds a small
-tree from them, and `_Writer` turns the tree, with those of the templates it extends and includes,
-into the source of one Python function.
+A template is compiled in three steps. `_tokens` splits the text at its tags, `_Parser` builds a
+small tree from them, and `_Writer` turns the tree, with those of the templates it extends and
+includes, into the source of one Python function.
 
 Expressions are escaped by `xhtml_escape`, unless changed by ``{% raw x %}`` for one expression, by
 ``{% autoescape function %}`` or ``{% autoescape None %}`` for a file, or by the argument
@@ -473,8 +473,8 @@ class _Writer(object):
 
     def blame(self, error):
         """The ParseError for a SyntaxError in the source from `write`."""
-        # Python notices an open bracket only lines later, so compile each piece that is complete in
-        # itself alone.
+        # Python notices an unclosed bracket only lines later, so compile each self-contained piece
+        # separately.
         for source, name, line in self._pieces:
             if source.lstrip().startswith("_tt_append("):
                 try:

@@ -49,7 +49,7 @@ http {
 def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", metavar="NAME[,NAME]", type=peers.comma_list,
-                        help="of " + ", ".join(client.name for client in CLIENTS))
+                        help="some of " + ", ".join(client.name for client in CLIENTS))
     parser.add_argument("--fetches", type=int, default=10000, help="fetches for each figure")
     parser.add_argument("--in-flight", type=int, default=32, help="fetches at a time")
     parser.add_argument("--rounds", type=int, default=5, help="rounds; the median is printed")
@@ -68,7 +68,7 @@ def choose(only):
 
 @contextlib.contextmanager
 def nginx(core):
-    """A context with an nginx on one core; its value is the port."""
+    """A context manager that runs nginx on one core; its value is the port."""
     folder = tempfile.mkdtemp(prefix="friendserve-benchmark-")
     process = None
     try:
@@ -115,7 +115,7 @@ def measure(client, port, options):
 
 
 def measure_all(clients, port, options):
-    """Returns {label: [figures]} and the clients that failed."""
+    """{label: [figures]} and the clients that failed."""
     figures = dict((client.label, []) for client in clients)
     failed = []
     for _ in range(options.rounds):

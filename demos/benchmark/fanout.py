@@ -1,7 +1,7 @@
 """One message to thousands of readers of a feed: in one process, and through Redis across two.
 
 The readers wait by long poll or by WebSocket. The figure is the CPU time of the processes that
-serve, for each reader that got the message; that of Redis is told apart.
+serve, for each reader that got the message; that of Redis is shown separately.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -31,7 +31,7 @@ SERVER = peers.Peer("friendserve", "friendserve", ["friendserve", "friendserve.f
 
 def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--readers", type=int, default=2000, help="in all, up to 8000")
+    parser.add_argument("--readers", type=int, default=2000, help="readers in all, up to 8000")
     parser.add_argument("--deliveries", type=int, default=10, help="deliveries in each round")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
@@ -40,7 +40,7 @@ def parse_options(arguments):
 
 @contextlib.contextmanager
 def redis():
-    """A context with a Redis without persistence; its value is (URL, process)."""
+    """A context manager that runs a Redis without persistence; its value is (URL, process)."""
     if not machine.has_program("redis-server"):
         raise machine.BenchmarkError("redis-server is not installed")
     folder = tempfile.mkdtemp()

@@ -1,7 +1,7 @@
 """The load: wrk if it is installed, else a small generator; and single connections.
 
 Every answer is checked. Our own generator looks at each: status 200 and the right body. With wrk,
-none may be an error, and the bytes of the whole run must be those of as many right answers.
+none may be an error, and the bytes of the whole run must match that many right answers.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -158,10 +158,10 @@ def drive(port, body, headers, seconds, path="/"):
 
 
 def wrk_rate(output, length):
-    """Requests a second from what wrk printed with our script.
+    """Requests a second, from the output of wrk with our script.
 
     Raises BenchmarkError when an answer was an error, or when the bytes received are not those
-    of as many answers of `length` bytes, but for those still on their way at the end.
+    of as many answers of `length` bytes, apart from those still in flight at the end.
     """
     totals = dict((name, int(value)) for name, value in re.findall("([a-z]+)=([0-9]+)", output))
     if "microseconds" not in totals:

@@ -1,4 +1,4 @@
-"""What the benchmarks need of the machine: two cores, memory and CPU time. Linux only."""
+"""The machine, as the benchmarks need it: two cores, memory and CPU time. Linux only."""
 from __future__ import absolute_import, division, print_function
 
 import os

@@ -168,8 +168,8 @@ def start(peer, kind, core, arguments=()):
 
 @contextlib.contextmanager
 def running(chosen, kind, core, arguments=()):
-    """A context with a running server for each peer of `chosen` that can be started. Its value is
-    (servers, absent), where `absent` is a list of (label, reason).
+    """A context manager that runs a server for each peer of `chosen` that can be started. Its value
+    is (servers, absent), where `absent` is a list of (label, reason).
 
     Raises BenchmarkError if no server is left.
     """

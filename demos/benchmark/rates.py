@@ -1,4 +1,4 @@
-"""Requests a second of several servers in turns, and a table: for hello.py and static.py."""
+"""Requests a second of several servers in turn, and a table: for hello.py and static.py."""
 from __future__ import absolute_import, division, print_function
 
 import argparse

@@ -19,9 +19,9 @@ SIZES = [("1 kB", 1024), ("64 kB", 64 * 1024), ("1 MB", 1024 * 1024)]
 
 
 def make_files(folder):
-    """Writes a file of each size; returns a Case for each."""
+    """Write a file of each size; return a Case for each."""
     cases = []
-    # Not new, as most files that are served.
+    # Not new, like most files that are served.
     a_day_ago = time.time() - 86400
     for number, (heading, size) in enumerate(SIZES):
         content = (b"0123456789abcdef" * (size // 16))[:size]

@@ -1,8 +1,8 @@
 """CPU time of a WebSocket echo: messages of three sizes, over 64 connections.
 
-The load sends a message on each connection, takes all echoes, and begins again: so the server
-always has several connections that are ready, as a busy one has, and waits little. Frames are
-masked before the measurement begins, and each echo is compared with what was sent.
+The load sends a message on each connection, takes all echoes, and begins again; so the server
+always has several connections ready, like a busy one, and rarely waits. Frames are masked before
+the measurement begins, and each echo is compared with the message sent.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -22,8 +22,9 @@ SIZES = (64, 4096, 65536)
 def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", metavar="NAME[,NAME]", type=peers.comma_list)
-    parser.add_argument("--connections", type=int, default=64, help="that wait for an echo")
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each figure")
+    parser.add_argument("--connections", type=int, default=64,
+                        help="connections that wait for an echo")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration for each figure")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed")
     parser.add_argument("--kind", choices=("text", "binary"), default="text")
     parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")

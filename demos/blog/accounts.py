@@ -23,8 +23,8 @@ def hash_password(password, rounds=ROUNDS):
 
 
 def is_password(password, hashed):
-    """Whether `hashed` is a hash of `password`. Pass None if there is no such account: that takes
-    as long, so the time does not reveal which accounts exist."""
+    """Whether `hashed` is a hash of `password`. Pass None for an account that does not exist: that
+    takes just as long, so the time does not reveal which accounts exist."""
     _, rounds, salt, right = (hashed or _NOBODY).split("$")
     salt = binascii.unhexlify(salt.encode("ascii"))
     matches = hmac.compare_digest(_hex(_derive(password, salt, int(rounds))), str(right))
@@ -46,7 +46,7 @@ class Guard(object):
     """Counts wrong passwords per account and delays further guesses: by one second, then two, four
     and so on, up to `most`.
 
-    It remembers up to `size` accounts, and forgets those whose last guess is longest ago.
+    It remembers up to `size` accounts, and drops those whose last guess is oldest.
     """
     FREE = 5
 

@@ -218,7 +218,7 @@ class EntryHandler(BlogHandler):
         try:
             text = self.get_text("text", store.MAX_COMMENT)
             if self.entry.comments >= store.MAX_COMMENTS:
-                raise Problem(self.locale.translate("This entry takes no more comments."))
+                raise Problem(self.locale.translate("This entry accepts no more comments."))
         except Problem as problem:
             self.set_status(400)
             self.show(str_of(problem), self.get_body_argument("text", "")[:store.MAX_COMMENT])
@@ -463,7 +463,7 @@ def main():
     options = OptionParser()
     options.define("port", default=8888, help="the port to listen on")
     options.define("address", default="127.0.0.1",
-                   help="the address to listen on; 0.0.0.0 admits other machines")
+                   help="the address to listen on; 0.0.0.0 lets other machines connect")
     options.define("database", default="sqlite:///blog.db", help="the database: "
                    "sqlite:///PATH, mysql://USER:PASSWORD@HOST/NAME or postgresql://...")
     options.define("threads", default=4, help="the number of connections to the database")

@@ -29,7 +29,7 @@ class TooMuch(ValueError):
 _MAX_CELLS, _MAX_GROWTH = 20000, 20
 
 #: How many characters may be searched in vain for the ends of links, in a whole text: about a
-#: second. Without it, a text of nothing but open brackets would take a minute.
+#: second. Without this limit, a text of nothing but open brackets would take a minute.
 _ROOM = 4000000
 
 
@@ -70,14 +70,14 @@ class _Harmless(Extension):
         # Without these two, tags are plain text.
         md.preprocessors.deregister("html_block")
         md.inlinePatterns.deregister("html")
-        # It writes each letter as an entity, which the cleaner would not recognize.
+        # It writes each letter as an entity, which the cleaner would not recognise.
         md.inlinePatterns.deregister("automail")
         room = [_ROOM]
         for processor in md.inlinePatterns:
             if isinstance(processor, LinkInlineProcessor):
                 processor.handleMatch = functools.partial(
                     _find_link, processor.handleMatch, room)
-        # It comes last, so nothing changes what it has checked.
+        # It comes last, so nothing changes the output that it has checked.
         md.treeprocessors.register(_LinkCleaner(md), "harmless", -100)
 
 

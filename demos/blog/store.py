@@ -69,7 +69,7 @@ class NameTaken(Exception):
 # Accounts
 
 def plain_name(name):
-    """A name with its letters in their simplest form. It may be longer: one ligature can stand for
+    """A name with its letters in their simplest form. It may be longer: one ligature can represent
     a whole sentence."""
     return unicodedata.normalize("NFKC", name)
 

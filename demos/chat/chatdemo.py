@@ -51,7 +51,7 @@ TOKENS = 1000
 #: proxies close connections that are idle for a minute.
 PATIENCE = 50
 
-#: Seconds between two heartbeats of a process, and without one until it is considered gone.
+#: Seconds between two heartbeats of a process, and seconds without one until it counts as gone.
 BEAT, GONE = 10, 35
 #: Seconds for which someone without a connection still counts as online: the page may be reloading,
 #: or between two polls.
@@ -282,7 +282,7 @@ class LanguageHandler(BaseHandler):
 class ReaderHandler(BaseHandler):
     """Base of handlers that send news: the messages after the cursor `after`, and who is online.
 
-    Subclasses define `tell(news, cursor)`. Without a sign-in the answer is 401, not a form.
+    Subclasses define `tell(news, cursor)`. Unless signed in, a reader gets a 401, not a form.
     """
     watch = None
     is_waiting = False
@@ -301,7 +301,7 @@ class ReaderHandler(BaseHandler):
     def begin(self, watch):
         self.watch = watch
         self.is_waiting = True
-        # In this order, so that it hears of its own arrival.
+        # In this order, so that the reader is notified of its own arrival.
         self.presence.watchers.add(self.on_online)
         self.presence.join(self.current_user)
 
@@ -418,7 +418,7 @@ def to_messages(batch):
 
 
 class ChatApplication(Application):
-    """The room. `redis` is the URL of a Redis to share with other processes, or None."""
+    """The room. `redis` is the URL of a Redis server to share with other processes, or None."""
 
     def __init__(self, cookie_secret, redis=None, **settings):
         self.feed = open_feed(redis)
@@ -492,7 +492,7 @@ def make_options():
     options = OptionParser()
     options.define("port", default=8888, help="the port to listen on; 0 for any free one")
     options.define("address", default="127.0.0.1",
-                   help="the address to listen on; 0.0.0.0 admits other machines")
+                   help="the address to listen on; 0.0.0.0 lets other machines connect")
     options.define("redis", default="", help="redis://HOST:PORT/NUMBER: share the room with all "
                    "processes that use this Redis")
     options.define("cookie_secret", default="", help="the key that signs cookies (default: "

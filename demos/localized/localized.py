@@ -28,7 +28,7 @@ class LocalizedHandler(RequestHandler):
     def set_default_headers(self):
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'self'; "
                         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-        # The same URL has other contents in another language.
+        # The same URL has different content in each language.
         self.set_header("Vary", "Accept-Language, Cookie")
 
     def get_user_locale(self):
@@ -71,7 +71,7 @@ def main():
     options = OptionParser()
     options.define("port", default=8888, help="the port to listen on")
     options.define("address", default="127.0.0.1",
-                   help="the address to listen on; 0.0.0.0 admits other machines")
+                   help="the address to listen on; 0.0.0.0 lets other machines connect")
     define_logging_options(options)
     try:
         options.parse_command_line()

@@ -3,7 +3,7 @@
     python demos/proxyfetch/proxyfetch.py --port=8888
 
 While it waits for the service, this process serves other requests. By default a small service of
-this kind runs on the next port; --service names another one, whose ``/v2/feed/NAME`` must return
+this kind runs on the next port; --service names another, whose ``/v2/feed/NAME`` must return
 ``{"name": ..., "entries": [{"from": ..., "body": ...}, ...]}``.
 """
 from __future__ import absolute_import, division, print_function

@@ -27,7 +27,8 @@ class EchoConnection(object):
         self.stream.read_until(b"\n", self.on_line, max_bytes=MAX_LINE)
 
     def on_line(self, line):
-        # Read on only when the line is written, so a client that does not read cannot fill memory.
+        # Read again only once the line is written, so a client that does not read cannot fill
+        # memory.
         self.stream.write(line, self.read_line)
 
 

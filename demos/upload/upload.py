@@ -48,7 +48,7 @@ class ListHandler(Page, RequestHandler):
                 status = os.stat(os.path.join(self.folder, name))
                 to_unicode(name).encode("utf-8")
             except (OSError, UnicodeError):
-                # It was deleted in the meantime, is a broken link, or its name is in another
+                # The file was deleted in the meantime, is a broken link, or its name is in another
                 # encoding.
                 continue
             files.append((status.st_mtime, name, status.st_size))
@@ -100,7 +100,7 @@ class DeleteHandler(Page, RequestHandler):
         try:
             os.remove(os.path.join(self.folder, name))
         except OSError:
-            # It was deleted already.
+            # The file was already deleted.
             pass
         self.redirect("/")
 
@@ -181,7 +181,7 @@ def main():
     options = OptionParser()
     options.define("port", default=8888, help="the port to listen on")
     options.define("address", default="127.0.0.1",
-                   help="the address to listen on; 0.0.0.0 admits other machines")
+                   help="the address to listen on; 0.0.0.0 lets other machines connect")
     options.define("folder", default="uploads",
                    help="where to store the files; created if it is missing")
     options.define("limit", default=1200, help="the largest upload, in megabytes")

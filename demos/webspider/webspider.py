@@ -186,7 +186,7 @@ def main():
     try:
         loop.start()
     except KeyboardInterrupt:
-        print("interrupted; this is what was found so far:")
+        print("interrupted; the results so far:")
     progress.close()
     print("%d page%s read, %d broken" % (spider.read, "" if spider.read == 1 else "s",
                                          len(spider.broken)))

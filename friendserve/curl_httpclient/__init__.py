@@ -1,4 +1,4 @@
-"""The HTTP client on libcurl, with the package pycurl (``pip install friendserve[curl]``).
+"""The HTTP client over libcurl, using the package pycurl (``pip install friendserve[curl]``).
 
     from friendserve.httpclient import AsyncHTTPClient
 
@@ -10,8 +10,8 @@ as "socks5h://127.0.0.1"); `network_interface` by name; and all options of libcu
 friendserve and are the same as in the simple client.
 
 Three things differ, because libcurl decides them: it keeps connections and resolves names itself;
-it repeats a request, whatever its method, if a kept connection closes before the first byte of the
-response; and `ssl_options` may be a dict, but not an SSLContext.
+it repeats a request, whatever its method, if a reused connection closes before the first byte of
+the response; and `ssl_options` may be a dict, but not an SSLContext.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -17,7 +17,7 @@ from friendserve.stack_context import NullContext
 
 curl_log = logging.getLogger("friendserve.curl_httpclient")
 
-#: Seconds between two checks of all sockets, in case an event was lost on the way.
+#: Seconds between two checks of all sockets, in case an event was missed.
 SCAN_INTERVAL = 1.0
 
 _PHASES_OF_CONNECTING = frozenset(["resolve", "connect", "proxy", "tls"])
@@ -88,7 +88,7 @@ class CurlFetch(BaseFetch):
         self.connection.end_body()
 
     def note_times(self, transfer):
-        """Keep the times of a transfer that made a connection, for time_info."""
+        """Record the times of a transfer that opened a connection, for time_info."""
         count, resolved, connected, secured = transfer.times()
         if count:
             self.client.count_connects(count)
@@ -115,13 +115,13 @@ class CurlFetch(BaseFetch):
 
 
 class CurlAsyncHTTPClient(QueuedHTTPClient):
-    """The client on libcurl. Its settings, besides `io_loop` and `defaults`:
+    """The client over libcurl. Its settings, besides `io_loop` and `defaults`:
 
-    - `max_clients` (10): fetches at a time, and connections that are kept;
+    - `max_clients` (10): fetches at a time, and connections kept alive;
     - `max_clients_per_host` (None: no such limit): fetches at a time to one host;
     - `max_header_size` (64 KiB) and `max_body_size` (100 MiB): limits of a response, for the body
       also after decompression;
-    - `hostname_mapping`: other addresses for some hosts, as `OverrideResolver` takes it.
+    - `hostname_mapping`: other addresses for some hosts, as for `OverrideResolver`.
     """
     fetch_class = CurlFetch
 
@@ -150,7 +150,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         for timer in (self._timer, self._scan_timer):
             if timer is not None:
                 self.io_loop.remove_timeout(timer)
-        # It closes its connections, and calls `change` for them: so before the sockets.
+        # Before the sockets: libcurl closes its connections, and calls `change` for each.
         self._multi.close()
         self._sockets.close()
         for transfer in self._free:
@@ -158,7 +158,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         self._free = []
 
     def count_connects(self, count):
-        """Add to the number of connections that libcurl has made."""
+        """Add to the number of connections that libcurl has opened."""
         self._counts["connects"] += count
 
     def key_of(self, url, request):
@@ -186,7 +186,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         self._free.append(transfer)
 
     def watch_all(self):
-        """Wait for all sockets to become readable or writable."""
+        """Watch all sockets for reading and writing."""
         for fd in self._sockets.wanted():
             self._sockets.change(pycurl.POLL_INOUT, fd, None, None)
 
@@ -215,7 +215,7 @@ class CurlAsyncHTTPClient(QueuedHTTPClient):
         self._timer = None
         self._on_due()
         if self._timer is None and not self._is_due and not self._closed:
-            # Perhaps it was too early by libcurl's clock; then it does not ask again by itself.
+            # By libcurl's clock this may have been too early; then it does not ask again by itself.
             self._on_timer_wanted(self._multi.timeout())
 
     def _on_ready(self, pairs):

@@ -1,5 +1,5 @@
 """The errors of libcurl. Each has libcurl's number, and is also the HTTPTransferError that the
-simple client would give."""
+simple client would report."""
 from __future__ import absolute_import, division, print_function
 
 import pycurl
@@ -40,7 +40,7 @@ class CurlProtocolError(CurlError, HTTPProtocolError):
 
 
 def _errors(*names):
-    # Which names there are depends on the version of pycurl.
+    # Which names exist depends on the version of pycurl.
     return frozenset(getattr(pycurl, name) for name in names if hasattr(pycurl, name))
 
 
@@ -58,7 +58,7 @@ _PROTOCOL_ERRORS = _errors(
 
 
 def make_error(errno, message, phase):
-    """The CurlError of the right class for a number of libcurl and a phase."""
+    """The CurlError of the right class for an error number of libcurl and a phase."""
     if errno == pycurl.E_OPERATION_TIMEDOUT:
         kind = CurlTimeoutError
     elif errno in (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY):

@@ -144,7 +144,7 @@ def _set_user(setopt, fetch):
 
 
 def _set_route(setopt, request, mapping, url):
-    """Set the proxy, the addresses to use and the timeout of connecting."""
+    """Set the proxy, the addresses to use and the connect timeout."""
     if request.proxy_host is None:
         # Also overrides the environment (http_proxy).
         setopt(pycurl.PROXY, "")

@@ -3,8 +3,8 @@
 Facts about libcurl:
 
 - It opens and closes its sockets itself. Through CURLMOPT_SOCKETFUNCTION (`change` here) it says
-  which events of which socket it waits for; curl_multi_socket_action (behind `on_ready` here)
-  tells it of them.
+  which events of which socket it waits for; curl_multi_socket_action (called by `on_ready` here)
+  reports the events to it.
 - It removes a socket whenever a transfer ends, and adds it again for the next transfer on the same
   connection, usually soon after.
 - It may close a socket and open another one, which gets the same number, without a call in
@@ -12,13 +12,13 @@ Facts about libcurl:
 
 Facts about epoll (epoll(7)):
 
-- Adding, changing and removing a socket is a system call each time.
+- Adding, changing and removing a socket each take a system call.
 - The kernel drops a socket from the set when it is closed. After that, `modify` fails for its
   number with ENOENT, even if a new socket has it.
 - An epoll fd can be watched by another epoll, and is readable while any of its sockets is ready.
 
 So with epoll the sockets have a separate epoll, where one that libcurl removes is left
-registered: libcurl will most likely ask for it again. A failing `modify` shows a reused number.
+registered: libcurl will most likely ask for it again. A failing `modify` reveals a reused number.
 Elsewhere each socket is a handler on the loop, which is removed and added every time.
 
 Both classes are made with `on_ready([(fd, events), ...])`, which is called from the loop.

@@ -1,8 +1,8 @@
 """`CurlTransfer`: one transfer of libcurl at a time, on a handle that is reused.
 
-It is for libcurl what `HTTP1ClientConnection` is for a stream: it calls the same methods of an
-exchange in the same order. libcurl does the framing; limits, decompression and the reading of
-heads are done here, so that they are the same in both clients.
+It is to libcurl what `HTTP1ClientConnection` is to a stream: it calls the same methods of an
+exchange in the same order. libcurl does the framing; limits, decompression and the parsing of heads
+are done here, so that they are the same in both clients.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -259,7 +259,7 @@ class CurlTransfer(object):
     # Progress
 
     def phase(self):
-        """How far the transfer is, as in HTTPTransferError."""
+        """How far the transfer has got, as in HTTPTransferError."""
         exchange, getinfo = self._exchange, self.curl.getinfo
         if self._body is not None:
             return "body"

@@ -2,13 +2,13 @@
 
     from friendserve import database
 
-    db = database.connect("sqlite://:memory:")          # blocks until each answer is there
+    db = database.connect("sqlite://:memory:")          # blocks until each answer arrives
     db.execute("CREATE TABLE entries (author TEXT, title TEXT)")
     db.execute("INSERT INTO entries VALUES (%s, %s)", "paul", "Hello")
     for entry in db.query("SELECT * FROM entries WHERE author = %s", "paul"):
         print(entry.title)                              # columns are attributes
 
-`connect` gives a `Connection`, for scripts and threads. A server uses a `Pool`, which does not
+`connect` returns a `Connection`, for scripts and threads. A server uses a `Pool`, which does not
 block the loop::
 
     pool = database.Pool("sqlite:///blog.db")

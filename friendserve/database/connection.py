@@ -1,4 +1,4 @@
-"""A blocking connection that reopens itself when it was lost.
+"""A blocking connection that is reopened whenever it is lost.
 
     from friendserve import database
 
@@ -174,8 +174,8 @@ class Connection(object):
     def _end(self, how):
         connection, self._in_transaction = self._connection, False
         if connection is None:
-            # It was lost in the transaction. A rollback has nothing left to do, and the exception
-            # that caused it is being raised already.
+            # The connection was lost in the transaction. A rollback has nothing left to do, and the
+            # exception that caused it is being raised already.
             if how == "commit":
                 raise OutcomeUnknown(_LOST_INSIDE)
             return
@@ -204,7 +204,7 @@ class Connection(object):
     _drop = close
 
     def reconnect(self):
-        """Close the connection and reopen it at once."""
+        """Close the connection and reopen it immediately."""
         self.close()
         self._open()
 
@@ -275,7 +275,7 @@ class Connection(object):
                 told = kind("the connection to %s at %s was lost: %s"
                             % (self._engine.name, self._engine.place, told), told.code)
             elif self._engine.is_busy(error):
-                told = Unavailable("%s is in use by others (%s); nothing was done"
+                told = Unavailable("%s is busy (%s); nothing was done"
                                    % (self._engine.place, told), told.code)
             raise told
 

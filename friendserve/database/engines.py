@@ -28,7 +28,7 @@ except ImportError:
     except ImportError:
         postgresql_driver = None
 
-#: Seconds for which a statement of SQLite waits for other writers.
+#: Seconds for which an SQLite statement waits for other writers.
 BUSY_SECONDS = 30
 
 _URLS = ("sqlite:///relative/path.db, sqlite:////absolute/path.db, sqlite://:memory:, "
@@ -42,7 +42,7 @@ def make_engine(url):
     kind = _ENGINES.get(scheme) if separator else None
     if kind is None:
         # The URL is not shown: it may contain a password.
-        raise ValueError("the URL of a database looks like %s%s" % (
+        raise ValueError("a database URL looks like %s%s" % (
             _URLS, "; %r is not supported" % scheme[:20] if separator else ""))
     return kind(url, rest)
 
@@ -62,8 +62,8 @@ def make_mysql_engine(host, database, user, password):
 
 
 class Engine(object):
-    """One kind of database, and where one is. `error` is the base class of its driver's errors, and
-    `place` names the database in messages, without the password."""
+    """One kind of database, and how to reach one. `error` is the base class of its driver's errors,
+    and `place` names the database in messages, without the password."""
     name = None
     driver = None
 
@@ -81,11 +81,11 @@ class Engine(object):
         if parameters:
             try:
                 cursor.execute(self.translate(statement), parameters)
-            except (IndexError, TypeError) as error:    # of drivers that fill them in themselves
+            except (IndexError, TypeError) as error:    # from drivers that insert them themselves
                 raise ProgrammingError("%d parameters do not match %r: %s"
                                        % (len(parameters), statement, error))
             except ValueError as error:
-                # For PostgreSQL, a NUL in a text.
+                # With PostgreSQL, a NUL in a text.
                 raise DataError("a parameter cannot be sent to %s: %s" % (self.name, error))
         else:
             cursor.execute(self.translate(statement.replace("%", "%%")), ())
@@ -120,19 +120,19 @@ class SQLite(Engine):
         elif rest.startswith("/") and len(rest) > 1:
             self.path = unquote(rest[1:])
         else:
-            raise ValueError("the URL of a SQLite database is sqlite:///relative/path.db or "
+            raise ValueError("an SQLite URL looks like sqlite:///relative/path.db or "
                              "sqlite:////absolute/path.db, not %r" % url)
         self.place = self.path
 
     def connect(self, timeout=None):
-        # Less than the caller waits, so that "busy" is reported rather than a time-out.
+        # Less than the caller waits, so that "busy" is reported rather than a timeout.
         wait = BUSY_SECONDS if timeout is None else min(0.9 * timeout, BUSY_SECONDS)
         connection = sqlite3.connect(
             self.path, timeout=wait, isolation_level=None, check_same_thread=False)
         if str is bytes:  # version: py2
             connection.text_factory = six.text_type
         connection.execute("PRAGMA foreign_keys = ON")
-        # So that readers need not wait for a writer. A database in memory ignores it.
+        # So that readers need not wait for a writer. An in-memory database ignores it.
         connection.execute("PRAGMA journal_mode = WAL")
         return connection
 
@@ -185,7 +185,7 @@ class _Server(Engine):
         try:
             port = parts.port
         except ValueError:
-            raise ValueError("the port in the URL of a database must be a number from 0 to 65535")
+            raise ValueError("the port in a database URL must be a number from 0 to 65535")
         self.options = dict(parse_qsl(parts.query))
         self.host = parts.hostname or "localhost"
         self.port = port or self.port
@@ -193,7 +193,7 @@ class _Server(Engine):
         self.password = unquote(parts.password or "") or None
         self.database = unquote(parts.path.lstrip("/"))
         if not self.database:
-            raise ValueError("the URL of a database must end in its name: %s://host/name"
+            raise ValueError("a database URL must end in the database's name: %s://host/name"
                              % self.name)
         self.place = "%s:%d/%s" % (self.host, self.port, self.database)
         self.error = self.driver.Error
@@ -265,8 +265,8 @@ class PostgreSQL(_Server):
         arguments.setdefault("host", self.host)
         arguments.setdefault("connect_timeout", 10)
         if timeout is not None:
-            # Both in milliseconds: how long a statement may take, and how long the server may leave
-            # what we send unacknowledged.
+            # Both in milliseconds: how long a statement may take, and how long our data may stay
+            # unacknowledged.
             milliseconds = int(timeout * 1000) or 1
             arguments.setdefault("options", "-c statement_timeout=%d" % milliseconds)
             if _libpq_version() >= 120000:

@@ -47,8 +47,8 @@ class Unavailable(OperationalError):
 
 
 class OutcomeUnknown(OperationalError):
-    """The connection was lost, or the time limit passed, before the answer arrived: the statement
-    may or may not have been carried out."""
+    """The connection was lost, or the timeout expired, before the answer arrived: the statement may
+    or may not have been carried out."""
 
 
 _BY_NAME = dict((cls.__name__, cls) for cls in (

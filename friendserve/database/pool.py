@@ -30,10 +30,10 @@ class Pool(object):
                 stack context of the caller, so a handler under `@asynchronous` answers 500
     timeout     seconds from the call to the result; the default is that of the pool
 
-    One of the two callbacks is called, once. At most `max_queue` statements wait for a thread;
-    beyond that they fail with Unavailable. When the timeout passes, a statement that has not
-    started fails with Unavailable and is never run; one that has started fails with
-    OutcomeUnknown, and its result is dropped.
+    One of the two callbacks is called, once. At most `max_queue` statements wait for a thread; any
+    more fail with Unavailable. When the timeout expires, a statement that has not started fails
+    with Unavailable and is never run; one that has started fails with OutcomeUnknown, and its
+    result is dropped.
 
     Threads are started as needed and end with the process. Call a pool only from the thread of
     its loop.
@@ -83,8 +83,8 @@ class Pool(object):
         self._submit("executemany_rowcount", (statement, parameters), options)
 
     def run(self, function, **options):
-        """Call `function(connection)` in a thread, and call back with what it returns. It must not
-        touch the loop, nor anything that belongs to it."""
+        """Call `function(connection)` in a thread, and call back with its result. It must not touch
+        the loop, nor anything that belongs to it."""
         self._submit(None, (function,), options)
 
     def transaction(self, function, **options):
@@ -92,8 +92,8 @@ class Pool(object):
         self._submit("transaction", (function,), options)
 
     def close(self, callback=None):
-        """Run nothing more: waiting statements fail with Unavailable, those that have started are
-        completed. `callback()` is called when the last thread has finished."""
+        """Accept no more statements: those waiting fail with Unavailable, those that have started
+        are completed. `callback()` is called when the last thread has finished."""
         with self._ready:
             self._closed = True
             waiting, self._jobs = list(self._jobs), collections.deque()
@@ -130,7 +130,7 @@ class Pool(object):
                     self._ready.notify()
             if is_full:
                 self._tell(job, None, Unavailable(
-                    "%d statements wait for the database already; nothing was done"
+                    "%d statements are already waiting for the database; nothing was done"
                     % self.max_queue))
                 return
             if timeout is not None:

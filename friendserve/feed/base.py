@@ -1,13 +1,13 @@
-"""The contract of every feed, and the part that all of them share: the readers that wait.
+"""The contract of every feed, and the part they all share: the waiting readers.
 
 A feed is an ordered log of messages for each channel. Every message has an id, and the id of the
 last message that a reader has seen is its *cursor*: a reader that asks with a cursor gets the
 messages after it, in order, each of them once, however often connections, processes or servers
 have failed in between. A feed keeps only the newest messages of a channel; a reader that comes too
-late for some is told so, and gets the rest.
+late for some gets the rest, in a batch that is not `complete`.
 
 Ids look like ``1764150000123-0``: milliseconds since 1970, and a number within the millisecond.
-They only grow, even across restarts. Applications should treat them as opaque otherwise.
+They only increase, even across restarts. Applications should treat them as opaque otherwise.
 
 Failures: an operation takes `callback` for success and `on_error` for failure; the loop calls one
 of them, once. Without `on_error`, the error is raised in the stack context of the caller, so that
@@ -41,7 +41,7 @@ _CURSOR = re.compile(r"[0-9]{1,16}(?:-[0-9]{1,16})?\Z")
 #: One message: its `id`, the name of its `channel`, and its `text` (unicode).
 Message = collections.namedtuple("Message", "id channel text")
 
-#: What a reader gets: `messages` (a list of Message), the `cursor` to continue with, and
+#: A delivery to a reader: `messages` (a list of Message), the `cursor` to continue with, and
 #: `complete`, false if messages between the reader's cursor and the first of these may have been
 #: dropped.
 Batch = collections.namedtuple("Batch", "messages cursor complete")
@@ -170,8 +170,8 @@ class Feed(object):
         """Call `callback(batch)` for all messages after `cursor` (None: from now on), until
         `cancel` is called with the handle that this returns.
 
-        A batch is handed out whether or not the last one has reached its reader. To go at the pace
-        of a slow reader, call `wait` again each time it has taken a batch.
+        A batch is handed out whether or not the last one has reached its reader. To keep to the
+        pace of a slow reader, call `wait` again each time it has received a batch.
         """
         return self._watch(channel, cursor, callback, False)
 
@@ -201,7 +201,7 @@ class Feed(object):
         return watch
 
     def _channel(self, name):
-        """The Channel of a name, made if need be. To be defined by the store."""
+        """The Channel of a name, created if necessary. To be defined by the store."""
         raise NotImplementedError()
 
     def _begin(self, watch):
@@ -285,7 +285,7 @@ class Feed(object):
         callback(self._known_after(watch.channel, watch.position))
 
     def _known_after(self, channel, position):
-        """The Batch of the messages that need no waiting."""
+        """The Batch of the messages that are already known."""
         if position is not None and position < channel.last:
             return channel.batch_after(position)
         return Batch([], None if position is None else format_cursor(position), True)

@@ -10,7 +10,7 @@ except ImportError:
 
 
 def open_feed(url=None, **options):
-    """A LocalFeed, or a RedisFeed if `url` is that of a Redis; `options` go to its constructor.
+    """A LocalFeed, or a RedisFeed if `url` is a Redis URL; `options` go to its constructor.
 
     Raises ValueError for any other URL, and ImportError for Redis without `hiredis`.
     """

@@ -9,8 +9,8 @@
 Each channel is a stream (XADD, XREAD) and the id of a message is that of its entry, so a cursor is
 valid on every machine. A process has two connections, however many channels and readers there are:
 one for commands, and one on which a single XREAD waits for news of all channels watched in this
-process. When Redis or the network has failed, both are made again, and XREAD continues after the
-last entry it returned, so no message is lost or delivered twice. Redis must be 5.0 or newer; its
+process. When Redis or the network has failed, both are reopened, and XREAD continues after the last
+entry it returned, so no message is lost or delivered twice. Redis must be 5.0 or newer; its
 ``appendonly`` setting decides which messages survive its own restart.
 """
 from __future__ import absolute_import, division, print_function
@@ -27,14 +27,14 @@ from friendserve.util import raise_error
 #: Messages that a process remembers of each channel, to avoid asking for them again.
 REMEMBERED = 100
 
-#: The most messages that one command gets.
+#: The most messages that one command fetches.
 PAGE = 500
 
 #: Seconds for which one XREAD waits. Without a reply soon after, the connection counts as lost.
 BLOCK = 5
 
-#: Seconds for which a channel without readers is still listened to: between two long polls, its
-#: readers are absent for a moment.
+#: Seconds for which a channel without readers is still watched: between two long polls, its readers
+#: are absent for a moment.
 LINGER = 15
 
 #: Seconds until a command that Redis refused is sent again.
@@ -49,7 +49,7 @@ class RedisFeed(Feed):
     `url` is as in `friendserve.feed.resp.RedisAddress`; `prefix` begins the keys of the streams.
     A stream is trimmed to about `max_messages`, when Redis finds that cheap. Redis must accept a
     connection, and answer a command, within `timeout` seconds. Up to `max_pending` commands may
-    wait for an answer; beyond that, `publish` and `recent` fail. They also fail while Redis is
+    wait for an answer; with more, `publish` and `recent` fail. They also fail while Redis is
     unavailable: with FeedUnavailable if nothing was sent, with FeedOutcomeUnknown if the connection
     was lost before the answer.
     """
@@ -57,7 +57,7 @@ class RedisFeed(Feed):
                  max_text=MAX_TEXT, timeout=10, max_pending=10000, ssl_options=None, io_loop=None):
         super(RedisFeed, self).__init__(max_messages, max_text, io_loop)
         self._prefix = prefix.encode("utf-8")
-        self._client_id = None      # of the connection for news; UNBLOCK needs it
+        self._client_id = None      # of the connection for news; CLIENT UNBLOCK needs it
         self._reading = None        # {key: channel} of the XREAD under way
         self._unblocking = False
         self._again = []            # functions that send again once Redis is back
@@ -108,7 +108,7 @@ class RedisFeed(Feed):
         self._commands.call(on_reply, *words)
 
     def _insist(self, on_reply, *words):
-        """Send a command, repeatedly if need be, until it succeeds."""
+        """Send a command, again after each failure, until it succeeds."""
         def send():
             if not self._closed:
                 self._commands.call(on_outcome, *words)
@@ -244,7 +244,7 @@ class RedisFeed(Feed):
 
     def _known_after(self, channel, position):
         if position is not None and (channel.last is None or position < channel.floor):
-            # The messages have been asked for, but have not arrived.
+            # The messages have been requested, but have not arrived.
             return Batch([], format_cursor(position), True)
         return super(RedisFeed, self)._known_after(channel, position)
 

@@ -1,4 +1,4 @@
-"""A connection to a Redis that is made again whenever it is lost.
+"""A connection to a Redis server that is reopened whenever it is lost.
 
 Commands are sent immediately and answered in order (the protocol is RESP 2). `hiredis` parses the
 answers: ``python -m pip install 'friendserve[redis]'``.
@@ -37,7 +37,7 @@ MOVES = dict(((old, new), new) for old, news in {
 
 
 class RedisAddress(object):
-    """The address of a Redis, given as a URL.
+    """The address of a Redis server, given as a URL.
 
     ``redis://[user:password@]host[:port][/database]``, ``rediss://`` for TLS, or
     ``unix:///path?db=0``. Raises ValueError for anything else.
@@ -45,7 +45,7 @@ class RedisAddress(object):
     def __init__(self, url):
         parts = urlsplit(url)
         if parts.scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("the URL of a Redis must look like redis://localhost:6379/0, "
+            raise ValueError("a Redis URL must look like redis://localhost:6379/0, "
                              "not %.20r" % url.partition("@")[2 if "@" in url else 0])
         self.tls = parts.scheme == "rediss"
         self.user = unquote(parts.username or "")
@@ -58,7 +58,7 @@ class RedisAddress(object):
             self.path = None
             database = parts.path.strip("/") or "0"
         if not database.isdigit():
-            raise ValueError("the database of a Redis must be a number, not %.20r" % database)
+            raise ValueError("the database in a Redis URL must be a number, not %.20r" % database)
         self.database = int(database)
 
     def __str__(self):
@@ -86,7 +86,8 @@ def encode_command(words):
 
 
 class RedisLink(object):
-    """A link to a Redis. `on_up()` is called each time it is connected and Redis answers commands.
+    """A link to a Redis server. `on_up()` is called each time it is connected and Redis answers
+    commands.
 
     An attempt to connect, or an answer, that takes longer than `timeout` seconds counts as failed.
     At most `max_pending` commands may wait for an answer.
@@ -103,7 +104,7 @@ class RedisLink(object):
         self._stream = None                     # the connection it made, while that lasts
         self._reader = None
         self._pending = collections.deque()     # of (callback, when it was sent)
-        self._waiting = []                      # (words, callback) from while connecting
+        self._waiting = []                      # (words, callback) queued while connecting
         self._delay = FIRST_DELAY
         self._timer = None                      # for the next attempt, or the oldest answer
         self._complained = False
@@ -175,7 +176,7 @@ class RedisLink(object):
         if stream is not self._stream:
             return
         if error is not None:
-            # Redis refused the password, say, or is still loading its data.
+            # For example, Redis refused the password, or is still loading its data.
             self._lost(error)
         elif not self._pending and self.state is CONNECTING:
             self._move(UP)
@@ -249,7 +250,7 @@ class RedisLink(object):
                     return
                 reply = reader.gets()
         except (hiredis.ProtocolError, IndexError) as error:
-            self._lost("it is not a Redis: %s" % error)
+            self._lost("it is not a Redis server: %s" % error)
 
     def _check_oldest(self):
         self._timer = None

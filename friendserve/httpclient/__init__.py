@@ -15,10 +15,10 @@ There are two implementations: `friendserve.simple_httpclient`, the default, is 
 `friendserve.curl_httpclient` uses libcurl. Choose it with
 ``AsyncHTTPClient.configure("friendserve.curl_httpclient.CurlAsyncHTTPClient")``.
 
-A fetch that fails has an `HTTPError` as ``response.error``. Its code is the status, or 599 for an
-`HTTPTransferError`: there is no complete response. The subclasses of that say why.
+A failed fetch has an `HTTPError` in ``response.error``. Its code is the status, or 599 for an
+`HTTPTransferError`: no complete response arrived, and the subclass says why.
 
-From a shell: ``python -m friendserve.httpclient URL`` prints what it fetches.
+From a shell, ``python -m friendserve.httpclient URL`` fetches a URL and prints the response.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -14,7 +14,7 @@ class HTTPClient(object):
         client.close()
 
     It has its own loop, which runs only during `fetch`; a fetch blocks any other loop of the same
-    thread. Internally it uses an `async_client_class`, made with `kwargs` (default: the class
+    thread. Internally it uses an `async_client_class`, created with `kwargs` (default: the class
     configured for AsyncHTTPClient).
     """
     def __init__(self, async_client_class=None, **kwargs):

@@ -22,7 +22,7 @@ def _is_true(text):
 
 
 def parse_arguments(arguments):
-    """Parse a command line (default: that of this process) to its options and `urls`."""
+    """Parse a command line (default: that of this process) into its options and `urls`."""
     parser = argparse.ArgumentParser(prog="python -m friendserve.httpclient",
                                      description="Fetch URLs and print the responses.")
     for name, default, text in (

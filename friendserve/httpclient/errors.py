@@ -1,4 +1,4 @@
-"""The errors of a fetch: why it has no response, or not a successful one."""
+"""The errors of a fetch: why there is no response, or why it is not a success."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.protocol.errors import ConnectionLostError
@@ -28,12 +28,11 @@ HTTPError = HTTPClientError
 
 
 class HTTPTransferError(HTTPClientError):
-    """There is no complete response. The subclasses say why.
+    """No complete response arrived. The subclass says why.
 
-    `phase` tells how far the fetch had come: "queue", "resolve", "connect", "proxy", "tls",
-    "request" (sending it), "headers" (waiting for the response), "body" or "redirect".
-    `real_error` is the exception that caused this one, or None. `code` is 599, which no server
-    sends.
+    `phase` is how far the fetch had got: "queue", "resolve", "connect", "proxy", "tls", "request"
+    (sending it), "headers" (waiting for the response), "body" or "redirect". `real_error` is the
+    exception that caused this one, or None. `code` is 599, which no server sends.
     """
     default_message = "No response"
 
@@ -46,7 +45,7 @@ class HTTPTransferError(HTTPClientError):
 
 
 class HTTPTimeoutError(HTTPTransferError):
-    """The fetch took too long; `phase` says how far it had come."""
+    """The fetch took too long; `phase` says how far it had got."""
     default_message = "Timeout"
 
 

@@ -1,9 +1,9 @@
-"""One fetch, from the queue through redirects to the callback: the part that the simple client
-and the curl client have in common.
+"""One fetch, from the queue through redirects to the callback: the part that the simple client and
+the curl client share.
 
 The client queues a `BaseFetch` and starts it with `begin`, which finds it a connection. On that
-connection the fetch is the exchange, as `http1connection.client` describes it. With its response
-the fetch calls `done` of the client, which schedules the application's callback.
+connection the fetch is the exchange, as `http1connection.client` describes it. Once it has its
+response, the fetch calls the client's `done`, which schedules the application's callback.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -29,7 +29,7 @@ _FOR_ONE_ORIGIN = ("Authorization", "Cookie", "Proxy-Authorization", "Host")
 #: Request headers that a redirect drops together with the body.
 _OF_A_BODY = ("Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding")
 
-#: The phases of HTTPTransferError, as they read in an error message.
+#: The phases of HTTPTransferError, as error messages word them.
 DOING = {
     "queue": "in request queue", "resolve": "while resolving the host name",
     "connect": "while connecting", "proxy": "while the proxy connects",
@@ -42,8 +42,8 @@ class BaseFetch(object):
 
     A subclass adds what depends on the kind of connection:
 
-    - `phase`: how far the fetch is, as in HTTPTransferError. `_phase` has it for a fetch without
-      a connection and, on a connection, tells "headers" from "body";
+    - `phase`: how far the fetch is, as in HTTPTransferError. `_phase` holds it while the fetch has
+      no connection and, on a connection, distinguishes "headers" from "body";
     - `use(connection)`: send the request, with the headers of `build_headers`;
     - `on_continue()`: called when the server wants the body (100 Continue);
     - `set_length(headers)`: set or drop the headers that state the length of the body;
@@ -73,8 +73,8 @@ class BaseFetch(object):
         self._phase = "queue"
         self._redirects = 0
         self._redirect_time = 0
-        self._response = None       # (status, reason, headers, when it came)
-        self._follow = None         # called with status and headers after a response but the last
+        self._response = None       # (status, reason, headers, when it arrived)
+        self._follow = None         # called with status and headers of each response but the last
         self._pieces = None         # the streaming_callback, if this response is for it
         self._times = None          # when a new connection was resolved, connected and secured
         self._set_url(parse_url(request.url))
@@ -180,7 +180,7 @@ class BaseFetch(object):
         self._follow = follow = self._next_step(status, headers)
         self._response = status, reason, headers, self.client.io_loop.time()
         if follow is not None:
-            # Take the body in pieces, and drop them.
+            # Receive the body in pieces and drop them.
             self._pieces = None
             return True
         self._pieces = request.streaming_callback
@@ -343,7 +343,7 @@ class BodyWriter(object):
         self._connection = connection
 
     def __call__(self, data, callback=None):
-        """Send bytes of the body; `callback()` is called when they have been handed to the system,
+        """Send bytes of the body; `callback()` is called when they have been written to the socket,
         and never if the connection is lost. Raises HTTPOutputError for more bytes than the
         Content-Length announced, StreamClosedError once the fetch has ended or was redirected."""
         fetch = self._fetch

@@ -15,7 +15,7 @@ _ATTACHED_AS = "friendserve.httpclient"
 
 
 def _ignore(response):
-    """Stands in for a missing callback."""
+    """The callback if none is given."""
 
 
 class AsyncHTTPClient(Configurable):
@@ -24,7 +24,7 @@ class AsyncHTTPClient(Configurable):
     The constructor returns the same client for the same loop (`io_loop`, or the current one)
     until it is closed; with `force_instance` it makes a separate one, with separate settings.
     `configure` chooses the implementation and its settings. `defaults` is a dict of values for
-    options that an HTTPRequest leaves None. Other settings are those of the implementation.
+    options that an HTTPRequest leaves None. The implementation defines the other settings.
 
     For implementers: `fetch_impl(request, callback)` gets a copy of the request that is checked
     and complete, and calls `callback(response)` exactly once, which schedules the application's
@@ -105,7 +105,7 @@ class AsyncHTTPClient(Configurable):
 
     def _get(self, url):
         """The complete request for a URL without options: a copy of a template, which is cheaper
-        than to complete each."""
+        than completing each one."""
         plain, defaults = self._plain
         if defaults != self.defaults:
             plain = HTTPRequest(url)
@@ -118,5 +118,5 @@ class AsyncHTTPClient(Configurable):
         return own
 
     def fetch_impl(self, request, callback):
-        """Called by `fetch` with a complete request; to be overridden."""
+        """Called by `fetch` with a complete request. To be overridden."""
         raise NotImplementedError("%s must define fetch_impl" % type(self).__name__)

@@ -1,4 +1,4 @@
-"""`HTTPRequest` and `HTTPResponse`, as applications make and get them."""
+"""`HTTPRequest` and `HTTPResponse`, as applications create and receive them."""
 from __future__ import absolute_import, division, print_function
 
 import io
@@ -22,7 +22,7 @@ _CALLBACKS = "streaming_callback", "header_callback", "prepare_curl_callback", "
 
 
 class HTTPRequest(object):
-    """What to fetch, and how. An option that is None takes the client's default.
+    """What to fetch, and how. An option that is None gets the client's default.
 
     The request:
 
@@ -37,12 +37,12 @@ class HTTPRequest(object):
       chunked;
     - `expect_100_continue`: send the body only once the server agrees (RFC 9110 10.1.1);
     - `user_agent`: the value of that header;
-    - `if_modified_since`: a time as `format_timestamp` takes it, for that header.
+    - `if_modified_since`: a time that `format_timestamp` accepts, for that header.
 
     Credentials:
 
     - `auth_username`, `auth_password`, and `auth_mode`: "basic" (the default) or "digest";
-    - `cookie_jar`: an `http.cookiejar.CookieJar` to take cookies from and store them in.
+    - `cookie_jar`: an `http.cookiejar.CookieJar` that supplies and stores cookies.
 
     The response:
 
@@ -166,8 +166,8 @@ class HTTPRequest(object):
         return request
 
     def tls_options(self):
-        """The options to begin TLS with: `ssl_options` if it is set, else a dict of the same kind
-        made of `validate_cert`, `ca_certs`, `client_cert` and `client_key`."""
+        """The options for TLS: `ssl_options` if it is set, else a dict of the same kind made of
+        `validate_cert`, `ca_certs`, `client_cert` and `client_key`."""
         if self.ssl_options is not None:
             return self.ssl_options
         options = {} if self.validate_cert else {"cert_reqs": ssl.CERT_NONE}

@@ -1,4 +1,4 @@
-"""Which fetches a client makes at a time, which comes next, and which have run out of time."""
+"""Which fetches of a client run, which one is next, and which have timed out."""
 from __future__ import absolute_import, division, print_function
 
 import heapq
@@ -10,7 +10,7 @@ from friendserve.stack_context import NullContext
 
 NEVER = float("inf")
 
-#: The least number of seconds between two searches for fetches that have run out of time.
+#: The least number of seconds between two checks for fetches that have timed out.
 SWEEP_INTERVAL = 0.005
 
 #: A queue drops its empty places once there are this many more of them than waiting items.
@@ -117,7 +117,7 @@ class Queue(object):
             del self._parked[key]
 
     def _drop_empty_places(self):
-        # A sorted list is a heap; `next` parks again what has to be parked.
+        # A sorted list is a heap; `next` parks again those that must wait.
         heaps = [self._ready] + list(self._parked.values())
         self._ready = sorted(place for heap in heaps for place in heap if place[1] in self.waiting)
         self._parked.clear()
@@ -127,15 +127,15 @@ class Queue(object):
 class QueuedHTTPClient(AsyncHTTPClient):
     """An AsyncHTTPClient with a queue: the common part of the simple and the curl client.
 
-    It makes `max_clients` fetches at a time, `max_clients_per_host` of them to one host (None: no
-    such limit); the others wait, first come, first served. `max_header_size` (64 KiB) and
+    It runs up to `max_clients` fetches at a time, up to `max_clients_per_host` of them to one host
+    (None: no such limit); the others wait, first come, first served. `max_header_size` (64 KiB) and
     `max_body_size` (100 MiB, also after decompression) limit a response.
 
     A subclass has a `fetch_class`, derived from `BaseFetch`, and two methods: `key_of(url,
     request)`, which is equal for two requests that can share a connection and raises ValueError
     for options that the client does not support; and `begin(fetch)`, which finds a connection for
     a fetch and calls `set_deadline`. If its connections fail with `again` (see
-    http1connection.client), `begin` also takes ``fresh=True``, for a new connection. If they do
+    http1connection.client), `begin` also accepts ``fresh=True``, for a new connection. If they do
     not answer Digest challenges by themselves, `make_auth(fetch)` returns a `DigestAuth`, or None
     for a fetch without credentials.
     """
@@ -211,7 +211,7 @@ class QueuedHTTPClient(AsyncHTTPClient):
         try:
             self.begin(fetch)
         except Exception as error:
-            # Unexpected, but a fetch that never ended would take up its place forever.
+            # Unexpected, but a fetch that never ended would hold its place forever.
             fetch.fail(HTTPTransferError(str(error), "connect", error))
 
     def _start_waiting(self):
@@ -231,12 +231,12 @@ class QueuedHTTPClient(AsyncHTTPClient):
         if self.waiting:
             self._start_waiting()
 
-    # Time. Each fetch has a deadline, and a single timer looks for those that have passed: most
-    # fetches end long before, and so cost the loop no timer.
+    # Timeouts. Each fetch has a deadline, and a single timer looks for those that have passed: most
+    # fetches end long before theirs, so they cost the loop no timer.
 
     def set_deadline(self, fetch, start, *timeouts):
-        """Let the fetch end after the shortest of these numbers of seconds, counted from `start`;
-        0 and None mean no limit."""
+        """Have the fetch time out after the shortest of these numbers of seconds, counted from
+        `start`; 0 and None mean no limit."""
         seconds = NEVER
         for timeout in timeouts:
             if timeout and timeout < seconds:

@@ -4,10 +4,10 @@
 
     AsyncHTTPClient.configure(None, max_clients=100, defaults={"user_agent": "my-spider/1.0"})
 
-`SimpleAsyncHTTPClient` lists the settings. The client makes `max_clients` fetches at a time; the
-others wait in a queue, first come, first served. Connections are kept and reused, but only for
-requests that agree in everything that makes a connection: scheme, host, port, TLS options,
-proxy and local address; and never after an error.
+`SimpleAsyncHTTPClient` lists the settings. The client runs up to `max_clients` fetches at a time;
+the others wait in a queue, first come, first served. Connections are kept alive and reused, but
+only for requests that agree in everything that defines a connection: scheme, host, port, TLS
+options, proxy and local address; and never after an error.
 """
 from __future__ import absolute_import, division, print_function
 

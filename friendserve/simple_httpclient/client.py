@@ -1,4 +1,4 @@
-"""`SimpleAsyncHTTPClient`: makes connections, and decides which fetch gets which."""
+"""`SimpleAsyncHTTPClient`: opens connections, and decides which fetch gets which one."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -28,7 +28,7 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
     - `idle_connection_timeout` (60): seconds until an idle connection is closed; 0 keeps none;
     - `max_header_size` (64 KiB) and `max_body_size` (the value of `max_buffer_size`, 100 MiB):
       limits of a response, for the body also after decompression;
-    - `hostname_mapping`: other addresses for some hosts, as `OverrideResolver` takes it;
+    - `hostname_mapping`: other addresses for some hosts, as for `OverrideResolver`;
     - `resolver`: looks up the other hosts; it belongs to the caller, who closes it.
     """
     fetch_class = Fetch
@@ -61,7 +61,7 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
     def statistics(self):
         """A dict of numbers: "active" and "queued" fetches, "open" connections and how many of
         them are "idle"; and, since the client was made, "fetches", "connects" and "retries"
-        (repeated on a new connection because the server had closed a kept one)."""
+        (repeated on a new connection because the server had closed an idle one)."""
         return dict(super(SimpleAsyncHTTPClient, self).statistics(), open=len(self._pool),
                     idle=self._pool.idle)
 
@@ -119,7 +119,7 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
 
         def connected(stream):
             if stream.closed():
-                # It was lost before this callback ran.
+                # The connection was lost before this callback ran.
                 fetch.connect_failed(stream.error or StreamClosedError())
                 return
             connecting, fetch.connecting = fetch.connecting, None

@@ -16,7 +16,7 @@ class DigestAuth(object):
     """Answers the Digest challenges of one fetch at one URL (RFC 7616).
 
     `challenges` maps (origin, user name) to the last DigestChallenge; all fetches of a client share
-    it, so only the first one of a user has to be refused. `may_repeat`: whether the request can be
+    it, so only a user's first fetch has to be refused. `may_repeat`: whether the request can be
     sent again. A 401 is answered at most twice, since a remembered nonce may have expired, and
     never with the nonce that was just refused.
     """

@@ -35,7 +35,7 @@ class Fetch(BaseFetch):
     # Connecting
 
     def note_connected(self, resolved, connected, now):
-        """Keep the times of a new connection for time_info."""
+        """Record the times of a new connection for time_info."""
         self._times = tuple((at or now) - self.started for at in (resolved, connected, now))
 
     def connect_failed(self, error):

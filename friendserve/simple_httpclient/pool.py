@@ -29,7 +29,7 @@ class ConnectionPool(object):
         return len(self._idle)
 
     def add(self, connection):
-        """Take in a new connection, which is in use."""
+        """Add a new connection, which is in use."""
         self._open.add(connection)
 
     def connection_idle(self, connection):
@@ -56,7 +56,7 @@ class ConnectionPool(object):
             del self._by_key[connection.key]
 
     def take(self, key):
-        """Take out the idle connection with this key that was used last; None if there is none."""
+        """Remove and return the idle connection with this key that was used last, or None."""
         connections = self._by_key.get(key)
         while connections:
             connection = connections.pop()

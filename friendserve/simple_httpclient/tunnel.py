@@ -15,7 +15,7 @@ PROXY = "proxy"
 
 
 class Proxy(collections.namedtuple("Proxy", "host port username password")):
-    """An HTTP proxy, and the credentials for it (None without)."""
+    """An HTTP proxy, and the credentials for it (None if there are none)."""
 
     @classmethod
     def of_request(cls, request):
@@ -23,7 +23,7 @@ class Proxy(collections.namedtuple("Proxy", "host port username password")):
         use."""
         scheme, separator, host = request.proxy_host.rpartition("://")
         if separator and scheme.lower() != "http":
-            raise ValueError("the simple client supports http proxies only; a proxy of the kind %r "
+            raise ValueError("the simple client supports http proxies only; a proxy of kind %r "
                              "needs the curl client (friendserve.curl_httpclient)" % scheme)
         if not host or not request.proxy_port:
             raise ValueError("a proxy needs both proxy_host and proxy_port")
@@ -113,7 +113,7 @@ class TunnelConnecting(object):
             self._stream = start_tls(stream, self._ssl_context, self._url.host, self._shaken,
                                      self._failed)
         except ValueError as error:
-            # Bytes arrived before the handshake, which a server cannot have sent.
+            # The server cannot have sent bytes before the handshake.
             self.refused(HTTPConnectError("the proxy sent data before the TLS handshake: %s"
                                           % error, PROXY))
 
@@ -134,7 +134,8 @@ class TunnelConnecting(object):
 
 
 class _NoPool(object):
-    """The owner of connections to proxies: none is kept, it becomes a tunnel or is closed."""
+    """The owner of connections to proxies: it keeps none, since each becomes a tunnel or is
+    closed."""
 
     @staticmethod
     def connection_idle(connection):

@@ -88,9 +88,9 @@ def _fill_in(arg):
     return url_escape(arg or "", plus=False)
 
 
-#: The number of paths whose handlers an application remembers.
+#: The number of paths whose handlers an application caches.
 _MAX_TARGETS = 1000
-#: Longer paths, in characters, are not remembered.
+#: Longer paths, in characters, are not cached.
 _MAX_TARGET_PATH = 200
 
 #: The pattern for every host, into which `compile_whole` turns ``.*``, too. Only this one is tried
@@ -167,8 +167,8 @@ class Application(object):
             self.handlers.insert(len(self.handlers) - 1, (host, specs))
         else:
             self.handlers.append((host, specs))
-        # If all handlers serve every host and are chosen by path alone, the host need not be
-        # looked at, and a path always leads to the same target.
+        # If all handlers serve every host and are chosen by path alone, the host does not matter,
+        # and a path always leads to the same target.
         is_only = len(self.handlers) == 1 and host.pattern == _EVERY_HOST
         self._only_specs = specs if is_only and all(
             isinstance(spec, URLSpec) for spec in specs) else None

@@ -1,4 +1,4 @@
-"""ETags: names for bodies, which change when the body does (RFC 9110 8.8.3).
+"""ETags: identifiers of bodies, which change when the body does (RFC 9110 8.8.3).
 
     etag = etag_of(b"Hello")
     is_known_etag(etag, request.headers["If-None-Match"])

@@ -25,10 +25,11 @@ from friendserve.web.handler import RequestHandler
 
 
 class EventStreamHandler(RequestHandler):
-    """Sends events to one reader. Override `open`, and `on_close` to learn when it has gone.
+    """Sends events to one reader. Override `open`, and `on_close` to learn when it has
+    disconnected.
 
     If nothing else was sent in the meantime, a heartbeat is. It keeps proxies from closing the
-    connection as idle, and reveals a reader that has vanished: it takes no more bytes, so the
+    connection as idle, and reveals a reader that has vanished: it accepts no more bytes, so the
     server's write_timeout closes the connection.
     """
     #: Seconds between heartbeats; None to send none.
@@ -74,7 +75,7 @@ class EventStreamHandler(RequestHandler):
         `friendserve.protocol.eventstream.encode_event`.
 
         `callback()` is called when the event has been written to the socket, and never if the
-        reader goes away first; use it to pace many events. After the stream has ended nothing is
+        reader disconnects first; use it to pace many events. After the stream has ended nothing is
         sent, without an error: `on_close` is called then.
         """
         data = encode_event(data, event, id, retry)
@@ -131,7 +132,7 @@ class EventStreamHandler(RequestHandler):
         self._plan_heartbeat()
 
     def on_connection_close(self):
-        """End the stream because the reader has gone. Override `on_close` instead."""
+        """End the stream because the reader has disconnected. Override `on_close` instead."""
         self._end()
 
     def on_server_stop(self):

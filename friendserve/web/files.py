@@ -22,7 +22,7 @@ _NOT_FOUND = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.E
                         errno.EINVAL])
 _FORBIDDEN = frozenset([errno.EACCES, errno.EPERM, errno.EISDIR])
 
-#: Segments of a path that Windows takes for a device, a stream, or another name of a file.
+#: Path segments that Windows interprets as a device, a stream, or another name of a file.
 _WINDOWS_SPECIAL = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9]) *(?:\.|\Z)|.*:|.*[. ]\Z",
     re.IGNORECASE | re.DOTALL)
@@ -43,13 +43,13 @@ class _Entry(object):
 
 
 class FileCache(object):
-    """Values made from files, each remembered until one of its files changes.
+    """Values made from files, each cached until one of its files changes.
 
-    When the total cost would exceed `max_bytes`, values that were not used lately are forgotten.
+    When the total cost would exceed `max_bytes`, values not used recently are dropped.
     """
 
-    #: Seconds since the last change of a file before a value made from it is remembered: two
-    #: changes within one tick of the file system's clock (two seconds at most) look the same.
+    #: Seconds since the last change of a file before a value made from it is cached: two changes
+    #: within one tick of the file system's clock (two seconds at most) look the same.
     SETTLED = 2
 
     # Bytes added to the cost of each value.
@@ -60,7 +60,7 @@ class FileCache(object):
         self.clear()
 
     def clear(self):
-        """Forget everything."""
+        """Drop everything."""
         # Two generations: a value that is used moves into the young one. When that fills half of
         # max_bytes, it becomes the old one, and the old one is dropped. Only the newest value can
         # exceed the limit.
@@ -92,7 +92,7 @@ class FileCache(object):
     def _is_same(entry):
         try:
             for path, before in entry.watched:
-                # As `status_key`, without the call: most requests for files come this way.
+                # As `status_key`, without the call: most requests for files take this path.
                 now = _stat(path)
                 if (now.st_mtime, now.st_size, now.st_ino, now.st_ctime) != before:
                     return False
@@ -101,7 +101,7 @@ class FileCache(object):
             return False
 
     def put(self, key, value, watched, cost=0):
-        """Remember `value`, which counts for `cost` bytes, until one of its files changes.
+        """Cache `value`, which counts for `cost` bytes, until one of its files changes.
 
         `watched` are pairs of a path and its `file_key`, taken before the file was read.
         """

@@ -112,10 +112,10 @@ class RequestHandler(Page):
         written."""
 
     def on_connection_close(self):
-        """Called once when the client goes away while an asynchronous response is pending.
+        """Called once when the client disconnects while an asynchronous response is pending.
 
-        Override it to stop work whose result is no longer wanted. A client that only shuts down
-        its sending side cannot be told apart and counts as gone; if this is not overridden, the
+        Override it to stop work whose result is no longer wanted. A client that only shuts down its
+        sending side looks the same and counts as disconnected; if this is not overridden, the
         response is still sent.
         """
 
@@ -263,8 +263,8 @@ class RequestHandler(Page):
             self.request.connection.resume_reading()
 
     def detach(self):
-        """Take the stream away from the connection, with its unread bytes, and return it. This
-        handler sends no response then."""
+        """Detach the stream from the connection and return it, with its unread bytes. This handler
+        then sends no response."""
         self._finished = True
         return self.request.connection.detach()
 
@@ -421,7 +421,7 @@ class RequestHandler(Page):
 
     def flush(self, include_footers=False, callback=None):
         """Send everything written so far. `callback()` is called when all of it has been written to
-        the socket, and never if the client goes away first.
+        the socket, and never if the client disconnects first.
 
         The first flush also sends the headers, so none can be set after it.
         """
@@ -442,7 +442,7 @@ class RequestHandler(Page):
                 if chunk or callback is not None:
                     connection.write(chunk, callback)
         except StreamClosedError:
-            # The client has gone; the handler learns of it by `on_connection_close`.
+            # The client has disconnected; `on_connection_close` tells the handler.
             pass
         self._headers_written = True
 
@@ -489,7 +489,7 @@ class RequestHandler(Page):
         try:
             request.connection.respond(self._status_code, self._reason, headers, body)
         except StreamClosedError:
-            # The client has gone: there is nothing left to do.
+            # The client has disconnected: there is nothing left to do.
             pass
         # Only now: if the response could not be sent, an error page can still replace it.
         self._headers_written = True
@@ -722,7 +722,7 @@ class RequestHandler(Page):
         """The hidden field with the token, to be put into every form that is sent by POST."""
         return '<input type="hidden" name="_xsrf" value="%s"/>' % xhtml_escape(self.xsrf_token)
 
-    # What the application calls
+    # Called by the application
 
     def _execute(self, transforms, args, kwargs):
         """Answer the request."""

@@ -32,7 +32,7 @@ def is_absolute(path):
 
 
 class Resources(object):
-    """What the UI modules of a page add to it, in the order in which they were first used."""
+    """The additions of a page's UI modules, in the order in which these were first used."""
     __slots__ = ("js_files", "js_embed", "css_files", "css_embed", "heads", "bodies")
 
     def __init__(self, modules):
@@ -72,7 +72,7 @@ def link(template, paths, static_url):
 def insert(html, head, body):
     """`html` with `head` before the first ``</head>`` and `body` before the last ``</body>``.
 
-    All are bytes. Without such a tag, `head` goes to the beginning and `body` to the end.
+    All are bytes. Without such a tag, `head` goes at the beginning and `body` at the end.
     """
     if head:
         position = max(html.find(b"</head>"), 0)
@@ -89,7 +89,7 @@ MAX_LANGUAGES = 20
 
 
 def accepted_languages(header):
-    """The language codes of an Accept-Language header (RFC 9110 12.5.4), the most wanted first.
+    """The language codes of an Accept-Language header (RFC 9110 12.5.4), most preferred first.
     Malformed entries and those of weight 0 are left out."""
     wanted = []
     for item in header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES]:

@@ -8,9 +8,9 @@ A request goes through three steps: find the file, in memory or on disk; answer 
 has it already; send the part that the client asks for.
 
 A small file that is requested often is kept in memory, and checked on disk for changes each time.
-A large one is sent by the system, or in pieces, each read when the client has taken the one before
-it, so that a slow client costs no memory. If ``app.js.br`` or ``app.js.gz`` lies beside
-``app.js``, clients that accept the coding get that.
+A large one is sent by the system, or in pieces, each read when the one before it has been sent, so
+that a slow client costs no memory. If ``app.js.br`` or ``app.js.gz`` is next to ``app.js``, clients
+that accept the coding get that.
 
 Methods with names like `get_content` can be overridden to serve files from somewhere other than a
 folder.
@@ -52,11 +52,11 @@ SENT_BY_SYSTEM = 32 * 1024
 #: Those up to this size are held open for the next request. A deleted file that is held open still
 #: takes up space on the disk.
 MAX_HELD_SIZE = 1024 * 1024
-#: What a file held open counts for in MAX_MEMORY, which limits them to 64.
+#: How much of MAX_MEMORY a file held open uses up; this limits them to 64.
 _HELD_COST = 512 * 1024
 
-#: Codings for which a compressed file is looked for beside the plain one (RFC 9110 8.4.1,
-#: RFC 7932), the smallest first: (name in headers, file name extension).
+#: Codings whose compressed file is looked for next to the plain one (RFC 9110 8.4.1, RFC 7932), the
+#: smallest first: (name in headers, file name extension).
 PRECOMPRESSED = (("br", ".br"), ("gzip", ".gz"))
 
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -75,8 +75,8 @@ _FILE_HEADERS = ("Accept-Ranges", "Etag", "Content-Type", "Last-Modified", "Cont
 class _File(object):
     """A file kept for further requests: the part of a response that depends on the file alone.
 
-    `fields` are its headers, and `varies` is true if compressed forms lie beside it. `content` is
-    None for a large file, `source` for one that is not held open.
+    `fields` are its headers, and `varies` is true if there are compressed files next to it.
+    `content` is None for a large file, `source` for one that is not held open.
     """
     __slots__ = ("path", "absolute_path", "content_path", "status", "modified", "fields",
                  "varies", "content", "source")
@@ -110,7 +110,7 @@ class StaticFileHandler(RequestHandler):
     link; the folder itself may be one.
 
     Supports conditional requests (RFC 9110 13) and requests for a single range (RFC 9110 14). A
-    compressed file beside the plain one (`PRECOMPRESSED`) is sent only if it is not older.
+    compressed file next to the plain one (`PRECOMPRESSED`) is sent only if it is not older.
 
     A subclass that overrides only `get_cache_time`, `set_extra_headers` and the methods that every
     handler has is as fast as this class.
@@ -137,7 +137,7 @@ class StaticFileHandler(RequestHandler):
 
     @classmethod
     def reset(cls):
-        """Forget all files and their versions."""
+        """Drop all cached files and versions."""
         cls._memory.clear()
 
     def head(self, path):
@@ -179,8 +179,8 @@ class StaticFileHandler(RequestHandler):
         return plan
 
     def _find(self, path):
-        """Take the file from memory, or else from disk, and set the headers that describe it.
-        False if the response has been finished instead."""
+        """Get the file from memory, or else from disk, and set the headers that describe it. False
+        if the response has been finished instead."""
         key = None
         plan = self._plan()
         if plan.keeps_files and self.application.settings.get("static_hash_cache", True):
@@ -223,7 +223,7 @@ class StaticFileHandler(RequestHandler):
         return True
 
     def _find_compressed(self):
-        """Send a compressed file that lies beside this one, if the client accepts its coding."""
+        """Send a compressed file next to this one instead, if the client accepts its coding."""
         accepted = _accepted_codings(self.request.headers.get("Accept-Encoding", ""))
         for coding, extension in PRECOMPRESSED:
             path = self.absolute_path + extension
@@ -256,7 +256,7 @@ class StaticFileHandler(RequestHandler):
         if size <= MAX_KEPT_SIZE:
             content = b"".join(self.get_content(self.content_path))
             if len(content) != size:
-                # It is being changed right now.
+                # The file is being changed right now.
                 return
             file.content = content
         cost = len(file.content or b"") + len(self.path)
@@ -290,7 +290,7 @@ class StaticFileHandler(RequestHandler):
         finished instead.
 
         Raises HTTPError: 403 for a file that may not be sent, 404 for one that does not exist.
-        Nothing outside `root` is looked at.
+        Nothing outside `root` is accessed.
         """
         path = absolute_path
         if not is_inside(os.path.abspath(root), path):
@@ -302,7 +302,7 @@ class StaticFileHandler(RequestHandler):
             if stat.S_ISDIR(status.st_mode) and self.default_filename is not None:
                 request = self.request
                 if not request.path.endswith("/"):
-                    # With more than one slash at the front it would name a host.
+                    # With more than one leading slash it would name a host.
                     self.redirect("/" + request.path.lstrip("/\\") + "/"
                                   + ("?" + request.query if request.query else ""),
                                   permanent=True)
@@ -360,7 +360,7 @@ class StaticFileHandler(RequestHandler):
 
     @classmethod
     def _find_version(cls, abspath, use_memory=True):
-        """`get_content_version`, remembered until the file changes."""
+        """`get_content_version`, cached until the file changes."""
         version = cls._memory.get((cls, abspath)) if use_memory else None
         if version is None:
             watched = [(abspath, file_key(abspath))]
@@ -402,7 +402,7 @@ class StaticFileHandler(RequestHandler):
             values.update(self._file.fields)
         else:
             self._set_file_headers()
-            # Before a subclass adds to them: these may be kept for further requests.
+            # Copied before a subclass adds to them: these may be kept for further requests.
             self._fields = dict((name, values[name]) for name in _FILE_HEADERS if name in values)
         if self._varies:
             add_vary(self._headers)
@@ -428,8 +428,8 @@ class StaticFileHandler(RequestHandler):
         """Override this to set further headers."""
 
     def get_cache_time(self, path, modified, mime_type):
-        """How many seconds a client may use the response without asking again; 0 to leave it to
-        the client. The content of a URL with a version (``?v=``) never changes."""
+        """How many seconds a client may reuse the response without revalidating it; 0 to leave that
+        to the client. The content of a URL with a version (``?v=``) never changes."""
         request = self.request
         return self.CACHE_MAX_AGE if request.query and "v" in request.arguments else 0
 
@@ -498,7 +498,7 @@ class StaticFileHandler(RequestHandler):
             content = self.get_content(self.content_path, start, end)
         except EnvironmentError as error:
             raise as_http_error(error, self.content_path)
-        # A generator here must not refer to this handler: if the client went away, the open file
+        # A generator here must not refer to this handler: if the client disconnected, the open file
         # would have to wait for the garbage collector.
         self._pieces = iter([content] if isinstance(content, bytes) else content)
         self._left = end - start
@@ -563,8 +563,8 @@ _MAX_ACCEPTED_LENGTH = 200
 
 
 def _accepted_codings(header):
-    """The codings of PRECOMPRESSED that a client with this Accept-Encoding accepts. A header that
-    came in several lines is a list of them."""
+    """The codings of PRECOMPRESSED that a client with this Accept-Encoding accepts. A header sent
+    on several lines counts as one list."""
     if isinstance(header, list):
         header = ",".join(header)
     codings = _accepted.get(header)

@@ -44,7 +44,7 @@ class UIModule(object):
         """A template rendered to bytes, with the variables of all the handler's templates."""
         return self.handler.render_string(path, **kwargs)
 
-    # What the page needs besides the markup, or None. It is added to the page once, however often
+    # Additions that the page needs besides the markup, or None. They are made once, however often
     # the module is rendered.
 
     def embedded_javascript(self):

@@ -9,8 +9,8 @@
             self.redirect("/photos")
 
 Only one piece of one file is in memory at a time. A file that has not been moved is deleted when
-the response is finished, or when the client goes away during the upload. If the client goes away
-later, the handler keeps its files until it calls `finish`, as it must.
+the response is finished, or when the client disconnects during the upload. If the client
+disconnects later, the handler keeps its files until it calls `finish`, as it must.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -118,7 +118,7 @@ class UploadHandler(RequestHandler):
     max_parts = MAX_PARTS
     #: The maximum size of all fields together, in bytes.
     max_field_bytes = MAX_FIELD_BYTES
-    #: The time limit for the upload, in seconds.
+    #: The timeout of the upload, in seconds.
     upload_timeout = 3600
     #: The folder for files until they are moved; None for the system's temporary folder.
     upload_folder = None

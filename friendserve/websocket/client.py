@@ -26,7 +26,7 @@ from friendserve.util import raise_error
 from friendserve.websocket.connection import (
     DEFAULT_MAX_QUEUE_SIZE, WebSocketClosedError, WebSocketError, WebSocketProtocol13)
 
-#: While this many messages are waiting for `read_message`, the server is not read from.
+#: While this many messages are waiting for `read_message`, nothing is read from the server.
 MAX_UNREAD = 16
 
 _SCHEMES = {"ws": "http", "wss": "https"}
@@ -79,10 +79,10 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
 class WebSocketClientConnection(object):
     """A WebSocket to a server, made by `websocket_connect`.
 
-    Once it is closed, `close_code` and `close_reason` are those that the server gave, else those
-    with which this side failed; None if the connection was lost. `headers` are those of the
-    server's response; `selected_subprotocol` is one of those that were offered, or None.
-    Subclasses may override `on_message`, `on_ping`, `on_pong` and `on_queue_full`.
+    Once it is closed, `close_code` and `close_reason` are those the server sent, else those with
+    which this side failed; None if the connection was lost. `headers` are those of the server's
+    response; `selected_subprotocol` is one of those that were offered, or None. Subclasses may
+    override `on_message`, `on_ping`, `on_pong` and `on_queue_full`.
     """
     def __init__(self, request, on_message_callback=None, compression_options=None,
                  ping_interval=None, ping_timeout=None, max_message_size=None, subprotocols=None,
@@ -110,7 +110,7 @@ class WebSocketClientConnection(object):
         self._reader = None         # the callback of a pending read_message
 
     def connect(self):
-        """Begin to open it. Called once."""
+        """Begin opening the WebSocket. Called once."""
         self._opening.start()
 
     def end_opening(self):
@@ -132,7 +132,7 @@ class WebSocketClientConnection(object):
         if callback is not None:
             callback(self)
 
-    # The use of an open WebSocket
+    # Using an open WebSocket
 
     def write_message(self, message, binary=False, callback=None):
         """Send a message, like `WebSocketHandler.write_message`."""
@@ -199,8 +199,8 @@ class WebSocketClientConnection(object):
 
     def on_queue_full(self, message):
         """Called like `WebSocketHandler.on_queue_full`."""
-        gen_log.warning("WebSocket to %s closed: it does not read, %d bytes are waiting", self,
-                        self.protocol.stream.unsent())
+        gen_log.warning("WebSocket to %s closed: the server does not read, %d bytes are queued",
+                        self, self.protocol.stream.unsent())
         self.protocol.abort()
 
     def log_exception(self, typ, value, tb):
@@ -227,7 +227,7 @@ class _Opening(object):
     `client.use` when the server agrees; by `client.end_opening`, and the error callback, when it
     fails; or by `cancel`, which calls nothing.
     """
-    # Of an exchange.
+    # The attributes of an exchange.
     method = "GET"
     upgrades = is_sent = True
     decompress = False
@@ -285,7 +285,7 @@ class _Opening(object):
                 self._timer = io_loop.call_later(request.connect_timeout, self._on_timeout)
 
     def cancel(self):
-        """End the attempt: close what it has opened, and call nothing."""
+        """End the attempt: close everything it has opened, and call nothing."""
         self._end()
         if self._connecting is not None:
             self._connecting.cancel()

@@ -36,8 +36,8 @@ DEFAULT_MAX_QUEUE_SIZE = 16 * 1024 * 1024
 #: Seconds within which the peer must answer a close frame and close the connection.
 CLOSE_TIMEOUT = 5
 
-#: Bytes that one system call reads, at least: enough for a message of 64 kB with its head, and less
-#: than the 128 kB above which memory allocation becomes slow.
+#: The least number of bytes that one system call reads: enough for a message of 64 kB with its
+#: head, and less than the 128 kB above which memory allocation becomes slow.
 READ_SIZE = 98304
 
 #: The UTF-8 of a text with more than this many bytes beyond its characters is kept for the rest of
@@ -88,7 +88,8 @@ class WebSocketClosedError(WebSocketError):
 
 
 class _Recent(object):
-    """A text that the WebSockets of one loop are dealing with, and its UTF-8, as the pair `text`.
+    """The text that the WebSockets of one loop are currently handling, and its UTF-8, as the pair
+    `text`.
 
     An echo or a relay sends the very object that was just decoded, and a message to many is the
     same object each time; neither is encoded again. The pair is dropped when the delivery or the
@@ -103,7 +104,7 @@ class _Recent(object):
 
     @classmethod
     def of(cls, io_loop):
-        """The one of a loop."""
+        """The _Recent of a loop."""
         recent = io_loop.attachments.get(__name__)
         if recent is None:
             recent = io_loop.attachments[__name__] = cls(io_loop)
@@ -206,7 +207,7 @@ class WebSocketProtocol13(Read):
         self._held = True
 
     def release(self):
-        """Read on after `hold`."""
+        """Resume reading after `hold`."""
         if self._held:
             self._held = False
             self.stream.resume_read()
@@ -286,8 +287,8 @@ class WebSocketProtocol13(Read):
 
     def write_message(self, message, binary=False, callback=None):
         """Send text (or a dict, as JSON; or UTF-8 bytes), or any bytes if `binary`. `callback()` is
-        called when the system has taken the whole message, and never if the connection is lost
-        first.
+        called when the whole message has been written to the socket, and never if the connection is
+        lost first.
 
         Raises WebSocketClosedError when the WebSocket is closed or closing, TypeError for a
         message of another type, and ValueError for bytes that are not UTF-8.
@@ -431,8 +432,8 @@ class WebSocketProtocol13(Read):
 
 
 class _Pinger(object):
-    """Sends pings. Any data from the peer proves that it is alive, as does its reading of queued
-    data. The connection sets `heard` when data arrives."""
+    """Sends pings. Any data from the peer proves that it is alive, and so does its reading of
+    queued data. The connection sets `heard` when data arrives."""
     __slots__ = ("heard", "_connection", "_interval", "_timeout", "_next_ping", "_unanswered",
                  "_progress", "_timer")
 
@@ -466,7 +467,7 @@ class _Pinger(object):
     def _on_time(self):
         self._note_life()
         if self._unanswered is not None and self._now() >= self._unanswered + self._timeout:
-            # If this process was busy, the answer may have arrived without having been read.
+            # If this process was busy, the answer may have arrived but not been read yet.
             self._connection.stream.io_loop.add_callback(self._give_up)
             return
         self._go_on()

@@ -36,8 +36,8 @@ class WebSocketHandler(RequestHandler):
     """
     #: The open connection; None before it is open and after it has closed.
     ws_connection = None
-    #: In `on_close`, the code and reason that the client gave, else those with which this side
-    #: failed; None if the connection was lost. A client that gives no code counts as 1005.
+    #: In `on_close`, the code and reason that the client sent, else those with which this side
+    #: failed; None if the connection was lost. A client that sends no code counts as 1005.
     close_code = close_reason = None
     #: The subprotocol agreed on, or None.
     selected_subprotocol = None
@@ -66,7 +66,7 @@ class WebSocketHandler(RequestHandler):
 
         By default the connection is closed. Override it to continue without the message.
         """
-        gen_log.warning("WebSocket of %s closed: it does not read, %d bytes are waiting for it",
+        gen_log.warning("WebSocket of %s closed: the client does not read, %d bytes are queued",
                         self.request.remote_ip, self.ws_connection.stream.unsent())
         self.ws_connection.abort()
 
@@ -86,8 +86,8 @@ class WebSocketHandler(RequestHandler):
         one of them, or None."""
 
     def get_compression_options(self):
-        """Called for the options of compression (RFC 7692): a dict to compress messages if the
-        client supports it, None not to.
+        """Called for the compression options (RFC 7692): a dict to compress messages if the client
+        supports it, or None for no compression.
 
         The dict may have `compression_level` (0 to 9) and `mem_level` (1 to 9), as in zlib.
         Compression takes about 300 kB of memory per client, and time for each message.
@@ -116,14 +116,14 @@ class WebSocketHandler(RequestHandler):
         """The most bytes that may wait for a client that does not read."""
         return self.settings.get("websocket_max_queue_size", DEFAULT_MAX_QUEUE_SIZE)
 
-    # The use of an open WebSocket
+    # Using an open WebSocket
 
     def write_message(self, message, binary=False, callback=None):
         """Send text (or a dict, as JSON), or bytes if `binary`.
 
-        `callback()` is called when the system has taken the whole message; a handler with much to
-        send can pace itself by it. It is not called if the connection is lost first. Raises
-        WebSocketClosedError when the WebSocket is closed or closing.
+        `callback()` is called when the whole message has been written to the socket; a handler with
+        a lot to send can use it to pace itself. It is not called if the connection is lost first.
+        Raises WebSocketClosedError when the WebSocket is closed or closing.
         """
         if self.ws_connection is None:
             raise WebSocketClosedError()
@@ -142,7 +142,7 @@ class WebSocketHandler(RequestHandler):
             self.ws_connection.close(code, reason)
 
     def set_nodelay(self, value):
-        """Have the system send small messages immediately (True, the default) or gather them for a
+        """Have the system send small messages immediately (True, the default) or collect them for a
         moment (False)."""
         if self.ws_connection is not None:
             self.ws_connection.stream.set_nodelay(value)

@@ -291,7 +291,7 @@ class PoolContract(LoopCase):
                             on_error=waiting.append)
         full = self.result(self.pool.query, "SELECT 1")
         self.assertIsInstance(full, database.Unavailable)
-        self.assertIn("2 statements wait", str(full))
+        self.assertIn("2 statements are already waiting", str(full))
         self.run_until(lambda: len(waiting) == 2 and len(results) == 3)
         self.assertEqual([database.Unavailable] * 2, [type(error) for error in waiting])
         self.assertEqual([database.OutcomeUnknown] * 3, [type(error) for error in results])
@@ -376,7 +376,7 @@ class SQLiteTest(DeferredChecks, PoolContract, DatabaseContract, unittest.TestCa
         with self.db.transaction():
             error = self.result(pool.execute, "INSERT INTO entries (title) VALUES ('late')")
             self.assertIsInstance(error, database.Unavailable)
-            self.assertIn("in use by others", str(error))
+            self.assertIn(" is busy (", str(error))
         self.assertEqual([], self.titles())
         self.result(pool.execute, "INSERT INTO entries (title) VALUES ('in time')")
         self.assertEqual(["in time"], self.titles())

@@ -306,7 +306,8 @@ class ChatTest(ChatCase):
 
 
 class Follower(object):
-    """A WebSocket or an event stream of a visitor who has signed in; `news` is what it received."""
+    """A WebSocket or an event stream of a visitor who has signed in; `news` is everything it
+    received."""
 
     def __init__(self, visitor, path):
         self.socket = socket.create_connection(("127.0.0.1", visitor.port), PATIENCE)

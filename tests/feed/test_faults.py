@@ -1,4 +1,4 @@
-"""A feed on Redis when Redis, the network or a process fails: no message is lost or doubled."""
+"""A feed on Redis when Redis, the network or a process fails: no message is lost or duplicated."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -384,7 +384,7 @@ class RedisConnections(FeedCase):
 
 
 class Reader(object):
-    """A client that keeps polling: one node, and the next one when that goes away."""
+    """A client that keeps polling: one node, and the next one when that disappears."""
     def __init__(self, ports, loop, cursor, number):
         self.ports = ports
         self.loop = loop

@@ -1,4 +1,4 @@
-"""`Queue`: who is active, and who comes next."""
+"""`Queue`: which items are active, and which is next."""
 from __future__ import absolute_import, division, print_function
 
 import random
@@ -9,7 +9,7 @@ from friendserve.httpclient.queue import Queue
 
 
 def take_all(waiting):
-    """What `next` gives until there is nothing more for it to give."""
+    """Everything that `next` returns until it returns None."""
     return list(iter(waiting.next, None))
 
 

@@ -126,7 +126,7 @@ class ProxyContract(ServiceContract):
 
     def test_without_the_password(self):
         self.proxy["proxy_password"] = "wrong"
-        # It answers a wrong password with 401.
+        # The server answers a wrong password with 401.
         self.assertIn(self.fetch(self.at("/hello"), **self.proxy).code, (401, 407))
         self.fetch_error(HTTPConnectError, "https://localhost:1/", **self.proxy)
 

@@ -200,7 +200,7 @@ class BindSocketsTest(unittest.TestCase):
                 try:
                     sockets = bind_sockets(0, "both.test")
                 except socket.error as e:
-                    # On macOS only 127.0.0.1 exists, so there is no second address.
+                    # On macOS only 127.0.0.1 exists, so a second address is not available.
                     self.assertEqual(e.errno, errno.EADDRNOTAVAIL)
                     self.skipTest("127.0.0.2 is not ours")
         for sock in sockets:

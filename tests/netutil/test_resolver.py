@@ -90,7 +90,7 @@ class WhereTest(ResolverCase):
         resolver.close()
         loop.close()
         release()
-        # The thread goes on with other look-ups.
+        # The thread continues with other look-ups.
         self.resolve(ThreadedResolver(), "localhost", 80)
 
     def run_program(self, text):

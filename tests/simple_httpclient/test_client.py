@@ -1,5 +1,5 @@
 # coding: utf-8
-"""The simple client: its queue, pool and time limits, and promises that only it makes."""
+"""The simple client: its queue, pool and timeouts, and promises that only it makes."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -51,7 +51,7 @@ class TimeTest(ClientCase):
 
 
 class PoolTest(ClientCase):
-    """Row B196."""
+    """Which connections are kept and reused (row B196)."""
 
     def test_b196_connections_are_shared_by_equal_host_proxy_and_interface_only(self):
         self.serve()

@@ -187,7 +187,7 @@ class MemoryCase(WebCase):
         return folder
 
     def check(self, once, count=COUNT):
-        """Call once() many times, and check that it leaves no objects to the garbage collector."""
+        """Call once() many times, and check that it leaves no objects for the garbage collector."""
         with LogCatcher() as records:
             for _ in range(count // 4):
                 once()

@@ -615,7 +615,7 @@ class EndTest(WebSocketCase):
         peer.client.close()
         self.run_until(self.closings)
         self.assert_closed(handler)
-        # Nothing to be done, and no error.
+        # This does nothing, and raises no error.
         handler.close()
         handler.set_nodelay(True)
         self.assertIsNone(handler.stream)

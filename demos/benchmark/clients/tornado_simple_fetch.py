@@ -1,4 +1,4 @@
-"""Tornado's client in Python, with its defaults but for the number of fetches at a time."""
+"""Tornado's client in Python, with its defaults except the number of fetches at a time."""
 from __future__ import absolute_import, division, print_function
 
 import asyncio

@@ -1,7 +1,7 @@
-"""The ceiling: what an epoll loop in Python does when it does not parse HTTP.
+"""The ceiling: an epoll loop in Python that does not parse HTTP.
 
-It counts the blank lines in what it receives and sends a canned answer for each, so a request
-must arrive in one piece. A server that parses, routes and checks can only be slower.
+It counts the blank lines it receives and sends a canned answer for each, so a request must arrive
+in one piece. A server that parses, routes and checks can only be slower.
 """
 from __future__ import absolute_import, division, print_function
 

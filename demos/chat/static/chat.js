@@ -154,8 +154,8 @@
     take(news);
   }
 
-  // The chosen transport, or the best one that has not failed from the start, as one does if a proxy
-  // blocks it.
+  // The chosen transport, or the best one that has not failed from the start, which happens if a
+  // proxy blocks it.
   function chooseWay() {
     if (choice.value !== 'auto') {
       return choice.value;

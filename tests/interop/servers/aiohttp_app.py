@@ -1,4 +1,4 @@
-"""An aiohttp server for clients to be tried on: python aiohttp_app.py PORT"""
+"""An aiohttp server to test clients against: python aiohttp_app.py PORT"""
 import asyncio
 import sys
 

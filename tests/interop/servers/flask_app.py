@@ -1,4 +1,4 @@
-"""A Flask application for clients to be tried on."""
+"""A Flask application to test clients against."""
 from flask import Flask, Response, jsonify, redirect, request
 
 app = Flask(__name__)

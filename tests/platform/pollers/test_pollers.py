@@ -356,7 +356,7 @@ class TestCommon(unittest.TestCase):
         strangers = []
 
         class SlowSocket(socket.socket):
-            """One that lets a stranger connect as soon as it listens."""
+            """A socket that lets a stranger connect as soon as it listens."""
 
             def listen(self, backlog):
                 super(SlowSocket, self).listen(backlog + 1)
