@@ -71,7 +71,6 @@ class HTTPServer(TCPServer):
             max_body_size=max_body_size, body_timeout=body_timeout, decompress=decompress_request,
             idle_timeout=idle_connection_timeout, **limits)
         self._connections = set()
-        self._stalled = {}          # connection -> (progress, since when) while output waits
         self._sweep_timer = None
         self._sweep_interval = min(SWEEP_INTERVAL, max(self.params.shortest_timeout() / 4, 0.01))
         self._stop_timers = []
@@ -152,23 +151,20 @@ class HTTPServer(TCPServer):
             return
         self._plan_sweep(io_loop)
         now = self.now
-        stalled = {}
         for connection in list(self._connections):
             progress = connection.stream.write_progress()
             if progress is None:
+                connection.stalled = None
                 connection.check_time(now)
                 continue
-            # Output is waiting for the client to read.
-            seen, since = self._stalled.get(connection, (None, now))
-            if progress != seen:
-                since = now
-            if now - since > self.params.write_timeout:
+            # The client has to read first. The connection itself remembers since when: a table of
+            # them would keep closed ones in memory.
+            if connection.stalled is None or connection.stalled[0] != progress:
+                connection.stalled = (progress, now)
+            elif now - connection.stalled[1] > self.params.write_timeout:
                 gen_log.info("%s did not read its response for %s seconds",
                              connection.remote_ip, self.params.write_timeout)
                 connection.close()
-            else:
-                stalled[connection] = (progress, since)
-        self._stalled = stalled
 
     def connection_count(self):
         """The number of open connections, idle ones included. A connection that was detached, for

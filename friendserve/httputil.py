@@ -293,6 +293,10 @@ class HTTPConnection(object):
 
 # Requests
 
+#: Methods for which a body has no meaning (RFC 9110 9.3).
+_WITHOUT_BODY = frozenset(("GET", "HEAD", "DELETE"))
+
+
 class _Lazy(object):
     """A method whose result becomes the attribute of its name, when that is first read.
 
@@ -319,7 +323,8 @@ class HTTPServerRequest(object):
 
     `arguments`, `query_arguments` and `body_arguments` map names to lists of bytes, `files` maps
     names to lists of HTTPFile, and `cookies` maps names to CookieValue; these are parsed when first
-    read, which raises HTTPInputError if they are malformed.
+    read, which raises HTTPInputError if they are malformed. The body of a GET, HEAD or DELETE has
+    no meaning (RFC 9110 9.3.1): its fields are in `body_arguments`, but not in `arguments`.
     """
     # The attributes that every request has. Those computed on demand are kept in __dict__.
     __slots__ = ("method", "uri", "path", "query", "version", "headers", "body", "connection",
@@ -394,6 +399,10 @@ class HTTPServerRequest(object):
     @_Lazy
     def arguments(self):
         arguments = dict((name, list(values)) for name, values in self.query_arguments.items())
+        if self.method in _WITHOUT_BODY:
+            # A cache in front ignores the body: a page that depended on it would be kept for the
+            # URL, and sent to everybody.
+            return arguments
         for name, values in self.body_arguments.items():
             arguments.setdefault(name, []).extend(values)
         return arguments

@@ -15,6 +15,7 @@ from __future__ import absolute_import, division, print_function
 
 import collections
 import datetime
+import errno
 import functools
 import linecache
 import os
@@ -223,15 +224,23 @@ class BaseLoader(object):
 class Loader(BaseLoader):
     """Loads templates from the files in one folder and its subfolders.
 
-    `load` raises IOError for a file that cannot be read.
+    `load` raises IOError for a file that cannot be read, and for a name that leads out of the
+    folder: by ``..``, or because it is an absolute path. Programs that rely on such names set
+    `allow_outside`; none of them may then come from a request. Symbolic links are followed.
     """
 
-    def __init__(self, root_directory, **kwargs):
+    def __init__(self, root_directory, allow_outside=False, **kwargs):
         self.root = os.path.abspath(root_directory)
+        self.allow_outside = allow_outside
         super(Loader, self).__init__(**kwargs)
 
     def _create_template(self, name):
-        with open(os.path.join(self.root, name), "rb") as source:
+        path = os.path.join(self.root, name)
+        if "\0" in name or not self.allow_outside and not os.path.abspath(path).startswith(
+                os.path.join(self.root, "")):
+            # As for a file that does not exist.
+            raise IOError(errno.ENOENT, "the template is outside of %s" % self.root, name)
+        with open(path, "rb") as source:
             return Template(source.read(), name=name, loader=self)
 
 

@@ -61,10 +61,12 @@ class Connection(object):
     A statement has ``%s`` for each parameter, and if it has any parameters, ``%%`` for a percent
     sign. Each statement is committed on its own, except inside a `transaction`.
 
-    A lost connection is reopened by the next statement. The statement that was under way raises
-    OutcomeUnknown, because there is no way to tell whether it was carried out; only a SELECT
-    outside of a transaction is repeated. While the database cannot be reached, Unavailable is
-    raised. `timeout` is how many seconds the driver waits for an answer.
+    A connection that was lost while idle is reopened by the next statement. A statement that was
+    sent is never sent again, not even a SELECT, which may call functions that write: when the
+    connection is lost before its answer arrives, or the time limit passes, it raises
+    OutcomeUnknown, because there is no way to tell whether it was carried out. While the database
+    cannot be reached, Unavailable is raised. `timeout` is how many seconds the driver waits for an
+    answer.
     """
     def __init__(self, host, database, user=None, password=None, max_idle_time=MAX_IDLE_TIME,
                  timeout=None):
@@ -103,13 +105,17 @@ class Connection(object):
         cursor = self._run(statement, parameters, None)
         try:
             make_row = _row_maker(cursor)
-            rows = cursor.fetchmany(_CHUNK)
+            rows = self._fetch_some(cursor)
             while rows:
                 for row in rows:
                     yield make_row(row)
-                rows = cursor.fetchmany(_CHUNK)
+                rows = self._fetch_some(cursor)
         finally:
             cursor.close()
+
+    def _fetch_some(self, cursor):
+        with self._errors(True):
+            return cursor.fetchmany(_CHUNK)
 
     # Writing
 
@@ -190,6 +196,22 @@ class Connection(object):
                 raise
             # After a failed rollback, the exception that caused it is being raised already.
 
+    def end_open_transaction(self):
+        """Roll back a transaction that was left open, by a statement (BEGIN) or by `transaction`;
+        returns whether there was one. A connection for which that fails is closed, which has the
+        same effect."""
+        was_open = self._in_transaction
+        if was_open:
+            self._end("rollback")
+        if self._connection is None:
+            return was_open
+        try:
+            return self._engine.undo(self._connection) or was_open
+        except self._engine.error as error:
+            gen_log.debug("Error while rolling back on %s: %s", self._engine.place, error)
+            self._drop()
+            return True
+
     # The connection
 
     def close(self):
@@ -225,8 +247,10 @@ class Connection(object):
         idle = monotonic_time() - self._last_use
         if self._connection is not None and idle > self.max_idle_time:
             self._drop()
-        if self._connection is not None and idle > CHECK_AFTER:
-            # A server or firewall may have dropped it in the meantime, silently.
+        if self._connection is not None and (
+                idle > CHECK_AFTER or not self._engine.is_quiet(self._connection)):
+            # The server or a firewall may have dropped it in the meantime, silently or not. Once
+            # the statement is sent, it is too late to notice: it could not be repeated.
             try:
                 with contextlib.closing(self._connection.cursor()) as cursor:
                     cursor.execute("SELECT 1")
@@ -239,32 +263,25 @@ class Connection(object):
 
     def _run(self, statement, parameters, take):
         """Execute a statement; returns `take(cursor)`, or if `take` is None the cursor."""
-        is_select = statement.lstrip("( \t\r\n")[:6].upper() == "SELECT"
-        again = is_select and not self._in_transaction
-        while True:
-            self._ensure_open()
-            connection = self._connection
+        self._ensure_open()
+        connection = self._connection
+        with self._errors(self._in_transaction):
+            cursor = connection.cursor()
+        with self._errors(True):
             try:
-                with self._errors(not is_select or self._in_transaction):
-                    cursor = connection.cursor()
-                    try:
-                        self._engine.execute(cursor, statement, parameters)
-                        if take is not None:
-                            return take(cursor)
-                        taken, cursor = cursor, None
-                        return taken
-                    finally:
-                        if cursor is not None:
-                            cursor.close()
-            except Unavailable:
-                if not again or self._connection is not None:
-                    raise
-                again = False
+                self._engine.execute(cursor, statement, parameters)
+                if take is not None:
+                    return take(cursor)
+                taken, cursor = cursor, None
+                return taken
+            finally:
+                if cursor is not None:
+                    cursor.close()
 
     @contextlib.contextmanager
     def _errors(self, is_unknown):
         """A context manager that translates errors of the driver. `is_unknown` is whether a lost
-        connection leaves the outcome unknown."""
+        connection or a time limit leaves the outcome unknown."""
         try:
             yield
         except self._engine.error as error:
@@ -274,6 +291,9 @@ class Connection(object):
                 kind = OutcomeUnknown if is_unknown else Unavailable
                 told = kind("the connection to %s at %s was lost: %s"
                             % (self._engine.name, self._engine.place, told), told.code)
+            elif is_unknown and self._engine.is_cut_off(error):
+                told = OutcomeUnknown("%s at %s ended the statement: %s"
+                                      % (self._engine.name, self._engine.place, told), told.code)
             elif self._engine.is_busy(error):
                 told = Unavailable("%s is busy (%s); nothing was done"
                                    % (self._engine.place, told), told.code)

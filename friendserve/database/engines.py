@@ -6,6 +6,7 @@ driver expects; everything else is the same for all three, thanks to PEP 249.
 from __future__ import absolute_import, division, print_function
 
 import re
+import select
 import sqlite3
 
 import six
@@ -98,6 +99,21 @@ class Engine(object):
         """Whether an error means that the database was locked and nothing was done."""
         return False
 
+    def is_cut_off(self, error):
+        """Whether an error means that the server ended the statement before its end, because of a
+        time limit or on request."""
+        return False
+
+    def is_quiet(self, connection):
+        """Whether nothing has arrived on an idle connection: neither its end nor a message that
+        announces it."""
+        return True
+
+    def undo(self, connection):
+        """Roll back the transaction that is open, and return to autocommit mode; returns whether
+        there was one."""
+        raise NotImplementedError()
+
     def begin(self, connection):
         """Begin a transaction."""
         raise NotImplementedError()
@@ -144,6 +160,18 @@ class SQLite(Engine):
 
     def is_busy(self, error):
         return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+    def undo(self, connection):
+        if not getattr(connection, "in_transaction", True):
+            return False
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            # The driver of Python 2 does not tell beforehand.
+            if "no transaction" not in str(error):
+                raise
+            return False
+        return True
 
     def begin(self, connection):
         # Take the write lock now: of two transactions that read first and then both want to write,
@@ -198,6 +226,27 @@ class _Server(Engine):
         self.place = "%s:%d/%s" % (self.host, self.port, self.database)
         self.error = self.driver.Error
 
+    def fileno(self, connection):
+        """The file descriptor of an open connection of the driver."""
+        return connection.fileno()
+
+    def is_quiet(self, connection):
+        try:
+            return not _is_readable(self.fileno(connection))
+        except (AttributeError, EnvironmentError, ValueError, select.error, self.error):
+            # It is closed, or the driver does not show its socket.
+            return False
+
+
+def _is_readable(fd):
+    """Whether bytes, or the end, have arrived at a socket."""
+    if hasattr(select, "poll"):
+        # `select` is limited to the descriptors below 1024.
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([fd], [], [], 0)[0])
+
 
 #: CLIENT_FOUND_ROWS of the protocol: the row count includes matched rows that already had the new
 #: values, as with other databases.
@@ -214,6 +263,14 @@ class MySQL(_Server):
     #: ER_SERVER_SHUTDOWN, CR_CONNECTION_ERROR, CR_CONN_HOST_ERROR, and 0, pymysql's code for a
     #: connection that it has closed.
     _LOST = frozenset((0, 2002, 2003, 2006, 2013, 2014, 2055, 1053, 1927))
+
+    #: Errors that end a statement in its course: ER_QUERY_INTERRUPTED (KILL QUERY), and the time
+    #: limits of MariaDB (ER_STATEMENT_TIMEOUT) and MySQL (ER_QUERY_TIMEOUT). With tables that have
+    #: no transactions, a part of it was carried out.
+    _CUT_OFF = frozenset((1317, 1969, 3024))
+
+    #: SERVER_STATUS_IN_TRANS and SERVER_STATUS_AUTOCOMMIT of the protocol.
+    _IN_TRANSACTION, _AUTOCOMMIT = 1, 2
 
     #: Whether the driver uses the argument names of pymysql, which older versions of MySQLdb lack.
     _has_long_names = driver is not None and driver.__name__ == "pymysql"
@@ -238,6 +295,28 @@ class MySQL(_Server):
         return isinstance(error, self.driver.OperationalError) and bool(error.args) and \
             error.args[0] in self._LOST
 
+    def is_cut_off(self, error):
+        return bool(error.args) and error.args[0] in self._CUT_OFF
+
+    def fileno(self, connection):
+        # pymysql has no method for it.
+        return getattr(connection, "_sock", connection).fileno()
+
+    def undo(self, connection):
+        status = getattr(connection, "server_status", None)
+        if status is None:
+            # MySQLdb does not tell.
+            connection.rollback()
+            connection.autocommit(True)
+            return False
+        is_open = bool(status & self._IN_TRANSACTION)
+        if is_open:
+            connection.rollback()
+        if not status & self._AUTOCOMMIT:
+            # After "SET autocommit = 0", whatever follows would be a transaction without end.
+            connection.autocommit(True)
+        return is_open
+
     def begin(self, connection):
         connection.autocommit(False)
         connection.begin() if hasattr(connection, "begin") else connection.query("BEGIN")
@@ -251,6 +330,10 @@ def _libpq_version():
     if hasattr(postgresql_driver, "pq"):
         return postgresql_driver.pq.version()
     return postgresql_driver.extensions.libpq_version()
+
+
+#: PQTRANS_IDLE and PQTRANS_UNKNOWN of libpq: outside of a transaction, and without a connection.
+_PG_IDLE, _PG_UNKNOWN = 0, 4
 
 
 class PostgreSQL(_Server):
@@ -288,6 +371,19 @@ class PostgreSQL(_Server):
             # 57P: the server is shutting down, or an administrator closed the connection.
             return state.startswith("57P")
         return isinstance(error, (self.driver.OperationalError, self.driver.InterfaceError))
+
+    def is_cut_off(self, error):
+        # QUERY_CANCELED, by statement_timeout as well.
+        return sql_state(error) == "57014"
+
+    def undo(self, connection):
+        # libpq knows it from the last answer of the server.
+        if connection.info.transaction_status in (_PG_IDLE, _PG_UNKNOWN):
+            return False
+        # Not `rollback`, which in autocommit mode does nothing.
+        with connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+        return True
 
     def begin(self, connection):
         connection.autocommit = False

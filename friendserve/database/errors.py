@@ -48,7 +48,7 @@ class Unavailable(OperationalError):
 
 class OutcomeUnknown(OperationalError):
     """The connection was lost, or the timeout expired, before the answer arrived: the statement may
-    or may not have been carried out."""
+    or may not have been carried out. It is never repeated automatically."""
 
 
 _BY_NAME = dict((cls.__name__, cls) for cls in (

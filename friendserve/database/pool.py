@@ -35,6 +35,9 @@ class Pool(object):
     with Unavailable and is never run; one that has started fails with OutcomeUnknown, and its
     result is dropped.
 
+    A job that leaves a transaction open, such as ``execute("BEGIN")``, fails with InterfaceError,
+    and the transaction is rolled back: jobs that follow would be lost with it. Use `transaction`.
+
     Threads are started as needed and end with the process. Call a pool only from the thread of
     its loop.
     """
@@ -202,9 +205,21 @@ class Pool(object):
             except BaseException as caught:
                 # Including SystemExit, which would end this thread for good.
                 result, error = None, caught
+            if self._end_open_transaction(connection) and error is None:
+                result, error = None, InterfaceError(
+                    "a transaction was left open, and has been rolled back; use transaction()")
             self._tell(job, result, error)
             job = result = error = None
         connection.close()
+
+    def _end_open_transaction(self, connection):
+        """Leave nothing of a job to the jobs that follow."""
+        try:
+            return connection.end_open_transaction()
+        except Exception:
+            gen_log.error("Cannot roll back on %s", self._engine.place, exc_info=True)
+            connection.close()
+            return False
 
     def _carry_out(self, connection, job):
         if job.method is None:

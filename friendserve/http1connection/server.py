@@ -72,12 +72,13 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     The connection itself is the stream's pending read, for as long as it lives. `request` is the
     request in progress, or None.
     """
-    __slots__ = ("remote_ip", "protocol", "_head_begun", "_searched")
+    __slots__ = ("remote_ip", "protocol", "stalled", "_head_begun", "_searched")
 
     def __init__(self, stream, server, remote_ip, protocol):
         super(HTTP1ServerConnection, self).__init__(stream, server)
         self.remote_ip = remote_ip  # address of the client, or of the proxy in front of us
         self.protocol = protocol    # "http" or "https"
+        self.stalled = None         # for the server's sweeps: (write_progress, since when), or None
         self._head_begun = False    # whether some of the next head has arrived, but not all
         self._searched = 0          # bytes of the next head already searched for its end
 

@@ -177,10 +177,14 @@ class WriteBuffer(object):
         self._pieces.append(piece)
 
     def close(self):
-        """Close the files of all waiting pieces."""
+        """Drop all waiting pieces and callbacks, and close the files among them. Whoever still
+        refers to this buffer then keeps nothing in memory."""
         for piece in self._pieces:
             if type(piece) is FilePiece:
                 piece.file.close()
+        self._pieces.clear()
+        self._callbacks.clear()
+        self._size = self._of_files = 0
 
     def call_when_sent(self, callback):
         """Make `advance` return `callback` once everything now in the buffer has been sent."""

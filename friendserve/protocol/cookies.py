@@ -61,8 +61,9 @@ def parse_cookie(cookie):
 
     Pairs are separated by ";" alone, and anything else that a browser allows in cookies is kept
     unchanged (RFC 6265 5.4). A quoted value loses its quotes and escapes. A pair without "=" has
-    the name "", as in browsers. Of several cookies with the same name, the last one wins. A cookie
-    with a control character is omitted. Never raises an error.
+    the name "", as in browsers. Of several cookies with the same name, the first one wins: browsers
+    send the one with the most specific path first. A cookie with a control character is omitted.
+    Never raises an error.
 
     A value that is not ASCII is decoded as UTF-8, or, if it is not valid UTF-8, as latin-1.
     """
@@ -76,7 +77,7 @@ def parse_cookie(cookie):
         if value[:1] == '"' and len(value) > 1 and value[-1] == '"':
             value = _QUOTED_PAIR.sub(_unescape_one, value[1:-1])
         if (name or value) and not find_control(name) and not find_control(value):
-            cookies[_decode(name)] = _decode(value)
+            cookies.setdefault(_decode(name), _decode(value))
     return cookies
 
 

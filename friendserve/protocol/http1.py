@@ -238,7 +238,8 @@ def read_request_head(head, max_line=8192, max_fields=100):
     `wants_keep_alive`). The arguments and errors are those of `parse_request_head`."""
     rest, cookie = head, None
     start = head.find(b"\r\nCookie: ")
-    if start > 0:
+    # After empty lines it could precede the request line, where it is not allowed.
+    if start > 0 and head[:1] != b"\r":
         # The cookies are cut out, and the head is remembered without them.
         end = head.find(b"\r\n", start + 2)
         rest, cookie = head[:start] + head[end:], head[start + 2:end]

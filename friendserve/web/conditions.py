@@ -54,10 +54,20 @@ def _parse_range(header, size):
 def is_unmodified_since(header, modified):
     """Whether content last changed at `modified`, a datetime (UTC) or None, is still as it was at
     the time of an If-Modified-Since header. A header that is not a date is ignored."""
-    if modified is None:
-        return False
+    since = _parse_date(header)
+    return None not in (since, modified) and calendar.timegm(modified.utctimetuple()) <= since
+
+
+def is_modified_since(header, modified):
+    """Whether content last changed at `modified`, a datetime (UTC) or None, was changed after the
+    time of an If-Unmodified-Since header. A header that is not a date is ignored."""
+    since = _parse_date(header)
+    return None not in (since, modified) and calendar.timegm(modified.utctimetuple()) > since
+
+
+def _parse_date(header):
+    """The timestamp of an HTTP date, or None."""
     try:
-        since = email.utils.mktime_tz(email.utils.parsedate_tz(header))
+        return email.utils.mktime_tz(email.utils.parsedate_tz(header))
     except (AttributeError, IndexError, OverflowError, TypeError, ValueError):
-        return False
-    return calendar.timegm(modified.utctimetuple()) <= since
+        return None

@@ -6,6 +6,7 @@
 from __future__ import absolute_import, division, print_function
 
 import hashlib
+import re
 
 _sha1 = hashlib.sha1
 
@@ -28,9 +29,30 @@ def etag_of(body):
     return etag
 
 
+# One tag. A blank in quotes and a tag without quotes are not in the grammar (RFC 9110 8.8.3), but
+# applications make such ETags, and clients send them back.
+_TAG = r'(?:W/)?"[^"]*"|[^",\s]+'
+_find_tags = re.compile(_TAG).findall
+# A list of them, which may have empty elements (RFC 9110 5.6.1.2).
+_is_list = re.compile(r"[ \t,]*(?:(?:%s)[ \t]*(?:,[ \t,]*|\Z))*\Z" % _TAG).match
+
+
 def is_known_etag(etag, header):
     """Whether the value of an If-None-Match header includes `etag`, by weak comparison (RFC 9110
-    13.1.2)."""
+    13.1.2). A malformed list includes none."""
     etag = etag[2:] if etag.startswith("W/") else etag
-    return header.strip() == "*" or any(
-        tag.strip() in (etag, "W/" + etag) for tag in header.split(","))
+    if header == etag or header.strip() == "*":
+        return True
+    if not _is_list(header):
+        return False
+    tags = _find_tags(header)
+    return etag in tags or "W/" + etag in tags
+
+
+def is_same_etag(etag, header):
+    """Whether the value of an If-Match header includes `etag`, by strong comparison (RFC 9110
+    13.1.1): a weak tag equals none. `etag` is None for content without one."""
+    if header.strip() == "*":
+        return True
+    return bool(etag) and not etag.startswith("W/") and _is_list(header) is not None \
+        and etag in _find_tags(header)

@@ -173,7 +173,7 @@ class RequestHandler(Page):
 
     def get_argument(self, name, default=_REQUIRED, strip=True):
         """The last value of a query or body argument, as text; `strip` removes whitespace at both
-        ends.
+        ends. The body of a GET, HEAD or DELETE does not count here, only for `get_body_argument`.
 
         If the argument is missing and no default is given, the request is answered with 400.
         """
@@ -698,7 +698,8 @@ class RequestHandler(Page):
         """Raise HTTPError 403 unless the request contains the token of its cookie, as an argument
         or a header. Nothing else is accepted instead, such as X-Requested-With."""
         try:
-            token = self.get_argument("_xsrf", None)
+            # The second is for the body of a DELETE.
+            token = self.get_argument("_xsrf", None) or self.get_body_argument("_xsrf", None)
         except HTTPError:
             # Not valid text, so not a token.
             token = None

@@ -29,9 +29,10 @@ from friendserve.httputil import format_timestamp
 from friendserve.iostream.buffers import FilePiece
 from friendserve.log import gen_log
 from friendserve.util import remember
-from friendserve.web.conditions import is_unmodified_since, select_part
+from friendserve.web.conditions import is_modified_since, is_unmodified_since, select_part
 from friendserve.web.decorators import asynchronous
 from friendserve.web.errors import HTTPError
+from friendserve.web.etags import is_same_etag
 from friendserve.web.files import (
     FileCache, SharedFile, as_http_error, file_key, is_inside, is_plain_windows_path, open_file,
     status_key)
@@ -152,6 +153,10 @@ class StaticFileHandler(RequestHandler):
             size = self.get_content_size() if self._file is None else self._status.st_size
         except EnvironmentError as error:
             raise as_http_error(error, self.absolute_path or path)
+        headers = self.request.headers._values
+        if ("If-Match" in headers or "If-Unmodified-Since" in headers) \
+                and self._is_precondition_false():
+            raise HTTPError(412)
         if self.should_return_304():
             self.set_status(304)
             self.finish()
@@ -431,7 +436,7 @@ class StaticFileHandler(RequestHandler):
         """How many seconds a client may reuse the response without revalidating it; 0 to leave that
         to the client. The content of a URL with a version (``?v=``) never changes."""
         request = self.request
-        return self.CACHE_MAX_AGE if request.query and "v" in request.arguments else 0
+        return self.CACHE_MAX_AGE if request.query and "v" in request.query_arguments else 0
 
     def compute_etag(self):
         """The version of the content as an ETag, or None if it has no version."""
@@ -450,6 +455,14 @@ class StaticFileHandler(RequestHandler):
         if "If-Modified-Since" not in headers._values:
             return False
         return is_unmodified_since(headers["If-Modified-Since"], self.modified)
+
+    def _is_precondition_false(self):
+        """Whether the client wants an answer only for another version of the content. If-Match
+        takes precedence over If-Unmodified-Since (RFC 9110 13.2.2)."""
+        headers = self.request.headers
+        if "If-Match" in headers._values:
+            return not is_same_etag(self._headers.get("Etag"), headers["If-Match"])
+        return is_modified_since(headers["If-Unmodified-Since"], self.modified)
 
     def _refuse_range(self, size):
         for name in ("Cache-Control", "Expires", "Content-Encoding"):
