@@ -380,3 +380,12 @@ class Aiohttp(PythonServer):
 
     def command(self):
         return [self.program(), os.path.join(PEERS, "aiohttp_app.py"), str(self.port)]
+
+
+class Uvicorn(PythonServer):
+    """An ASGI application under uvicorn, which reads HTTP with h11."""
+    name = "uvicorn (FRIENDSERVE_PEERS)"
+
+    def command(self):
+        return [self.program(), "-m", "uvicorn", "--app-dir", PEERS, "--http", "h11", "--host",
+                "127.0.0.1", "--port", str(self.port), "--no-access-log", "uvicorn_app:app"]

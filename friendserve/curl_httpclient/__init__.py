@@ -12,6 +12,14 @@ friendserve and are the same as in the simple client.
 Three things differ, because libcurl decides them: it keeps connections and resolves names itself;
 it repeats a request, whatever its method, if a reused connection closes before the first byte of
 the response; and `ssl_options` may be a dict, but not an SSLContext.
+
+There is one thing that the simple client does and this one cannot: make sure that a kept connection
+has received nothing before it is used again (RFC 9112 9.2). Bytes that arrive together with a
+response, after its end, do no harm here either; but those that arrive later are taken for the
+response to the next request. libcurl 8 notices them only if the connection was idle for more than a
+second, and libcurl 7 not at all. For a server that is not trusted in this, use the simple client,
+or keep no connections:
+``prepare_curl_callback=lambda curl: curl.setopt(pycurl.FORBID_REUSE, 1)``.
 """
 from __future__ import absolute_import, division, print_function
 

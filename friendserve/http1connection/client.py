@@ -6,9 +6,7 @@ the next exchange. A response that arrives in one piece, as most do, takes one c
 """
 from __future__ import absolute_import, division, print_function
 
-import socket
-
-import six
+import ssl
 
 from friendserve.iostream.base import RETRY
 from friendserve.iostream.buffers import Read
@@ -17,8 +15,6 @@ from friendserve.protocol.http1 import (
     BODY, CLOSING, HEAD, IDLE, MAX_INTERIM_RESPONSES, UPGRADED, find_response_end,
     read_response_head)
 from friendserve.protocol.http1body import ENDED, MessageBody, take_response_coding
-from friendserve.util import errno_from_exception
-
 
 #: (from, to) -> to, for every legal move; any other is a KeyError, and a bug. IDLE: no exchange
 #: uses the connection. HEAD: a request was sent, the head of its response is not complete. BODY:
@@ -108,19 +104,18 @@ class HTTP1ClientConnection(Read):
         """Send more of the request."""
         self.stream.write(data, callback)
 
-    def seems_open(self):
-        """Whether this idle connection is still open, as far as the system knows. Check this before
-        a request that must not be sent twice."""
-        if self.stream.closed():
-            return False
-        # Not the method of a TLS socket, which cannot peek.
-        sock = self.stream.socket
+    def is_reusable(self):
+        """Whether this idle connection is open and has received nothing, as far as the system knows
+        now. Otherwise it must be abandoned (RFC 9112 9.2): what arrived before a request is not the
+        response to it, and has been taken from the stream."""
         try:
-            if six.PY2:  # version: py2
-                return sock._sock.recv(1, socket.MSG_PEEK) != b""
-            return socket.socket.recv(sock, 1, socket.MSG_PEEK) != b""
+            # With TLS this handles records without data, such as session tickets.
+            self.stream.socket.recv(1)
+        except ssl.SSLError as error:
+            return error.args[0] == ssl.SSL_ERROR_WANT_READ
         except EnvironmentError as error:
-            return errno_from_exception(error) in RETRY
+            return error.errno in RETRY
+        return False
 
     def closed(self):
         """Whether the connection is closed."""
@@ -160,13 +155,16 @@ class HTTP1ClientConnection(Read):
         size = len(buffer)
         end = find_response_end(buffer, self._searched)
         self._searched = size
-        if end < 0 and size > self._exchange.max_header_size:
-            return size
-        return end if end >= 0 else None
+        # With what follows it: the end of the response decides whether there may be more.
+        return size if end >= 0 or size > self._exchange.max_header_size else None
 
     def deliver(self, schedule, data):
         if self._state is HEAD:
-            self._on_head(data, b"")
+            end = find_response_end(data)
+            if end < 0:
+                # It is too long.
+                end = len(data)
+            self._on_head(data[:end], data[end:])
         elif self._state is BODY:
             self._feed(data)
         else:

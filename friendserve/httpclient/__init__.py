@@ -28,13 +28,13 @@ from friendserve.httpclient.errors import (
     HTTPClientClosedError, HTTPClientError, HTTPConnectError, HTTPError, HTTPProtocolError,
     HTTPStreamClosedError, HTTPTLSError, HTTPTimeoutError, HTTPTransferError)
 from friendserve.httpclient.interface import AsyncHTTPClient
-from friendserve.httpclient.messages import HTTPRequest, HTTPResponse
+from friendserve.httpclient.messages import HTTPRequest, HTTPResponse, end_to_end_headers
 from friendserve.httputil import encode_multipart_formdata
 from friendserve.util import set_public_module
 
 __all__ = ["AsyncHTTPClient", "HTTPClient", "HTTPClientClosedError", "HTTPClientError",
            "HTTPConnectError", "HTTPError", "HTTPProtocolError", "HTTPRequest", "HTTPResponse",
            "HTTPStreamClosedError", "HTTPTLSError", "HTTPTimeoutError", "HTTPTransferError",
-           "encode_multipart_formdata", "main"]
+           "encode_multipart_formdata", "end_to_end_headers", "main"]
 
 set_public_module(globals())

@@ -14,7 +14,7 @@ from friendserve.httpclient.messages import HTTPResponse
 from friendserve.httputil import HTTPOutputError, basic_credentials
 from friendserve.iostream import StreamClosedError
 from friendserve.protocol.grammar import is_content_length
-from friendserve.protocol.urls import join_url, parse_url
+from friendserve.protocol.urls import URL, join_url, parse_url
 
 #: Methods whose requests state the length of their body even if it is empty (RFC 9110 8.6).
 WITH_BODY = frozenset(["POST", "PUT", "PATCH"])
@@ -27,7 +27,7 @@ _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 #: Request headers that a redirect to another origin drops.
 _FOR_ONE_ORIGIN = ("Authorization", "Cookie", "Proxy-Authorization", "Host")
 #: Request headers that a redirect drops together with the body.
-_OF_A_BODY = ("Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding")
+_OF_A_BODY = ("Content-Length", "Content-Type", "Content-Encoding")
 
 #: The phases of HTTPTransferError, as error messages word them.
 DOING = {
@@ -284,6 +284,10 @@ class BaseFetch(object):
         if url.origin != self.url.origin:
             self._drop(_FOR_ONE_ORIGIN)
             request.auth_username = request.auth_password = request.auth_mode = None
+        elif url.username is None and self.url.username is not None:
+            # A Location with a host is for the same user, as one without.
+            url = URL(url.scheme, url.host, url.port, url.target, self.url.username,
+                      self.url.password)
         request.url = place
         self._redirects += 1
         self._redirect_time = self.client.io_loop.time() - self.started

@@ -24,7 +24,8 @@ class AsyncHTTPClient(Configurable):
     The constructor returns the same client for the same loop (`io_loop`, or the current one)
     until it is closed; with `force_instance` it makes a separate one, with separate settings.
     `configure` chooses the implementation and its settings. `defaults` is a dict of values for
-    options that an HTTPRequest leaves None. The implementation defines the other settings.
+    options that an HTTPRequest leaves None; of "headers", each applies to requests without a header
+    of that name. The implementation defines the other settings.
 
     For implementers: `fetch_impl(request, callback)` gets a copy of the request that is checked
     and complete, and calls `callback(response)` exactly once, which schedules the application's
@@ -57,6 +58,9 @@ class AsyncHTTPClient(Configurable):
     def initialize(self, io_loop=None, defaults=None):
         self.io_loop = io_loop or IOLoop.current()
         self.defaults = dict(HTTPRequest._DEFAULTS, **(defaults or {}))
+        if defaults and defaults.get("decompress_response") is not None:
+            # It precedes its old name, as in an HTTPRequest.
+            self.defaults.pop("use_gzip", None)
         self._plain = None, None        # the template of `_get`, and the defaults it was made with
         self._closed = False
 
@@ -114,7 +118,9 @@ class AsyncHTTPClient(Configurable):
         own = plain.copy()
         own.url = url
         own.start_time = time.time()
-        parse_url(url)
+        if parse_url(url).username is not None:
+            # The template has those of the defaults.
+            own.auth_username = own.auth_password = None
         return own
 
     def fetch_impl(self, request, callback):

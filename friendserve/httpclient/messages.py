@@ -8,8 +8,8 @@ import time
 from friendserve.escape import utf8
 from friendserve.httpclient.errors import HTTPError
 from friendserve.httputil import HTTPHeaders, format_timestamp
-from friendserve.protocol.grammar import is_token
-from friendserve.protocol.headers import check_field
+from friendserve.protocol.grammar import is_token, split_list
+from friendserve.protocol.headers import check_field, normalize_name
 from friendserve.protocol.http1 import REASONS
 from friendserve.protocol.urls import parse_url
 from friendserve.stack_context import wrap
@@ -20,6 +20,46 @@ METHODS = {"GET": False, "HEAD": False, "POST": True, "PUT": True, "PATCH": True
 
 _CALLBACKS = "streaming_callback", "header_callback", "prepare_curl_callback", "body_producer"
 
+#: The fields that concern one connection only, whether Connection names them or not (RFC 9110
+#: 7.6.1).
+HOP_BY_HOP = frozenset(["Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer",
+                        "Transfer-Encoding", "Upgrade"])
+
+#: The fields that are between a client and its proxy (RFC 9110 11.7).
+_FOR_PROXIES = frozenset(["Proxy-Authenticate", "Proxy-Authentication-Info",
+                          "Proxy-Authorization"])
+
+#: option -> the options that say something else instead: if one of them is set in a request, the
+#: default of the option does not apply to it.
+_INSTEAD_OF = {
+    "auth_password": ("auth_username",), "body": ("body_producer",), "body_producer": ("_body",),
+    "proxy_host": ("unix_socket",), "unix_socket": ("proxy_host",),
+    "ssl_options": ("validate_cert", "ca_certs", "client_cert", "client_key")}
+
+# Options whose value is kept under another name.
+_KEPT_AS = {"body": "_body", "headers": "_headers", "use_gzip": "decompress_response"}
+
+
+def end_to_end_headers(headers):
+    """A copy of the HTTPHeaders of a received message with the fields that may be passed on to the
+    next server or client (RFC 9110 7.6.1).
+
+    Fields that concern one connection are left out: Connection and those that it names,
+    Transfer-Encoding, Upgrade and others; and those between a client and its proxy. Whoever sends
+    the message sets its Content-Length.
+    """
+    headers = HTTPHeaders(headers)
+    _remove_hop_by_hop(headers)
+    for name in _FOR_PROXIES:
+        headers._values.pop(name, None)
+    return headers
+
+
+def _remove_hop_by_hop(headers):
+    named = split_list(headers.get("Connection", ""))
+    for name in HOP_BY_HOP.union(map(normalize_name, named)):
+        headers._values.pop(name, None)
+
 
 class HTTPRequest(object):
     """What to fetch, and how. An option that is None gets the client's default.
@@ -29,12 +69,14 @@ class HTTPRequest(object):
     - `url`; it may contain a user name and password;
     - `method` ("GET"). POST, PUT and PATCH need a body, GET and HEAD must not have one; with
       `allow_nonstandard_methods` these rules do not apply, and other methods may be used;
-    - `headers`: a mapping, HTTPHeaders or pairs;
+    - `headers`: a mapping, HTTPHeaders or pairs. The client frames the request, so it does not send
+      Transfer-Encoding, Connection and other fields that concern one connection (RFC 9110 7.6.1),
+      Expect, or a Content-Length; nor a Host that is given twice;
     - `body`: bytes, or text, which is sent as UTF-8;
     - `body_producer`: instead, a function that sends the body piece by piece. It gets a function
       ``write(data, callback=None)``. The body ends when it returns, or, if it returns `write`
-      itself, when ``write.finish()`` is called. Without a Content-Length header such a body is
-      chunked;
+      itself, when ``write.finish()`` is called. It is held to the Content-Length in `headers`, and
+      chunked without one;
     - `expect_100_continue`: send the body only once the server agrees (RFC 9110 10.1.1);
     - `user_agent`: the value of that header;
     - `if_modified_since`: a time that `format_timestamp` accepts, for that header.
@@ -183,24 +225,52 @@ class HTTPRequest(object):
         """Replace options that are None by `defaults`, and check the request. Clients call this on
         their copy. Raises ValueError if the request cannot be sent."""
         own = self.__dict__
-        for name, value in defaults.items():
-            if name not in own:
-                # A property.
-                setattr(self, name, value)
-            elif own[name] is None:
-                own[name] = value
-        parse_url(self.url)
+        has_user = parse_url(self.url).username is not None
+        self._fill(defaults, has_user)
         self._check_method()
         if self._headers is not None:
-            headers = HTTPHeaders()
-            for name, value in HTTPHeaders(self._headers).get_all():
-                headers.add(name, check_field(name, value))
-            self._headers = headers
+            self._headers = self._check_headers()
         if self.user_agent is not None:
             self.user_agent = check_field("User-Agent", self.user_agent)
         for callback in _CALLBACKS:
             if own[callback] is not None:
                 own[callback] = wrap(own[callback])
+
+    def _fill(self, defaults, has_user):
+        own = self.__dict__
+        absent = set(name for name in own if own[name] is None)
+        for name, value in defaults.items():
+            kept_as = _KEPT_AS.get(name, name)
+            if name == "headers":
+                self._add_headers(value)
+            elif has_user and name in ("auth_username", "auth_password"):
+                # The URL has its own.
+                continue
+            elif kept_as in absent and absent.issuperset(_INSTEAD_OF.get(name, ())):
+                # The class has a default for the new name of `use_gzip`, but none for the old.
+                if name != "decompress_response" or defaults.get("use_gzip") is None:
+                    setattr(self, name, value)
+
+    def _add_headers(self, defaults):
+        headers = HTTPHeaders(defaults or {})
+        if self._headers is not None:
+            headers._values.update(HTTPHeaders(self._headers)._values)
+        self._headers = headers
+
+    def _check_headers(self):
+        """The headers to be sent, without those that the client decides on."""
+        headers = HTTPHeaders()
+        for name, value in HTTPHeaders(self._headers).get_all():
+            headers.add(name, check_field(name, value))
+        _remove_hop_by_hop(headers)
+        values = headers._values
+        # `expect_100_continue` asks for it; a relayed one was for the server that has relayed it.
+        values.pop("Expect", None)
+        if self.body_producer is None:
+            values.pop("Content-Length", None)
+        if isinstance(values.get("Host"), list):
+            del values["Host"]
+        return headers
 
     def _check_method(self):
         has_body = self._body is not None or self.body_producer is not None
@@ -209,6 +279,9 @@ class HTTPRequest(object):
         if self.allow_nonstandard_methods:
             if not is_token(self.method):
                 raise ValueError("%r is not a valid method" % (self.method,))
+            if self.method == "CONNECT":
+                raise ValueError("CONNECT makes a connection a tunnel, which no fetch can use; for "
+                                 "a proxy set proxy_host")
             return
         if self.method not in METHODS:
             raise ValueError("the method %r needs allow_nonstandard_methods; without it, use one "

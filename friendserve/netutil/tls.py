@@ -108,5 +108,8 @@ def ssl_wrap_socket(socket, ssl_options, server_hostname=None, **kwargs):
     server_side = kwargs.get("server_side", False)
     context = ssl_options_to_context(ssl_options, server_side=server_side)
     if not server_side:
+        if server_hostname and server_hostname.endswith("."):
+            # The name of a host with its root; in TLS names are without it (RFC 6066 3).
+            server_hostname = server_hostname[:-1]
         kwargs["server_hostname"] = server_hostname
     return context.wrap_socket(socket, **kwargs)

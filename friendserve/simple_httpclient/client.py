@@ -100,10 +100,6 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
             self._counts["retries"] += 1
         else:
             connection = self._pool.take(fetch.key)
-            while connection is not None and not (
-                    fetch.may_be_repeated() or connection.seems_open()):
-                connection.abandon()
-                connection = self._pool.take(fetch.key)
             if connection is not None:
                 self.set_deadline(fetch, fetch.started, request.request_timeout)
                 fetch.use(connection)

@@ -10,8 +10,8 @@ class ConnectionPool(object):
     """The idle connections by key, and the set of all open ones.
 
     It is the `owner` of its `HTTP1ClientConnection`s, from `add` until they call
-    `connection_closed`. It uses their `key`, `stream` and `abandon`, and sets `since`, the time
-    when they became idle. `clock()` is the time.
+    `connection_closed`. It uses their `key`, `is_reusable` and `abandon`, and sets `since`, the
+    time when they became idle. `clock()` is the time.
     """
     def __init__(self, idle_timeout, clock):
         self.idle_timeout = idle_timeout
@@ -56,15 +56,18 @@ class ConnectionPool(object):
             del self._by_key[connection.key]
 
     def take(self, key):
-        """Remove and return the idle connection with this key that was used last, or None."""
+        """Remove and return the idle connection with this key that was used last, or None. Closes
+        those that cannot be used again."""
         connections = self._by_key.get(key)
         while connections:
             connection = connections.pop()
             if not connections:
                 del self._by_key[key]
             del self._idle[connection]
-            if not connection.stream.closed():
+            if connection.is_reusable():
                 return connection
+            self._open.discard(connection)
+            connection.abandon()
         return None
 
     def evict(self):
