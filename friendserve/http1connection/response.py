@@ -111,7 +111,7 @@ class HTTP1ResponseWriter(Read):
             if self.request.method == "HEAD":
                 chunk = b""
             elif len(chunk) > sending:
-                raise HTTPOutputError("the body is longer than its Content-Length says, by %d "
+                raise HTTPOutputError("the body is longer than its Content-Length, by %d "
                                       "bytes" % (len(chunk) - sending))
             self._sending = sending - len(chunk)
         if self._state is RESPONDING:
@@ -135,7 +135,7 @@ class HTTP1ResponseWriter(Read):
             raise HTTPOutputError("no response was written")
         elif sending:
             self.close()
-            raise HTTPOutputError("the body is shorter than its Content-Length says, by %d bytes"
+            raise HTTPOutputError("the body is shorter than its Content-Length, by %d bytes"
                                   % sending)
         self._end_response()
 

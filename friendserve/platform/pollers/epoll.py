@@ -26,8 +26,8 @@ are still valid, and one warning in the log. It is made
   MOD shows that a number has another file; or a number whose DEL failed, and that was registered
   again, has two pairs, or an event that poll(2), which knows only numbers, does not confirm.
 
-`fileno` must stay valid, so it is that of a second epoll, made on the first call, which watches the
-one in use. The kernel allows five levels of epolls, hence loops can be nested three deep.
+`fileno` must stay valid, so it belongs to a second epoll, made on the first call, which watches the
+one in use. The kernel allows five levels of epolls, so loops can be nested three deep.
 
 Given up: if the number of a file that was closed, but is open elsewhere, is still registered, or
 registered again, the file's events are reported up to `CHECK_INTERVAL` times, because checking each
