@@ -507,8 +507,10 @@ class StaticFileHandler(RequestHandler):
 
     @asynchronous
     def _send_pieces(self, start, end):
+        content = b""
         try:
-            content = self.get_content(self.content_path, start, end)
+            if start < end:
+                content = self.get_content(self.content_path, start, end)
         except EnvironmentError as error:
             raise as_http_error(error, self.content_path)
         # A generator here must not refer to this handler: if the client disconnected, the open file

@@ -1,6 +1,7 @@
 """Static files: what is served, and for which methods."""
 from __future__ import absolute_import, division, print_function
 
+import errno
 import os
 import zlib
 
@@ -172,6 +173,20 @@ class ServingTest(StaticCase):
         self.assertEqual(self.ask("/a.txt", Range="bytes=5-8").body, b"else")
         self.assertEqual(self.ask("/a.txt", If_None_Match=response.headers["Etag"]).status, 304)
         self.assert_not_served("/b.txt", 404)
+
+    def test_get_content_is_not_called_for_no_bytes(self):
+        class Unread(StaticFileHandler):
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                raise IOError(errno.ENOENT, "read")
+
+            def compute_etag(self):
+                return None
+
+        self.write("empty", b"")
+        self.serve_files([(r"/(.*)", Unread, {"path": self.root})])
+        response = self.ask("/empty")
+        self.assertEqual((200, b""), (response.status, response.body))
 
 
 class HeadTest(StaticCase):
