@@ -161,7 +161,7 @@ class CloseTest(HTTPCase):
         self.turn(0.01, times=3)
         server.graceful_stop(PATIENCE)
         self.turn(0.01, times=3)
-        client.close()
+        client.abort()
         self.run_until(lambda: not server.connection_count())
         self.turn(times=3)
         self.assertEqual([], called)
