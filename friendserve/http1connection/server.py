@@ -236,12 +236,12 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         if expect and expect != "100-continue" and request.version == "HTTP/1.1":
             self._refuse(HTTPInputError("Expect can only be 100-continue", 417))
             return
-        self._move(BODY)
         try:
             inflater = take_request_coding(request.headers) if params.decompress else None
         except HTTPInputError as error:
             self._refuse(error)
             return
+        self._move(BODY)
         self._body = body = MessageBody(
             length, params.max_body_size, params.body_timeout, inflater)
         self._run(self._start_receiver, request, body)

@@ -161,14 +161,14 @@ class CloseTest(HTTPCase):
         self.turn(0.01, times=3)
         server.graceful_stop(PATIENCE)
         self.turn(0.01, times=3)
-        client.close()
+        client.abort()
         self.run_until(lambda: not server.connection_count())
         self.turn(times=3)
         self.assertEqual([], called)
 
     def check_abort_before_the_refusal(self, data, callback, events=None, turns=1):
         delegate = callback if isinstance(callback, Delegate) else None
-        server = self.serve(callback, max_body_size=10)
+        server = self.serve(callback, max_body_size=10, decompress_request=True)
         client = self.connect(data=data)
         self.run_until(lambda: server.connection_count())
         # What fails waits in the queue of the loop.
@@ -188,6 +188,8 @@ class CloseTest(HTTPCase):
         self.assertEqual([], self.check_abort_before_the_refusal(data, self.fail))
         self.assertEqual([], self.check_abort_before_the_refusal(
             data, Delegate(), ["headers", "close"]))
+        self.assertEqual([], self.check_abort_before_the_refusal(
+            post(b"hello", headers="Content-Encoding: br\r\n"), self.fail))
 
     def test_aborted_before_a_failure_is_answered(self):
         def fail(*args):
