@@ -16,7 +16,7 @@ CALLS = {
     "echo": (62, 70),
     "feed": (241, 254),
     "fetch_curl": (180, 186),
-    "fetch_kept": (158, 170),
+    "fetch_kept": (157, 169),
     "fetch_new": (374, 391),
     "get": (75, 81),
     "get_varied": (89, 95),

@@ -1,6 +1,7 @@
 """The contract of the HTTP clients: a kept connection is used again if it is empty and open."""
 from __future__ import absolute_import, division, print_function
 
+import select
 import ssl
 import unittest
 
@@ -9,6 +10,7 @@ try:
 except ImportError:
     pycurl = None
 from friendserve.netutil import ssl_options_to_context
+from tests import PATIENCE
 from tests.clientcase import ClientCase, CurlAsyncHTTPClient, for_each_client, reset, response
 from tests.httpcase import CA, SERVER_OPTIONS
 
@@ -21,6 +23,14 @@ WITHOUT_BODY = [
     (dict(headers={"If-None-Match": '"x"'}), b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n'),
     (dict(), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
 ]
+
+
+def wait_unnoticed(client):
+    """Wait until something has arrived on the last idle connection of a simple client, without
+    running the loop: it has not noticed this when the next fetch begins."""
+    connection = list(client._pool._idle)[-1]
+    if not select.select([connection.stream.fileno()], [], [], PATIENCE)[0]:
+        raise AssertionError("nothing has arrived in %d seconds" % PATIENCE)
 
 
 class PlainPlace(object):
@@ -110,8 +120,8 @@ class NothingReceivedTest(PlainPlace, ClientCase):
             for more in (EVIL, b"x", b"\r\n"):
                 server = self.start(response(b"1"), response(b"2"))
                 self.assertEqual(b"1", self.ask().body)
-                # The loop has not noticed these bytes when the next fetch begins.
                 server.streams[0].write(more)
+                wait_unnoticed(self.client)
                 answered = self.ask(method=method, body=body)
                 self.assertEqual((200, b"" if method == "HEAD" else b"2"),
                                  (answered.code, answered.body or b""), (method, more))
@@ -123,6 +133,7 @@ class NothingReceivedTest(PlainPlace, ClientCase):
             server = self.start(response(b"1"), response(b"2"))
             self.assertEqual(b"1", self.ask().body)
             end(server.streams[0])
+            wait_unnoticed(self.client)
             self.assertEqual(b"2", self.ask(method="POST", body=b"x").body)
             self.assertEqual(2, len(server.streams))
 
@@ -163,11 +174,13 @@ if getattr(ssl, "HAS_TLSv1_3", False) and hasattr(ssl.SSLContext, "post_handshak
             sock = server.streams[0].socket
             sock.verify_client_post_handshake()
             sock.do_handshake()
+            wait_unnoticed(self.client)
             self.assertEqual(b"2", self.fetch(url, ssl_options=context).body)
             self.assertEqual(1, len(server.streams))
             # With data behind it, it is abandoned.
             sock.verify_client_post_handshake()
             server.streams[0].write(EVIL)
+            wait_unnoticed(self.client)
             self.assertEqual(b"3", self.fetch(url, ssl_options=context).body)
             self.assertEqual(2, len(server.streams))
 
