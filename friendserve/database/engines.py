@@ -5,6 +5,7 @@ driver expects; everything else is the same for all three, thanks to PEP 249.
 """
 from __future__ import absolute_import, division, print_function
 
+import contextlib
 import re
 import select
 import sqlite3
@@ -252,6 +253,9 @@ def _is_readable(fd):
 #: values, as with other databases.
 _FOUND_ROWS = 2
 
+#: ER_UNKNOWN_SYSTEM_VARIABLE.
+_UNKNOWN_VARIABLE = 1193
+
 
 class MySQL(_Server):
     """MySQL or MariaDB."""
@@ -305,16 +309,34 @@ class MySQL(_Server):
     def undo(self, connection):
         status = getattr(connection, "server_status", None)
         if status is None:
-            # MySQLdb does not tell.
-            connection.rollback()
-            connection.autocommit(True)
-            return False
+            return self._undo_unseen(connection)
         is_open = bool(status & self._IN_TRANSACTION)
         if is_open:
             connection.rollback()
         if not status & self._AUTOCOMMIT:
             # After "SET autocommit = 0", whatever follows would be a transaction without end.
             connection.autocommit(True)
+        return is_open
+
+    def _undo_unseen(self, connection):
+        """As `undo`, for MySQLdb, which does not pass on what the server says of transactions: it
+        is asked for. Only MariaDB tells; on MySQL, a transaction is rolled back without notice."""
+        is_open, may_be_open = False, True
+        try:
+            with contextlib.closing(connection.cursor()) as cursor:
+                try:
+                    cursor.execute("SELECT @@in_transaction")
+                    is_open = may_be_open = cursor.fetchone()[0] == 1
+                except self.error as error:
+                    if error.args[:1] != (_UNKNOWN_VARIABLE,):
+                        raise
+            if may_be_open:
+                connection.rollback()
+            if not connection.get_autocommit():
+                connection.autocommit(True)
+        except self.error:
+            # Lost, and with it the transaction, if there was one.
+            connection.close()
         return is_open
 
     def begin(self, connection):

@@ -25,7 +25,7 @@ class ClosedBufferTest(unittest.TestCase):
         self.assertIsNone(alive())
         self.assertEqual(0, len(buffer))
         self.assertEqual(0, buffer.held)
-        self.assertEqual([], gc.get_referents(buffer._pieces))
+        self.assertEqual([], list(buffer._pieces))
 
 
 if __name__ == "__main__":
