@@ -14,7 +14,10 @@ Most programs give it a `friendserve.web.Application` instead of a function.
 from __future__ import absolute_import, division, print_function
 
 import functools
+import re
 import socket
+
+import six
 
 from friendserve.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from friendserve.httputil import (
@@ -22,6 +25,7 @@ from friendserve.httputil import (
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
 from friendserve.netutil import is_valid_ip
+from friendserve.protocol.grammar import TOKEN_CHARS, is_token
 from friendserve.stack_context import NullContext, wrap
 from friendserve.tcpserver import TCPServer
 
@@ -35,19 +39,44 @@ HTTPRequest = HTTPServerRequest
 #: limits is small.
 SWEEP_INTERVAL = 1.0
 
+#: The address that a proxy reports may have a port, which may be hidden (RFC 7239 6), and an IPv6
+#: address with a port has brackets.
+_match_node = re.compile(
+    r"(?:\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|([0-9.]+))"
+    r"(?::(?:[0-9]{1,5}|_[0-9A-Za-z._\-]+))?\Z").match
+
+#: RFC 7239 4: an element of Forwarded, and one of its pairs.
+_PAIR = r"([%s]+)=([%s]+|\"(?:[^\"\\]|\\.)*\")" % (TOKEN_CHARS, TOKEN_CHARS)
+_is_forwarded = re.compile(r"%s(?:[ \t]*;[ \t]*%s)*[ \t]*;?\Z" % (_PAIR, _PAIR)).match
+_find_pairs = re.compile(_PAIR).findall
+
+#: The scheme of a page by what proxies write, which may be that of a WebSocket.
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+
 
 class HTTPServer(TCPServer):
     """An HTTP server for `request_callback`, which is an Application, a function of a request, or
     an HTTPServerConnectionDelegate.
 
-    `no_keep_alive` closes each connection after one response. `xheaders` reads the client's address
-    and scheme from the headers of a proxy in front (X-Real-Ip, X-Forwarded-For, X-Scheme,
-    X-Forwarded-Proto): set it only if there is one; `trusted_downstream` are the addresses of
-    further proxies, to be skipped in X-Forwarded-For. `ssl_options` (a dict of arguments for
+    `no_keep_alive` closes each connection after one response. `ssl_options` (a dict of arguments for
     `friendserve.netutil.ssl_options_to_context`, or an SSLContext) makes it an HTTPS server.
     `protocol` is the scheme that the application sees, if it is not that of the connection.
     `decompress_request` decompresses gzip bodies. The limits are those of
     `HTTP1ConnectionParameters`; `max_buffer_size` limits the bytes that a connection may buffer.
+
+    `xheaders` takes the client's address and scheme from headers of a proxy in front; set it only
+    when there is one. It names the header that the proxy sets or appends to:
+
+    - "X-Forwarded-For", with the scheme in X-Forwarded-Proto;
+    - "X-Real-IP", with the scheme in X-Scheme;
+    - "Forwarded" (RFC 7239), with both;
+    - any other, with the scheme in X-Forwarded-Proto.
+
+    All others are ignored. The proxy must replace or delete what clients send in the scheme header,
+    and in the address header unless it appends to it. With True, the first that is present counts
+    of X-Real-IP and X-Forwarded-For, and of X-Scheme and X-Forwarded-Proto: the proxy must set or
+    delete all four. `trusted_downstream` are the addresses of further proxies, to be skipped at
+    the end of the list of addresses.
     """
     def __init__(self, request_callback, no_keep_alive=False, io_loop=None, xheaders=False,
                  ssl_options=None, protocol=None, decompress_request=False, chunk_size=None,
@@ -59,7 +88,10 @@ class HTTPServer(TCPServer):
             read_chunk_size=chunk_size, max_write_buffer_size=max_write_buffer_size,
             handshake_timeout=handshake_timeout)
         self.request_callback = request_callback
-        self.xheaders = xheaders
+        # The name of a header, True or False.
+        self.xheaders = xheaders if isinstance(xheaders, six.string_types) else bool(xheaders)
+        if self.xheaders and self.xheaders is not True and not is_token(xheaders):
+            raise ValueError("xheaders must be True or the name of a header, not %r" % xheaders)
         self.protocol = protocol
         self.trusted_downstream = frozenset(trusted_downstream or ())
         if max_buffer_size is not None:
@@ -104,18 +136,32 @@ class HTTPServer(TCPServer):
         """Set the client's address and scheme to those that the proxy in front reports: the last
         entry of a list, because the client may have forged the entries before it."""
         headers = request.headers
-        addresses = headers.get("X-Forwarded-For", "").split(",")
+        name = self.xheaders
+        if name is True:
+            name = "X-Real-Ip" if "X-Real-Ip" in headers else "X-Forwarded-For"
+            scheme = headers.get("X-Scheme", headers.get("X-Forwarded-Proto", ""))
+        elif name.lower() == "x-real-ip":
+            scheme = headers.get("X-Scheme", "")
+        else:
+            scheme = headers.get("X-Forwarded-Proto", "")
+        is_forwarded = name.lower() == "forwarded"
+        # A quoted string with a comma is taken for two malformed elements. So a quote that the
+        # client left open cannot hide what the proxy appended.
+        entries = headers.get(name, "").split(",")
         address = ""
-        while addresses:
-            address = addresses.pop().strip()
+        while entries:
+            address = entries.pop().strip()
+            if is_forwarded:
+                address, scheme = _read_forwarded(address)
+            match = _match_node(address)
+            if match is not None:
+                address = match.group(1) or match.group(2)
             if address not in self.trusted_downstream:
                 break
-        address = headers.get("X-Real-Ip", address).strip()
         if is_valid_ip(address):
             request.remote_ip = address
-        scheme = headers.get("X-Scheme", headers.get("X-Forwarded-Proto", ""))
-        scheme = scheme.split(",")[-1].strip()
-        if scheme in ("http", "https"):
+        scheme = _SCHEMES.get(scheme.split(",")[-1].strip().lower())
+        if scheme is not None:
             request.protocol = scheme
 
     # Connections
@@ -210,6 +256,20 @@ class HTTPServer(TCPServer):
                 io_loop.remove_timeout(self._stop_timers.pop())
             for callback in callbacks:
                 io_loop.add_callback(callback)
+
+
+def _read_forwarded(element):
+    """The values of "for" and "proto" in an element of Forwarded, each "" if it is absent or the
+    element is malformed."""
+    if _is_forwarded(element) is None:
+        return "", ""
+    pairs = _find_pairs(element)
+    found = dict((name.lower(), re.sub(r"\\(.)", r"\1", value[1:-1]) if value[0] == '"' else value)
+                 for name, value in pairs)
+    if len(found) < len(pairs):
+        # A name may occur once.
+        return "", ""
+    return found.get("for", ""), found.get("proto", "")
 
 
 def _collect_body(request):

@@ -51,6 +51,9 @@ def _split_proxy(request):
                          % (kind, ", ".join(PROXY_KINDS)))
     if not host or not request.proxy_port:
         raise ValueError("a proxy needs both proxy_host and proxy_port")
+    # libcurl decodes percent-escapes here; only the zone of an IPv6 address may have some.
+    if "%" in host.rpartition("@")[2] and "[" not in host:
+        raise ValueError("percent-escapes in proxy_host %r" % request.proxy_host)
     return kind, host
 
 

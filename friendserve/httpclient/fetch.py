@@ -271,7 +271,11 @@ class BaseFetch(object):
 
     def _redirect(self, status, headers):
         request = self.request
-        place = join_url(request.url, decode_location(headers["Location"]))
+        locations = headers.get_list("Location")
+        if len(locations) > 1:
+            raise ValueError("the redirect (%d) has %d Location headers"
+                             % (status, len(locations)))
+        place = join_url(request.url, decode_location(locations[0]))
         url = parse_url(place)
         if status == 303 and self.method != "HEAD" or \
                 status in (301, 302) and self.method == "POST":

@@ -26,6 +26,7 @@ import six
 from six.moves import queue
 
 from friendserve.ioloop import IOLoop
+from friendserve.protocol.grammar import MAX_HOST_NAME, is_host_name
 from friendserve.stack_context import wrap
 from friendserve.util import Configurable
 
@@ -91,15 +92,21 @@ def _host_name(host):
     the top."""
     if isinstance(host, bytes):
         host = host.decode("utf-8")
+    if len(host) > MAX_HOST_NAME:
+        raise ValueError("a host name of %d characters is too long" % len(host))
     try:
         host.encode("ascii")
         # An empty label, or one that is too long, is left for getaddrinfo to reject.
         return str(host)
     except UnicodeError:
         try:
-            return str(host.encode("idna").decode("ascii"))
+            name = str(host.encode("idna").decode("ascii"))
         except UnicodeError as error:
             raise ValueError("%r cannot be a host name: %s" % (host, error))
+        # Some characters become ":" or "/", and a name may become longer.
+        if len(name) > MAX_HOST_NAME or not is_host_name(name):
+            raise ValueError("%r cannot be a host name" % host)
+        return name
 
 
 def _look_up(host, port, family, flags=0):

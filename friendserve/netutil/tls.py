@@ -4,6 +4,8 @@ from __future__ import absolute_import, division, print_function
 import os
 import ssl
 
+from friendserve.protocol.grammar import MAX_HOST_NAME
+
 _SSL_OPTIONS = frozenset(
     ["ssl_version", "certfile", "keyfile", "cert_reqs", "ca_certs", "ciphers"])
 
@@ -108,6 +110,9 @@ def ssl_wrap_socket(socket, ssl_options, server_hostname=None, **kwargs):
     server_side = kwargs.get("server_side", False)
     context = ssl_options_to_context(ssl_options, server_side=server_side)
     if not server_side:
+        if server_hostname is not None and len(server_hostname) > MAX_HOST_NAME:
+            raise ValueError("a server_hostname of %d characters is too long"
+                             % len(server_hostname))
         if server_hostname and server_hostname.endswith("."):
             # The name of a host with its root; in TLS names are without it (RFC 6066 3).
             server_hostname = server_hostname[:-1]

@@ -31,6 +31,14 @@ is_content_length = re.compile(r"[0-9]{1,19}\Z").match
 is_host = re.compile(
     r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+;=]*)(?::[0-9]{0,5})?\Z").match
 
+#: The name in a URL of what to connect to. A percent-escape is refused: some programs decode it and
+#: then connect to a host that no check has seen.
+is_host_name = re.compile(r"[A-Za-z0-9\-._~!$&'()*+;=]+\Z").match
+
+#: RFC 1035 2.3.4: the longest host name, as text. Check it before IDNA encoding, which takes time
+#: quadratic in the length on old Pythons.
+MAX_HOST_NAME = 253
+
 #: RFC 9112 3: method SP request-target SP HTTP-version. A target contains no whitespace
 #: and no control character; octets above 0x7f, which browsers send, are passed on.
 match_request_line = re.compile(

@@ -12,7 +12,7 @@ import re
 import six
 from six.moves.urllib.parse import quote, unquote, urljoin
 
-from friendserve.protocol.grammar import is_host
+from friendserve.protocol.grammar import MAX_HOST_NAME, is_host, is_host_name
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -114,6 +114,8 @@ def _encode_host(host):
     if host.startswith("["):
         # Only the URL and the Host header have the brackets.
         return str(host[1:-1].lower()) if ":" in host and is_host(host) else ""
+    if len(host) > MAX_HOST_NAME:
+        return ""
     try:
         host = host.encode("ascii")
     except UnicodeError:
@@ -122,7 +124,8 @@ def _encode_host(host):
         except UnicodeError:
             return ""
     host = host.decode("ascii").lower()
-    return str(host) if is_host(host) else ""
+    # IDNA turns some characters into ":", "/" or "%".
+    return str(host) if len(host) <= MAX_HOST_NAME and is_host_name(host) else ""
 
 
 def _escape(text):
