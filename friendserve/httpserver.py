@@ -58,8 +58,8 @@ class HTTPServer(TCPServer):
     """An HTTP server for `request_callback`, which is an Application, a function of a request, or
     an HTTPServerConnectionDelegate.
 
-    `no_keep_alive` closes each connection after one response. `ssl_options` (a dict of arguments for
-    `friendserve.netutil.ssl_options_to_context`, or an SSLContext) makes it an HTTPS server.
+    `no_keep_alive` closes each connection after one response. `ssl_options` (a dict of arguments
+    for `friendserve.netutil.ssl_options_to_context`, or an SSLContext) makes it an HTTPS server.
     `protocol` is the scheme that the application sees, if it is not that of the connection.
     `decompress_request` decompresses gzip bodies. The limits are those of
     `HTTP1ConnectionParameters`; `max_buffer_size` limits the bytes that a connection may buffer.
