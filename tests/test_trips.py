@@ -14,7 +14,7 @@ from tests import trips
 #: Lower a figure when you make a trip shorter; before you raise one, look for another way.
 CALLS = {
     "echo": (62, 70),
-    "feed": (241, 254),
+    "feed": (235, 248),
     "fetch_curl": (180, 186),
     "fetch_kept": (157, 169),
     "fetch_new": (374, 391),

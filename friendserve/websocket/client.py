@@ -113,12 +113,12 @@ class WebSocketClientConnection(object):
         """Begin opening the WebSocket. Called once."""
         self._opening.start()
 
-    def end_opening(self):
+    def _end_opening(self):
         """Called by the attempt when it has ended without a WebSocket."""
         self._opening = None
         self._answer_reader()
 
-    def use(self, stream, reader, deflater, callback):
+    def _use(self, stream, reader, deflater, callback):
         """Called by the attempt when the server has agreed; frames follow on `stream`."""
         self._opening = None
         self.protocol = WebSocketProtocol13(stream, self, reader, deflater, mask_outgoing=True,
@@ -153,7 +153,7 @@ class WebSocketClientConnection(object):
             self.protocol.close(code, reason)
         elif self._opening is not None:
             self._opening.cancel()
-            self.end_opening()
+            self._end_opening()
 
     def read_message(self, callback):
         """Call `callback(message)` with the next message, or with None when the WebSocket is closed
@@ -224,7 +224,7 @@ class _Opening(object):
     """The attempt to open the WebSocket of `client`: a connect, then the handshake.
 
     It owns the HTTP1ClientConnection of the handshake and is the exchange on it. It ends once: by
-    `client.use` when the server agrees; by `client.end_opening`, and the error callback, when it
+    `client._use` when the server agrees; by `client._end_opening`, and the error callback, when it
     fails; or by `cancel`, which calls nothing.
     """
     # The attributes of an exchange.
@@ -305,7 +305,7 @@ class _Opening(object):
         on_error = self._on_error
         self.cancel()
         self.client.io_loop.add_callback(on_error, error)
-        self.client.end_opening()
+        self.client._end_opening()
 
     def _on_timeout(self):
         self._timer = None
@@ -357,7 +357,7 @@ class _Opening(object):
         callback = self._callback
         connection, self._connection = self._connection, None
         self._end()
-        client.use(connection.detach(), reader, deflater, callback)
+        client._use(connection.detach(), reader, deflater, callback)
         return False
 
     def on_end(self, body):
