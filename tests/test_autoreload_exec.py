@@ -1,7 +1,7 @@
 """What a restarted program inherits (B271)."""
 from __future__ import absolute_import, division, print_function
 
-from tests.test_autoreload import ProgramCase
+from tests.autoreloadcase import ProgramCase
 
 _BLOCKING = u"""
 import signal, time
