@@ -172,8 +172,9 @@ class JSONFormatter(LogFormatter):
         fields["message"] = LogFormatter.format(self, plain).replace(u"\n    ", u"\n")
         fields["place"] = _to_text(plain.place)
         for name, value in getattr(record, "fields", {}).items():
-            fields[name] = value if isinstance(value, (int, float)) or value is None \
-                else _to_text(value)
+            # JSON has neither NaN nor infinities: the difference is not 0 for them.
+            is_number = isinstance(value, (int, float)) and value - value == 0
+            fields[name] = value if is_number or value is None else _to_text(value)
         return _to_text(json.dumps(fields, sort_keys=True))
 
 
