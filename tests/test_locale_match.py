@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 from friendserve import locale
+from friendserve.web.page import accepted_languages
 from tests.localecase import LocaleCase
 
 
@@ -41,6 +42,10 @@ class MatchTest(LocaleCase):
     def test_b280_extensions_and_older_codes(self):
         self.check("de he nb", de_DE_u_co_phonebk="de", de_x_own="de", iw="he", no="nb",
                    nb_NO="nb")
+
+    def test_b280_browsers_may_send_extensions(self):
+        self.assertEqual(["de-Latn-DE-u-co-phonebk", "en"],
+                         accepted_languages("en;q=0.5, de-Latn-DE-u-co-phonebk"))
 
     def test_b280_what_matches_nothing_is_the_default(self):
         self.check("pt_BR", pt="en_US", pt_PT="en_US", x_own="en_US", fr_Latn_FR="en_US")
