@@ -16,6 +16,7 @@ from __future__ import absolute_import, division, print_function
 import importlib
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import traceback
@@ -45,6 +46,13 @@ _watched = set()
 _reload_hooks = []
 _watcher = None         # the active one
 _command = None         # the arguments of main()
+
+# The folder in which the program was started, to which the relative paths in its command and of its
+# modules refer. This is the earliest moment to ask.
+try:
+    _folder = os.getcwd()
+except EnvironmentError:    # it has been deleted
+    _folder = ""
 
 
 def watch(filename):
@@ -89,7 +97,7 @@ def _files():
         # Some objects in sys.modules are not modules, and have every attribute.
         path = module.__dict__.get("__file__") if isinstance(module, types.ModuleType) else None
         if path:
-            path = os.path.abspath(path)
+            path = os.path.abspath(os.path.join(_folder, path))
             files.add(path[:-1] if path.endswith((".pyc", ".pyo")) else path)
     return files
 
@@ -193,7 +201,15 @@ def _reload():
             stream.flush()
     if six.PY2:  # version: py2
         _keep_no_files()
+    # Timers survive exec, but their signal handlers do not.
+    for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF"):
+        if hasattr(signal, name):
+            signal.setitimer(getattr(signal, name), 0)
     command = _command_line()
+    try:
+        os.chdir(_folder or os.curdir)
+    except EnvironmentError as error:
+        gen_log.warning("Cannot return to %s: %s", _folder, error)
     os.execv(command[0], command)
 
 
@@ -284,7 +300,7 @@ def main():
 def _watch_traceback():
     """Watch the files of the traceback: a module whose import failed is not in sys.modules."""
     for frame in traceback.extract_tb(sys.exc_info()[2]):
-        watch(frame[0])
+        watch(os.path.join(_folder, frame[0]))
 
 
 if __name__ == "__main__":

@@ -136,13 +136,17 @@ def squeeze(value):
 
 # JSON
 
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
 def json_encode(value):
     """`value` as JSON (RFC 8259), safe inside a <script> element.
 
     "</" is written as "<\\/", which means the same, so no value can end the element. "<!--" is
-    escaped too, because it can hide the end of the element (HTML 4.12.1.3).
+    escaped too, because it can hide the end of the element (HTML 4.12.1.3). Raises ValueError for
+    NaN and the infinities, which JSON does not have.
     """
-    return json.dumps(value).replace("</", "<\\/").replace("<!--", "<\\u0021--")
+    return _encode(value).replace("</", "<\\/").replace("<!--", "<\\u0021--")
 
 
 def json_decode(value):

@@ -30,6 +30,7 @@ import six
 
 from friendserve.escape import to_unicode
 from friendserve.log import gen_log
+from friendserve.util import remember
 
 __all__ = ["CONTEXT_SEPARATOR", "CSVLocale", "GettextLocale", "LOCALE_NAMES", "Locale", "get",
            "get_supported_locales", "load_gettext_translations", "load_translations",
@@ -104,6 +105,7 @@ si_LK|Sinhala|සිංහල
 sk_SK|Slovak|Slovenčina
 sl_SI|Slovenian|Slovenščina
 sq_AL|Albanian|Shqip
+sr_Latn|Serbian (Latin)|Srpski
 sr_RS|Serbian|Српски
 sv_SE|Swedish|Svenska
 sw_KE|Swahili|Kiswahili
@@ -137,7 +139,37 @@ _GROUPING = dict((_code, _mark) for _mark, _codes in {
     u"\u00a0": "fr ru uk be bg cs sk pl pt hu fi sv nb nn et lt lv hy ka kk uz sq eo af az",
     u"\u066c": "ar fa ur ps"}.items() for _code in _codes.split())
 
-_CODE = re.compile(r"[A-Za-z]{2,3}(?:_[A-Za-z]{2}|_[A-Za-z]{4})?\Z")
+#: Scripts that are written from right to left, where a code names its script.
+_RIGHT_TO_LEFT_SCRIPTS = frozenset(("Adlm", "Arab", "Hebr", "Nkoo", "Syrc", "Thaa"))
+
+#: Codes that are treated as an older one for their name and clock.
+_SAME_AS = {"zh_Hans": "zh_CN", "zh_Hant": "zh_TW", "es_419": "es_LA"}
+
+# A language tag (RFC 5646 2.1): language, script, region, variants. Extended languages are skipped,
+# and extensions ignored.
+_CODE = re.compile(
+    r"([a-z]{2,3})(?:_[a-z]{3}){0,3}(?:_([a-z]{4}))?(?:_([a-z]{2}|[0-9]{3}))?"
+    r"((?:_(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*)(?:_[a-z0-9]_[a-z0-9_]+)?\Z", re.IGNORECASE)
+
+#: Older and narrower codes of languages, and what they are called here.
+_LANGUAGES = {"iw": "he", "in": "id", "ji": "yi", "cmn": "zh", "fil": "tl", "no": "nb"}
+
+#: Languages with several scripts: for each, the regions that use it. The first script is that
+#: of all other regions, and of the language alone (CLDR, likely subtags).
+_SCRIPTS = {
+    "az": (("latn", "az"), ("arab", "ir")),
+    "bs": (("latn", "ba"), ("cyrl", "")),
+    "kk": (("cyrl", "kz"), ("arab", "cn")),
+    "mn": (("cyrl", "mn"), ("mong", "cn")),
+    "pa": (("guru", "in"), ("arab", "pk")),
+    "sr": (("cyrl", "rs ba"), ("latn", "me")),
+    "uz": (("latn", "uz"), ("arab", "af")),
+    "zh": (("hans", "cn sg my"), ("hant", "tw hk mo")),
+}
+
+#: Regions of several countries (UN M.49), and the older "LA" for Latin America.
+_REGIONS = dict((_country, ("419", "la")) for _country in
+                "ar bo br cl co cr cu do ec gt hn mx ni pa pe pr py sv uy ve us 419".split())
 
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
            "October", "November", "December")
@@ -150,7 +182,11 @@ _locale_class = None    # the class of every Locale that has translations
 
 def get(*locale_codes):
     """The best match: the Locale of the first code that is supported, with or without its country;
-    otherwise the default. None among the codes is skipped."""
+    otherwise the default. None among the codes is skipped.
+
+    A code is a language tag (BCP 47) with "_" or "-". What is not supported as it is falls back: to
+    the wider region (es-MX, es_419), to the script (zh-TW, zh_Hant) and the regions that use it
+    (zh-Hant, zh_TW), to the language."""
     return Locale.get_closest(*locale_codes)
 
 
@@ -178,7 +214,7 @@ def load_translations(directory, encoding=None):
         if not name.endswith(".csv"):
             continue
         path = os.path.join(directory, name)
-        code = name[:-len(".csv")].replace("-", "_")
+        code = str(name[:-len(".csv")].replace("-", "_"))
         if not _CODE.match(code):
             gen_log.error("%s is not named after a locale, such as de.csv or de_AT.csv", path)
             continue
@@ -255,19 +291,20 @@ class Locale(object):
     def get_closest(cls, *locale_codes):
         """The same as the function `get`."""
         supported = get_supported_locales()
+        by_tag = dict((_tag(code), code) for code in sorted(supported, reverse=True))
         for code in locale_codes:
             if not code:
                 continue
-            parts = code.replace("-", "_").split("_")
-            language = parts[0].lower()
-            if len(parts) in (2, 3):
-                # The country is the last part: de_AT for de-at, and zh_TW for zh-Hant-TW.
-                of_country = language + "_" + parts[-1].upper()
-                if of_country in supported:
-                    return cls.get(of_country)
-            if language in supported:
-                return cls.get(language)
-            if _default.split("_")[0] == language:
+            if code in supported:
+                return cls.get(code)
+            tag = _tag(code)
+            if tag is None:
+                continue
+            for candidate in _candidates(*tag):
+                if candidate in by_tag:
+                    return cls.get(by_tag[candidate])
+            default = _tag(_default)
+            if default is not None and default[0] == tag[0]:
                 # en_US for en or en_GB, rather than a code that is preferred less.
                 return cls.get(_default)
         return cls.get(_default)
@@ -288,8 +325,11 @@ class Locale(object):
 
     def __init__(self, code, translations):
         self.code = code
-        self.name = LOCALE_NAMES.get(code, {}).get("name") or self._name_of_language()
-        self.rtl = self.language in _RIGHT_TO_LEFT
+        names = LOCALE_NAMES.get(_SAME_AS.get(code, code), {})
+        self.name = names.get("name") or self._name_of_language()
+        script = (_tag(code) or ("", None))[1]
+        self.rtl = self.language in _RIGHT_TO_LEFT if script is None else \
+            script.title() in _RIGHT_TO_LEFT_SCRIPTS
         self.translations = translations
 
     @property
@@ -381,7 +421,7 @@ class Locale(object):
         if self.code in _TWELVE_HOURS:
             return u"%d:%02d %s" % (local.hour % 12 or 12, local.minute,
                                     "am" if local.hour < 12 else "pm")
-        if self.code == "zh_CN":
+        if _SAME_AS.get(self.code, self.code) == "zh_CN":
             return u"%s%d:%02d" % (u"上午" if local.hour < 12 else u"下午",
                                    local.hour % 12 or 12, local.minute)
         return u"%d:%02d" % (local.hour, local.minute)
@@ -459,6 +499,47 @@ class GettextLocale(Locale):
         # If there is no translation for this context, use the one without a context.
         return text if CONTEXT_SEPARATOR not in text else \
             self.translate(message, plural_message, count)
+
+
+_tags = {}      # code -> its `_tag`
+_MAX_TAG_LENGTH = 50
+
+
+def _tag(code):
+    """The (language, script, region, variants) of a code in lower case, None for what it lacks; or
+    None if it is malformed."""
+    if code in _tags:
+        return _tags[code]
+    # The modifiers are those of POSIX, in the names of gettext's folders.
+    match = _CODE.match(code.lower().replace("-", "_").replace("@latin", "_latn").replace(
+        "@cyrillic", "_cyrl")) if len(code) <= _MAX_TAG_LENGTH else None
+    if match is None:
+        return None
+    language, script, region, variants = match.groups()
+    language = _LANGUAGES.get(language, language)
+    return remember(_tags, 1000, code, (language, script, region, variants))
+
+
+def _candidates(language, script, region, variants):
+    """The tags that serve a reader of this one, the best first (RFC 4647 3.4, with scripts)."""
+    found = []
+    while variants:
+        found.append((language, script, region, variants))
+        variants = variants.rpartition("_")[0]
+    scripts = _SCRIPTS.get(language, ())
+    usual = next((name for name, regions in scripts if region in regions.split()),
+                 scripts[0][0] if scripts else None)
+    script = script or usual
+    # A tag without a script means the usual one of its region.
+    written = (script, None) if script == usual else (script,)
+    for place in (region,) + _REGIONS.get(region, ()):
+        if place is not None:
+            found.extend((language, name, place, "") for name in written)
+    if script is not None:
+        found.append((language, script, None, ""))
+        for place in dict(scripts).get(script, "").split():
+            found.extend((language, name, place, "") for name in (script, None))
+    return found + [(language, None, region, ""), (language, None, None, "")]
 
 
 def _utc_now():

@@ -19,6 +19,7 @@ import os
 import re
 import sys
 import traceback
+import weakref
 
 import six
 
@@ -171,8 +172,9 @@ class JSONFormatter(LogFormatter):
         fields["message"] = LogFormatter.format(self, plain).replace(u"\n    ", u"\n")
         fields["place"] = _to_text(plain.place)
         for name, value in getattr(record, "fields", {}).items():
-            fields[name] = value if isinstance(value, (int, float)) or value is None \
-                else _to_text(value)
+            # JSON has neither NaN nor infinities: the difference is not 0 for them.
+            is_number = isinstance(value, (int, float)) and value - value == 0
+            fields[name] = value if is_number or value is None else _to_text(value)
         return _to_text(json.dumps(fields, sort_keys=True))
 
 
@@ -254,7 +256,8 @@ def enable_pretty_logging(options=None, logger=None):
     log_file_num_backups files kept in addition to the current one (10)
     log_format           "text", or "json" for lines of JSONFormatter ("text")
 
-    Raises ValueError for an unknown level, mode or format.
+    A further call replaces what earlier ones added to `logger`. Raises ValueError for an unknown
+    level, mode or format.
     """
     if options is None:
         options = _default_options
@@ -270,15 +273,26 @@ def enable_pretty_logging(options=None, logger=None):
     form = getattr(options, "log_format", "text")
     if form not in ("text", "json"):
         raise ValueError("log_format must be 'text' or 'json', not %r" % (form,))
-    logger.setLevel(level)
+    old = [handler for handler in logger.handlers if handler in _made]
+    new = []
     if options.log_file_prefix:
-        handler = _file_handler(options)
-        handler.setFormatter(JSONFormatter() if form == "json" else LogFormatter(color=False))
+        new.append(_file_handler(options))
+        new[0].setFormatter(JSONFormatter() if form == "json" else LogFormatter(color=False))
+    if options.log_to_stderr or (
+            options.log_to_stderr is None and not new and len(old) == len(logger.handlers)):
+        new.append(logging.StreamHandler())
+        new[-1].setFormatter(JSONFormatter() if form == "json" else LogFormatter())
+    logger.setLevel(level)
+    for handler in old:
+        logger.removeHandler(handler)
+        handler.close()
+    for handler in new:
+        _made.add(handler)
         logger.addHandler(handler)
-    if options.log_to_stderr or (options.log_to_stderr is None and not logger.handlers):
-        handler = logging.StreamHandler()
-        handler.setFormatter(JSONFormatter() if form == "json" else LogFormatter())
-        logger.addHandler(handler)
+
+
+#: The handlers that `enable_pretty_logging` added.
+_made = weakref.WeakSet()
 
 
 def _file_handler(options):

@@ -64,6 +64,27 @@ def filter_whitespace(mode, text):
     raise ValueError("a whitespace mode must be all, single or oneline, not %r" % (mode,))
 
 
+#: Elements whose whitespace is visible. An end tag counts only if it is that of the open element.
+_PREFORMATTED = re.compile(r"<(/?)(pre|textarea)(?![^\s/>])", re.IGNORECASE)
+
+
+def _filter_text(mode, text, element):
+    """(filtered text, element): `filter_whitespace`, except inside <pre> and <textarea>. `element`
+    is the name of the one that is open before and after the text, or None."""
+    pieces, position = [], 0
+    for tag in _PREFORMATTED.finditer(text):
+        name = tag.group(2).lower()
+        if tag.group(1) and element == name:
+            pieces.append(text[position:tag.start()])
+            position, element = tag.start(), None
+        elif not tag.group(1) and element is None:
+            pieces.append(filter_whitespace(mode, text[position:tag.start()]))
+            position, element = tag.start(), name
+    rest = text[position:]
+    pieces.append(filter_whitespace(mode, rest) if element is None else rest)
+    return "".join(pieces), element
+
+
 class Template(object):
     """One compiled template.
 
@@ -312,7 +333,7 @@ def _tokens(text, name):
 
 # From tags to a tree. `line` is where the tag begins; a body is a list of nodes.
 
-_Text = collections.namedtuple("_Text", "value line")
+_Text = collections.namedtuple("_Text", "value whitespace line")
 _Expression = collections.namedtuple("_Expression", "source raw line")
 _Statement = collections.namedtuple("_Statement", "source line")
 _Control = collections.namedtuple("_Control", "branches")
@@ -335,6 +356,22 @@ _CONTINUATIONS = {
 _WITH_ARGUMENT = frozenset([
     "apply", "autoescape", "block", "extends", "from", "import", "include", "module", "raw",
     "set", "whitespace"])
+
+#: The directives whose argument becomes part of a Python statement.
+_STATEMENTS = _CONTROLS.union(_CONTINUATIONS, ["apply", "from", "import", "set"])
+
+# A string of Python, which is kept, or else a comment or line end.
+_STRING_OR_LINE_END = re.compile(
+    r"""("{3}(?:\\.|[^\\])*?"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^\\"\n])*"|'(?:\\.|[^\\'\n])*')"""
+    r"|#[^\n]*|\\?\r?\n", re.DOTALL)
+
+
+def _on_one_line(source):
+    """Python source without its comments and line ends."""
+    if "\n" not in source and "#" not in source:
+        return source
+    return _STRING_OR_LINE_END.sub(lambda match: match.group(1) or " ", source).strip()
+
 
 _WORD = re.compile(r"([A-Za-z_]+)(.*)\Z", re.DOTALL)
 
@@ -362,15 +399,14 @@ class _Parser(object):
         nodes = []
         for kind, content, line in self._tokens:
             if kind is None:
-                # A text with preformatted parts is kept unchanged, rather than parsed as HTML.
-                if "<pre>" not in content:
-                    content = filter_whitespace(self._whitespace, content)
-                nodes.append(_Text(content, line))
+                nodes.append(_Text(content, self._whitespace, line))
                 continue
             if kind == "{{":
                 nodes.append(_Expression(content, False, line))
                 continue
             word, argument = self._split(content, line)
+            if word in _STATEMENTS:
+                argument = _on_one_line(argument)
             content = "%s %s" % (word, argument) if argument else word
             if word == "end":
                 if opener is None:
@@ -466,6 +502,8 @@ class _Writer(object):
         self._template = template
         self._route = []
         self._blocks = {}           # name -> (block, template), of the most derived template
+        # The element of `_filter_text` that is open, also across blocks and included files.
+        self._element = None
         self._open_blocks = []      # the names of those being written, outermost first
 
     def write(self):
@@ -553,7 +591,8 @@ class _Writer(object):
         self._indent -= 1
 
     def _write_text(self, node):
-        self._emit("_tt_append(%r)" % node.value, node.line)
+        value, self._element = _filter_text(node.whitespace, node.value, self._element)
+        self._emit("_tt_append(%r)" % value, node.line)
 
     def _write_expression(self, node):
         # In additional brackets, because it may be a tuple without brackets.

@@ -258,7 +258,8 @@ class EnablePrettyLoggingTest(unittest.TestCase):
         self.assertIs(logging.StreamHandler, type(handler))
         self.assertIs(LogFormatter, type(handler.formatter))
         self.assertEqual(logging.INFO, self.logger.level)
-        # A logger with a handler gets a second one only on request.
+        # A logger that has another handler gets one only on request.
+        self.logger.addHandler(logging.NullHandler())
         enable_pretty_logging(logger=self.logger)
         self.assertEqual(1, len(self.logger.handlers))
         enable_pretty_logging(self.options(log_to_stderr=True), self.logger)

@@ -86,11 +86,14 @@ class Engine(object):
             except (IndexError, TypeError) as error:    # from drivers that insert them themselves
                 raise ProgrammingError("%d parameters do not match %r: %s"
                                        % (len(parameters), statement, error))
-            except ValueError as error:
-                # With PostgreSQL, a NUL in a text.
+            except (ValueError, OverflowError) as error:
+                # For PostgreSQL, a NUL in a text; for SQLite, an integer of more than 64 bits.
                 raise DataError("a parameter cannot be sent to %s: %s" % (self.name, error))
         else:
-            cursor.execute(self.translate(statement.replace("%", "%%")), ())
+            try:
+                cursor.execute(self.translate(statement.replace("%", "%%")), ())
+            except ValueError as error:
+                raise ProgrammingError("a statement cannot be sent to %s: %s" % (self.name, error))
 
     def is_lost(self, error):
         """Whether an error means that the connection is unusable from now on."""

@@ -26,8 +26,8 @@ _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 
 #: Request headers that a redirect to another origin drops.
 _FOR_ONE_ORIGIN = ("Authorization", "Cookie", "Proxy-Authorization", "Host")
-#: Request headers that a redirect drops together with the body.
-_OF_A_BODY = ("Content-Length", "Content-Type", "Content-Encoding")
+#: Request headers that a redirect drops together with the body, in addition to all "Content-...".
+_OF_A_BODY = ("Transfer-Encoding", "Trailer", "Expect", "Digest", "Repr-Digest", "Last-Modified")
 
 #: The phases of HTTPTransferError, as error messages word them.
 DOING = {
@@ -282,6 +282,7 @@ class BaseFetch(object):
             request.method = "GET"
             request._body = request.body_producer = None
             self._drop(_OF_A_BODY)
+            self._drop([name for name in request._headers or () if name.startswith("Content-")])
         elif request.body_producer is not None:
             raise ValueError("the redirect (%d) asks for the body of the request again, but a "
                              "body_producer runs only once" % status)

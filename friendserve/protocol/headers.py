@@ -46,7 +46,8 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
 
     ``headers["Accept"]`` is all values of that name joined by ", " (RFC 9110 5.3), and
     ``get_list`` returns them one by one. Setting an item replaces every value of the name, ``add``
-    appends one. The constructor accepts nothing, another mapping, pairs, or keywords.
+    appends one. The constructor accepts nothing, another mapping, pairs (all of a name are kept), or
+    keywords.
 
     The mapping does not check names and values. The code that reads or writes a message refuses
     those that are not valid on the wire (`parse_line`, the web module, the server).
@@ -60,6 +61,10 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
         if args or kwargs:
             if len(args) == 1 and not kwargs and isinstance(args[0], HTTPHeaders):
                 self._values = args[0].copy()._values
+            elif len(args) == 1 and not hasattr(args[0], "keys"):
+                for name, value in args[0]:
+                    self.add(name, value)
+                self.update(**kwargs)
             else:
                 self.update(*args, **kwargs)
 

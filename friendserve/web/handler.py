@@ -408,9 +408,9 @@ class RequestHandler(Page):
             chunk = chunk.encode("utf-8")
         elif type(chunk) is not bytes:
             if isinstance(chunk, dict):
+                chunk = json_encode(chunk)
                 if not self._headers_written:
                     self.set_header("Content-Type", "application/json; charset=UTF-8")
-                chunk = json_encode(chunk)
             elif not isinstance(chunk, (bytes, six.text_type)):
                 raise TypeError("write() takes bytes, text or a dict, not %s%s" % (
                     type(chunk).__name__, "; for security, wrap a list in a dict"

@@ -19,7 +19,7 @@ from friendserve.util import ObjectDict
 from friendserve.web.uimodule import active_modules, bind_modules
 
 _match_language = re.compile(
-    r"[ \t]*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,3})[ \t]*"
+    r"[ \t]*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,8})[ \t]*"
     r"(?:;[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*)?\Z").match
 
 _STARTS_ELSEWHERE = ("/", "http:", "https:")

@@ -21,10 +21,13 @@ import datetime
 import hashlib
 import mimetypes
 import os
+import re
 import stat
 import time
 
-from friendserve.escape import native_str
+from six.moves.urllib.parse import quote
+
+from friendserve.escape import native_str, utf8
 from friendserve.httputil import format_timestamp
 from friendserve.iostream.buffers import FilePiece
 from friendserve.log import gen_log
@@ -391,12 +394,19 @@ class StaticFileHandler(RequestHandler):
     def get_content_type(self):
         """The media type, guessed from the file name."""
         media_type, encoding = mimetypes.guess_type(self.absolute_path)
+        if encoding == "gzip" and media_type == "image/svg+xml" and self._is_svgz():
+            return media_type
         if encoding == "gzip":
             # Sent as an archive (RFC 6713), so that clients do not unpack it.
             return "application/gzip"
         if encoding is not None or media_type is None:
             return "application/octet-stream"
         return media_type
+
+    def _is_svgz(self):
+        """Whether the file is a compressed SVG, which browsers show only if they are told the
+        coding."""
+        return self.absolute_path[-5:].lower() == ".svgz"
 
     # The headers
 
@@ -426,8 +436,11 @@ class StaticFileHandler(RequestHandler):
             self.set_header("Content-Type", content_type)
         if self.modified is not None:
             self.set_header("Last-Modified", self.modified)
+        codings = ["gzip"] if content_type == "image/svg+xml" and self._is_svgz() else []
         if self._coding is not None:
-            self.set_header("Content-Encoding", self._coding)
+            codings.append(self._coding)
+        if codings:
+            self.set_header("Content-Encoding", ", ".join(codings))
 
     def set_extra_headers(self, path):
         """Override this to set further headers."""
@@ -554,9 +567,11 @@ class StaticFileHandler(RequestHandler):
     def make_static_url(cls, settings, path, include_version=True):
         """The URL of a file, including its version, as `RequestHandler.static_url` returns it.
 
-        `path` is relative to the setting static_path, and is put into the URL as it is.
+        `path` is that of the file, relative to the setting static_path. What has a meaning in URLs
+        is percent-encoded, "%" included.
         """
-        url = settings.get("static_url_prefix", "/static/") + path
+        quoted = path if _is_plain_path(path) else quote(utf8(path), _PATH_MARKS)
+        url = settings.get("static_url_prefix", "/static/") + quoted
         version = cls.get_version(settings, path) if include_version else None
         return "%s?v=%s" % (url, version) if version else url
 
@@ -569,6 +584,11 @@ class StaticFileHandler(RequestHandler):
         except (EnvironmentError, TypeError, ValueError):
             gen_log.error("Cannot read the static file %r", absolute_path)
             return None
+
+
+#: The marks that a path may contain as they are (RFC 3986 3.3).
+_PATH_MARKS = "/:@!$&'()*+,;=~"
+_is_plain_path = re.compile(r"[A-Za-z0-9_.\-%s]*\Z" % re.escape(_PATH_MARKS)).match
 
 
 # Accept-Encoding -> the codings of PRECOMPRESSED that it accepts.
