@@ -46,8 +46,8 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
 
     ``headers["Accept"]`` is all values of that name joined by ", " (RFC 9110 5.3), and
     ``get_list`` returns them one by one. Setting an item replaces every value of the name, ``add``
-    appends one. The constructor accepts nothing, another mapping, pairs (all of a name are kept), or
-    keywords.
+    appends one. The constructor accepts nothing, another mapping, pairs (all values of a name are
+    kept), or keywords.
 
     The mapping does not check names and values. The code that reads or writes a message refuses
     those that are not valid on the wire (`parse_line`, the web module, the server).
