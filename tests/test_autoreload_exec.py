@@ -1,4 +1,4 @@
-"""What a restarted program inherits (B271)."""
+"""What a restarted program inherits (B301)."""
 from __future__ import absolute_import, division, print_function
 
 from tests.autoreloadcase import ProgramCase

@@ -1,4 +1,4 @@
-"""Values and statements that a database cannot take (B279)."""
+"""Values and statements that a database cannot take (B309)."""
 from __future__ import absolute_import, division, print_function
 
 import unittest

@@ -1,4 +1,4 @@
-"""Numbers that JSON does not have (B276)."""
+"""Numbers that JSON does not have (B306)."""
 from __future__ import absolute_import, division, print_function
 
 import json

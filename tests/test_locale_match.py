@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Which locale serves a language tag (BCP 47; B280)."""
+"""Which locale serves a language tag (BCP 47; B310)."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve import locale

@@ -1,4 +1,4 @@
-"""Configuring the log again (B270)."""
+"""Configuring the log again (B300)."""
 from __future__ import absolute_import, division, print_function
 
 import io

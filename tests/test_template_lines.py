@@ -1,4 +1,4 @@
-"""Whitespace that is visible, and directives of several lines (B274, B275)."""
+"""Whitespace that is visible, and directives of several lines (B304, B305)."""
 from __future__ import absolute_import, division, print_function
 
 import unittest

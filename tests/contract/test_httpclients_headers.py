@@ -1,4 +1,4 @@
-"""The contract of the HTTP clients: which of the caller's headers are sent (B277, B278)."""
+"""The contract of the HTTP clients: which of the caller's headers are sent (B307, B308)."""
 from __future__ import absolute_import, division, print_function
 
 import unittest

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""URLs and media types of static files with unusual names (B272, B273)."""
+"""URLs and media types of static files with unusual names (B302, B303)."""
 from __future__ import absolute_import, division, print_function
 
 import gzip
