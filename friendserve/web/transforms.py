@@ -118,7 +118,7 @@ class GZipContentEncoding(OutputTransform):
         add_vary(headers)
         if (status_code in (204, 206) or status_code < 200
                 or "Content-Encoding" in headers or "Content-Range" in headers
-                or self._length(headers, chunk, finishing) < self.MIN_LENGTH
+                or self._length(status_code, headers, chunk, finishing) < self.MIN_LENGTH
                 or not accepts_coding(
                     self.request.headers.get("Accept-Encoding", ""), "gzip")):
             return status_code, headers, chunk
@@ -149,9 +149,13 @@ class GZipContentEncoding(OutputTransform):
             return chunk
         return self._compressor.compress(chunk) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
 
-    def _length(self, headers, chunk, finishing):
+    def _length(self, status_code, headers, chunk, finishing):
         """The length of the whole body that GET is sent; infinity if it is not known yet."""
         length = headers.get("Content-Length", "")
+        if status_code == 304 and not chunk and not length:
+            # The handler did not make the body, but the client has it: was its ETag a weak one?
+            known = self.request.headers.get("If-None-Match")
+            return 0 if known and "W/" + headers.get("Etag", "") not in known else float("inf")
         if finishing and (chunk or not length):
             return len(chunk)
         return int(length) if re.match(r"[0-9]+\Z", length) else float("inf")

@@ -64,6 +64,19 @@ class HandlerTest(HandlerCase):
         whole, head = self.check("identity")
         self.assertEqual(str(len(BODY)), head.headers["Content-Length"])
 
+    def test_b280_handlers_that_answer_304_without_making_the_body(self):
+        for body in (BODY, "short"):
+            def get(handler):
+                handler.set_header("Etag", '"1"')
+                if handler.check_etag_header():
+                    handler.set_status(304)
+                else:
+                    handler.write(body)
+
+            self.serve_text(get)
+            self.check()
+            self.check("identity")
+
     def test_b280_the_next_request_after_such_a_head(self):
         def get(handler):
             if handler.request.method == "HEAD":
@@ -139,11 +152,9 @@ class StaticTest(StaticCase):
 
     def test_b280_files(self):
         for size in (0, 100, 1023, 1024, 40000, 200000):
-            self.check(size, "%d.txt" % size)
+            for extension in ("txt", "png"):
+                self.check(size, "%d.%s" % (size, extension))
 
     def test_b280_files_without_memory(self):
         for size in (100, 200000):
             self.check(size, static_hash_cache=False)
-
-    def test_b280_files_of_other_types(self):
-        self.check(40000, "large.png")
