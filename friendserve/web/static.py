@@ -442,19 +442,20 @@ class StaticFileHandler(RequestHandler):
         if not request.query or "v" not in request.query_arguments:
             return 0
         asked = request.query_arguments["v"][-1]
-        version = self._current_version()
-        return self.CACHE_MAX_AGE if version and utf8(version) == asked else 0
+        version = self._file.version if self._file is not None else None
+        if version is None:
+            version = self._current_version()
+        return self.CACHE_MAX_AGE if version and version == asked else 0
 
     def _current_version(self):
-        """The version that `static_url` puts into the URL of this file, or None."""
-        if self._file is not None and self._file.version is not None:
-            return self._file.version
+        """The version that `static_url` puts into the URL of this file, as bytes, or None."""
         use_memory = self.settings.get("static_hash_cache", True)
         try:
             if _inherits(type(self), "get_version"):
-                version = self._find_version(self.absolute_path, use_memory)
+                version = utf8(self._find_version(self.absolute_path, use_memory))
             else:
-                return self.get_version(dict(self.settings, static_path=self.root), self.path)
+                settings = dict(self.settings, static_path=self.root)
+                return utf8(self.get_version(settings, self.path))
         except (EnvironmentError, TypeError, ValueError):
             return None
         if self._file is not None:

@@ -156,7 +156,8 @@ class GZipContentEncoding(OutputTransform):
             # The handler did not make the body, but the client has it: was its ETag a weak one?
             known = self.request.headers.get("If-None-Match")
             return 0 if known and "W/" + headers.get("Etag", "") not in known else float("inf")
-        if finishing and (chunk or not length):
+        if finishing and (chunk or not length
+                          or status_code != 304 and self.request.method != "HEAD"):
             return len(chunk)
         return int(length) if re.match(r"[0-9]+\Z", length) else float("inf")
 

@@ -63,6 +63,9 @@ class HandlerTest(HandlerCase):
         self.assertNotIn("Content-Length", head.headers)
         whole, head = self.check("identity")
         self.assertEqual(str(len(BODY)), head.headers["Content-Length"])
+        # GET sends its body, so a wrong length is an error there.
+        self.serve_text(lambda handler: handler.set_header("Content-Length", len(BODY)))
+        self.assertEqual(500, self.ask(headers=[("Accept-Encoding", "gzip")]).status)
 
     def test_b280_handlers_that_answer_304_without_making_the_body(self):
         for body in (BODY, "short"):
