@@ -19,13 +19,13 @@ class RestartStateTest(ProgramCase):
         self.write("module.py", u"VALUE = 'three'\n")
         self.assertEqual([arguments, "three"], self.lines(3)[2][:2])
 
-    def test_b271_a_script_that_changed_the_folder(self):
+    def test_b301_a_script_that_changed_the_folder(self):
         self.write_program()
         self.change_folder()
         self.start("program.py", "x")
         self.check()
 
-    def test_b271_a_module_that_changed_the_folder(self):
+    def test_b301_a_module_that_changed_the_folder(self):
         self.write_program("package/program.py", "module")
         self.write("package/__init__.py", u"")
         self.change_folder("package/program.py")
@@ -40,7 +40,7 @@ class RestartStateTest(ProgramCase):
         text = text.replace("application = ", "os.chdir('/')\napplication = ", 1)
         self.write(name, text if isinstance(text, type(u"")) else text.decode("ascii"))
 
-    def test_b271_the_timer_of_a_blocking_threshold_ends_with_the_program(self):
+    def test_b301_the_timer_of_a_blocking_threshold_ends_with_the_program(self):
         # The new program needs longer than the threshold until its loop runs.
         self.write_program(before=u"import time; time.sleep(0.2)" + _BLOCKING)
         self.start("program.py", "x")

@@ -22,7 +22,7 @@ class SQLiteValuesTest(unittest.TestCase):
             self.fail("no error")
         self.assertEqual(0, self.db.get("SELECT COUNT(*) AS n FROM numbers").n)
 
-    def test_b279_an_integer_of_more_than_64_bits(self):
+    def test_b309_an_integer_of_more_than_64_bits(self):
         insert = "INSERT INTO numbers VALUES (%s)"
         for number in (1 << 63, -(1 << 63) - 1, 1 << 200):
             self.check(database.DataError, self.db.execute, insert, number)
@@ -34,7 +34,7 @@ class SQLiteValuesTest(unittest.TestCase):
         self.assertEqual([-(1 << 63), (1 << 63) - 1], [
             row.value for row in self.db.query("SELECT value FROM numbers ORDER BY value")])
 
-    def test_b279_a_statement_that_cannot_be_sent(self):
+    def test_b309_a_statement_that_cannot_be_sent(self):
         # Which of them the driver takes depends on the version of Python.
         for statement in (u"SELECT 1 AS a -- \0", u"SELECT '\ud800' AS a"):
             try:

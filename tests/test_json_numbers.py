@@ -20,18 +20,18 @@ def refuse(name):
 
 
 class JSONNumbersTest(unittest.TestCase):
-    def test_b276_they_are_refused(self):
+    def test_b306_they_are_refused(self):
         for number in NUMBERS:
             for value in (number, {"x": number}, [1, [number]]):
                 with self.assertRaises(ValueError):
                     json_encode(value)
         self.assertEqual('{"x": [1.5, 1e+308, -2]}', json_encode({"x": [1.5, 1e308, -2]}))
 
-    def test_b276_in_events(self):
+    def test_b306_in_events(self):
         with self.assertRaises(ValueError):
             encode_event({"x": NUMBERS[0]})
 
-    def test_b276_a_line_of_the_log_says_them_as_text(self):
+    def test_b306_a_line_of_the_log_says_them_as_text(self):
         record = logging.LogRecord("name", logging.INFO, "/module.py", 1, "message", (), None)
         record.fields = {"nan": NUMBERS[0], "inf": NUMBERS[1], "fine": 2.5, "none": None}
         text = JSONFormatter().format(record)
@@ -44,7 +44,7 @@ class JSONNumbersTest(unittest.TestCase):
 
 
 class WriteTest(WebCase):
-    def test_b276_write_fails_instead(self):
+    def test_b306_write_fails_instead(self):
         class Page(RequestHandler):
             def get(self):
                 self.write({"x": NUMBERS[0]})
@@ -55,7 +55,7 @@ class WriteTest(WebCase):
         self.assertEqual(500, response.status)
         self.assertNotIn(b"NaN", response.body)
 
-    def test_b276_it_leaves_the_content_type(self):
+    def test_b306_it_leaves_the_content_type(self):
         class Page(RequestHandler):
             def get(self):
                 try:

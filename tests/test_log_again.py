@@ -34,7 +34,7 @@ class ConfigureAgainTest(unittest.TestCase):
     def kinds(self):
         return [type(handler).__name__ for handler in self.logger.handlers]
 
-    def test_b270_a_record_is_written_once(self):
+    def test_b300_a_record_is_written_once(self):
         for _ in range(3):
             self.configure(log_file_prefix=self.path)
         self.logger.info("once")
@@ -42,7 +42,7 @@ class ConfigureAgainTest(unittest.TestCase):
             self.assertEqual(1, source.read().count("once"))
         self.assertEqual(["RotatingFileHandler"], self.kinds())
 
-    def test_b270_three_parses_make_one_handler(self):
+    def test_b300_three_parses_make_one_handler(self):
         root = logging.getLogger()
         before, level = list(root.handlers), root.level
         config = os.path.join(self.folder, "config.py")
@@ -60,7 +60,7 @@ class ConfigureAgainTest(unittest.TestCase):
                 handler.close()
             root.setLevel(level)
 
-    def test_b270_a_file_replaces_standard_error_and_the_reverse(self):
+    def test_b300_a_file_replaces_standard_error_and_the_reverse(self):
         self.configure()
         self.assertEqual(["StreamHandler"], self.kinds())
         self.configure(log_file_prefix=self.path)
@@ -70,14 +70,14 @@ class ConfigureAgainTest(unittest.TestCase):
         self.assertEqual(["StreamHandler"], self.kinds())
         self.assertIsNone(file_handler.stream)
 
-    def test_b270_handlers_of_others_are_kept(self):
+    def test_b300_handlers_of_others_are_kept(self):
         other = logging.NullHandler()
         self.logger.addHandler(other)
         for _ in range(2):
             self.configure(log_file_prefix=self.path)
         self.assertEqual(["NullHandler", "RotatingFileHandler"], self.kinds())
 
-    def test_b270_a_mistake_leaves_the_log_as_it_was(self):
+    def test_b300_a_mistake_leaves_the_log_as_it_was(self):
         self.configure(log_file_prefix=self.path)
         handlers = list(self.logger.handlers)
         self.assertRaises(ValueError, self.configure, log_rotate_mode="never", logging="error")

@@ -7,6 +7,7 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
+import hashlib
 import io
 import os
 import re
@@ -15,8 +16,8 @@ import time
 
 from friendserve.web.errors import HTTPError
 
-__all__ = ["FileCache", "SharedFile", "as_http_error", "file_key", "is_inside",
-           "is_plain_windows_path", "open_file", "status_key"]
+__all__ = ["FileCache", "SharedFile", "as_http_error", "file_key", "hash_of",
+           "is_inside", "is_plain_windows_path", "open_file", "read_pieces", "status_key"]
 
 _NOT_FOUND = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
                         errno.EINVAL])
@@ -158,18 +159,46 @@ def is_plain_windows_path(path):
         _WINDOWS_SPECIAL.match(segment) for segment in path.split("/"))
 
 
-def open_file(path):
-    """Open a regular file for reading, unbuffered. Raises IOError EACCES if it is not one."""
+def open_file(path, checked=None):
+    """Open a regular file for reading, unbuffered. Raises IOError EACCES if it is not one, or if it
+    is not the file of `checked`, the result of `os.stat` that allowed sending it: a link can be
+    replaced between the check and the opening."""
     # Non-blocking, in case the file has been replaced by a pipe.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
                          | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    opened = os.fstat(descriptor)
+    if not stat.S_ISREG(opened.st_mode):
         os.close(descriptor)
         raise IOError(errno.EACCES, "not a regular file", path)
+    if checked is not None and (opened.st_ino, opened.st_dev) != (checked.st_ino, checked.st_dev):
+        os.close(descriptor)
+        raise IOError(errno.EACCES, "replaced by another file after it was checked", path)
     source = io.FileIO(descriptor, "rb")
     # For error messages.
     source.name = path
     return source
+
+
+def read_pieces(source, size, start=None, end=None):
+    """The bytes of an open file from `start` up to, not including, `end`, in pieces of at most
+    `size` bytes; without `end`, up to the end of the file. Closes it."""
+    with source:
+        position = start or 0
+        source.seek(position)
+        while end is None or position < end:
+            piece = source.read(size if end is None else min(size, end - position))
+            if not piece:
+                return
+            position += len(piece)
+            yield piece
+
+
+def hash_of(pieces):
+    """A native string that identifies the content with these pieces."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()[:32]
 
 
 def file_key(path):

@@ -476,18 +476,30 @@ class RequestHandler(Page):
                 self.set_status(304)
         buffer = self._write_buffer
         body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+        only_announced = False
+        if self._transforms:
+            # Also for 304 and HEAD, and before anything is removed: their headers are those of the
+            # 200 (RFC 9110 15.4.5 and 9.3.2), which only the transforms can tell.
+            only_announced = not body and request.method == "HEAD" \
+                and "Content-Length" in headers._values
+            body = self._transform_first(body, True)
+            headers = self._headers
         if self._status_code == 304:
             body = b""
             for name in _BODY_HEADERS:
                 self.clear_header(name)
-        if self._transforms:
-            body = self._transform_first(body, True)
-            headers = self._headers
         if self._new_cookies is not None:
             self._complete_headers()
         self._write_buffer = []
         try:
-            request.connection.respond(self._status_code, self._reason, headers, body)
+            if only_announced and "Content-Length" not in headers._values:
+                # A transform changes the length to one that is not known; `respond` would
+                # announce a body of 0 bytes.
+                request.connection.write_headers(
+                    _StartLine(self._status_code, self._reason), headers)
+                request.connection.finish()
+            else:
+                request.connection.respond(self._status_code, self._reason, headers, body)
         except StreamClosedError:
             # The client has disconnected: there is nothing left to do.
             pass

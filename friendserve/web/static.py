@@ -18,7 +18,6 @@ folder.
 from __future__ import absolute_import, division, print_function
 
 import datetime
-import hashlib
 import mimetypes
 import os
 import re
@@ -31,16 +30,16 @@ from friendserve.escape import native_str, utf8
 from friendserve.httputil import format_timestamp
 from friendserve.iostream.buffers import FilePiece
 from friendserve.log import gen_log
-from friendserve.util import remember
+from friendserve.protocol.urls import quote_octets
 from friendserve.web.conditions import is_modified_since, is_unmodified_since, select_part
 from friendserve.web.decorators import asynchronous
 from friendserve.web.errors import HTTPError
 from friendserve.web.etags import is_same_etag
 from friendserve.web.files import (
-    FileCache, SharedFile, as_http_error, file_key, is_inside, is_plain_windows_path, open_file,
-    status_key)
+    FileCache, SharedFile, as_http_error, file_key, hash_of, is_inside, is_plain_windows_path,
+    open_file, read_pieces, status_key)
 from friendserve.web.handler import RequestHandler
-from friendserve.web.transforms import accepts_coding, add_vary
+from friendserve.web.transforms import PRECOMPRESSED, accepted_codings, add_vary
 
 #: Bytes read at a time, and held in memory for each client.
 PIECE_SIZE = 64 * 1024
@@ -59,10 +58,6 @@ MAX_HELD_SIZE = 1024 * 1024
 #: How much of MAX_MEMORY a file held open uses up; this limits them to 64.
 _HELD_COST = 512 * 1024
 
-#: Codings whose compressed file is looked for next to the plain one (RFC 9110 8.4.1, RFC 7932), the
-#: smallest first: (name in headers, file name extension).
-PRECOMPRESSED = (("br", ".br"), ("gzip", ".gz"))
-
 _EPOCH = datetime.datetime(1970, 1, 1)
 _LAST_SECOND = 253402300799  # of the year 9999, the last of datetime
 
@@ -80,10 +75,11 @@ class _File(object):
     """A file kept for further requests: the part of a response that depends on the file alone.
 
     `fields` are its headers, and `varies` is true if there are compressed files next to it.
-    `content` is None for a large file, `source` for one that is not held open.
+    `content` is None for a large file, `source` for one that is not held open, and `version` until
+    a URL has one.
     """
     __slots__ = ("path", "absolute_path", "content_path", "status", "modified", "fields",
-                 "varies", "content", "source")
+                 "varies", "content", "source", "version")
 
 
 class _Plan(object):
@@ -161,6 +157,9 @@ class StaticFileHandler(RequestHandler):
                 and self._is_precondition_false():
             raise HTTPError(412)
         if self.should_return_304():
+            if self._transforms:
+                # For them to know what the 200 would be; it is not sent.
+                self._headers._values["Content-Length"] = str(size)
             self.set_status(304)
             self.finish()
             return
@@ -195,7 +194,7 @@ class StaticFileHandler(RequestHandler):
             request = self.request
             values = request.headers._values
             key = (self.root, self.default_filename, path, request.path[-1:] == "/",
-                   _accepted_codings(values["Accept-Encoding"])
+                   accepted_codings(values["Accept-Encoding"])
                    if "Accept-Encoding" in values else ())
             self._file = file = self._memory.get(key, request.connection.stream.io_loop.turn)
             if file is not None:
@@ -232,7 +231,7 @@ class StaticFileHandler(RequestHandler):
 
     def _find_compressed(self):
         """Send a compressed file next to this one instead, if the client accepts its coding."""
-        accepted = _accepted_codings(self.request.headers.get("Accept-Encoding", ""))
+        accepted = accepted_codings(self.request.headers.get("Accept-Encoding", ""))
         for coding, extension in PRECOMPRESSED:
             path = self.absolute_path + extension
             try:
@@ -259,17 +258,17 @@ class StaticFileHandler(RequestHandler):
         file.modified = self.modified
         file.fields = self._fields
         file.varies = self._varies
-        file.content = file.source = None
+        file.content = file.source = file.version = None
         size = self._status.st_size
         if size <= MAX_KEPT_SIZE:
-            content = b"".join(self.get_content(self.content_path))
+            content = b"".join(self._read(0, size))
             if len(content) != size:
                 # The file is being changed right now.
                 return
             file.content = content
         cost = len(file.content or b"") + len(self.path)
         if SENT_BY_SYSTEM < size <= MAX_HELD_SIZE and hasattr(os, "sendfile"):
-            file.source = SharedFile(open_file(self.content_path))
+            file.source = SharedFile(open_file(self.content_path, self._status))
             cost += _HELD_COST
         self._memory.put(key, file, watched, cost)
 
@@ -311,9 +310,9 @@ class StaticFileHandler(RequestHandler):
                 request = self.request
                 if not request.path.endswith("/"):
                     # With more than one leading slash it would name a host.
-                    self.redirect("/" + request.path.lstrip("/\\") + "/"
-                                  + ("?" + request.query if request.query else ""),
-                                  permanent=True)
+                    self.redirect(quote_octets(
+                        "/" + request.path.lstrip("/\\") + "/"
+                        + ("?" + request.query if request.query else "")), permanent=True)
                     return None
                 path = os.path.join(path, self.default_filename)
                 status = self._look_at(root, path)
@@ -333,7 +332,11 @@ class StaticFileHandler(RequestHandler):
         real = os.path.realpath(path)
         if real != path and not is_inside(os.path.realpath(root), real):
             raise HTTPError(403, "%s is a link that leads out of the folder of static files", path)
-        return os.stat(real)
+        # A link may have been put there since. What is opened later is compared with this status.
+        status = os.lstat(real)
+        if stat.S_ISLNK(status.st_mode) or os.path.realpath(real) != real:
+            raise HTTPError(403, "%s became a link while it was being checked", path)
+        return status
 
     # The content: to be overridden
 
@@ -341,38 +344,37 @@ class StaticFileHandler(RequestHandler):
     def get_content(cls, abspath, start=None, end=None):
         """The bytes from `start` up to, not including, `end`, as an iterator of pieces; without
         `end`, up to the end of the file. An override may return bytes instead."""
-        with open_file(abspath) as source:
-            position = start or 0
-            source.seek(position)
-            while end is None or position < end:
-                wanted = PIECE_SIZE if end is None else min(PIECE_SIZE, end - position)
-                piece = source.read(wanted)
-                if not piece:
-                    return
-                position += len(piece)
-                yield piece
+        return read_pieces(open_file(abspath), PIECE_SIZE, start, end)
+
+    def _read(self, start, end):
+        """`get_content` of the file that was checked. Raises IOError EACCES if another file has
+        taken its place."""
+        if self._plan().sends_by_system:
+            return read_pieces(open_file(self.content_path, self._status), PIECE_SIZE, start, end)
+        return self.get_content(self.content_path, start, end)
 
     @classmethod
     def get_content_version(cls, abspath):
         """A native string that changes when the content does: a hash of it, or, for a file
         larger than MAX_HASHED_SIZE, of its modification time and size."""
-        digest = hashlib.sha256()
         key = file_key(abspath)
         if key is not None and key[1] > MAX_HASHED_SIZE:
-            digest.update(repr(key[:2]).encode("ascii"))
-        else:
-            content = cls.get_content(abspath)
-            for piece in [content] if isinstance(content, bytes) else content:
-                digest.update(piece)
-        return digest.hexdigest()[:32]
+            return hash_of([repr(key[:2]).encode("ascii")])
+        content = cls.get_content(abspath)
+        return hash_of([content] if isinstance(content, bytes) else content)
 
     @classmethod
-    def _find_version(cls, abspath, use_memory=True):
-        """`get_content_version`, cached until the file changes."""
+    def _find_version(cls, abspath, use_memory=True, checked=None):
+        """`get_content_version`, cached until the file changes; with `checked`, only of the file
+        that has this status."""
         version = cls._memory.get((cls, abspath)) if use_memory else None
         if version is None:
-            watched = [(abspath, file_key(abspath))]
-            version = cls.get_content_version(abspath)
+            watched = [(abspath, file_key(abspath) if checked is None else status_key(checked))]
+            if checked is not None and checked.st_size <= MAX_HASHED_SIZE \
+                    and _inherits(cls, "get_content") and _inherits(cls, "get_content_version"):
+                version = hash_of(read_pieces(open_file(abspath, checked), PIECE_SIZE))
+            else:
+                version = cls.get_content_version(abspath)
             if use_memory:
                 cls._memory.put((cls, abspath), version, watched)
         return version
@@ -447,14 +449,37 @@ class StaticFileHandler(RequestHandler):
 
     def get_cache_time(self, path, modified, mime_type):
         """How many seconds a client may reuse the response without revalidating it; 0 to leave that
-        to the client. The content of a URL with a version (``?v=``) never changes."""
+        to the client. The content of a URL with its version (``?v=``) never changes; with any other
+        version, the URL is that of content which was, or will be, different."""
         request = self.request
-        return self.CACHE_MAX_AGE if request.query and "v" in request.query_arguments else 0
+        if not request.query or "v" not in request.query_arguments:
+            return 0
+        asked = request.query_arguments["v"][-1]
+        version = self._file.version if self._file is not None else None
+        if version is None:
+            version = self._current_version()
+        return self.CACHE_MAX_AGE if version and version == asked else 0
+
+    def _current_version(self):
+        """The version that `static_url` puts into the URL of this file, as bytes, or None."""
+        use_memory = self.settings.get("static_hash_cache", True)
+        try:
+            if _inherits(type(self), "get_version"):
+                version = utf8(self._find_version(self.absolute_path, use_memory))
+            else:
+                settings = dict(self.settings, static_path=self.root)
+                return utf8(self.get_version(settings, self.path))
+        except (EnvironmentError, TypeError, ValueError):
+            return None
+        if self._file is not None:
+            # It is dropped with the entry, when the file changes.
+            self._file.version = version
+        return version
 
     def compute_etag(self):
         """The version of the content as an ETag, or None if it has no version."""
         version = self._find_version(
-            self.content_path, self.settings.get("static_hash_cache", True))
+            self.content_path, self.settings.get("static_hash_cache", True), self._status)
         return '"%s"' % version if version else None
 
     # The response
@@ -505,7 +530,7 @@ class StaticFileHandler(RequestHandler):
         source = self._file and self._file.source
         try:
             if source is None:
-                source = open_file(self.content_path)
+                source = open_file(self.content_path, self._status)
         except EnvironmentError as error:
             raise as_http_error(error, self.content_path)
         try:
@@ -523,7 +548,7 @@ class StaticFileHandler(RequestHandler):
         content = b""
         try:
             if start < end:
-                content = self.get_content(self.content_path, start, end)
+                content = self._read(start, end)
         except EnvironmentError as error:
             raise as_http_error(error, self.content_path)
         # A generator here must not refer to this handler: if the client disconnected, the open file
@@ -586,25 +611,6 @@ class StaticFileHandler(RequestHandler):
             return None
 
 
-#: The marks that a path may contain as they are (RFC 3986 3.3).
+#: The marks that a path may contain unencoded (RFC 3986 3.3).
 _PATH_MARKS = "/:@!$&'()*+,;=~"
 _is_plain_path = re.compile(r"[A-Za-z0-9_.\-%s]*\Z" % re.escape(_PATH_MARKS)).match
-
-
-# Accept-Encoding -> the codings of PRECOMPRESSED that it accepts.
-_accepted = {}
-_MAX_ACCEPTED = 1000
-_MAX_ACCEPTED_LENGTH = 200
-
-
-def _accepted_codings(header):
-    """The codings of PRECOMPRESSED that a client with this Accept-Encoding accepts. A header sent
-    on several lines counts as one list."""
-    if isinstance(header, list):
-        header = ",".join(header)
-    codings = _accepted.get(header)
-    if codings is None:
-        codings = tuple(coding for coding, _ in PRECOMPRESSED if accepts_coding(header, coding))
-        if len(header) < _MAX_ACCEPTED_LENGTH:
-            remember(_accepted, _MAX_ACCEPTED, header, codings)
-    return codings

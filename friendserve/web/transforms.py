@@ -9,6 +9,12 @@ from __future__ import absolute_import, division, print_function
 import re
 import zlib
 
+from friendserve.util import remember
+
+#: Codings whose compressed file is looked for next to the plain one (RFC 9110 8.4.1, RFC 7932), the
+#: smallest first: (name in headers, file name extension).
+PRECOMPRESSED = (("br", ".br"), ("gzip", ".gz"))
+
 
 class OutputTransform(object):
     """The base class of transforms; it changes nothing.
@@ -16,6 +22,10 @@ class OutputTransform(object):
     `transform_first_chunk` is called once, before any other method, and `transform_chunk` for each
     further chunk. `finishing` is true for the last chunk, which may be empty. Chunks are bytes.
     Returning b"" sends nothing yet.
+
+    The headers of a 304, and of a response to HEAD, are those that the 200 to GET would have: what
+    a 304 may not have is removed afterwards. Their body may be missing, even if the headers have
+    its Content-Length; what is returned for it is not sent.
     """
 
     def __init__(self, request):
@@ -54,13 +64,33 @@ def accepts_coding(accept_encoding, coding):
     return bool(wildcard if named is None else named)
 
 
+# Accept-Encoding -> the codings of PRECOMPRESSED that it accepts.
+_accepted = {}
+_MAX_ACCEPTED = 1000
+_MAX_ACCEPTED_LENGTH = 200
+
+
+def accepted_codings(header):
+    """The codings of PRECOMPRESSED that a client with this Accept-Encoding accepts. A header sent
+    on several lines counts as one list."""
+    if isinstance(header, list):
+        header = ",".join(header)
+    codings = _accepted.get(header)
+    if codings is None:
+        codings = tuple(coding for coding, _ in PRECOMPRESSED if accepts_coding(header, coding))
+        if len(header) < _MAX_ACCEPTED_LENGTH:
+            remember(_accepted, _MAX_ACCEPTED, header, codings)
+    return codings
+
+
 class GZipContentEncoding(OutputTransform):
     """Compresses responses of a text type for clients that accept gzip.
 
     Every response of such a type has ``Vary: Accept-Encoding``, whatever the client accepts. These
     are not compressed: bodies known to be shorter than MIN_LENGTH bytes, partial content, statuses
     without a body, and responses that already have a Content-Encoding. Each flush of the handler
-    sends everything written before it.
+    sends everything written before it. A response with ``Cache-Control: no-transform`` (RFC 9111
+    5.2.2.6) is left as it is.
 
     A compressed response is another representation of its resource, so a strong ETag becomes a
     weak one, and ranges, which would count the uncompressed bytes, are no longer offered
@@ -83,23 +113,31 @@ class GZipContentEncoding(OutputTransform):
         content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if not content_type.startswith("text/") and content_type not in self.CONTENT_TYPES:
             return status_code, headers, chunk
+        if "no-transform" in _directives(headers):
+            return status_code, headers, chunk
         add_vary(headers)
-        if (status_code in (204, 206, 304) or status_code < 200
+        if (status_code in (204, 206) or status_code < 200
                 or "Content-Encoding" in headers or "Content-Range" in headers
-                or self._length(headers, chunk, finishing) < self.MIN_LENGTH
+                or self._length(status_code, headers, chunk, finishing) < self.MIN_LENGTH
                 or not accepts_coding(
                     self.request.headers.get("Accept-Encoding", ""), "gzip")):
+            return status_code, headers, chunk
+        if headers.get("Etag", "").startswith('"'):
+            headers["Etag"] = "W/" + headers["Etag"]
+        for name in ("Accept-Ranges", "Content-Length"):
+            headers.pop(name, None)
+        if status_code == 304:
+            # The body is not sent, so compressing it would be wasted.
+            return status_code, headers, chunk
+        headers["Content-Encoding"] = "gzip"
+        if finishing and not chunk:
+            # The response to HEAD for a body that was not read: its compressed length is unknown.
             return status_code, headers, chunk
         # Adding 16 to the window size selects the gzip format (RFC 1952) instead of zlib's.
         self._compressor = zlib.compressobj(self.GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
         chunk = self.transform_chunk(chunk, finishing)
-        headers["Content-Encoding"] = "gzip"
-        for name in ("Accept-Ranges", "Content-Length"):
-            headers.pop(name, None)
         if finishing:
             headers["Content-Length"] = str(len(chunk))
-        if headers.get("Etag", "").startswith('"'):
-            headers["Etag"] = "W/" + headers["Etag"]
         return status_code, headers, chunk
 
     def transform_chunk(self, chunk, finishing):
@@ -111,12 +149,22 @@ class GZipContentEncoding(OutputTransform):
             return chunk
         return self._compressor.compress(chunk) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
 
-    def _length(self, headers, chunk, finishing):
-        """The length of the whole body; infinity if it is not known yet."""
-        if finishing:
-            return len(chunk)
+    def _length(self, status_code, headers, chunk, finishing):
+        """The length of the whole body that GET is sent; infinity if it is not known yet."""
         length = headers.get("Content-Length", "")
+        if status_code == 304 and not chunk and not length:
+            # The handler did not make the body, but the client has it: was its ETag a weak one?
+            known = self.request.headers.get("If-None-Match")
+            return 0 if known and "W/" + headers.get("Etag", "") not in known else float("inf")
+        if finishing and (chunk or not length
+                          or status_code != 304 and self.request.method != "HEAD"):
+            return len(chunk)
         return int(length) if re.match(r"[0-9]+\Z", length) else float("inf")
+
+
+def _directives(headers):
+    """The names in Cache-Control, in lower case (RFC 9111 5.2)."""
+    return [name.strip(" \t") for name in headers.get("Cache-Control", "").lower().split(",")]
 
 
 def add_vary(headers):

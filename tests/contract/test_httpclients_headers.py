@@ -11,13 +11,13 @@ PAIRS = [("X-One", "1"), ("x-many", "a"), ("X-Many", "b"), ("X-MANY", "c")]
 
 
 class PairsTest(unittest.TestCase):
-    def test_b277_headers_of_pairs_keep_all(self):
+    def test_b307_headers_of_pairs_keep_all(self):
         for pairs in (PAIRS, tuple(PAIRS), iter(PAIRS)):
             headers = HTTPHeaders(pairs)
             self.assertEqual(["a", "b", "c"], headers.get_list("X-Many"))
             self.assertEqual(["1"], headers.get_list("X-One"))
 
-    def test_b277_the_representation_can_be_read_back(self):
+    def test_b307_the_representation_can_be_read_back(self):
         headers = HTTPHeaders()
         for pair in PAIRS:
             headers.add(*pair)
@@ -34,7 +34,7 @@ class HeadersContract(object):
 
         self.serve(keep)
 
-    def test_b277_pairs_are_all_sent(self):
+    def test_b307_pairs_are_all_sent(self):
         self.serve_and_keep(lambda request: answer(request, b"ok"))
         self.fetch_ok(headers=PAIRS)
         self.fetch_ok(headers=PAIRS, if_modified_since=1000000000)
@@ -42,13 +42,13 @@ class HeadersContract(object):
             self.assertEqual(["a", "b", "c"], request.headers.get_list("X-Many"))
             self.assertEqual("1", request.headers["X-One"])
 
-    def test_b277_the_caller_s_pairs_are_not_changed(self):
+    def test_b307_the_caller_s_pairs_are_not_changed(self):
         pairs = list(PAIRS)
         request = HTTPRequest("http://localhost/", headers=pairs, if_modified_since=1000000000)
         self.assertEqual(["a", "b", "c"], request.headers.get_list("X-Many"))
         self.assertEqual(PAIRS, pairs)
 
-    def test_b278_headers_of_a_dropped_body_are_dropped(self):
+    def test_b308_headers_of_a_dropped_body_are_dropped(self):
         dropped = ("Content-Language", "Content-MD5", "Content-Location", "Content-Disposition",
                    "Content-Digest", "Content-Encoding", "Content-Type", "Digest", "Repr-Digest",
                    "Last-Modified")
@@ -65,7 +65,7 @@ class HeadersContract(object):
             self.assertEqual(("yes", "en"), (second.headers.get("X-Kept"),
                                              second.headers.get("Accept-Language")))
 
-    def test_b278_they_are_kept_with_the_body(self):
+    def test_b308_they_are_kept_with_the_body(self):
         self.serve_and_keep(lambda request: answer(
             request, b"", 307, "Moved", Location="/there")
             if request.path == "/" else answer(request, b"ok"))
