@@ -6,8 +6,7 @@ import threading
 
 from friendserve.netutil import ThreadedResolver, resolver as resolver_module
 from tests import PATIENCE
-from tests.netutil.test_resolver import FakeSocketModule
-from tests.resolvercase import ResolverCase
+from tests.resolvercase import FakeSocketModule, ResolverCase
 
 
 class HangingTest(ResolverCase):
