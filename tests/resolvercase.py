@@ -1,5 +1,5 @@
 # coding: utf-8
-"""Shared by the tests of resolvers: a look-up, a false getaddrinfo, and the contract of all resolvers."""
+"""Shared by the tests of resolvers: look-ups, real and false, and a contract."""
 from __future__ import absolute_import, division, print_function
 
 import socket
