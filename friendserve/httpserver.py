@@ -103,6 +103,7 @@ class HTTPServer(TCPServer):
             max_body_size=max_body_size, body_timeout=body_timeout, decompress=decompress_request,
             idle_timeout=idle_connection_timeout, **limits)
         self._connections = set()
+        self._detached = set()      # those that have a stop callback
         self._sweep_timer = None
         self._sweep_interval = min(SWEEP_INTERVAL, max(self.params.shortest_timeout() / 4, 0.01))
         self._stop_timers = []
@@ -127,10 +128,22 @@ class HTTPServer(TCPServer):
     def on_close(self, connection):
         """Called once for each connection, when it has closed or was detached."""
         self._connections.discard(connection)
-        if self._on_stopped is not None and not self._connections:
+        if self._on_stopped is not None and not self._connections and not self._detached:
             self._finish_stop()
         if self._delegate is not None:
             self._delegate.on_close(connection)
+
+    def on_detach(self, connection):
+        """Called before `on_close` when a connection is detached with a stop callback."""
+        self._detached.add(connection)
+        if self._on_stopped is not None:
+            connection.stop()
+
+    def on_release(self, connection):
+        """Called when the new user of a connection that was detached has finished."""
+        self._detached.discard(connection)
+        if self._on_stopped is not None and not self._connections and not self._detached:
+            self._finish_stop()
 
     def apply_xheaders(self, request):
         """Set the client's address and scheme to those that the proxy in front reports: the last
@@ -220,8 +233,9 @@ class HTTPServer(TCPServer):
     # Stopping
 
     def close_all_connections(self):
-        """Close every connection now, whatever it is doing."""
-        for connection in list(self._connections):
+        """Close every connection now, whatever it is doing; of those that were detached, the ones
+        that have a stop callback, as WebSockets have."""
+        for connection in list(self._connections) + list(self._detached):
             connection.close()
 
     def graceful_stop(self, deadline=30, callback=None):
@@ -230,7 +244,9 @@ class HTTPServer(TCPServer):
         seconds are closed.
 
         `on_server_stop` of the handlers of pending requests is called, so that long polls can be
-        answered at once. When this is called again, the nearest deadline applies, and each callback
+        answered at once, and that of open WebSockets, which by default closes them with 1001 (going
+        away). Streams that were detached in other ways are waited for only if `detach` was given a
+        stop callback. When this is called again, the nearest deadline applies, and each callback
         is called. The server cannot be used again.
         """
         self.stop()
@@ -239,14 +255,19 @@ class HTTPServer(TCPServer):
         self._on_stopped = (self._on_stopped or []) + ([wrap(callback)] if callback else [])
         with NullContext():
             self._stop_timers.append(io_loop.call_later(deadline, self._stop_now))
-        for connection in list(self._connections):
+        for connection in list(self._connections) + list(self._detached):
             connection.stop()
-        if not self._connections:
+        if not self._connections and not self._detached:
             io_loop.add_callback(self._finish_stop)
 
     def _stop_now(self):
         if self._on_stopped is not None:
             self.close_all_connections()
+            # A user that forgets to call `release` must not keep the program from ending. The
+            # closing of the streams is scheduled before the callbacks of `graceful_stop`.
+            self._detached.clear()
+            if not self._connections:
+                self._finish_stop()
 
     def _finish_stop(self):
         callbacks, self._on_stopped = self._on_stopped, None

@@ -1,11 +1,20 @@
 # coding: utf-8
-"""Shared by the tests of resolvers: a look-up, and the contract of all resolvers."""
+"""Shared by the tests of resolvers: look-ups, real and false, and a contract."""
 from __future__ import absolute_import, division, print_function
 
 import socket
 
 from friendserve.stack_context import ExceptionStackContext
 from tests.httpcase import HTTPCase
+
+
+class FakeSocketModule(object):
+    """The socket module with a different getaddrinfo."""
+    def __init__(self, getaddrinfo):
+        self.getaddrinfo = getaddrinfo
+
+    def __getattr__(self, name):
+        return getattr(socket, name)
 
 
 class ResolverCase(HTTPCase):

@@ -59,6 +59,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         for a streamed body, or None to have the body collected.
     `handle_request(request)`
         Called once for each request without a receiver, with its whole body.
+    `on_detach(connection)`, `on_release(connection)`
+        Called when the connection is detached with a stop callback, and by its `release`.
     `on_close(connection)`
         Called once, when the connection has closed or was detached; after the callback of
         `set_close_callback`, and nothing is called after it.
@@ -417,7 +419,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self.close()
 
     def stop(self):
-        """Finish the request in progress, then close: the server is stopping."""
+        """Finish the request in progress, then close: the server is stopping. What uses a detached
+        stream is told by its stop callback."""
         self._keep_alive = False
         if self._state is IDLE and not self.stream.has_unread():
             self._close_gently(unread=False)
@@ -425,16 +428,30 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             callback, self._stop_callback = self._stop_callback, None
             self.stream.io_loop.add_callback(self._run, callback)
 
-    def detach(self):
+    def detach(self, stop_callback=None):
         """Hand over the stream, with its unread bytes; this connection no longer uses it. Valid
-        only while a request is in progress; otherwise raises KeyError."""
+        only while a request is in progress; otherwise raises KeyError.
+
+        With `stop_callback`, a server that stops gracefully waits for the new user of the stream:
+        `stop_callback()` is called, at most once, when the server is told to stop, or soon if that
+        has happened already. The user calls `release` when the stream has closed; at the deadline,
+        the server closes it.
+        """
         self._move(UPGRADED)
         self._forget_request()
         self._body = None
         stream = self.stream
         stream.end_read()
+        if stop_callback is not None:
+            self._stop_callback = wrap(stop_callback)
+            self.server.on_detach(self)
         self.server.on_close(self)
         return stream
+
+    def release(self):
+        """Tell the server that a stream detached with a stop callback is no longer used."""
+        self._stop_callback = None
+        self.server.on_release(self)
 
     def ended(self):
         """Called when the client will send no more. With a request in progress it may still want

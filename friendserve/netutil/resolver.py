@@ -21,18 +21,25 @@ import re
 import socket
 import sys
 import threading
+from timeit import default_timer
 
 import six
-from six.moves import queue
 
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.grammar import MAX_HOST_NAME, is_host_name
-from friendserve.stack_context import wrap
+from friendserve.stack_context import NullContext, wrap
 from friendserve.util import Configurable
 
 # Python 2 imports this codec when it is first used. A thread would then wait for the import lock,
 # which the main thread may hold while it imports the program that looks up a name.
 u"localhost".encode("idna")
+
+#: A look-up that takes more seconds than this hangs: usually a name server does not answer. Its
+#: thread is replaced, so that other look-ups need not wait for it.
+HANGS_AFTER = 1.0
+
+#: The most threads that look up names and hang, for each one of `num_threads`.
+MOST_HANGING = 9
 
 #: Matches addresses that need no look-up: only digits and dots, or with a colon.
 _is_literal = re.compile(r"[0-9.]+\Z|[^:]*:").match
@@ -179,17 +186,33 @@ class BlockingResolver(ExecutorResolver):
 
 class ThreadedResolver(ExecutorResolver):
     """Looks up names in at most `num_threads` threads, which are shared by all resolvers made with
-    the same number. They end with the process, which does not wait for them."""
+    the same number. They end with the process, which does not wait for them.
+
+    Threads whose look-up has taken more than a second do not count: others are started for the
+    look-ups that wait, up to ten times `num_threads` in all.
+    """
     _pools = {}
 
     def initialize(self, io_loop=None, num_threads=10):
         super(ThreadedResolver, self).initialize(io_loop)
+        self._timer = None      # while a look-up waits for a thread
         self._pool = self._pools.get(num_threads)
         if self._pool is None:
             self._pool = self._pools[num_threads] = _Threads(num_threads)
 
     def _look_up(self, host, port, family, deliver):
-        self._pool.run(functools.partial(_look_up_and_tell, host, port, family, deliver))
+        if not self._pool.run(functools.partial(_look_up_and_tell, host, port, family, deliver)) \
+                and self._timer is None:
+            self._plan_relief()
+
+    def _plan_relief(self):
+        with NullContext():
+            self._timer = self.io_loop.call_later(HANGS_AFTER, self._relieve)
+
+    def _relieve(self):
+        self._timer = None
+        if not self._pool.relieve():
+            self._plan_relief()
 
 
 class DefaultExecutorResolver(Resolver):
@@ -212,35 +235,70 @@ class _Threads(object):
     take half a minute; and Python 2.7 has none.
     """
     def __init__(self, most):
-        self._most = most
-        self._work = queue.Queue()
-        self._idle = threading.Semaphore(0)
-        self._count = 0
-        self._lock = threading.Lock()
+        self._most = most                           # threads that do not hang
+        self._work = collections.deque()
+        self._idle = 0                              # threads that wait for work
+        self._busy = {}                             # a key for each other thread -> since when
+        self._changed = threading.Condition()       # guards all of these
 
     def run(self, function):
-        """Have a thread call `function()`."""
-        self._work.put(function)
-        if self._idle.acquire(False):
-            return
-        with self._lock:
-            if self._count == self._most:
-                return
-            self._count += 1
-        thread = threading.Thread(target=self._serve, name="friendserve resolver")
-        thread.daemon = True
-        thread.start()
+        """Have a thread call `function()`; whether there is one now. If not, `relieve` should be
+        called from time to time."""
+        with self._changed:
+            self._work.append(function)
+            return self._find_threads()
 
-    def _serve(self):
-        while True:
-            function = self._work.get()
+    def relieve(self):
+        """Start threads in place of those that hang, if work is waiting; whether none is waiting
+        any more."""
+        with self._changed:
+            return self._find_threads()
+
+    def _find_threads(self):
+        while len(self._work) > self._idle and self._has_room() \
+                and self._idle + len(self._busy) < self._most * (1 + MOST_HANGING):
+            key, function = object(), self._work.popleft()
+            thread = threading.Thread(target=self._serve, args=(key, function),
+                                      name="friendserve resolver")
+            thread.daemon = True
+            self._busy[key] = default_timer()
+            try:
+                thread.start()
+            except Exception:
+                # The system allows no more threads.
+                del self._busy[key]
+                if not self._busy and not self._idle:
+                    raise
+                self._work.appendleft(function)
+                break
+        self._changed.notify(len(self._work))
+        return len(self._work) <= self._idle
+
+    def _has_room(self):
+        """Whether there may be one more thread that does not hang."""
+        now = default_timer()
+        return self._most > self._idle + sum(
+            now - since < HANGS_AFTER for since in self._busy.values())
+
+    def _serve(self, key, function):
+        while function is not None:
             try:
                 function()
             except Exception:
                 # Perhaps the loop was closed in the meantime. This thread must continue.
                 sys.excepthook(*sys.exc_info())
-            del function
-            self._idle.release()
+            # Not kept in memory while there is no work.
+            function = None
+            with self._changed:
+                del self._busy[key]
+                if self._has_room():
+                    self._idle += 1
+                    while not self._work:
+                        self._changed.wait()
+                    self._idle -= 1
+                    self._busy[key] = default_timer()
+                    function = self._work.popleft()
+                # Else this thread hung and was replaced.
 
 
 class OverrideResolver(Resolver):

@@ -262,11 +262,15 @@ class RequestHandler(Page):
         if not self._finished:
             self.request.connection.resume_reading()
 
-    def detach(self):
+    def detach(self, stop_callback=None):
         """Detach the stream from the connection and return it, with its unread bytes. This handler
-        then sends no response."""
+        then sends no response.
+
+        With `stop_callback`, `HTTPServer.graceful_stop` calls it and waits until
+        ``self.request.connection.release()`` is called.
+        """
         self._finished = True
-        return self.request.connection.detach()
+        return self.request.connection.detach(stop_callback)
 
     # Status and headers of the response
 

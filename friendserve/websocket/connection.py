@@ -165,7 +165,7 @@ class WebSocketProtocol13(Read):
 
     def start(self, function, *args):
         """Call `function` of the owner, which may already write, then begin to read."""
-        self._call(function, *args)
+        self.call(function, *args)
         try:
             self.stream.start_read(self)
         except StreamClosedError:
@@ -260,8 +260,8 @@ class WebSocketProtocol13(Read):
             gen_log.info("WebSocket closed with %d (%s): %s", event.code, self.owner, event)
             self.fail(event.code, str(event))
 
-    def _call(self, function, *args):
-        """Call a function of the application."""
+    def call(self, function, *args):
+        """Call a function of the application; an exception closes with 1011."""
         try:
             function(*args)
         except Exception:
@@ -313,7 +313,7 @@ class WebSocketProtocol13(Read):
             data = self._deflater.compress(data)
         data = encode_frame(first, data, os.urandom(4) if self.mask_outgoing else b"")
         if callback is not None:
-            callback = functools.partial(self._call, callback)
+            callback = functools.partial(self.call, callback)
         self._send(data, callback)
 
     def write_ping(self, data):

@@ -54,6 +54,14 @@ class WebSocketHandler(RequestHandler):
     def on_close(self):
         """Called once when the WebSocket has closed, after everything else."""
 
+    def on_server_stop(self):
+        """Called once when the server is asked to stop while the WebSocket is open.
+
+        By default closes it with 1001 (going away). `HTTPServer.graceful_stop` waits until it has
+        closed, but not beyond its deadline; so an override sends its last messages and closes it.
+        """
+        self.close(1001)
+
     def on_ping(self, data):
         """Called with the payload of a ping, which has been answered already."""
 
@@ -232,15 +240,24 @@ class WebSocketHandler(RequestHandler):
         head = encode_head("HTTP/1.1 101 Switching Protocols", headers)
         self._headers_written = True
         self.set_status(101)
-        stream = self.detach()
+        stream = self.detach(self._tell_stop)
         stream.write(head)
         self.ws_connection = WebSocketProtocol13(
             stream, self, reader, deflater, max_queue_size=self.max_queue_size)
-        self.application.log_request(self)
-        self.on_finish()
         self.ws_connection.start(self._open, args, kwargs)
 
+    def _wait(self):
+        super(WebSocketHandler, self)._wait()
+        # `on_server_stop` is called for an open WebSocket.
+        self.request.connection.set_stop_callback(None)
+
+    def _tell_stop(self):
+        if self.ws_connection is not None:
+            self.ws_connection.call(self.on_server_stop)
+
     def _open(self, args, kwargs):
+        self.application.log_request(self)
+        self.on_finish()
         if self.ping_interval:
             self.ws_connection.start_pinging(self.ping_interval, self.ping_timeout)
         self.open(*args, **kwargs)
@@ -256,7 +273,10 @@ class WebSocketHandler(RequestHandler):
         """Called by the connection when it has closed."""
         self.ws_connection = None
         self.close_code, self.close_reason = code, reason
-        self.on_close()
+        try:
+            self.on_close()
+        finally:
+            self.request.connection.release()
 
     def __str__(self):
         # For the log.

@@ -14,7 +14,7 @@ from friendserve.netutil import (
     BlockingResolver, CachedResolver, DefaultExecutorResolver, ExecutorResolver, OverrideResolver,
     Resolver, ThreadedResolver, resolver as resolver_module)
 from tests import PATIENCE, ROOT
-from tests.resolvercase import ResolverCase, ResolverContract
+from tests.resolvercase import FakeSocketModule, ResolverCase, ResolverContract
 
 
 class BlockingResolverTest(ResolverContract, ResolverCase):
@@ -132,15 +132,6 @@ class WhereTest(ResolverCase):
             os.remove(path)
             assert importing.found
         """)
-
-
-class FakeSocketModule(object):
-    """The socket module with a different getaddrinfo."""
-    def __init__(self, getaddrinfo):
-        self.getaddrinfo = getaddrinfo
-
-    def __getattr__(self, name):
-        return getattr(socket, name)
 
 
 class CountingResolver(Resolver):
