@@ -93,8 +93,8 @@ class MessageBody(object):
 
     `length` is the result of `body_length`; the body may have up to `max_size` bytes. `inflater`
     decompresses it, or is None; `decoder` is the class that decodes chunks. First `begin` sets the
-    receiver, then `feed` accepts the bytes of the connection until `state` is ENDED. `state` is one of the states of `BODY_MOVES`; pausing
-    is not among them, because a receiver may pause in each.
+    receiver, then `feed` accepts the bytes of the connection until `state` is ENDED. `state` is one
+    of the states of `BODY_MOVES`; pausing is not among them, because a receiver may pause in each.
     """
     __slots__ = ("state", "receiver", "timeout", "paused_at", "pieces", "unused", "_decoder",
                  "_left", "_room", "_inflater")
