@@ -27,7 +27,7 @@ import six
 
 from friendserve.feed.base import (
     MAX_MESSAGES, MAX_TEXT, START, Batch, Channel, Feed, Message, format_cursor, parse_cursor)
-from friendserve.feed.resp import RedisAddress, RedisError, RedisLink
+from friendserve.feed.resp import RedisAddress, RedisLink, answered_code
 from friendserve.log import gen_log
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import raise_error
@@ -144,7 +144,7 @@ class RedisFeed(Feed):
     def _complain(self, error, *words):
         """Log that Redis refused a command; only once if that is for want of a right."""
         command = u" ".join([six.ensure_text(word, "utf-8", "replace") for word in words])[:100]
-        if not isinstance(error, RedisError) or error.code != "NOPERM":
+        if answered_code(error) != "NOPERM":
             gen_log.warning("%s, to %s", error, command)
         elif (words[0], str(error)) not in self._refused:
             self._refused.add((words[0], str(error)))
@@ -233,7 +233,7 @@ class RedisFeed(Feed):
         def on_reply(reply, error):
             if reading is not self._reading or self._closed:
                 return
-            if isinstance(error, RedisError):
+            if answered_code(error) is not None:
                 # This XREAD ends after BLOCK; the next ones are shorter.
                 self._client_id = None
                 self._complain(error, b"CLIENT", b"UNBLOCK")

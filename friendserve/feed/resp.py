@@ -74,11 +74,13 @@ class RedisAddress(object):
         return commands
 
 
-class RedisError(FeedError):
-    """An error that Redis answered; `code` is its first word, such as ``NOPERM``."""
-    def __init__(self, reply):
-        super(RedisError, self).__init__("Redis answered: %s" % reply)
-        self.code = str(reply).partition(" ")[0]
+_ANSWERED = "Redis answered: "
+
+
+def answered_code(error):
+    """The first word of an error that Redis answered, such as ``NOPERM``; None for any other."""
+    text = str(error)
+    return text[len(_ANSWERED):].partition(" ")[0] if text.startswith(_ANSWERED) else None
 
 
 def encode_command(words):
@@ -183,7 +185,7 @@ class RedisLink(object):
         self._send(self._probe, functools.partial(self._on_probe, stream))
 
     def _on_probe(self, stream, reply, error):
-        if error is not None and error.code in ("NOPERM", "WRONGTYPE"):
+        if error is not None and answered_code(error) in ("NOPERM", "WRONGTYPE"):
             # It was not refused for the state of Redis.
             error = None
         self._on_greeting(stream, reply, error)
@@ -259,7 +261,7 @@ class RedisLink(object):
             while reply is not False:
                 callback = self._pending.popleft()[0]
                 if isinstance(reply, hiredis.ReplyError):
-                    callback(None, RedisError(reply))
+                    callback(None, FeedError(_ANSWERED + str(reply)))
                 else:
                     callback(reply, None)
                 if stream is not self._stream:
