@@ -12,14 +12,22 @@ one for commands, and one on which a single XREAD waits for news of all channels
 process. When Redis or the network has failed, both are reopened, and XREAD continues after the last
 entry it returned, so no message is lost or delivered twice. Redis must be 5.0 or newer; its
 ``appendonly`` setting decides which messages survive its own restart.
+
+A Redis user needs the rights to XREAD and XREVRANGE on the keys, to publish also XADD, and SELECT
+for a database other than 0. With CLIENT ID and CLIENT UNBLOCK, news of a channel that is watched
+for the first time are not delayed (`SHORT_BLOCK`). For example::
+
+    ACL SETUSER feed on >password ~feed:* +xadd +xread +xrevrange +client|id +client|unblock
 """
 from __future__ import absolute_import, division, print_function
 
 import functools
 
+import six
+
 from friendserve.feed.base import (
     MAX_MESSAGES, MAX_TEXT, START, Batch, Channel, Feed, Message, format_cursor, parse_cursor)
-from friendserve.feed.resp import RedisAddress, RedisLink
+from friendserve.feed.resp import RedisAddress, RedisLink, answered_code
 from friendserve.log import gen_log
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import raise_error
@@ -32,6 +40,10 @@ PAGE = 500
 
 #: Seconds for which one XREAD waits. Without a reply soon after, the connection counts as lost.
 BLOCK = 5
+
+#: The same if an XREAD cannot be ended early, for want of the right to CLIENT: for so long it may
+#: not include the channels that were opened since it was sent.
+SHORT_BLOCK = 0.25
 
 #: Seconds for which a channel without readers is still watched: between two long polls, its readers
 #: are absent for a moment.
@@ -57,16 +69,19 @@ class RedisFeed(Feed):
                  max_text=MAX_TEXT, timeout=10, max_pending=10000, ssl_options=None, io_loop=None):
         super(RedisFeed, self).__init__(max_messages, max_text, io_loop)
         self._prefix = prefix.encode("utf-8")
-        self._client_id = None      # of the connection for news; CLIENT UNBLOCK needs it
+        self._client_id = None      # of the connection for news; None: it cannot be unblocked
+        self._refused = set()       # commands and errors that were logged
         self._reading = None        # {key: channel} of the XREAD under way
         self._unblocking = False
         self._again = []            # functions that send again once Redis is back
         self._fetching = {}         # {(channel, position): watches that are behind}
         address = RedisAddress(url)
+        # A command that the feed needs anyway, on a key that begins as those of its streams.
+        probe = b"XREVRANGE", self._prefix, b"+", b"-", b"COUNT", b"1"
         self._commands = RedisLink(address, self.io_loop, self._on_commands_up, timeout,
-                                   max_pending, ssl_options)
+                                   max_pending, ssl_options, probe)
         self._news_link = RedisLink(address, self.io_loop, self._on_news_up, timeout + BLOCK,
-                                    max_pending, ssl_options)
+                                    max_pending, ssl_options, probe)
 
     def publish(self, channel, text, callback=None, on_error=None):
         self._check_open()
@@ -119,14 +134,24 @@ class RedisFeed(Feed):
             if error is None:
                 on_reply(reply)
             elif self._commands.up:
-                gen_log.warning("%s, to %s %s", error, words[0], words[1])
+                self._complain(error, *words)
                 self.io_loop.call_later(AGAIN, send)
             else:
                 self._again.append(send)
 
         send()
 
+    def _complain(self, error, *words):
+        """Log that Redis refused a command; only once if that is for want of a right."""
+        command = u" ".join([six.ensure_text(word, "utf-8", "replace") for word in words])[:100]
+        if answered_code(error) != "NOPERM":
+            gen_log.warning("%s, to %s", error, command)
+        elif (words[0], str(error)) not in self._refused:
+            self._refused.add((words[0], str(error)))
+            gen_log.warning("the Redis user of this feed lacks a right: %s, to %s", error, command)
+
     def _on_commands_up(self):
+        self._refused.clear()
         again, self._again = self._again, []
         for send in again:
             send()
@@ -161,20 +186,25 @@ class RedisFeed(Feed):
     # News: one XREAD after another, for all channels
 
     def _on_news_up(self):
-        self._reading = None
+        self._reading = self._client_id = None
+        self._unblocking = False
         self._news_link.call(self._on_client_id, b"CLIENT", b"ID")
 
     def _on_client_id(self, reply, error):
+        if self._closed or not self._news_link.up:
+            return
         if error is None:
             self._client_id = reply
-            self._listen()
+        else:
+            self._complain(error, b"CLIENT", b"ID")
+        self._listen()
 
     def _listen(self):
         """Make sure that an XREAD is under way for every channel."""
         if self._closed or not self._news_link.up:
             return
         if self._reading is not None:
-            if not self._unblocking and any(
+            if self._client_id is not None and not self._unblocking and any(
                     channel.last is not None and channel.key not in self._reading
                     for channel in self._channels.values()):
                 self._unblocking = True
@@ -192,9 +222,10 @@ class RedisFeed(Feed):
                 channels[channel.key] = channel
         if channels:
             self._reading = channels
+            block = SHORT_BLOCK if self._client_id is None else BLOCK
             self._news_link.call(
                 functools.partial(self._on_news, channels), b"XREAD", b"COUNT", str(REMEMBERED),
-                b"BLOCK", str(1000 * BLOCK), b"STREAMS",
+                b"BLOCK", str(int(1000 * block)), b"STREAMS",
                 *list(channels) + [format_cursor(channels[key].last) for key in channels])
 
     def _unblock(self, reading):
@@ -202,7 +233,11 @@ class RedisFeed(Feed):
         def on_reply(reply, error):
             if reading is not self._reading or self._closed:
                 return
-            if error is not None:
+            if answered_code(error) is not None:
+                # This XREAD ends after BLOCK; the next ones are shorter.
+                self._client_id = None
+                self._complain(error, b"CLIENT", b"UNBLOCK")
+            elif error is not None:
                 self.io_loop.call_later(AGAIN, self._unblock, reading)
             elif not reply:
                 self._unblock(reading)
@@ -217,7 +252,7 @@ class RedisFeed(Feed):
         self._unblocking = False
         if error is not None:
             if self._news_link.up:
-                gen_log.warning("%s, to XREAD", error)
+                self._complain(error, b"XREAD", *reading)
                 self.io_loop.call_later(AGAIN, self._listen)
             return
         for key, entries in reply or ():
@@ -251,10 +286,12 @@ class RedisFeed(Feed):
     def _on_page(self, behind, known, reply):
         channel = behind[0]
         page = _messages(channel.name, reply[0][1]) if reply else []
+        # Not XRANGE, which would be one more right.
         self._insist(functools.partial(self._on_oldest, behind, known, page),
-                     b"XRANGE", channel.key, b"-", b"+", b"COUNT", b"1")
+                     b"XREAD", b"COUNT", b"1", b"STREAMS", channel.key, format_cursor(START))
 
-    def _on_oldest(self, behind, known, page, entries):
+    def _on_oldest(self, behind, known, page, reply):
+        entries = reply[0][1] if reply else ()
         position = behind[1]
         # A cursor is the id of a message; if that message is still there, so are all after it.
         complete = position == START or bool(entries) and _position(entries[0][0]) <= position

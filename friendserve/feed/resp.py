@@ -74,6 +74,15 @@ class RedisAddress(object):
         return commands
 
 
+_ANSWERED = "Redis answered: "
+
+
+def answered_code(error):
+    """The first word of an error that Redis answered, such as ``NOPERM``; None for any other."""
+    text = str(error)
+    return text[len(_ANSWERED):].partition(" ")[0] if text.startswith(_ANSWERED) else None
+
+
 def encode_command(words):
     """A command as sent: `words` are bytes, or text, which is sent as UTF-8."""
     pieces = [("*%d\r\n" % len(words)).encode("ascii")]
@@ -87,18 +96,21 @@ def encode_command(words):
 
 class RedisLink(object):
     """A link to a Redis server. `on_up()` is called each time it is connected and Redis answers
-    commands.
+    commands. The last command of its greeting is `probe`, which reads a key: Redis may be connected
+    but still be loading its data. Whether the user has the right to it does not matter.
 
     An attempt to connect, or an answer, that takes longer than `timeout` seconds counts as failed.
     At most `max_pending` commands may wait for an answer.
     """
-    def __init__(self, address, io_loop, on_up, timeout=10, max_pending=10000, ssl_options=None):
+    def __init__(self, address, io_loop, on_up, timeout=10, max_pending=10000, ssl_options=None,
+                 probe=("EXISTS", "")):
         self.address = address
         self.io_loop = io_loop
         self.timeout = timeout
         self.max_pending = max_pending
         self._ssl_options = ({} if ssl_options is None else ssl_options) if address.tls else None
         self._on_up = on_up
+        self._probe = probe
         self._client = TCPClient(io_loop=io_loop)
         self._connecting = None                 # the latest attempt
         self._stream = None                     # the connection it made, while that lasts
@@ -170,7 +182,13 @@ class RedisLink(object):
         for words in self.address.greeting():
             self._send(words, on_greeting)
         # While Redis loads its data it answers other commands, but this one with an error.
-        self._send(["EXISTS", ""], on_greeting)
+        self._send(self._probe, functools.partial(self._on_probe, stream))
+
+    def _on_probe(self, stream, reply, error):
+        if error is not None and answered_code(error) in ("NOPERM", "WRONGTYPE"):
+            # It was not refused for the state of Redis.
+            error = None
+        self._on_greeting(stream, reply, error)
 
     def _on_greeting(self, stream, reply, error):
         if stream is not self._stream:
@@ -243,7 +261,7 @@ class RedisLink(object):
             while reply is not False:
                 callback = self._pending.popleft()[0]
                 if isinstance(reply, hiredis.ReplyError):
-                    callback(None, FeedError("Redis answered: %s" % reply))
+                    callback(None, FeedError(_ANSWERED + str(reply)))
                 else:
                     callback(reply, None)
                 if stream is not self._stream:

@@ -12,8 +12,8 @@ from friendserve.iostream.base import RETRY
 from friendserve.iostream.buffers import Read
 from friendserve.protocol.errors import ConnectionLostError, HTTPInputError
 from friendserve.protocol.http1 import (
-    BODY, CLOSING, HEAD, IDLE, MAX_INTERIM_RESPONSES, UPGRADED, find_response_end,
-    read_response_head)
+    BODY, CLOSING, HEAD, IDLE, MAX_INTERIM_RESPONSES, UPGRADED, ResponseChunkedDecoder,
+    find_response_end, read_response_head)
 from friendserve.protocol.http1body import ENDED, MessageBody, take_response_coding
 
 #: (from, to) -> to, for every legal move; any other is a KeyError, and a bug. IDLE: no exchange
@@ -235,7 +235,8 @@ class HTTP1ClientConnection(Read):
             self._keep_alive = False
             self._finish(b"")
         else:
-            self._body = MessageBody(length, exchange.max_body_size, None, inflater)
+            self._body = MessageBody(length, exchange.max_body_size, None, inflater,
+                                     ResponseChunkedDecoder)
             self._begin_body(exchange if pieces else None, rest)
 
     def _begin_body(self, receiver, rest):

@@ -19,6 +19,10 @@ is_token = re.compile(r"[%s]+\Z" % TOKEN_CHARS).match
 #: character allowed; octets above 0x7f are allowed and opaque.
 is_field_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z").match
 
+#: RFC 9110 5.5: a field value that a recipient may keep although its sender broke the rule: other
+#: control characters than CR, LF and NUL are harmless.
+is_tolerable_value = re.compile(r"[^\0\r\n]*\Z").match
+
 #: Characters that must not appear in a field value from an application: every control character
 #: except tab.
 find_control = re.compile(u"[\x00-\x08\x0a-\x1f\x7f]").search

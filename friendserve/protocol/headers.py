@@ -10,7 +10,7 @@ import six
 
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.grammar import (
-    find_control, is_content_length, is_field_value, is_host, is_token)
+    find_control, is_content_length, is_field_value, is_host, is_tolerable_value, is_token)
 from friendserve.util import remember
 
 #: The names of fields that hold a secret; their lines are parsed each time.
@@ -212,6 +212,22 @@ def parse_field_line(line):
     return normalize_name(name), value
 
 
+def parse_response_field_line(line):
+    """The same for a response, whose reader may be more tolerant: whitespace before the colon is
+    taken off (RFC 9112 5.1), unless the field frames the message, and control characters other than
+    CR, LF and NUL are kept (RFC 9110 5.5)."""
+    name, colon, value = line.partition(":")
+    bare = name.rstrip(" \t")
+    if not colon or not is_token(bare) or (
+            bare != name and normalize_name(bare) in _RESPONSE_CHECKS):
+        raise HTTPInputError("malformed header line %r: it must be a name, a colon and a value"
+                             % line[:80])
+    value = value.strip(" \t")
+    if not is_tolerable_value(value):
+        raise HTTPInputError("CR, LF or NUL in header %s" % bare)
+    return normalize_name(bare), value
+
+
 def _check_host(value):
     if not is_host(value):
         raise HTTPInputError("malformed Host %r" % value[:80])
@@ -231,20 +247,28 @@ def _check_transfer_encoding(value):
                              % value[:40])
 
 
-#: The fields that determine where a message goes or ends. Each may appear only once.
-_FRAMING_CHECKS = {
-    "Host": _check_host,
+#: The fields that determine where a response ends. Each may appear only once.
+_RESPONSE_CHECKS = {
     "Content-Length": _check_content_length,
     "Transfer-Encoding": _check_transfer_encoding,
 }
 
+#: The same for a request, and where it goes. A Host in a response has no meaning.
+_FRAMING_CHECKS = dict(_RESPONSE_CHECKS, Host=_check_host)
+
 
 class _Memo(dict):
-    """Raw line -> (normalized name, value). A line not in it is parsed and checked."""
+    """Raw line -> (normalized name, value). A line not in it is parsed by the function `parse`, and
+    checked by `checks`."""
+    def __init__(self, parse, checks):
+        super(_Memo, self).__init__()
+        self.parse = parse
+        self.checks = checks
+
     def __missing__(self, line):
-        name, value = pair = parse_field_line(line)
-        if name in _FRAMING_CHECKS:
-            _FRAMING_CHECKS[name](value)
+        name, value = pair = self.parse(line)
+        if name in self.checks:
+            self.checks[name](value)
         if name not in SECRETS and len(line) <= MEMO_LINE_LENGTH:
             # As `util.remember`, without a call: varied traffic has new lines in each head.
             if len(self) >= MEMO_ENTRIES:
@@ -253,25 +277,28 @@ class _Memo(dict):
         return pair
 
 
-_memo = _Memo()
+_memo = _Memo(parse_field_line, _FRAMING_CHECKS)
+
+#: For `parse_fields`: the rules of responses, and the lines that are known to keep them.
+RESPONSE = _Memo(parse_response_field_line, _RESPONSE_CHECKS)
 
 
-def parse_fields(lines, max_fields):
+def parse_fields(lines, max_fields, memo=_memo):
     """The field lines of a head, without line ends -> HTTPHeaders.
 
-    `lines` is a list of native strings. Raises HTTPInputError: 431 for more than `max_fields`
-    lines, else 400, also for a Host, Content-Length or Transfer-Encoding that is malformed or
-    appears twice.
+    `lines` is a list of native strings; `memo` is RESPONSE for those of a response. Raises
+    HTTPInputError: 431 for more than `max_fields` lines, else 400, also for a Content-Length,
+    a Transfer-Encoding or, in a request, a Host that is malformed or appears twice.
     """
     if len(lines) > max_fields:
         raise HTTPInputError("more than %d header lines" % max_fields, 431)
-    fields = list(map(_memo.__getitem__, lines))
+    fields = list(map(memo.__getitem__, lines))
     values = dict(fields)
     if len(values) == len(fields):
         return HTTPHeaders.from_values(values)
     headers = HTTPHeaders()
     for name, value in fields:
-        if name in _FRAMING_CHECKS and name in headers._values:
+        if name in memo.checks and name in headers._values:
             raise HTTPInputError("more than one %s header" % name)
         headers.add(name, value)
     return headers

@@ -15,7 +15,8 @@ from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
-    HTTPHeaders, may_be_remembered, parse_field_line, parse_fields)
+    RESPONSE, HTTPHeaders, may_be_remembered, parse_field_line, parse_fields,
+    parse_response_field_line)
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
 #: HEAD: it is complete, and waits in the loop's queue. BODY: the head is parsed, the body is being
@@ -38,6 +39,10 @@ MOVES = dict(((old, new), new) for old, news in {
 
 #: The maximum number of 1xx responses before the final one.
 MAX_INTERIM_RESPONSES = 10
+
+#: The maximum number of header lines, or of trailer lines, of a response. The bytes of the head
+#: have a limit too; this one bounds what many short lines make of them.
+MAX_RESPONSE_FIELDS = 5000
 
 #: Up to this many empty lines before a request line are skipped (RFC 9112 2.2).
 MAX_EMPTY_LINES = 8
@@ -164,12 +169,13 @@ def find_response_end(data, searched=0):
     return bare + 2 if bare >= 0 else end + 3 if end >= 0 else -1
 
 
-def parse_response_head(head, max_fields=100):
+def parse_response_head(head, max_fields=MAX_RESPONSE_FIELDS):
     """The bytes of a response head -> (version, status, reason, HTTPHeaders).
 
     For the sake of existing servers, this parser is tolerant where RFC 9112 allows it: lines may
-    end in a bare line feed (2.2), a field may continue on the next line (5.2), and the reason may
-    be missing (4). Raises HTTPInputError.
+    end in a bare line feed (2.2), a field may continue on the next line (5.2), the reason may be
+    missing (4), and so on for fields (`headers.parse_response_field_line`). What frames the body is
+    checked as in a request. Raises HTTPInputError.
     """
     text = _to_native(head)
     if text.count("\n") != text.count("\r\n"):
@@ -183,7 +189,7 @@ def parse_response_head(head, max_fields=100):
         raise HTTPInputError("malformed status line %r" % _to_native(head[:80]))
     _, minor, status, reason = match.groups()
     version = "HTTP/1.0" if minor == "0" else "HTTP/1.1"
-    return version, int(status), reason or "", parse_fields(lines, max_fields)
+    return version, int(status), reason or "", parse_fields(lines, max_fields, RESPONSE)
 
 
 def body_length(headers, version, status=None, method=None):
@@ -273,7 +279,7 @@ def read_request_head(head, max_line=8192, max_fields=100):
 _response_heads = {}
 
 
-def read_response_head(head, method="GET", max_fields=100):
+def read_response_head(head, method="GET", max_fields=MAX_RESPONSE_FIELDS):
     """Everything in the head of a response to `method`: (version, status, reason, HTTPHeaders,
     `body_length`, `wants_keep_alive`). Raises HTTPInputError."""
     is_common = method == "GET" and max_fields > _HEAD_FIELDS
@@ -370,6 +376,7 @@ class ChunkedDecoder(object):
     MAX_TRAILER_LINE = 8192
     MAX_TRAILERS = 100
 
+    _parse_trailer = staticmethod(parse_field_line)
     _match_size = re.compile(br"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\Z").match
 
     def __init__(self, max_body_size):
@@ -449,10 +456,23 @@ class ChunkedDecoder(object):
             self._trailers += 1
             if self._trailers > self.MAX_TRAILERS:
                 raise HTTPInputError("more than %d trailer lines" % self.MAX_TRAILERS, 431)
-            parse_field_line(_to_native(line))
+            self._parse_trailer(_to_native(line))
         elif line is not None:
             self.unused = data[position:]
         return position
+
+
+class ResponseChunkedDecoder(ChunkedDecoder):
+    """The chunked body of a response. Some servers pad the size with whitespace, others sign each
+    chunk in an extension."""
+    __slots__ = ()
+
+    MAX_LINE = 4096
+    MAX_TRAILERS = MAX_RESPONSE_FIELDS
+
+    _parse_trailer = staticmethod(parse_response_field_line)
+    _match_size = re.compile(
+        br"([0-9A-Fa-f]{1,16})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\Z").match
 
 
 #: status -> reason: the standard library's table, and those of RFC 9110 15 and its registry that

@@ -92,9 +92,9 @@ class MessageBody(object):
     """The body of the message that is being read.
 
     `length` is the result of `body_length`; the body may have up to `max_size` bytes. `inflater`
-    decompresses it, or is None. First `begin` sets the receiver, then `feed` accepts the bytes of
-    the connection until `state` is ENDED. `state` is one of the states of `BODY_MOVES`; pausing is
-    not among them, because a receiver may pause in each.
+    decompresses it, or is None; `decoder` is the class that decodes chunks. First `begin` sets the
+    receiver, then `feed` accepts the bytes of the connection until `state` is ENDED. `state` is one
+    of the states of `BODY_MOVES`; pausing is not among them, because a receiver may pause in each.
     """
     __slots__ = ("state", "receiver", "timeout", "paused_at", "pieces", "unused", "_decoder",
                  "_left", "_room", "_inflater")
@@ -107,14 +107,14 @@ class MessageBody(object):
     # bytes of one, so no piece is much larger than a megabyte.
     _STEP = 1024
 
-    def __init__(self, length, max_size, timeout=None, inflater=None):
+    def __init__(self, length, max_size, timeout=None, inflater=None, decoder=ChunkedDecoder):
         self.state = STARTING
         self.receiver = None        # gets the pieces as they arrive; None: they are kept
         self.timeout = timeout      # seconds within which the body must arrive
         self.paused_at = None       # when the receiver paused; None while it has not
         self.pieces = []            # the pieces kept; the first is bytes
         self.unused = b""           # the bytes that followed the end, once it has arrived
-        self._decoder = ChunkedDecoder(max_size) if length is CHUNKED else None
+        self._decoder = decoder(max_size) if length is CHUNKED else None
         self._left = length         # missing bytes of a body of known length, or UNTIL_CLOSE
         self._room = max_size       # bytes that may still follow, after decompression
         self._inflater = inflater
@@ -123,7 +123,7 @@ class MessageBody(object):
         """Set another limit, before anything has been fed."""
         self._room = max_size
         if self._decoder is not None:
-            self._decoder = ChunkedDecoder(max_size)
+            self._decoder = type(self._decoder)(max_size)
 
     def begin(self, receiver):
         """Begin to read, for `receiver`, or to keep the body if that is None. Raises

@@ -204,8 +204,9 @@ class ResponseHeadTest(EngineTest):
                      b"HTTP/1.1  200 OK", b"HTTP/2.0 200 OK", b"http/1.1 200 OK", b"", b"200 OK",
                      b"HTTP/1.1 200 O\x00K", b"HTTP/1.1 2\xb20 OK", b"HTTP/1.1"):
             self.refuse(400, parse_response_head, line + b"\r\n\r\n")
-        self.refuse(400, parse_response_head, b"HTTP/1.1 200 OK\r\nX : y\r\n\r\n")
-        self.refuse(431, parse_response_head, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n")
+        self.refuse(400, parse_response_head, b"HTTP/1.1 200 OK\r\nX y\r\n\r\n")
+        self.refuse(431, parse_response_head,
+                    b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5001 + b"\r\n")
 
 
 class FramingTest(EngineTest):
