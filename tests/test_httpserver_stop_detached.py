@@ -1,4 +1,4 @@
-"""B285 to B288: a graceful stop tells what uses a detached connection, and waits for it."""
+"""B325 to B328: a graceful stop tells what uses a detached connection, and waits for it."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.protocol.websocket import CLOSE, FIN, TEXT, Close
@@ -17,7 +17,7 @@ class WebSocketStopTest(WebSocketCase):
         self.run_until(lambda: "stopped" in self.notes)
         self.turn(0, 3)
 
-    def test_b285_open_websockets_are_told_and_waited_for(self):
+    def test_b325_open_websockets_are_told_and_waited_for(self):
         self.serve_sockets(Noting)
         gone = self.open_socket()
         gone.client.close()
@@ -42,7 +42,7 @@ class WebSocketStopTest(WebSocketCase):
         self.assertEqual([("close", 1001, "")] * 2 + ["stopped"], self.notes[2:])
         self.assertEqual([], self.server._stop_timers)
 
-    def test_b285_one_that_does_not_answer_is_aborted_at_the_deadline(self):
+    def test_b325_one_that_does_not_answer_is_aborted_at_the_deadline(self):
         self.serve_sockets(Noting)
         peer = self.open_socket()
         self.stop(0.05)
@@ -51,7 +51,7 @@ class WebSocketStopTest(WebSocketCase):
         self.assertEqual(["open", ("close", None, None), "stopped"], self.notes)
         peer.client.wait_for(lambda: peer.client.ended)
 
-    def test_b285_one_that_opens_while_the_server_stops_is_told(self):
+    def test_b325_one_that_opens_while_the_server_stops_is_told(self):
         self.serve_sockets(Slow)
         client = self.connect(data=request("/", headers=ASK))
         self.run_until(lambda: "asked" in self.notes)
@@ -66,7 +66,7 @@ class WebSocketStopTest(WebSocketCase):
         self.wait_for_stop()
         self.assertEqual(["asked", "open", ("close", None, None), "stopped"], self.notes)
 
-    def test_b286_a_handler_may_say_goodbye_itself(self):
+    def test_b326_a_handler_may_say_goodbye_itself(self):
         self.serve_sockets(Polite)
         peer = self.open_socket()
         self.stop()
@@ -79,7 +79,7 @@ class WebSocketStopTest(WebSocketCase):
         self.wait_for_stop()
         self.assertEqual("stopped", self.notes[-1])
 
-    def test_b286_an_exception_of_on_server_stop_closes_with_1011(self):
+    def test_b326_an_exception_of_on_server_stop_closes_with_1011(self):
         self.serve_sockets(Broken)
         peer = self.open_socket()
         with LogCatcher() as records:
@@ -89,7 +89,7 @@ class WebSocketStopTest(WebSocketCase):
         peer.client.close()
         self.wait_for_stop()
 
-    def test_b287_an_exception_of_on_finish_closes_with_1011(self):
+    def test_b327_an_exception_of_on_finish_closes_with_1011(self):
         self.serve_sockets(BrokenFinish)
         with LogCatcher():
             client = self.connect(data=request("/", headers=ASK))
@@ -121,7 +121,7 @@ class DetachedStopTest(WebSocketCase):
     def stop(self, deadline):
         self.server.graceful_stop(deadline, lambda: self.notes.append("stopped"))
 
-    def test_b288_the_user_of_a_detached_stream_is_told_and_waited_for(self):
+    def test_b328_the_user_of_a_detached_stream_is_told_and_waited_for(self):
         self.assertEqual(1, len(self.detached))
         self.stop(100)
         self.run_until(lambda: self.notes)
@@ -133,7 +133,7 @@ class DetachedStopTest(WebSocketCase):
         self.run_until(lambda: len(self.notes) > 1)
         self.assertEqual(["told", "stopped"], self.notes)
 
-    def test_b288_the_deadline_does_not_depend_on_it(self):
+    def test_b328_the_deadline_does_not_depend_on_it(self):
         self.assertEqual(1, len(self.detached))
         self.stop(0.05)
         self.run_until(lambda: "stopped" in self.notes)

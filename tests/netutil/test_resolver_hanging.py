@@ -1,4 +1,4 @@
-"""B289: look-ups that hang do not stop others."""
+"""B329: look-ups that hang do not stop others."""
 from __future__ import absolute_import, division, print_function
 
 import socket
@@ -30,7 +30,7 @@ class HangingTest(ResolverCase):
     def ask(self, resolver, host):
         resolver.resolve(host, 80, socket.AF_INET, callback=lambda found: self.found.append(host))
 
-    def test_b289_a_look_up_that_waits_for_hanging_ones_gets_a_thread(self):
+    def test_b329_a_look_up_that_waits_for_hanging_ones_gets_a_thread(self):
         resolver = ThreadedResolver()
         hanging = ["hangs%d.test" % number for number in range(25)]
         for host in hanging:
@@ -44,7 +44,7 @@ class HangingTest(ResolverCase):
         # The threads in place of those that hung have ended.
         self.run_until(lambda: sum(thread.is_alive() for thread in set(self.threads)) <= 10)
 
-    def test_b289_the_number_of_threads_that_hang_is_bounded(self):
+    def test_b329_the_number_of_threads_that_hang_is_bounded(self):
         resolver = ThreadedResolver(num_threads=1)
         self.addCleanup(setattr, resolver_module, "HANGS_AFTER",
                         getattr(resolver_module, "HANGS_AFTER", None))
