@@ -258,7 +258,8 @@ class _Threads(object):
         while len(self._work) > self._idle and self._has_room() \
                 and self._idle + len(self._busy) < self._most * (1 + MOST_HANGING):
             key, function = object(), self._work.popleft()
-            thread = threading.Thread(target=self._serve, args=(key, function),
+            # In a list, to be taken out: a thread keeps its arguments until it ends.
+            thread = threading.Thread(target=self._serve, args=(key, [function]),
                                       name="friendserve resolver")
             thread.daemon = True
             self._busy[key] = default_timer()
@@ -280,7 +281,8 @@ class _Threads(object):
         return self._most > self._idle + sum(
             now - since < HANGS_AFTER for since in self._busy.values())
 
-    def _serve(self, key, function):
+    def _serve(self, key, first):
+        function = first.pop()
         while function is not None:
             try:
                 function()

@@ -191,6 +191,7 @@ class RedisFaults(FeedCase):
                     stream.close()
 
         streams = []
+        self.addCleanup(lambda: [stream.close() for stream in streams])
         server = Silent(io_loop=self.loop)
         self.addCleanup(server.stop)
         sock, = bind_sockets(0, "127.0.0.1")
@@ -226,7 +227,7 @@ class RedisFaults(FeedCase):
     def test_what_is_no_redis(self):
         class Misleading(TCPServer):
             def handle_stream(self, stream, address):
-                stream.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                stream.write(b"HTTP/1.1 400 Bad Request\r\n\r\n", stream.close)
 
         server = Misleading(io_loop=self.loop)
         self.addCleanup(server.stop)

@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import socket
 import threading
+import weakref
 
 from friendserve.netutil import ThreadedResolver, resolver as resolver_module
 from tests import PATIENCE
@@ -57,3 +58,18 @@ class HangingTest(ResolverCase):
         self.assertEqual([], self.found)
         self.gate.set()
         self.run_until(lambda: len(self.found) == 12)
+
+    def test_a_thread_does_not_keep_what_it_was_started_for(self):
+        class Callback(object):
+            def __call__(self, found):
+                calls.append(found)
+
+        calls = []
+        callback = Callback()
+        kept = weakref.ref(callback)
+        # A number of threads that no other test uses, so that a thread is started.
+        ThreadedResolver(num_threads=13).resolve("quick.test", 80, socket.AF_INET,
+                                                 callback=callback)
+        del callback
+        self.run_until(lambda: calls)
+        self.run_until(lambda: kept() is None)
