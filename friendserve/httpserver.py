@@ -206,7 +206,6 @@ class HTTPServer(TCPServer):
         """Close connections whose time limit has passed. One timer serves them all."""
         if not self._connections:
             self._sweep_timer = None
-            self._stalled = {}
             return
         self._plan_sweep(io_loop)
         now = self.now
