@@ -8,10 +8,12 @@ import socket
 import stat
 
 from friendserve.log import gen_log
+from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 
 _KNOWN = READ | WRITE | ERROR
 _WINDOWS = os.name == "nt"
+_CHUNK = 4096
 
 
 def check_events(events):
@@ -66,6 +68,63 @@ def try_close(f):
         f.close()
     except EnvironmentError:
         pass
+
+
+class Waker(interface.Waker):
+    """A waker over a reading and a writing end, whatever they are: `_read(size)` returns bytes,
+    `_write(data)` sends them, and `_close(end)` closes one of `ends`, the reading one first."""
+
+    def __init__(self, *ends):
+        self._ends = list(ends)
+        self._closed = False
+        self._waking = []   # an entry for each call of `wake` in progress
+
+    def wake(self):
+        # Between a look at the number and the write, another thread may close it and open a file
+        # that gets the same number. So nothing is closed while an entry is here. A lock would not
+        # do: a signal handler that calls this may have interrupted its owner.
+        self._waking.append(None)
+        try:
+            while not self._closed:
+                try:
+                    self._write(b"w")
+                    return
+                except EnvironmentError as error:
+                    if _would_block(error):
+                        return  # full, so the reader is awake already
+                    if error.errno != errno.EINTR:
+                        raise
+        finally:
+            self._waking.pop()
+            if self._closed:
+                self._close_ends()
+
+    def consume(self):
+        while not self._closed:
+            try:
+                if len(self._read(_CHUNK)) < _CHUNK:
+                    return
+            except EnvironmentError as error:
+                if _would_block(error):
+                    return
+                if error.errno != errno.EINTR:
+                    raise
+
+    def close(self):
+        self._closed = True
+        self._close_ends()
+
+    def _close_ends(self):
+        while not self._waking:
+            try:
+                end = self._ends.pop()
+            except IndexError:
+                return
+            self._close(end)
+
+
+def _would_block(error):
+    return error.errno in (errno.EAGAIN, errno.EWOULDBLOCK)
 
 
 def loopback_pair():

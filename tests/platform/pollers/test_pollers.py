@@ -1,5 +1,6 @@
 from __future__ import absolute_import, division, print_function
 
+import contextlib
 import errno
 import fcntl
 import importlib
@@ -41,7 +42,7 @@ class InterruptedSocket(object):
     def __init__(self, sock):
         self.send = interrupted(sock.send)
         self.recv = interrupted(sock.recv)
-        self.close = sock.close
+        self.fileno = sock.fileno
 
 
 class WakerContract(object):
@@ -118,6 +119,30 @@ class WakerContract(object):
             for fd in pipe:
                 os.close(fd)
 
+    def test_b260_a_close_during_a_wake_gives_no_byte_to_the_next_file(self):
+        # os.write and send release the GIL just before the system call.
+        pipe = []
+
+        def close_and_open():
+            self.waker.close()
+            pipe.extend(os.pipe())
+
+        def let_another_thread_run():
+            thread = threading.Thread(target=close_and_open)
+            thread.start()
+            thread.join(PATIENCE)
+
+        fds = (self.waker.fileno(), self.waker.write_fileno())
+        with self.before_each_write(let_another_thread_run):
+            self.waker.wake()
+        try:
+            self.assertFalse(is_readable(pipe[0]))
+            for fd in fds:
+                self.assertRaises(OSError, os.fstat, fd)
+        finally:
+            for fd in pipe:
+                os.close(fd)
+
     def test_b042_wake_from_a_signal_handler(self):
         old = signal.signal(signal.SIGUSR1, lambda number, frame: self.waker.wake())
         try:
@@ -149,6 +174,20 @@ class WakerContract(object):
 class TestPosixWaker(WakerContract, unittest.TestCase):
     waker_class = posix.Waker
 
+    @contextlib.contextmanager
+    def before_each_write(self, action):
+        def write(fd, data):
+            action()
+            return os.write(fd, data)
+
+        real_os = posix.os
+        posix.os = type("SlowOs", (object,), {"write": staticmethod(write),
+                                              "close": staticmethod(os.close)})
+        try:
+            yield
+        finally:
+            posix.os = real_os
+
     def test_b010_interrupted_calls_are_repeated(self):
         real_os = posix.os
         posix.os = type("InterruptedOs", (object,), {
@@ -179,6 +218,23 @@ class TestWindowsWaker(WakerContract, unittest.TestCase):
     """The waker for Windows is plain sockets and runs everywhere."""
 
     waker_class = windows.Waker
+
+    @contextlib.contextmanager
+    def before_each_write(self, action):
+        real = self.waker._writer
+        # What send does: it takes the number, releases the GIL, and makes the system call.
+        number = real.fileno()
+
+        class SlowSocket(object):
+            def send(self, data):
+                action()
+                return os.write(number, data)
+
+            close = real.close
+            fileno = real.fileno
+
+        self.waker._writer = SlowSocket()
+        yield
 
     def test_b010_interrupted_calls_are_repeated(self):
         self.waker._reader = InterruptedSocket(self.waker._reader)
