@@ -26,7 +26,7 @@ def _in(folder, rooms):
 #: precedes it here. Names are relative to the package; "" is friendserve/__init__.py. A package
 #: follows the modules it re-exports.
 FLOORS = (
-    ("ground", ("", "util", "log", "escape", "stack_context", "platform")),
+    ("ground", ("", "util", "log", "escape", "stack_context", "awaitable", "platform")),
     ("protocol", _in("protocol", (
         "", "errors", "grammar", "headers", "http1", "http1body", "urls", "httpauth", "forms",
         "multipart", "cookies", "masking", "deflate", "wshandshake", "websocket", "eventstream",
