@@ -121,6 +121,8 @@ class Waker(interface.Waker):
             try:
                 end = self._ends.pop()
             except IndexError:
+                # On Python 2 a socket stays open as long as one of its methods exists.
+                self._read = self._write = None
                 return
             self._close(end)
 
