@@ -70,7 +70,11 @@ platform/         other loops and resolvers, and names known from Tornado
                   loops that use one given poller
 
 concurrent        Futures
-gen               coroutines
+
+gen/              coroutines
+    points        Callback, Wait and others, for the older style
+    runner        what a coroutine may yield, and how it is resumed
+    coroutines    the decorators, and what helps to wait
 
 httputil          headers, requests, arguments: protocol/ under the names porters know
 

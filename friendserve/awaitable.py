@@ -92,9 +92,17 @@ def failed(error):
     return ended
 
 
+def noted(call, *args, **kwargs):
+    """A Pending of the outcome of a call, as for `future_of`, for one that is seldom awaited: an
+    error that is not is dropped."""
+    outcome = Outcome()
+    call(*args, callback=outcome.callback, on_error=outcome.note_error, **kwargs)
+    return outcome
+
+
 class Outcome(Pending):
-    """The outcome of a call, to which `callback` and `on_error` were passed, for whoever awaits it
-    at any time. An error that is not awaited by then is raised where `on_error` is called."""
+    """The outcome of a call, to which `callback` and `on_error` are passed, for code that awaits it
+    at any time. An error that is not awaited by then is raised by `on_error`."""
     __slots__ = ("_ended", "_waiting")
 
     def __init__(self):
@@ -108,11 +116,15 @@ class Outcome(Pending):
         self._end(ended)
 
     def on_error(self, error):
-        """Note the error."""
+        """Note the error, and raise it if it is not awaited."""
         is_awaited = bool(self._waiting)
-        self._end(failed(error))
+        self.note_error(error)
         if not is_awaited:
             raise error
+
+    def note_error(self, error):
+        """Note the error."""
+        self._end(failed(error))
 
     def _end(self, ended):
         self._ended = ended

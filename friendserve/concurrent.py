@@ -169,6 +169,10 @@ class _Awaiting(object):
 
     next = __next__  # version: py2
 
+    def send(self, value):
+        """Called instead by a runner that sends the result, which is that of the Future."""
+        return self.__next__()
+
 
 class _Untaken(object):
     """The exception of a Future, until it is taken. Its end means that it never was."""
@@ -196,6 +200,13 @@ TracebackFuture = Future
 
 #: Classes of Futures: for isinstance.
 FUTURES = Future if futures is None else (Future, futures.Future)
+
+
+if futures is not None:
+    CancelledError = futures.CancelledError
+else:  # version: py2
+    class CancelledError(Exception):
+        """A Future of another kind was cancelled."""
 
 
 def is_future(x):
@@ -233,14 +244,6 @@ def copy_outcome(source, target):
         target.set_exc_info(source.exc_info())
     else:
         target.set_exception(error)
-
-
-class CancelledError(Exception):
-    """A Future of another kind was cancelled."""
-
-
-if futures is not None:
-    CancelledError = futures.CancelledError
 
 
 def chain_future(a, b):

@@ -42,7 +42,8 @@ FLOORS = (
     ("other loops", _in("platform", (
         "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
         "epoll", "kqueue", "select"))),
-    ("futures", ("concurrent", "gen", "locks", "queues")),
+    ("futures", ("concurrent",) + _in("gen", ("points", "runner", "coroutines", ""))
+     + ("locks", "queues")),
     ("http", ("httputil",) + _in("routing", ("paths", "rules", ""))
      + _in("http1connection", ("limits", "response", "server", "client", ""))
      + ("httpserver",)

@@ -31,10 +31,10 @@ class Pool(object):
                 stack context of the caller, so a handler under `@asynchronous` answers 500
     timeout     seconds from the call to the result; the default is that of the pool
 
-    One of the two callbacks is called, once. A call without both returns a Future. At most `max_queue` statements wait for a thread; any
-    more fail with Unavailable. When the timeout expires, a statement that has not started fails
-    with Unavailable and is never run; one that has started fails with OutcomeUnknown, and its
-    result is dropped.
+    One of the two callbacks is called, once. A call without both returns a Future. At most
+    `max_queue` statements wait for a thread; any more fail with Unavailable. When the timeout
+    expires, a statement that has not started fails with Unavailable and is never run; one that has
+    started fails with OutcomeUnknown, and its result is dropped.
 
     A job that leaves a transaction open, such as ``execute("BEGIN")``, fails with InterfaceError,
     and the transaction is rolled back: jobs that follow would be lost with it. Use `transaction`.

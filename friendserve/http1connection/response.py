@@ -8,9 +8,7 @@ becomes IDLE when the stream has sent everything. Only then is the next request 
 """
 from __future__ import absolute_import, division, print_function
 
-from friendserve.awaitable import DONE
 from friendserve.iostream import StreamClosedError
-from friendserve.iostream.base import Sending
 from friendserve.iostream.buffers import FilePiece, Read
 from friendserve.protocol.errors import HTTPOutputError
 from friendserve.protocol.grammar import is_content_length
@@ -126,11 +124,11 @@ class HTTP1ResponseWriter(Read):
         """End the response. If its body is shorter than announced, the connection closes, so that
         the client notices. Does nothing if the request is already finished."""
         if self.request is None:
-            return DONE
+            return self.stream
         stream = self.stream
         if stream.closed():
             self._forget_request()
-            return Sending(stream)
+            return stream
         sending = self._sending
         if sending is CHUNKED:
             stream.write(LAST_CHUNK)
@@ -143,7 +141,7 @@ class HTTP1ResponseWriter(Read):
             raise HTTPOutputError("the body is shorter than its Content-Length, by %d bytes"
                                   % sending)
         self._end_response()
-        return Sending(stream)
+        return stream
 
     # The head, and the framing that it announces
 
@@ -192,7 +190,7 @@ class HTTP1ResponseWriter(Read):
             if type(chunk) is FilePiece:
                 self.stream.write_file(chunk.file, chunk.start, chunk.size, callback, data)
                 self._sending = sending
-                return Sending(self.stream)
+                return self.stream
             data += chunk
         sent = self.stream.write(data, callback)
         self._sending = sending

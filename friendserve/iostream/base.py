@@ -34,7 +34,7 @@ import sys
 
 import six
 
-from friendserve.awaitable import DONE, Pending, future_of
+from friendserve.awaitable import Pending, future_of, noted
 from friendserve.ioloop import IOLoop
 from friendserve.iostream.buffers import (
     PAUSE, FilePiece, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex, Sent,
@@ -74,20 +74,7 @@ class StreamClosedError(IOError):
         self.real_error = real_error
 
 
-class Sending(Pending):
-    """What a write returns if it could not be finished at once: when awaited, it ends when the
-    stream has sent everything written so far, with `result`, or with a StreamClosedError."""
-    __slots__ = ("_stream", "_result")
-
-    def __init__(self, stream, result=None):
-        self._stream = stream
-        self._result = result
-
-    def when_ended(self, callback, on_error):
-        self._stream.call_when_sent(callback, on_error, self._result)
-
-
-class BaseIOStream(object):
+class BaseIOStream(Pending):
     """A stream over some fd. Subclasses define `fileno`, `close_fd`, `read_from_fd`, `write_to_fd`
     and perhaps `write_ahead_to_fd`, `send_piece` and `get_fd_error`.
 
@@ -158,7 +145,7 @@ class BaseIOStream(object):
         If it does not appear within `max_bytes` the stream closes, with an
         UnsatisfiableReadError as its `error`.
         """
-        if callback is None:
+        if callback is None and on_error is None:
             return future_of(self.read_until, delimiter, max_bytes=max_bytes)
         if not isinstance(delimiter, bytes) or not delimiter:
             raise TypeError("a delimiter must be bytes, at least one, not %r" % (delimiter,))
@@ -167,7 +154,7 @@ class BaseIOStream(object):
     def read_until_regex(self, regex, callback=None, max_bytes=None, on_error=None):
         """Call `callback(data)` with all bytes up to the end of the first match of the bytes
         `regex`, otherwise like `read_until`."""
-        if callback is None:
+        if callback is None and on_error is None:
             return future_of(self.read_until_regex, regex, max_bytes=max_bytes)
         regex = re.compile(regex)
         if not isinstance(regex.pattern, bytes):
@@ -185,9 +172,10 @@ class BaseIOStream(object):
         if not isinstance(num_bytes, six.integer_types) or num_bytes < 0:
             raise ValueError("the number of bytes to read must be an integer, 0 or more, not %r"
                              % (num_bytes,))
-        if callback is None:
-            return future_of(self.read_bytes, num_bytes, streaming_callback=streaming_callback,
-                             partial=partial)
+        if callback is None and on_error is None:
+            # With a streaming_callback, the end is seldom awaited.
+            return (future_of if streaming_callback is None else noted)(
+                self.read_bytes, num_bytes, streaming_callback=streaming_callback, partial=partial)
         if streaming_callback is not None:
             read = StreamBytes(self._guard(callback), self._guard(streaming_callback), num_bytes)
         else:
@@ -196,7 +184,7 @@ class BaseIOStream(object):
 
     def read_into(self, buf, callback=None, partial=False, on_error=None):
         """Like `read_bytes`, but fill the bytearray `buf` and call `callback(number of bytes)`."""
-        if callback is None:
+        if callback is None and on_error is None:
             return future_of(self.read_into, buf, partial=partial)
 
         def fill(data):
@@ -212,7 +200,8 @@ class BaseIOStream(object):
         close callback is called.
         """
         if callback is None and on_error is None:
-            return future_of(self.read_until_close, streaming_callback=streaming_callback)
+            return (future_of if streaming_callback is None else noted)(
+                self.read_until_close, streaming_callback=streaming_callback)
         self._start_read(ReadUntilClose(
             self._guard(callback), self._guard(streaming_callback)), on_error)
 
@@ -314,7 +303,7 @@ class BaseIOStream(object):
 
     def write(self, data, callback=None):
         """Send bytes (or a bytearray or memoryview); `callback()` is called when the system has
-        accepted all of them. Returns an awaitable, for the same moment.
+        accepted all of them. Returns the stream, which can be awaited for the same moment.
 
         Raises StreamClosedError if the stream is closed, and StreamBufferFullError, with
         nothing sent, if they would exceed `max_write_buffer_size`.
@@ -337,14 +326,14 @@ class BaseIOStream(object):
                 sent = self.write_to_fd(data) if data else 0
             except (OSError, IOError) as error:
                 self._lost(error)
-                return Sending(self)
+                return self
             if sent == len(data):
                 if callback is not None:
                     self._schedule(callback)
-                return DONE
+                return self
             data = memoryview(data)[sent:] if sent else data
         self._queue(data, callback)
-        return Sending(self)
+        return self
 
     def write_file(self, file, start, size, callback=None, head=b""):
         """Send the bytes `head`, then `size` bytes (at least one) of a file opened in binary mode,
@@ -394,18 +383,19 @@ class BaseIOStream(object):
         if self._state is not CONNECTING:
             self._update_events()
 
-    def call_when_sent(self, callback, on_error, result=None):
-        """Call `callback(result)` when the stream is connected and everything written so far has
-        been sent, or `on_error` with a StreamClosedError if the stream closes first."""
+    def when_ended(self, callback, on_error):
+        """Call `callback(self)` when the stream is connected and everything written so far has
+        been sent, or `on_error` with a StreamClosedError if the stream closes first. This makes a
+        stream, which `write` and `connect` return, awaitable."""
         if self._state is CLOSED:
             self._schedule(on_error, StreamClosedError(self.error))
             return
         if self._out is None:
             if self._state is not CONNECTING:
-                self._schedule(callback, result)
+                self._schedule(callback, self)
                 return
             self._out = WriteBuffer()
-        self._out.call_when_sent(Sent(callback, on_error, result))
+        self._out.call_when_sent(Sent(callback, on_error, self))
 
     def writing(self):
         """Whether bytes wait to be sent."""

@@ -6,7 +6,6 @@ import os
 import socket
 import ssl
 
-from friendserve.awaitable import Pending
 from friendserve.iostream.base import (
     CLOSED, CONNECTING, ENDED, MOVES, OPEN, RETRY, BaseIOStream, StreamClosedError)
 from friendserve.log import gen_log
@@ -130,9 +129,8 @@ class IOStream(BaseIOStream):
         called, with `error` set. Reads and writes may be started at once.
 
         A host name in `address` is looked up synchronously, which blocks; see
-        `friendserve.tcpclient`. `server_hostname` is for `SSLIOStream`. Returns an awaitable of
-        this stream, which fails with a StreamClosedError. Raises StreamClosedError if the stream
-        is closed.
+        `friendserve.tcpclient`. `server_hostname` is for `SSLIOStream`. Returns this stream, which
+        can be awaited instead. Raises StreamClosedError if the stream is closed.
         """
         if self._state is CLOSED:
             raise StreamClosedError(self.error)
@@ -156,13 +154,13 @@ class IOStream(BaseIOStream):
                     errno_from_exception(error) not in _UNDER_WAY:
                 gen_log.debug("Connect to %s failed: %s", address, error)
                 self._fail(error)
-                return Sending(self)
+                return self
         self._state = MOVES[self._state, CONNECTING]
         self._fd = self.fileno()
         with NullContext():
             self.io_loop.add_handler(self, on_ready, WRITE)
         self._events = WRITE
-        return Sending(self, self)
+        return self
 
     def _connected(self, callback):
         self._state = MOVES[self._state, OPEN]
@@ -228,7 +226,7 @@ class IOStream(BaseIOStream):
         return stream
 
 
-class SSLIOStream(IOStream, Pending):
+class SSLIOStream(IOStream):
     """A TLS stream: over a connected socket made by `ssl_wrap_socket` (with
     do_handshake_on_connect=False), whose handshake starts at once, or over a plain socket that
     `connect` will connect.
@@ -273,11 +271,6 @@ class SSLIOStream(IOStream, Pending):
         """
         self._server_hostname = server_hostname
         return super(SSLIOStream, self).connect(address, callback, server_hostname)
-
-    def when_ended(self, callback, on_error):
-        """Call `callback(stream)` when the handshake has succeeded, else `on_error` with a
-        StreamClosedError. So a stream that was not connected yet can be awaited."""
-        self.call_when_sent(callback, on_error, self)
 
     def wait_for_handshake(self, callback=None):
         """Call `callback(stream)` when the handshake has succeeded; if it fails, only the close

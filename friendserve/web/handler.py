@@ -828,20 +828,24 @@ class RequestHandler(Page):
 
     def _begin_stream(self, transforms, args, kwargs):
         try:
-            self._pause_for(self._begin(transforms, args, kwargs))
+            result = self._begin(transforms, args, kwargs)
+            if result is not None:
+                self._pause_for(result)
         except Exception:
             self._handle_exception(*sys.exc_info())
 
     def _receive(self, chunk):
         if not self._finished:
             try:
-                self._pause_for(self.data_received(chunk))
+                result = self.data_received(chunk)
+                if result is not None:
+                    self._pause_for(result)
             except Exception:
                 self._handle_exception(*sys.exc_info())
 
     def _pause_for(self, result):
         """Read no more of the body until `result`, if it is awaitable, has ended."""
-        if result is not None and is_awaitable(result):
+        if is_awaitable(result):
             self.pause_reading()
             self._await(result, self.resume_reading)
 

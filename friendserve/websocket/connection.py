@@ -343,7 +343,8 @@ class WebSocketProtocol13(Read, Pending):
         if self._out:
             self._write(b"".join(self._out), None)
             del self._out[:]
-        self.stream.call_when_sent(callback, lambda error: on_error(WebSocketClosedError()))
+        self.stream.when_ended(lambda stream: callback(None),
+                               lambda error: on_error(WebSocketClosedError()))
 
     def write_ping(self, data):
         """Send a ping with up to 125 bytes (or text, as UTF-8)."""
