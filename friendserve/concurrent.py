@@ -289,7 +289,7 @@ def return_future(f):
     """
     replacer = ArgReplacer(f, "callback")
 
-    @functools.wraps(f)
+    @six.wraps(f)
     def wrapper(*args, **kwargs):
         future = Future()
         callback, args, kwargs = replacer.replace(_once(future), args, kwargs)
@@ -351,7 +351,7 @@ def run_on_executor(*args, **kwargs):
     for old programs, and ignored: callbacks run on the loop of the caller.
     """
     def decorate(fn, executor="executor", io_loop=None):
-        @functools.wraps(fn)
+        @six.wraps(fn)
         def wrapper(self, *args, **kwargs):
             callback = kwargs.pop("callback", None)
             future = adopt(getattr(self, executor).submit(fn, self, *args, **kwargs))

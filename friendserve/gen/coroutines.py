@@ -25,7 +25,7 @@ def coroutine(func, replace_callback=True):
     `replace_callback`, the new function accepts a keyword argument `callback`, which is called with
     the result.
     """
-    @functools.wraps(func)
+    @six.wraps(func)
     def wrapper(*args, **kwargs):
         callback = kwargs.pop("callback", None) if replace_callback else None
         future = Future()
@@ -66,7 +66,7 @@ def engine(func):
     """
     run = coroutine(func, replace_callback=False)
 
-    @functools.wraps(func)
+    @six.wraps(func)
     def wrapper(*args, **kwargs):
         run(*args, **kwargs).add_done_callback(functools.partial(_check_engine, func))
     return wrapper
