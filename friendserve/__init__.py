@@ -76,6 +76,9 @@ gen/              coroutines
     runner        what a coroutine may yield, and how it is resumed
     coroutines    the decorators, and what helps to wait
 
+locks             locks between coroutines
+queues            queues between coroutines
+
 httputil          headers, requests, arguments: protocol/ under the names porters know
 
 routing/          which application or handler gets a request

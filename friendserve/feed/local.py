@@ -57,7 +57,7 @@ class LocalFeed(Feed):
         return stored
 
     def recent(self, channel, limit, callback=None, on_error=None):
-        if callback is None:
+        if callback is None and on_error is None:
             return future_of(self.recent, channel, limit)
         self._check_open()
         channel = self._channels.get(self._check_name(channel))

@@ -97,7 +97,7 @@ class RedisFeed(Feed):
         return outcome
 
     def recent(self, channel, limit, callback=None, on_error=None):
-        if callback is None:
+        if callback is None and on_error is None:
             return future_of(self.recent, channel, limit)
         self._check_open()
         name = self._check_name(channel)

@@ -117,10 +117,11 @@ class WaitIterator(object):
             raise ValueError("give all Futures by position or all by name, not some of each")
         named = [(index, future) for index, future in enumerate(args)] or list(kwargs.items())
         self.current_future = self.current_index = None
-        self._names = dict((convert_yielded(future), name) for name, future in named)
+        named = [(convert_yielded(future), name) for name, future in named]
+        self._names = dict(named)
         self._ended = collections.deque()
         self._next = None           # the Future of a pending `next`
-        for future in self._names:
+        for future, _ in named:
             future.add_done_callback(self._on_done)
 
     def done(self):

@@ -19,7 +19,6 @@ from friendserve.stack_context import ExceptionStackContext
 from tests.loopcase import LogCatcher, LoopCase
 
 
-
 class GenCase(LoopCase, unittest.TestCase):
     def setUp(self):
         self.loop = IOLoop(make_current=True)

@@ -207,8 +207,6 @@ class CoroutineHandlerTest(CoroutineCase):
         self.assertEqual(str(len(events)).encode("ascii"), response.body)
 
     def test_ten_thousand_requests_leave_nothing(self):
-        case = self
-
         @gen.coroutine
         def get(self):
             yield gen.moment
@@ -279,7 +277,8 @@ class WebSocketCoroutineTest(WebSocketCase):
 
         with LogCatcher() as records:
             self.assertEqual(1011, self.loop.run_sync(main, timeout=10))
-        self.assertEqual(1, sum(record.levelno == logging.ERROR for record in records))
+        errors = [record for record in records if record.levelno == logging.ERROR]
+        self.assertEqual(1, len(errors))
 
 
 class FetchTest(HandlerCase):
@@ -305,7 +304,8 @@ class FetchTest(HandlerCase):
         self.assertEqual([200, 418, 418], seen)
         errors = []
         AsyncHTTPClient(io_loop=self.loop).fetch(
-            "http://127.0.0.1:%d/?code=500" % self.server.address[1], self.fail, on_error=errors.append)
+            "http://127.0.0.1:%d/?code=500" % self.server.address[1], self.fail,
+            on_error=errors.append)
         self.run_until(lambda: errors)
         self.assertEqual(500, errors[0].code)
 
