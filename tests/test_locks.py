@@ -223,16 +223,16 @@ NATIVE = textwrap.dedent("""
 """)
 
 
-@unittest.skipIf(sys.version_info < (3,), "async with is Python 3")
-class NativeTest(LocksCase):
-    def test_async_with_and_async_for(self):
-        names = {}
-        exec(NATIVE, names)
-        lock, semaphore, queue = locks.Lock(), locks.Semaphore(1), queues.Queue()
-        for _ in range(2):
-            self.loop.run_sync(lambda: names["use"](lock, self.log))
-            self.loop.run_sync(lambda: names["use"](semaphore, self.log))
-        for item in (1, 2, None):
-            queue.put(item)
-        self.loop.run_sync(lambda: names["read"](queue, self.log))
-        self.assertEqual(["locked"] * 4 + [1, 2], self.log)
+if sys.version_info >= (3,):  # version: py2
+    class NativeTest(LocksCase):
+        def test_async_with_and_async_for(self):
+            names = {}
+            exec(NATIVE, names)
+            lock, semaphore, queue = locks.Lock(), locks.Semaphore(1), queues.Queue()
+            for _ in range(2):
+                self.loop.run_sync(lambda: names["use"](lock, self.log))
+                self.loop.run_sync(lambda: names["use"](semaphore, self.log))
+            for item in (1, 2, None):
+                queue.put(item)
+            self.loop.run_sync(lambda: names["read"](queue, self.log))
+            self.assertEqual(["locked"] * 4 + [1, 2], self.log)

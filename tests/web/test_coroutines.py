@@ -5,7 +5,6 @@ import gc
 import logging
 import sys
 import textwrap
-import unittest
 
 from friendserve import gen
 from friendserve.concurrent import Future
@@ -335,28 +334,28 @@ NATIVE = textwrap.dedent("""
 """)
 
 
-@unittest.skipIf(sys.version_info < (3,), "async def is Python 3")
-class NativeTest(CoroutineCase):
-    def setUp(self):
-        super(NativeTest, self).setUp()
+if sys.version_info >= (3,):  # version: py2
+    class NativeTest(CoroutineCase):
+        def setUp(self):
+            super(NativeTest, self).setUp()
 
-        @gen.coroutine
-        def as_engine(value):
-            value = yield self.soon(value)
-            raise gen.Return(str(value))
+            @gen.coroutine
+            def as_engine(value):
+                value = yield self.soon(value)
+                raise gen.Return(str(value))
 
-        self.names = {"soon": self.soon, "gen": gen, "HTTPError": HTTPError,
-                      "as_engine": as_engine}
-        exec(NATIVE, self.names)
+            self.names = {"soon": self.soon, "gen": gen, "HTTPError": HTTPError,
+                          "as_engine": as_engine}
+            exec(NATIVE, self.names)
 
-    def test_async_def(self):
-        self.serve_handler(self.names["get"], post=self.names["fail"])
-        self.assertEqual(b"one 2[3, 4]", self.ask().body)
-        self.assertEqual(418, self.ask(method="POST", body=b"").status)
+        def test_async_def(self):
+            self.serve_handler(self.names["get"], post=self.names["fail"])
+            self.assertEqual(b"one 2[3, 4]", self.ask().body)
+            self.assertEqual(418, self.ask(method="POST", body=b"").status)
 
-    def test_async_for_over_futures(self):
-        futures = [self.soon(1), self.soon(2)]
-        self.assertEqual([1, 2], self.loop.run_sync(lambda: self.names["iterate"](futures)))
+        def test_async_for_over_futures(self):
+            futures = [self.soon(1), self.soon(2)]
+            self.assertEqual([1, 2], self.loop.run_sync(lambda: self.names["iterate"](futures)))
 
-    def test_run_sync_of_a_coroutine(self):
-        self.assertEqual(5, self.loop.run_sync(lambda: self.names["coroutine"](5)))
+        def test_run_sync_of_a_coroutine(self):
+            self.assertEqual(5, self.loop.run_sync(lambda: self.names["coroutine"](5)))
