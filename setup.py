@@ -55,6 +55,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["friendserve", "friendserve.*"]),
     include_package_data=True,
+    entry_points={"pytest11": ["friendserve = friendserve.testing.plugin"]},
     zip_safe=False,
     python_requires=">=2.7, !=3.0.*, !=3.1.*, !=3.2.*, !=3.3.*, !=3.4.*, !=3.5.*",
     install_requires=["six"],

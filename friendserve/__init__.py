@@ -151,6 +151,12 @@ database/         SQLite, MySQL and PostgreSQL under one interface
     engines       what differs between the three
     connection    a blocking connection
     pool          connections in threads
+
+testing/          test cases for unittest, fixtures for pytest
+    logs          what is logged in a test
+    cases         test cases with a loop, a server and a client
+    command       python -m friendserve.testing
+    plugin        fixtures for pytest
 """
 from __future__ import absolute_import, division, print_function
 
