@@ -139,6 +139,12 @@ websocket/        WebSockets, both roles
     client        websocket_connect
     handler       WebSocketHandler
 
+wsgi/             WSGI applications on our server, and ours on theirs
+    environ       from a request to an environ, and back
+    body          a request's body as a file
+    container     WSGIContainer
+    adapter       WSGIAdapter, WSGIApplication
+
 feed/             ordered messages with cursors, in one process or over Redis
     base          what every feed promises
     local         LocalFeed

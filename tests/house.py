@@ -56,7 +56,8 @@ FLOORS = (
         "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
         "decorators", "eventstream", "upload", "files", "conditions", "static", "application",
         ""))),
-    ("beside the web", _in("websocket", ("connection", "client", "handler", "")) + ("wsgi",)
+    ("beside the web", _in("websocket", ("connection", "client", "handler", ""))
+     + _in("wsgi", ("environ", "body", "container", "adapter", ""))
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
      + _in("database", ("errors", "engines", "connection", "pool", ""))),
     ("auth", _in("auth", (
