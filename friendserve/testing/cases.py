@@ -66,8 +66,8 @@ class AsyncTestCase(unittest.TestCase):
 
     def setUp(self):
         super(AsyncTestCase, self).setUp()
-        self.io_loop = self.get_new_ioloop()
-        self.io_loop.make_current()
+        loop = self.io_loop = self.get_new_ioloop()
+        loop.make_current()
 
     def tearDown(self):
         IOLoop.clear_current()
@@ -128,11 +128,7 @@ class AsyncTestCase(unittest.TestCase):
             if timeout:
                 timer = self.io_loop.call_later(timeout, self.__expire, timeout)
             try:
-                while True:
-                    self.__running = True
-                    self.io_loop.start()
-                    if self.__failure is not None or condition is None or condition():
-                        break
+                self.__run(condition)
             finally:
                 self.__running = False
                 if timer is not None:
@@ -141,6 +137,13 @@ class AsyncTestCase(unittest.TestCase):
         self.__raise_failure()
         result, self.__stop_args = self.__stop_args, None
         return result
+
+    def __run(self, condition):
+        over = False
+        while not over:
+            self.__running = True
+            self.io_loop.start()
+            over = self.__failure is not None or condition is None or condition()
 
     def __expire(self, timeout):
         try:
@@ -214,11 +217,10 @@ class AsyncHTTPTestCase(AsyncTestCase):
     """
     def setUp(self):
         super(AsyncHTTPTestCase, self).setUp()
-        sock, self.__port = bind_unused_port()
-        self.http_client = self.get_http_client()
-        self._app = self.get_app()
-        self.http_server = self.get_http_server()
-        self.http_server.add_sockets([sock])
+        listener, self.__port = bind_unused_port()
+        self.http_client, self._app = self.get_http_client(), self.get_app()
+        server = self.http_server = self.get_http_server()
+        server.add_sockets([listener])
 
     def tearDown(self):
         self.http_server.stop()

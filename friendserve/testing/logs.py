@@ -28,20 +28,18 @@ class ExpectLog(logging.Filter):
 
     def filter(self, record):
         """Whether the record is not one of those expected."""
-        if record.exc_info:
-            self.logged_stack = True
-        if not self.regex.match(record.getMessage()):
-            return True
-        self.matched = True
-        return False
+        expected = self.regex.match(record.getMessage()) is not None
+        self.matched = self.matched or expected
+        self.logged_stack = self.logged_stack or bool(record.exc_info)
+        return not expected
 
     def __enter__(self):
         self.logger.addFilter(self)
         return self
 
-    def __exit__(self, typ, value, tb):
+    def __exit__(self, *exc_info):
         self.logger.removeFilter(self)
-        if typ is None and self.required and not self.matched:
+        if exc_info[0] is None and self.required and not self.matched:
             raise AssertionError("nothing was logged that begins with %r" % self.regex.pattern)
 
 
