@@ -72,17 +72,15 @@ class Callback(YieldPoint):
 class WaitAll(YieldPoint):
     """Waits until all Callbacks with these `keys` are called; the result is a list in their order.
     """
-    runner = None
-
     def __init__(self, keys):
-        self.keys = keys
-
-    def start(self, runner):
-        self.runner = runner
+        self.keys, self.runner = keys, None
 
     def is_ready(self):
         # Each of them, so that each key is checked.
         return False not in list(map(self.runner.is_ready, self.keys))
+
+    def start(self, runner):
+        self.runner = runner
 
     def get_result(self):
         return list(map(self.runner.pop_result, self.keys))
