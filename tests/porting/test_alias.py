@@ -47,8 +47,7 @@ class AliasTest(AliasCase):
             from tornado import ioloop
             from tornado.platform.auto import set_close_exec
             import friendserve.web, friendserve.ioloop, friendserve.tcpserver
-            print(tornado.version, tornado.version_info) if False else print(
-                "%s %s" % (tornado.version, tornado.version_info))
+            print("%s %s" % (tornado.version, tornado.version_info))
             print(tornado.web is friendserve.web)
             print(ioloop.IOLoop is friendserve.ioloop.IOLoop)
             print(netutil.TCPServer is friendserve.tcpserver.TCPServer)
