@@ -72,6 +72,9 @@ class FakePoller(interface.Poller):
         check_registered(fd, NONE, self.registered)
         del self.registered[fd]
 
+    def watched(self):
+        return dict((fd, events & ~ERROR) for fd, events in self.registered.items())
+
     def poll(self, seconds):
         self.waits.append(seconds)
         ready = dict(self._ready)

@@ -19,7 +19,7 @@ except ImportError:  # version: py2
 
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
 from friendserve.stack_context import NullContext, unwrap, wrap
 from friendserve.util import Configurable
 
@@ -43,6 +43,7 @@ class IOLoop(Configurable):
 
     NONE = NONE
     READ = READ
+    PRI = PRI
     WRITE = WRITE
     ERROR = ERROR
 

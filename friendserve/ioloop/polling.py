@@ -15,8 +15,10 @@ from friendserve.ioloop.timers import TimerQueue
 from friendserve.log import gen_log
 from friendserve.platform.pollers.auto import Waker, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import READ
+from friendserve.platform.pollers.interface import MAX_WAIT, READ
 from friendserve.stack_context import state, wrap
+
+_NEVER = float("inf")
 
 
 def _creator():
@@ -55,6 +57,7 @@ class PollIOLoop(IOLoop):
         self.turn = object()
         self._running = threading.Lock()
         self._stopping = False
+        self._stopped = False
         self._closed = False
         self._process = os.getpid()
         self._made_at = _creator()
@@ -151,15 +154,23 @@ class PollIOLoop(IOLoop):
         try:
             while not self._stopping:
                 self._turn(None)
+        except BaseException:
+            self._waker.wake()
+            raise
         finally:
             self._leave(before)
 
     def stop(self):
-        """Leave `start` after this turn; before `start`, make its next call return at once.
-        From another thread use `loop.add_callback(loop.stop)`."""
+        """Leave `start` after this turn; before `start`, make its next call return at once. After
+        `run_once`, `stopped()` tells of it. From another thread use `loop.add_callback(loop.stop)`."""
         self._stopping = True
         if self._wake_needed:
             self._wake()
+
+    def stopped(self):
+        """Whether `stop` was called before or during the last `start` or `run_once`. A program that
+        drives the loop with `run_once` asks this after each turn."""
+        return self._stopped
 
     def running(self):
         """Whether the loop is in `start` or `run_once`."""
@@ -169,19 +180,41 @@ class PollIOLoop(IOLoop):
         """Run one turn, waiting at most `timeout` seconds (None: no limit).
 
         For a program with another main loop: it polls `fileno()` for reading and calls this when
-        that is ready, or when the returned time has passed: the seconds until the loop has
-        something to do, 0 for immediately, None if nothing is scheduled. Raises as `start` does.
+        that is ready, or when the returned time, that of `wait_time`, has passed. It leaves its own
+        main loop when `stopped()` is true. If a callback raises KeyboardInterrupt or SystemExit,
+        those that did not run are kept, and `fileno()` is readable. Raises as `start` does.
         """
         before = self._enter()
         try:
             self._turn(timeout)
+        except BaseException:
+            # The caller gets no time to wait, but callbacks and timers may be left.
+            self._waker.wake()
+            raise
         finally:
             self._leave(before)
-        return self._wait_time(None)
+        return self.wait_time()
+
+    def wait_time(self):
+        """The seconds until the loop has something to do, unless an fd is ready before: 0 for
+        immediately, at most MAX_WAIT (a day), None if nothing is scheduled. Only for the thread
+        that drives the loop, between turns."""
+        if self._callbacks or self._due or self._stopping:
+            return 0.0
+        deadline = self._timers.next_deadline()
+        if deadline is None or deadline == _NEVER:
+            return None
+        return min(max(0.0, deadline - self.time_func()), MAX_WAIT)
+
+    def watched(self):
+        """{fd: events} of what the loop waits for, READ, WRITE and PRI combined. An outer loop on
+        select or poll waits for these where there is no `fileno()`, asks again after each turn, and
+        runs one when its wait fails, because then the loop drops fds that were closed."""
+        return self._poller.watched()
 
     def fileno(self):
         """An fd that is readable when this loop has something to do, except for timers. Only epoll
-        and kqueue have one; raises NotImplementedError with the other pollers."""
+        and kqueue have one; raises NotImplementedError with the other pollers, see `watched`."""
         return self._poller.fileno()
 
     def _enter(self):
@@ -205,7 +238,10 @@ class PollIOLoop(IOLoop):
             current = signal.set_wakeup_fd(-1)
             if current != self._waker.write_fileno():
                 signal.set_wakeup_fd(current)
-        self._stopping = False
+        # A `stop` after this test is for the next `start`.
+        self._stopped = self._stopping
+        if self._stopped:
+            self._stopping = False
         # From now on an outer loop may be waiting on our behalf, and must be woken.
         self._wake_needed = True
         self._running.release()
@@ -236,9 +272,12 @@ class PollIOLoop(IOLoop):
         del callback
 
     def _fire_timers(self):
-        due = self._due
-        if self._timers:
-            due.extend(self._timers.pop_due(self.time_func()))
+        due, timers = self._due, self._timers
+        deadline = timers.next_deadline()
+        if deadline is not None:
+            now = self.time_func()
+            if deadline <= now:
+                due.extend(timers.pop_due(now))
         callback = None
         # Timers that a KeyboardInterrupt leaves here run first in the next turn.
         while due:

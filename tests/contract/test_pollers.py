@@ -68,7 +68,7 @@ class RegistrationContract(object):
 
     def test_unknown_events_raise_and_change_nothing(self):
         reader, _ = self.pipe()
-        self.assertRaises(ValueError, self.poller.register, reader, READ | 0x2)
+        self.assertRaises(ValueError, self.poller.register, reader, READ | 0x20)
         self.assertRaises(KeyError, self.poller.unregister, reader)
         self.poller.register(reader, READ)
         self.assertRaises(ValueError, self.poller.modify, reader, 0x2000)

@@ -9,17 +9,21 @@ import stat
 
 from friendserve.log import gen_log
 from friendserve.platform.pollers import interface
-from friendserve.platform.pollers.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, PRI, READ, WRITE
 
-_KNOWN = READ | WRITE | ERROR
+_KNOWN = READ | PRI | WRITE | ERROR
+_UNKNOWN = "events 0x%x: only READ, PRI, WRITE and ERROR may be combined"
 _WINDOWS = os.name == "nt"
 _CHUNK = 4096
+
+#: The identity, never that of an open file, of an fd that was found to be closed.
+CLOSED = object()
 
 
 def check_events(events):
     """Raise ValueError unless `events` is a valid mask."""
     if events & ~_KNOWN:
-        raise ValueError("events 0x%x: only READ, WRITE and ERROR may be combined" % events)
+        raise ValueError(_UNKNOWN % events)
 
 
 def check_registered(fd, events, registered):
@@ -27,7 +31,7 @@ def check_registered(fd, events, registered):
     if fd not in registered:
         raise KeyError("fd %r is not registered" % (fd,))
     if events & ~_KNOWN:
-        raise ValueError("events 0x%x: only READ, WRITE and ERROR may be combined" % events)
+        raise ValueError(_UNKNOWN % events)
 
 
 def already_registered(fd):

@@ -47,14 +47,14 @@ from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_registered, is_interrupt, warn_of_closed)
 from friendserve.platform.pollers.interface import (
-    CHECK_INTERVAL, ERROR, MAX_WAIT, NONE, READ, WRITE)
+    CHECK_INTERVAL, ERROR, MAX_WAIT, NONE, PRI, READ, WRITE)
 
 if not hasattr(select, "epoll"):
     raise ImportError("this system has no epoll")
 
-# READ, WRITE and ERROR are epoll's own bits, so masks are passed in and out unchanged. A value
+# READ, PRI, WRITE and ERROR are epoll's own bits, so masks are passed in and out unchanged. A value
 # above this one contains EPOLLERR or EPOLLHUP.
-_CALM = READ | WRITE
+_CALM = READ | PRI | WRITE
 _HUP = select.EPOLLHUP
 _PY2 = six.PY2
 # epoll.unregister hides EBADF before Python 3.9; epoll.modify does not.
@@ -114,6 +114,9 @@ class EpollPoller(interface.Poller):
         except EnvironmentError:
             self._lost.add(fd)
             self._check_at = 0
+
+    def watched(self):
+        return dict((fd, events & _CALM) for fd, events in six.iteritems(self._fds))
 
     def poll(self, seconds):
         if seconds is None:

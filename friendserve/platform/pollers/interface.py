@@ -11,7 +11,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-NONE, READ, WRITE, ERROR = 0x000, 0x001, 0x004, 0x018
+NONE, READ, PRI, WRITE, ERROR = 0x000, 0x001, 0x002, 0x004, 0x018
 
 #: The longest single wait in seconds. A longer `poll` returns an empty list after this time,
 #: because the system calls overflow at different lengths (the shortest: 2**31 milliseconds, about
@@ -27,8 +27,8 @@ CHECK_INTERVAL = 100
 class Poller(object):
     """Watches file descriptors and reports which are ready. It calls no callbacks.
 
-    `fd` is always an int, the number of an open descriptor. `events` is READ, WRITE and ERROR
-    in any combination, or NONE; other bits raise ValueError. All pollers are level-triggered:
+    `fd` is always an int, the number of an open descriptor. `events` is READ, PRI, WRITE and ERROR
+    in any combination, or NONE; other bits raise ValueError, as does PRI with kqueue. All pollers are level-triggered:
     an fd that is ready and has not been handled is reported again by the next `poll`.
 
     A number is registered from a successful `register` until `unregister`, whatever happens to its
@@ -79,6 +79,11 @@ class Poller(object):
         registered."""
         raise NotImplementedError
 
+    def watched(self):
+        """A new dict from each registered fd to its events (ERROR left out), without files that
+        `poll` has found closed."""
+        raise NotImplementedError
+
     def poll(self, seconds):
         """Wait until something is ready and return a list of (fd, events), one per fd.
 
@@ -89,7 +94,8 @@ class Poller(object):
         because of a closed file.
 
         READ and WRITE mean that the next read or write does not block; that includes reads that
-        find the end and operations that fail. ERROR is reported always, as soon as the system
+        find the end and operations that fail. PRI is what poll(2) calls POLLPRI: urgent data of a
+        TCP connection (MSG_OOB), or an event of a device or of a file in /proc or /sys. ERROR is reported always, as soon as the system
         reports a failure:
 
         - a refused or otherwise failed connect is, for an fd registered for WRITE, ERROR and

@@ -17,7 +17,7 @@ additions first because only they can fail for an open file. Each poll joins the
 number. Nothing has to be done for a file that was closed, except that its number can be registered
 again.
 
-Given up: with NONE and ERROR alone there is no filter, so no failure is reported. `modify` of a
+Given up: PRI, for which the standard library has no filter. With NONE and ERROR alone there is no filter, so no failure is reported. `modify` of a
 TCP socket whose number was closed and reused may go unnoticed; a check would cost a system call
 each time.
 """
@@ -33,7 +33,7 @@ from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
     warn_of_closed)
-from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, PRI, READ, WRITE
 
 if not hasattr(select, "kqueue"):
     raise ImportError("this system has no kqueue")
@@ -67,6 +67,7 @@ class KqueuePoller(interface.Poller):
 
     def register(self, fd, events):
         check_events(events)
+        _refuse_priority(events)
         identity = identify(fd)     # raises if `fd` is closed: without filters no call would
         if fd in self._events:
             if self._files[fd] == identity and self._has_filters(fd):
@@ -78,6 +79,7 @@ class KqueuePoller(interface.Poller):
 
     def modify(self, fd, events):
         check_registered(fd, events, self._events)
+        _refuse_priority(events)
         check_identity(fd, self._files[fd])
         self._change(fd, self._events[fd], events)
         self._events[fd] = events
@@ -92,6 +94,9 @@ class KqueuePoller(interface.Poller):
                     self._control(fd, kq_filter, _DELETE)
                 except EnvironmentError:
                     pass  # the kernel removed the filter when the file was closed
+
+    def watched(self):
+        return dict((fd, events & ~ERROR) for fd, events in six.iteritems(self._events))
 
     def poll(self, seconds):
         if seconds is not None:
@@ -147,3 +152,8 @@ class KqueuePoller(interface.Poller):
 
     def _control(self, fd, kq_filter, flags):
         self._kqueue.control([select.kevent(fd, kq_filter, flags)], 0, 0)
+
+
+def _refuse_priority(events):
+    if events & PRI:
+        raise ValueError("kqueue cannot wait for PRI; use poll or select")

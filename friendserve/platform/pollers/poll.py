@@ -17,9 +17,9 @@ import select
 
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
-    already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
+    CLOSED, already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
     warn_of_closed)
-from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, PRI, READ, WRITE
 
 if not hasattr(select, "poll"):
     raise ImportError("this system has no poll")
@@ -31,6 +31,7 @@ class PollPoller(interface.Poller):
     def __init__(self):
         self._poll = select.poll()
         self._fds = {}      # fd -> the identity of its file
+        self._events = {}   # fd -> events
 
     def fileno(self):
         raise NotImplementedError("the poll poller has no file descriptor; epoll and kqueue do")
@@ -43,20 +44,26 @@ class PollPoller(interface.Poller):
                 raise already_registered(fd)
             warn_of_closed([fd])
         self._poll.register(fd, _mask(events))
+        self._events[fd] = events
         self._fds[fd] = identity
 
     def modify(self, fd, events):
         check_registered(fd, events, self._fds)
         check_identity(fd, self._fds[fd])
         self._poll.register(fd, _mask(events))
+        self._events[fd] = events
 
     def unregister(self, fd):
         check_registered(fd, NONE, self._fds)
         del self._fds[fd]
+        self._events.pop(fd, None)
         try:
             self._poll.unregister(fd)
         except KeyError:
             pass  # dropped by poll() because it was closed
+
+    def watched(self):
+        return dict((fd, events & ~ERROR) for fd, events in self._events.items())
 
     def poll(self, seconds):
         if seconds is None:
@@ -75,6 +82,8 @@ class PollPoller(interface.Poller):
         for fd, mask in pairs:
             if mask & select.POLLNVAL:
                 self._poll.unregister(fd)  # closed; it would be reported every time
+                self._fds[fd] = CLOSED
+                del self._events[fd]
             else:
                 result.append((fd, _events(mask)))
         return result
@@ -82,10 +91,12 @@ class PollPoller(interface.Poller):
     def close(self):
         self._poll = select.poll()
         self._fds = {}
+        self._events = {}
 
 
 def _mask(events):
     return ((select.POLLIN if events & READ else 0) |
+            (select.POLLPRI if events & PRI else 0) |
             (select.POLLOUT if events & WRITE else 0))
 
 
@@ -93,6 +104,8 @@ def _events(mask):
     events = NONE
     if mask & select.POLLIN:
         events |= READ
+    if mask & select.POLLPRI:
+        events |= PRI
     if mask & select.POLLOUT:
         events |= WRITE
     if mask & select.POLLERR:
