@@ -277,7 +277,7 @@ class PollIOLoop(IOLoop):
         if deadline is not None:
             now = self.time_func()
             if deadline <= now:
-                due.extend(timers.pop_due(now))
+                timers.pop_due(now, due)
         callback = None
         # Timers that a KeyboardInterrupt leaves here run first in the next turn.
         while due:
