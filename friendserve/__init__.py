@@ -41,7 +41,9 @@ locale            translations, plurals, dates, numbers
 options           options from the command line, files and the environment
 
 ioloop/           the loop
+    callbacks     what the loop can say of a callback
     timers        the queue of timers
+    watching      how long turns take, debug mode
     interface     IOLoop: what every loop provides
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback

@@ -17,10 +17,11 @@ try:
 except ImportError:  # version: py2
     ThreadPoolExecutor = None
 
+from friendserve.ioloop.callbacks import plain
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
-from friendserve.stack_context import NullContext, unwrap, wrap
+from friendserve.stack_context import NullContext, wrap
 from friendserve.util import Configurable
 
 #: A deadline above this belongs to the wall clock: monotonic ones count from the machine's start.
@@ -153,7 +154,7 @@ class IOLoop(Configurable):
     def handle_callback_exception(self, callback):
         """Log the exception that `callback` raised, which is in sys.exc_info(). Subclasses may
         override this."""
-        app_log.error("Exception in callback %r", unwrap(callback), exc_info=True)
+        app_log.error("Exception in callback %r", plain(callback), exc_info=True)
 
     def run_in_executor(self, executor, func, *args, **kwargs):
         """Run `func(*args)` on a thread of `executor`, then `callback(result)` on this loop.
@@ -196,6 +197,25 @@ class IOLoop(Configurable):
         this off. `action` is the handler (signal, frame), or None to let the signal kill the
         process. Only for the loop of the main thread."""
         raise NotImplementedError("this loop cannot detect when it is blocked")
+
+    def watch_turns(self, callback, slow=0):
+        """Call `callback(turn)` at the end of each turn that took `slow` seconds or longer, not
+        counting its wait. `turn` is a `Turn`: how long it took, how late its timers were, and the
+        name of the callback that took longest. As long as there is a
+        watcher, each callback costs about a microsecond. A second call with the same `callback`
+        changes `slow`."""
+        raise NotImplementedError("this loop cannot watch its turns")
+
+    def unwatch_turns(self, callback):
+        """Stop calling `callback`; harmless if it does not watch."""
+        raise NotImplementedError("this loop cannot watch its turns")
+
+    def set_debug(self, enabled, slow=0.1):
+        """In debug mode, turns of `slow` seconds or more are logged, with the name of the callback
+        that took longest and the place that scheduled it; so are calls from another thread that
+        only the loop's thread should make, with both threads. It costs a few microseconds for each
+        callback."""
+        raise NotImplementedError("this loop has no debug mode")
 
     def set_blocking_log_threshold(self, seconds):
         """Log the stack when a turn takes longer than `seconds`; None turns this off."""

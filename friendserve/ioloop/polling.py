@@ -5,13 +5,14 @@ import collections
 import functools
 import os
 import signal
-import sys
 import threading
 
 import six
 
+from friendserve.ioloop.callbacks import calling_place, for_object, plain
 from friendserve.ioloop.interface import IOLoop
 from friendserve.ioloop.timers import TimerQueue
+from friendserve.ioloop.watching import TurnWatch
 from friendserve.log import gen_log
 from friendserve.platform.pollers.auto import Waker, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
@@ -21,15 +22,6 @@ from friendserve.stack_context import state, wrap
 _NEVER = float("inf")
 
 
-def _creator():
-    """The line outside this package that is making a loop, for error messages."""
-    here = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
-    frame = sys._getframe()
-    while frame.f_back and os.path.abspath(frame.f_code.co_filename).startswith(here):
-        frame = frame.f_back
-    return "%s:%d" % (frame.f_code.co_filename, frame.f_lineno)
-
-
 class PollIOLoop(IOLoop):
     """The loop over a poller.
 
@@ -37,6 +29,8 @@ class PollIOLoop(IOLoop):
     named by the environment variable FRIENDSERVE_POLLER, or else the best one on this system.
     `time_func`: a clock to use instead of the monotonic one.
     """
+    _watch = None
+
     def initialize(self, impl=None, time_func=None, make_current=None):
         if impl is None or isinstance(impl, six.string_types):
             impl = make_poller(impl)
@@ -60,7 +54,7 @@ class PollIOLoop(IOLoop):
         self._stopped = False
         self._closed = False
         self._process = os.getpid()
-        self._made_at = _creator()
+        self._made_at = "%s:%d" % calling_place()
         self.add_handler(waker.fileno(), lambda fd, events: waker.consume(), READ)
         super(PollIOLoop, self).initialize(make_current=make_current)
 
@@ -74,12 +68,15 @@ class PollIOLoop(IOLoop):
         self._poller.register(number, events)
         if number in self._handlers:
             # The number's old file was closed without remove_handler, and its events are stale.
+            gen_log.warning(
+                "fd %d was closed while it had the handler %r, which is now replaced; call "
+                "remove_handler before closing an fd", number, plain(self._handlers[number]))
             self._fd_objects.pop(number, None)
             self._removed.add(number)
         if obj is number:
             self._handlers[number] = handler
         else:
-            self._handlers[number] = lambda number, events: handler(obj, events)
+            self._handlers[number] = for_object(handler, obj)
             self._fd_objects[number] = obj
 
     def update_handler(self, fd, events):
@@ -129,7 +126,10 @@ class PollIOLoop(IOLoop):
 
     def call_at(self, when, callback, *args, **kwargs):
         """Call `callback` once, when `time()` reaches `when`; callbacks with equal times are called
-        in the order added. Returns a handle."""
+        in the order added. Returns a handle.
+
+        Like all methods that set timers, it is meant for the loop's thread. In another one it does
+        no harm, and wakes the loop, but use `loop.add_callback(loop.call_at, ...)` there."""
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
@@ -141,7 +141,8 @@ class PollIOLoop(IOLoop):
         return timer
 
     def remove_timeout(self, timeout):
-        """Cancel a timer; harmless if it has fired or was removed."""
+        """Cancel a timer; harmless if it has fired or was removed. Called from another thread, it
+        may be too late: the callback may be running."""
         self._timers.remove(timeout)
 
     def time(self):
@@ -334,6 +335,20 @@ class PollIOLoop(IOLoop):
         if previous != -1:
             signal.set_wakeup_fd(previous)
         return previous == -1
+
+    def watch_turns(self, callback, slow=0):
+        self._turn_watch().watch(callback, slow)
+
+    def unwatch_turns(self, callback):
+        self._turn_watch().unwatch(callback)
+
+    def set_debug(self, enabled, slow=0.1):
+        self._turn_watch().set_debug(enabled, slow)
+
+    def _turn_watch(self):
+        if self._watch is None:
+            self._watch = TurnWatch(self)
+        return self._watch
 
     def set_blocking_signal_threshold(self, seconds, action):
         if not hasattr(signal, "setitimer"):

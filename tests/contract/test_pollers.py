@@ -552,7 +552,7 @@ class PollerContract(RegistrationContract):
         self.poller.modify(reader, READ)
         self.assert_others_work()
 
-    def test_a_registered_number_is_registered_again_for_another_file_with_one_warning(self):
+    def test_a_registered_number_is_registered_again_for_another_file(self):
         reader, writer = self.registered_and_readable(self.dup)
         os.close(reader)
         other, other_writer = self.pipe()
@@ -561,8 +561,8 @@ class PollerContract(RegistrationContract):
             self.register_new_file(reader)
             for _ in range(3):
                 self.assertEqual([], self.poller.poll(0))
-        self.assertEqual(["fd %d: closed before it was unregistered; remove handlers before closing"
-                          % reader], [record.getMessage() for record in records])
+        # The loop warns, as it knows the handler.
+        self.assertEqual([], records)
         with self.assertRaises(ValueError):
             self.poller.register(reader, READ)
         os.write(other_writer, b"x")

@@ -17,7 +17,7 @@ The facts:
 
 What follows: programs should unregister before they close. If they do not, it does no harm unless
 something else holds the file open. Then the only remedy is a new epoll with the registrations that
-are still valid, and one warning in the log. It is made
+are still valid. It is made
 
 - when an event has a number that is not registered. This requires a DEL that failed, so `poll`
   looks at its events one by one only after one;
@@ -174,7 +174,7 @@ class EpollPoller(interface.Poller):
         except EnvironmentError:
             epoll.close()
             raise
-        self._replace(epoll, [fd])
+        self._replace(epoll)
 
     def _without_closed(self, pairs):
         """`pairs` without those of closed files. If there are any, continue with a new epoll."""
@@ -187,7 +187,8 @@ class EpollPoller(interface.Poller):
         if not stale:
             return pairs
         try:
-            self._replace(self._copy(), stale)
+            self._replace(self._copy())
+            warn_of_closed(stale)
         except EnvironmentError:
             pass  # out of fds; the next event of these files is another attempt
         return [(fd, events) for fd, events in pairs if fd not in stale]
@@ -212,7 +213,7 @@ class EpollPoller(interface.Poller):
             raise
         return epoll
 
-    def _replace(self, epoll, stale):
+    def _replace(self, epoll):
         """Continue with `epoll` instead of the one in use."""
         if self._outer is not None:
             self._outer.register(epoll.fileno(), READ)
@@ -223,7 +224,6 @@ class EpollPoller(interface.Poller):
         self._reused.clear()
         self._polls = 0
         self._check_at = CHECK_INTERVAL
-        warn_of_closed(stale)
 
 
 def _create():

@@ -39,7 +39,7 @@ class Poller(object):
     in another process (fork). One exception: while the number of such a file is registered, epoll
     may report it up to CHECK_INTERVAL times. If the number is given to another file,
 
-    - `register` forgets the old file, logs a warning and watches the new one;
+    - `register` forgets the old file and watches the new one;
     - `modify` raises EnvironmentError;
     - `unregister` works, and leaves the new file alone;
     - until then poll and select, which know only numbers, report the new file.

@@ -31,8 +31,7 @@ import six
 
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
-    already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
-    warn_of_closed)
+    already_registered, check_events, check_identity, check_registered, identify, is_interrupt)
 from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, PRI, READ, WRITE
 
 if not hasattr(select, "kqueue"):
@@ -69,10 +68,8 @@ class KqueuePoller(interface.Poller):
         check_events(events)
         _refuse_priority(events)
         identity = identify(fd)     # raises if `fd` is closed: without filters no call would
-        if fd in self._events:
-            if self._files[fd] == identity and self._has_filters(fd):
-                raise already_registered(fd)
-            warn_of_closed([fd])
+        if fd in self._events and self._files[fd] == identity and self._has_filters(fd):
+            raise already_registered(fd)
         self._change(fd, NONE, events)
         self._events[fd] = events
         self._files[fd] = identity

@@ -17,8 +17,8 @@ import select
 
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
-    CLOSED, already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
-    warn_of_closed)
+    CLOSED, already_registered, check_events, check_identity, check_registered, identify,
+    is_interrupt)
 from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, PRI, READ, WRITE
 
 if not hasattr(select, "poll"):
@@ -39,10 +39,8 @@ class PollPoller(interface.Poller):
     def register(self, fd, events):
         check_events(events)
         identity = identify(fd)     # the poll object would accept any number, open or not
-        if fd in self._fds:
-            if self._fds[fd] == identity:
-                raise already_registered(fd)
-            warn_of_closed([fd])
+        if fd in self._fds and self._fds[fd] == identity:
+            raise already_registered(fd)
         self._poll.register(fd, _mask(events))
         self._events[fd] = events
         self._fds[fd] = identity

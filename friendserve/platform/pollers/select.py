@@ -26,10 +26,15 @@ import select
 import socket
 import stat
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
-    CLOSED, already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
-    warn_of_closed)
+    CLOSED, already_registered, check_events, check_identity, check_registered, identify,
+    is_interrupt)
 from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, PRI, READ, WRITE
 
 # The limit of sockets in a set on Windows. Elsewhere select itself refuses numbers that are too
@@ -59,7 +64,6 @@ class SelectPoller(interface.Poller):
         if fd in self._fds:
             if self._fds[fd] == identity:
                 raise already_registered(fd)
-            warn_of_closed([fd])
         elif _WINDOWS and len(self._fds) >= _WINDOWS_MAX_FDS:
             raise ValueError(_TOO_MANY % fd)
         self._watch(fd, events)
@@ -161,9 +165,13 @@ def _connect_failed(fd):
     """Whether `fd`, which is writable, is a stream socket without a peer: its connect failed."""
     if _WINDOWS or not stat.S_ISSOCK(os.fstat(fd).st_mode):
         return False
+    # The duplicate shares the flags of the file, and fromfd may set the blocking mode: that of
+    # socket.setdefaulttimeout, and always on PyPy.
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     # The family only decides the size of the buffer for the address; AF_UNIX has the largest.
     sock = socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags)
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
             return False
         sock.getpeername()
