@@ -54,23 +54,28 @@ class TurnWatch(object):
 
     def __init__(self, loop):
         self._loop = loop
-        self._watchers = {}     # callback -> slow
+        self._watchers = []     # pairs (callback, slow)
         self._replaced = set()  # names of methods
         self._turn_now = Turn(0.0)
         self._waited = 0.0
         self._slowest = None    # the callback, until its name is needed
-        self._looked_at = loop.time_func()
+        self._wait_ended = loop.time_func()
         self._thread = None     # the one that drives the loop, in debug mode
         self._warned = set()
 
     def watch(self, callback, slow):
+        self._forget(callback)
+        self._watchers.append((callback, slow))
         self._replace(_MEASURED)
-        self._watchers[callback] = slow
 
     def unwatch(self, callback):
-        self._watchers.pop(callback, None)
+        self._forget(callback)
         if not self._watchers:
             self._restore(_MEASURED)
+
+    def _forget(self, callback):
+        # A bound method of a list is not hashable.
+        self._watchers = [pair for pair in self._watchers if pair[0] != callback]
 
     def set_debug(self, enabled, slow):
         if enabled:
@@ -97,9 +102,8 @@ class TurnWatch(object):
         loop = self._loop
         began = loop.time_func()
         deadline = loop._timers.next_deadline()
-        # A deadline may have been in the past when it was set.
-        late = 0.0 if deadline is None else max(0.0, began - max(deadline, self._looked_at))
-        self._looked_at = began
+        # Timers that were due before the end of the last wait were set after it, for the past.
+        late = 0.0 if deadline is None else max(0.0, began - max(deadline, self._wait_ended))
         turn = self._turn_now = Turn(late)
         self._waited = 0.0
         if self._replaced.issuperset(_TRACED):
@@ -109,7 +113,7 @@ class TurnWatch(object):
         if loop._stopping:
             self._thread = None     # another thread may start it next
         self._name_slowest()
-        for callback, slow in list(self._watchers.items()):
+        for callback, slow in self._watchers:
             if turn.seconds >= slow:
                 try:
                     callback(turn)
@@ -123,7 +127,8 @@ class TurnWatch(object):
         try:
             return type(self._loop)._poll(self._loop, wait)
         finally:
-            self._waited += self._loop.time_func() - began
+            self._wait_ended = self._loop.time_func()
+            self._waited += self._wait_ended - began
 
     def _watched_run_callbacks(self):
         loop, callbacks = self._loop, self._loop._callbacks

@@ -646,6 +646,14 @@ class ProcessTest(Loops, unittest.TestCase):
         self.assertIs(self.loop, IOLoop.instance())
 
 
+class DebuggedLoopTest(LoopContract, unittest.TestCase):
+    """The same in debug mode, which replaces methods of the loop."""
+    def make_loop(self, *args, **kwargs):
+        loop = super(DebuggedLoopTest, self).make_loop(*args, **kwargs)
+        loop.set_debug(True, slow=PATIENCE)
+        return loop
+
+
 for _name in available_pollers():
     globals()["%sLoopTest" % _name.title()] = type(
         str("%sLoopTest" % _name.title()), (LoopContract, unittest.TestCase), {"impl": _name})

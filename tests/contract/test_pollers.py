@@ -13,7 +13,7 @@ import unittest
 
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
 from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakePoller
 from tests.loopcase import FakeKqueueSelect, LogCatcher, import_fake_kqueue
@@ -74,6 +74,22 @@ class RegistrationContract(object):
         self.assertRaises(ValueError, self.poller.modify, reader, 0x2000)
         self.poller.unregister(reader)
 
+    def test_b283_watched_lists_fds_and_events(self):
+        reader, writer = self.pipe()
+        self.assertEqual({}, self.poller.watched())
+        self.poller.register(reader, READ | ERROR)
+        self.poller.register(writer, NONE)
+        watched = self.poller.watched()
+        self.assertEqual({reader: READ, writer: NONE}, watched)
+        watched.clear()
+        self.poller.modify(writer, WRITE)
+        self.poller.modify(reader, NONE)
+        self.assertEqual({reader: NONE, writer: WRITE}, self.poller.watched())
+        self.poller.unregister(reader)
+        self.assertEqual({writer: WRITE}, self.poller.watched())
+        self.poller.close()
+        self.assertEqual({}, self.poller.watched())
+
     def test_empty_after_zero_seconds(self):
         reader, _ = self.pipe()
         self.poller.register(reader, READ)
@@ -91,6 +107,8 @@ class PollerContract(RegistrationContract):
     #: Whether failures and hang-ups are reported for fds registered with NONE or ERROR alone.
     volunteers = True
     has_fileno = True
+    #: Whether urgent data can be waited for.
+    knows_urgent_data = True
     #: Whether a pipe without a reader is ERROR; if not, it is WRITE as for any write that fails.
     tells_broken_pipes = True
 
@@ -184,6 +202,31 @@ class PollerContract(RegistrationContract):
         except EnvironmentError as error:
             self.assertIn(error.errno, (errno.EAGAIN, errno.EWOULDBLOCK))
         self.assertEqual(self.poller.poll(0), [])
+
+    def test_b283_urgent_data(self):
+        a, b = self.sockets()
+        fd = a.fileno()
+        if not self.knows_urgent_data:
+            with self.assertRaises(ValueError) as caught:
+                self.poller.register(fd, READ | PRI)
+            self.assertIn("cannot wait for PRI", str(caught.exception))
+            self.poller.register(fd, READ)
+            self.assertRaises(ValueError, self.poller.modify, fd, READ | PRI)
+            self.assertEqual({fd: READ}, self.poller.watched())
+            return
+        self.poller.register(fd, PRI)
+        self.assertEqual({fd: PRI}, self.poller.watched())
+        b.send(b"ordinary")
+        self.assertEqual([], self.poller.poll(0.01))
+        b.send(b"!", socket.MSG_OOB)
+        self.assertEqual(PRI, self.wait_for(fd, PRI))
+        self.poller.modify(fd, READ | PRI | WRITE)
+        self.assertEqual(READ | PRI | WRITE, self.wait_for(fd, PRI))
+        self.poller.modify(fd, READ)
+        self.assertEqual(READ, self.wait_for(fd, READ))
+        self.poller.modify(fd, PRI)
+        self.assertEqual(b"!", a.recv(1, socket.MSG_OOB))
+        self.assertEqual([], self.poller.poll(0))
 
     def test_one_pair_for_one_fd(self):
         a, b = self.socketpair()
@@ -707,6 +750,23 @@ class TestSelect(NamedPollerContract, unittest.TestCase):
     volunteers = False
     tells_broken_pipes = False
 
+    def test_b285_the_blocking_mode_of_sockets_is_left_alone(self):
+        """That of PyPy's fromfd, and that of socket.setdefaulttimeout."""
+        for blocking in (True, False):
+            for default in (None, 5.0):
+                client, _ = self.sockets()
+                client.setblocking(blocking)
+                flags = fcntl.fcntl(client.fileno(), fcntl.F_GETFL)
+                self.poller.register(client.fileno(), WRITE)
+                socket.setdefaulttimeout(default)
+                try:
+                    self.assertEqual(WRITE, self.wait_for(client.fileno(), WRITE))
+                finally:
+                    socket.setdefaulttimeout(None)
+                self.assertEqual((blocking, default, flags),
+                                 (blocking, default, fcntl.fcntl(client.fileno(), fcntl.F_GETFL)))
+                self.poller.unregister(client.fileno())
+
     def test_b005_numbers_too_high_for_select(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = 1200
@@ -744,11 +804,13 @@ if "kqueue" in available_pollers():
     class TestKqueue(NamedPollerContract, unittest.TestCase):
         name = "kqueue"
         volunteers = False
+        knows_urgent_data = False
 
 
 if "kqueue" not in available_pollers():
     class TestFakeKqueue(PollerContract, unittest.TestCase):
         volunteers = False
+        knows_urgent_data = False
 
         def make(self):
             module = import_fake_kqueue()

@@ -2,9 +2,11 @@ from __future__ import absolute_import, division, print_function
 
 import datetime
 import random
+import sys
 import unittest
 import weakref
 
+from friendserve.ioloop import timers as timers_module
 from friendserve.ioloop.timers import TimerQueue
 from tests.fakes import FakeClock
 
@@ -217,6 +219,83 @@ class TestRemove(unittest.TestCase):
         self.assertIs(timer.take(), alive())
         self.assertIsNone(timer.take())
         self.assertIsNone(alive())
+
+
+class TestInterleaving(unittest.TestCase):
+    """Another thread, a signal handler or a destructor calls `add` and `remove` between any two
+    lines of the queue's methods."""
+
+    def between_lines(self, action, function):
+        """Call `function()`, and `action()` before each line of the module of timers."""
+        def trace(frame, event, argument):
+            if frame.f_code.co_filename != timers_module.TimerQueue.add.__code__.co_filename:
+                return None
+            if event == "line":
+                action()
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            function()
+        finally:
+            sys.settrace(before)
+
+    def run_all(self, add, seed):
+        """Run a queue to its end; between its lines timers are removed, and if `add` added."""
+        rng = random.Random(seed)
+        timers, ran, expected, waiting = TimerQueue(), [], set(), {}
+
+        def new(deadline):
+            name = len(expected) + len(removed)
+            expected.add(name)
+            waiting[name] = timers.add(deadline, Callback(name, ran))
+
+        def cancel():
+            name = rng.choice(sorted(waiting))
+            timers.remove(waiting.pop(name))
+            # It may be running: then it has been called, once.
+            if name not in ran:
+                expected.discard(name)
+                removed.add(name)
+
+        removed = set()
+        left = [300]
+
+        def other_thread():
+            if left[0] > 0:
+                left[0] -= 1
+                if add:
+                    # Earlier than all others.
+                    new(-left[0] if seed & 1 else rng.randrange(100))
+                if waiting:
+                    cancel()
+
+        for _ in range(300):
+            new(rng.randrange(100))
+        for _ in range(100):
+            cancel()
+
+        def owner():
+            for now in range(101):
+                run_due(timers, now)
+                timers.next_deadline()
+            timers.remove(timers.add(1e9, Callback("never", ran)))
+        try:
+            self.between_lines(other_thread, owner)
+            run_due(timers, 101)
+        except (IndexError, KeyError, RuntimeError, ValueError) as error:
+            self.fail("%s: %r" % (type(error).__name__, error))
+        self.assertLessEqual(left[0], 0)
+        self.assertEqual((sorted(expected), 0), (sorted(ran), len(timers)))
+
+    def test_b281_remove_between_the_lines(self):
+        for seed in range(4):
+            self.run_all(False, seed)
+
+    def test_b281_add_and_remove_between_the_lines(self):
+        for seed in range(4):
+            self.run_all(True, seed)
 
 
 class TestDeadlines(unittest.TestCase):
