@@ -15,7 +15,7 @@ from friendserve.ioloop.timers import TimerQueue
 from friendserve.ioloop.watching import TurnWatch
 from friendserve.log import gen_log
 from friendserve.platform.pollers.auto import Waker, make_poller
-from friendserve.platform.pollers.clock import monotonic_time
+from friendserve.platform.pollers.clock import monotonic_time, noticing_steps
 from friendserve.platform.pollers.interface import MAX_WAIT, READ
 from friendserve.stack_context import state, wrap
 
@@ -27,14 +27,15 @@ class PollIOLoop(IOLoop):
 
     `impl`: a poller or its name ("epoll", "kqueue", "poll", "select", "auto"), or None for the one
     named by the environment variable FRIENDSERVE_POLLER, or else the best one on this system.
-    `time_func`: a clock to use instead of the monotonic one.
+    `time_func`: a clock to use instead of the monotonic one. If it is set back, timers move with
+    it, and are called when they would have been.
     """
     _watch = None
 
     def initialize(self, impl=None, time_func=None, make_current=None):
         if impl is None or isinstance(impl, six.string_types):
             impl = make_poller(impl)
-        self.time_func = time_func or monotonic_time
+        self.time_func = monotonic_time
         self._poller = impl
         waker = self._waker = Waker()
         self._handlers = {}     # fd -> handler
@@ -42,6 +43,10 @@ class PollIOLoop(IOLoop):
         self._removed = set()   # fds removed since the last poll: their events are stale
         self._callbacks = collections.deque()
         self._timers = TimerQueue()
+        if time_func is not None:
+            # Otherwise timers would wait until the clock has caught up, perhaps for a day.
+            self.time_func = noticing_steps(
+                time_func, lambda seconds: self._timers.set_back(seconds))
         self._due = collections.deque()     # timers of this turn that have not fired yet
         # True while the loop, or an outer one on its behalf, may be waiting: the first thread that
         # queues a callback resets it and wakes the loop, once per batch. The loop sets it *before*

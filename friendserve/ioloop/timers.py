@@ -10,7 +10,8 @@
         if callback is not None:
             callback()
 
-The queue reads no clock. Deadlines and `now` are seconds of one clock, which should be monotonic.
+The queue reads no clock. Deadlines and `now` are seconds of one clock, which should be monotonic;
+`set_back` tells of one that is not.
 
 Facts about the timers of a loop:
 
@@ -79,7 +80,7 @@ class Timer(object):
 class TimerQueue(object):
     """Timers by deadline; those with equal deadlines in the order in which they were added.
 
-    `add` and `remove` may be called from any thread, everything else only from one. `len()` is the
+    `add`, `remove` and `set_back` may be called from any thread, everything else only from one. `len()` is the
     number of waiting timers, neither cancelled nor popped; it counts them one by one.
     """
 
@@ -89,6 +90,7 @@ class TimerQueue(object):
         self._new = {}          # timer -> number: added since the owner last looked
         self._numbers = itertools.count()
         self._cancelled = 0     # about the number of cancelled timers in the heap
+        self._steps = []        # pairs (number of the first timer that is not moved, seconds)
 
     def __len__(self):
         timers = [entry[2] for entry in self._heap] + list(self._new)
@@ -119,6 +121,11 @@ class TimerQueue(object):
         if self._new.pop(timer, None) is None:
             self._cancelled += 1
 
+    def set_back(self, seconds):
+        """Move the waiting timers forward, because the clock was set back by `seconds`: those that
+        had 5 seconds left still have. From any thread."""
+        self._steps.append((next(self._numbers), seconds))
+
     def next_deadline(self):
         """The earliest deadline of the waiting timers, or None if there are none."""
         heap, new = self._heap, self._new
@@ -128,6 +135,9 @@ class TimerQueue(object):
                 if number is not None:
                     _heappush(heap, (timer.deadline, number, timer))
                     new.pop(timer, None)
+        if self._steps:
+            self._take_steps()
+            heap = self._heap
         if self._cancelled > _COMPACT_MIN and self._cancelled * 2 > len(heap):
             self._compact()
             heap = self._heap
@@ -146,7 +156,7 @@ class TimerQueue(object):
         Call `take` on each just before running it, so that one callback can still cancel a later
         one. Timers that a callback adds are not among them, even if they are already due.
         """
-        if self._new:
+        if self._new or self._steps:
             self.next_deadline()
         heap = self._heap
         while heap and heap[0][0] <= now:
@@ -156,6 +166,15 @@ class TimerQueue(object):
             else:
                 due.append(timer)
             _heappop(heap)
+
+    def _take_steps(self):
+        while self._steps:
+            first, seconds = self._steps[0]
+            heap = [(deadline - seconds if number < first else deadline, number, timer)
+                    for deadline, number, timer in self._heap]
+            heapq.heapify(heap)
+            self._heap = heap
+            del self._steps[0]
 
     def _compact(self):
         heap = [entry for entry in self._heap if entry[2]._callback is not None]

@@ -297,6 +297,28 @@ class PeriodicCallbackTest(Loops, unittest.TestCase):
         self.run_to(1 - 86400 + 3.5)
         self.assertEqual([1, -86398, -86397, -86396], self.times)
 
+    def test_b032_clock_set_back_between_two_calls(self):
+        """As the clock of IOLoop(time_func=time.time) by the administrator."""
+        self.make(1000)
+        self.run_to(1.5)
+        self.clock.advance(-86400)
+        self.loop.call_later(3, self.loop.stop)
+        self.loop.start()
+        self.assertEqual([1, -86398, -86397, -86396], self.times)
+
+    def test_b032_timers_keep_their_distance_when_the_clock_is_set_back(self):
+        self.loop.call_later(7, self.tick)
+        self.loop.call_later(5, self.tick)
+        self.loop.run_once(2)
+        self.clock.advance(-86400)
+        # These are made with the new time.
+        self.loop.call_later(4, self.tick)
+        self.loop.call_at(self.loop.time() + 2, self.tick)
+        self.clock.advance(-10)
+        self.loop.call_later(12, self.loop.stop)
+        self.loop.start()
+        self.assertEqual([-86406, -86405, -86404, -86403], self.times)
+
     def test_b033_woken_early(self):
         self.work = -0.003
         self.make(100)
