@@ -22,7 +22,7 @@ from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
 from friendserve.stack_context import NullContext, wrap
-from friendserve.util import Configurable
+from friendserve.util import Configurable, load_now
 
 #: A deadline above this belongs to the wall clock: monotonic ones count from the machine's start.
 _WALL_CLOCK = 1e9
@@ -69,6 +69,7 @@ class IOLoop(Configurable):
     def initialize(self, make_current=None):
         """`make_current`: whether this becomes the thread's current loop; None: only if the
         thread has none."""
+        load_now()
         if make_current or make_current is None and IOLoop.current(instance=False) is None:
             self.make_current()
 
