@@ -14,6 +14,18 @@ One turn of the loop has five phases:
 4. *poll*: wait that long for the fds;
 5. *dispatch*: call the handlers of the fds that are ready, except those removed in the meantime.
 
+A program with another main loop runs one turn at a time, when the loop has something to do:
+
+    import select
+
+    loop.call_later(1, loop.stop)
+    wait = 0
+    while True:
+        select.select([loop], [], [], wait)
+        wait = loop.run_once()
+        if loop.stopped():
+            break
+
 Callbacks added by a callback run in the next turn, so no chain of callbacks can starve the fds.
 Other threads may only call `add_callback`, and signal handlers only `add_callback_from_signal`;
 `IOLoop.set_debug` finds the places that do otherwise, and the callbacks that are slow.

@@ -168,7 +168,8 @@ class PollIOLoop(IOLoop):
 
     def stop(self):
         """Leave `start` after this turn; before `start`, make its next call return at once. After
-        `run_once`, `stopped()` tells of it. From another thread use `loop.add_callback(loop.stop)`."""
+        `run_once`, `stopped()` tells of it. From another thread use
+        `loop.add_callback(loop.stop)`."""
         self._stopping = True
         if self._wake_needed:
             self._wake()

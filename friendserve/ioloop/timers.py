@@ -25,9 +25,9 @@ comparisons, all in C, and ties are broken by a number. Buckets (a timer wheel) 
 but they need a fixed resolution, a sort within each bucket, and a second level for distant
 deadlines: much Python code to save a few comparisons in C.
 
-Only the thread that asks for due timers, the owner, touches the heap. What `add` adds waits in a dict
-until the owner looks; `remove` takes it out of there, or marks it. Both are single operations on
-built-in types, so they may also be called from other threads, from signal handlers, and from
+Only the thread that asks for due timers, the owner, touches the heap. What `add` adds waits in a
+dict until the owner looks; `remove` takes it out of there, or marks it. Both are single operations
+on built-in types, so they may also be called from other threads, from signal handlers, and from
 destructors that run in the middle of any of these methods. A timer that is cancelled before the
 owner looks never costs a comparison.
 
@@ -80,8 +80,9 @@ class Timer(object):
 class TimerQueue(object):
     """Timers by deadline; those with equal deadlines in the order in which they were added.
 
-    `add`, `remove` and `set_back` may be called from any thread, everything else only from one. `len()` is the
-    number of waiting timers, neither cancelled nor popped; it counts them one by one.
+    `add`, `remove` and `set_back` may be called from any thread, everything else only from one.
+    `len()` is the number of waiting timers, neither cancelled nor popped; it counts them one by
+    one.
     """
 
     def __init__(self):

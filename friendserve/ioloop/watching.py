@@ -209,8 +209,8 @@ class TurnWatch(object):
         if (name, place) not in self._warned:
             self._warned.add((name, place))
             gen_log.warning(
-                "%s:%d calls %s in thread %s, but the loop runs in thread %s: other threads may only"
-                " call add_callback, as in loop.add_callback(loop.%s, ...)",
+                "%s:%d calls %s in thread %s, but the loop runs in thread %s: other threads may "
+                "only call add_callback, as in loop.add_callback(loop.%s, ...)",
                 place[0], place[1], name, caller.name, owner.name, name)
 
 

@@ -31,8 +31,8 @@ from friendserve.stack_context import NullContext, wrap
 from friendserve.util import Configurable
 
 # Python imports this codec, and punycode, when it is first used: perhaps when no file can be opened
-# any more. On Python 2 a thread would wait for the import lock, which the main thread may hold while
-# it imports the program that looks up a name.
+# any more. On Python 2 a thread would wait for the import lock, which the main thread may hold
+# while it imports the program that looks up a name.
 u"\xfc.example".encode("idna")
 
 #: A look-up that takes more seconds than this hangs: usually a name server does not answer. Its

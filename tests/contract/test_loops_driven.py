@@ -153,6 +153,7 @@ class DrivenContract(Loops):
         self.loop.update_handler(a, READ | WRITE | IOLoop.ERROR)
         self.assertEqual(READ | WRITE, self.loop.watched()[a.fileno()])
         self.loop.update_handler(a, READ)
+
         def callback():
             self.loop.add_callback(seen.append, b"callback")
 

@@ -28,8 +28,9 @@ class Poller(object):
     """Watches file descriptors and reports which are ready. It calls no callbacks.
 
     `fd` is always an int, the number of an open descriptor. `events` is READ, PRI, WRITE and ERROR
-    in any combination, or NONE; other bits raise ValueError, as does PRI with kqueue. All pollers are level-triggered:
-    an fd that is ready and has not been handled is reported again by the next `poll`.
+    in any combination, or NONE; other bits raise ValueError, as does PRI with kqueue. All pollers
+    are level-triggered: an fd that is ready and has not been handled is reported again by the next
+    `poll`.
 
     A number is registered from a successful `register` until `unregister`, whatever happens to its
     file. A `register` or `modify` that raised has had no effect.
@@ -95,8 +96,8 @@ class Poller(object):
 
         READ and WRITE mean that the next read or write does not block; that includes reads that
         find the end and operations that fail. PRI is what poll(2) calls POLLPRI: urgent data of a
-        TCP connection (MSG_OOB), or an event of a device or of a file in /proc or /sys. ERROR is reported always, as soon as the system
-        reports a failure:
+        TCP connection (MSG_OOB), or an event of a device or of a file in /proc or /sys. ERROR is
+        reported always, as soon as the system reports a failure:
 
         - a refused or otherwise failed connect is, for an fd registered for WRITE, ERROR and
           possibly READ and WRITE too; the error itself stays in the socket (SO_ERROR);

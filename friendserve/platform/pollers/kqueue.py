@@ -17,9 +17,9 @@ additions first because only they can fail for an open file. Each poll joins the
 number. Nothing has to be done for a file that was closed, except that its number can be registered
 again.
 
-Given up: PRI, for which the standard library has no filter. With NONE and ERROR alone there is no filter, so no failure is reported. `modify` of a
-TCP socket whose number was closed and reused may go unnoticed; a check would cost a system call
-each time.
+Given up: PRI, for which the standard library has no filter. With NONE and ERROR alone there is no
+filter, so no failure is reported. `modify` of a TCP socket whose number was closed and reused may
+go unnoticed; a check would cost a system call each time.
 """
 
 from __future__ import absolute_import, division, print_function
