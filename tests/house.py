@@ -100,7 +100,7 @@ OPTIONAL = {
 }
 
 #: Modules of the standard library of Python 2 that have another name in Python 3.
-STDLIB_OF_2 = frozenset(("__builtin__", "_winreg"))
+STDLIB_OF_2 = frozenset(("__builtin__", "_winreg", "imp"))
 
 MAX_LINES = {"web.handler": 900, "web.static": 700, "iostream.base": 900, "template": 700}
 MAX_LINES_DEFAULT = 600
