@@ -15,6 +15,8 @@ from __future__ import absolute_import, division, print_function
 import math
 import select
 
+import six
+
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     CLOSED, already_registered, check_events, check_identity, check_registered, identify,
@@ -30,8 +32,7 @@ class PollPoller(interface.Poller):
 
     def __init__(self):
         self._poll = select.poll()
-        self._fds = {}      # fd -> the identity of its file
-        self._events = {}   # fd -> events
+        self._fds = {}      # fd -> (the identity of its file, events)
 
     def fileno(self):
         raise NotImplementedError("the poll poller has no file descriptor; epoll and kqueue do")
@@ -39,29 +40,29 @@ class PollPoller(interface.Poller):
     def register(self, fd, events):
         check_events(events)
         identity = identify(fd)     # the poll object would accept any number, open or not
-        if fd in self._fds and self._fds[fd] == identity:
+        if fd in self._fds and self._fds[fd][0] == identity:
             raise already_registered(fd)
         self._poll.register(fd, _mask(events))
-        self._events[fd] = events
-        self._fds[fd] = identity
+        self._fds[fd] = identity, events
 
     def modify(self, fd, events):
         check_registered(fd, events, self._fds)
-        check_identity(fd, self._fds[fd])
+        identity, _ = self._fds[fd]
+        check_identity(fd, identity)
         self._poll.register(fd, _mask(events))
-        self._events[fd] = events
+        self._fds[fd] = identity, events
 
     def unregister(self, fd):
         check_registered(fd, NONE, self._fds)
         del self._fds[fd]
-        self._events.pop(fd, None)
         try:
             self._poll.unregister(fd)
         except KeyError:
             pass  # dropped by poll() because it was closed
 
     def watched(self):
-        return dict((fd, events & ~ERROR) for fd, events in self._events.items())
+        return dict((fd, events & ~ERROR) for fd, (identity, events) in six.iteritems(self._fds)
+                    if identity is not CLOSED)
 
     def poll(self, seconds):
         if seconds is None:
@@ -80,8 +81,7 @@ class PollPoller(interface.Poller):
         for fd, mask in pairs:
             if mask & select.POLLNVAL:
                 self._poll.unregister(fd)  # closed; it would be reported every time
-                self._fds[fd] = CLOSED
-                del self._events[fd]
+                self._fds[fd] = CLOSED, NONE
             else:
                 result.append((fd, _events(mask)))
         return result
@@ -89,7 +89,6 @@ class PollPoller(interface.Poller):
     def close(self):
         self._poll = select.poll()
         self._fds = {}
-        self._events = {}
 
 
 def _mask(events):
