@@ -45,6 +45,7 @@ class IOLoop(Configurable):
 
     NONE = NONE
     READ = READ
+    #: Urgent data or an event of a device: poll's POLLPRI. Not on kqueue.
     PRI = PRI
     WRITE = WRITE
     ERROR = ERROR

@@ -70,7 +70,13 @@ class PollIOLoop(IOLoop):
         number, obj = self.split_fd(fd)
         if state.contexts:
             handler = wrap(handler)
-        self._poller.register(number, events)
+        try:
+            self._poller.register(number, events)
+        except ValueError:
+            if not self._is_outdated(number):
+                raise
+            self._poller.unregister(number)
+            self._poller.register(number, events)
         if number in self._handlers:
             # The number's old file was closed without remove_handler, and its events are stale.
             gen_log.warning(
@@ -102,6 +108,15 @@ class PollIOLoop(IOLoop):
         except Exception:
             gen_log.debug("Error while removing fd %r from the loop", number, exc_info=True)
 
+    def _is_outdated(self, number):
+        """Whether the object that was added with this number says that it has another one now, or
+        none. Some files, such as the sockets of Windows, look the same to a poller."""
+        obj = self._fd_objects.get(number)
+        try:
+            return obj is not None and self.split_fd(obj)[0] != number
+        except (OSError, IOError, ValueError):
+            return True
+
     def _number_of(self, fd):
         try:
             number = self.split_fd(fd)[0]
@@ -109,9 +124,9 @@ class PollIOLoop(IOLoop):
             number = -1
         if number < 0:
             # A closed object no longer knows its number.
-            for number, obj in six.iteritems(self._fd_objects):
+            for known, obj in six.iteritems(self._fd_objects):
                 if obj is fd:
-                    return number
+                    return known
         return number
 
     def add_callback(self, callback, *args, **kwargs):

@@ -250,6 +250,31 @@ class DrivenContract(Loops):
         self.assertRaises(ValueError, self.loop.add_handler, again, print, READ)
         self.loop.remove_handler(again)
 
+    def test_b282_an_object_that_is_closed_gives_up_its_number(self):
+        """Although its file and the next one look the same, as the sockets of Windows do."""
+        with open(os.devnull, "rb") as old:
+            if self.impl not in ("poll", "select"):
+                # epoll cannot wait for it, but here the kernel distinguishes files.
+                self.assertRaises(EnvironmentError, self.loop.add_handler, old, print, READ)
+                return
+            number = old.fileno()
+            self.loop.add_handler(old, self.old_handler, READ)
+            self.assertRaises(ValueError, self.loop.add_handler, number, print, READ)
+        seen = []
+        with open(os.devnull, "rb") as new, LogCatcher() as records:
+            self.assertEqual(number, new.fileno())
+            try:
+                self.loop.add_handler(new, lambda file, events: seen.append(file), READ)
+            except ValueError as error:
+                self.fail("the new file was refused: %s" % error)
+            self.run_until(lambda: seen)
+            self.loop.remove_handler(old)
+            self.assertRaises(ValueError, self.loop.add_handler, number, print, READ)
+            self.loop.remove_handler(new)
+            self.assertIs(new, seen[0])
+        self.assertEqual(1, len(records))
+        self.assertIn("old_handler", records[0].message)
+
     def test_b281_timers_of_other_threads_under_load(self):
         """Each one that is not removed is called once, and the loop survives."""
         called, kept, failed = [], [], []
