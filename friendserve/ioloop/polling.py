@@ -202,9 +202,10 @@ class PollIOLoop(IOLoop):
         """Run one turn, waiting at most `timeout` seconds (None: no limit).
 
         For a program with another main loop: it polls `fileno()` for reading and calls this when
-        that is ready, or when the returned time, that of `wait_time`, has passed. It leaves its own
-        main loop when `stopped()` is true. If a callback raises KeyboardInterrupt or SystemExit,
-        those that did not run are kept, and `fileno()` is readable. Raises as `start` does.
+        that is ready, or when the returned time, that of `wait_time`, has passed. If `stopped()` is
+        true afterwards, a callback has asked the program to leave its main loop. When a callback
+        raises KeyboardInterrupt or SystemExit, those that did not run are kept, and `fileno()` is
+        readable. Raises as `start` does.
         """
         before = self._enter()
         try:
