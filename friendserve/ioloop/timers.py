@@ -3,7 +3,9 @@
     timers = TimerQueue()
     timer = timers.add(deadline, callback)
     ...
-    for timer in timers.pop_due(now):
+    due = []
+    timers.pop_due(now, due)
+    for timer in due:
         callback = timer.take()  # None when an earlier one of this batch cancelled it
         if callback is not None:
             callback()
@@ -29,6 +31,11 @@ cancelled. One pass over 2n entries then pays for at least n cancellations, so e
 average, and the heap never has more than twice as many entries as waiting timers, or `_COMPACT_MIN`
 more. That limit spares a loop with few timers a pass at every second cancellation; at 64, the
 entries take 11 kB and a pass about 10 microseconds.
+
+An exception of a signal handler may end any method between two instructions. So the count of
+cancelled timers is lowered before an entry goes, as one too low only delays a rebuild, while one
+too high would make the length negative; and a due timer is appended to the caller's list before it
+leaves the heap, as one in both runs once, but one in neither never.
 
 Given up: the entry of a cancelled timer (172 bytes) keeps its memory until it reaches the front or
 the heap is rebuilt.
@@ -116,29 +123,29 @@ class TimerQueue(object):
             deadline, _, timer = heap[0]
             if timer._callback is not None:
                 return deadline
-            _heappop(heap)
             self._cancelled[0] -= 1
+            _heappop(heap)
         return None
 
-    def pop_due(self, now):
-        """Remove the timers with a deadline of `now` or earlier and return them as a list, in the
+    def pop_due(self, now, due):
+        """Remove the timers with a deadline of `now` or earlier and append them to `due`, in the
         order in which they have to run.
 
         Call `take` on each just before running it, so that one callback can still cancel a later
-        one. Timers that a callback adds are not in this list, even if they are already due.
+        one. Timers that a callback adds are not among them, even if they are already due.
         """
         heap = self._heap
-        due = []
         while heap and heap[0][0] <= now:
-            timer = _heappop(heap)[2]
+            timer = heap[0][2]
             if timer._callback is None:
                 self._cancelled[0] -= 1
             else:
                 timer._cancelled = None
                 due.append(timer)
-        return due
+            _heappop(heap)
 
     def _compact(self):
-        self._heap = [entry for entry in self._heap if entry[2]._callback is not None]
-        heapq.heapify(self._heap)
+        heap = [entry for entry in self._heap if entry[2]._callback is not None]
+        heapq.heapify(heap)
         self._cancelled[0] = 0
+        self._heap = heap

@@ -77,27 +77,38 @@ class Waker(interface.Waker):
     def __init__(self, *ends):
         self._ends = list(ends)
         self._closed = False
-        self._waking = []   # an entry for each call of `wake` in progress
+        self._waking = {}   # an item for each call of `wake` in progress
 
     def wake(self):
         # Between a look at the number and the write, another thread may close it and open a file
         # that gets the same number. So nothing is closed while an entry is here. A lock would not
         # do: a signal handler that calls this may have interrupted its owner.
-        self._waking.append(None)
+        call = object()
         try:
-            while not self._closed:
-                try:
-                    self._write(b"w")
-                    return
-                except EnvironmentError as error:
-                    if _would_block(error):
-                        return  # full, so the reader is awake already
-                    if error.errno != errno.EINTR:
-                        raise
-        finally:
-            self._waking.pop()
-            if self._closed:
-                self._close_ends()
+            try:
+                self._waking[call] = None
+                self._write_unless_closed()
+            finally:
+                self._finish(call)
+        except BaseException:
+            self._finish(call)      # a signal handler may have raised in the line above
+            raise
+
+    def _write_unless_closed(self):
+        while not self._closed:
+            try:
+                self._write(b"w")
+                return
+            except EnvironmentError as error:
+                if _would_block(error):
+                    return  # full, so the reader is awake already
+                if error.errno != errno.EINTR:
+                    raise
+
+    def _finish(self, call):
+        self._waking.pop(call, None)
+        if self._closed:
+            self._close_ends()
 
     def consume(self):
         while not self._closed:

@@ -1,0 +1,185 @@
+"""Exceptions of signal handlers, raised at every instruction of a turn.
+
+A trace function raises KeyboardInterrupt at the first, second, third... instruction of the loop
+(line on Pythons before 3.7), each time on a new loop, until one run is not interrupted any more.
+"""
+from __future__ import absolute_import, division, print_function
+
+import os
+import signal
+import sys
+import unittest
+
+from friendserve import ioloop
+from friendserve.ioloop import IOLoop
+from friendserve.platform.pollers import common
+from friendserve.platform.pollers.auto import available_pollers, make_poller
+from tests import PATIENCE
+from tests.loopcase import Loops, open_fds
+
+#: The code that is interrupted: the loop and its waker, but not the pollers.
+_PLACES = (os.path.dirname(os.path.abspath(ioloop.__file__)),
+           os.path.splitext(os.path.abspath(common.__file__))[0])
+
+
+class Interrupter(object):
+    """Raises KeyboardInterrupt at the instruction with this number, counted from 1."""
+
+    def __init__(self, number):
+        self.left = number
+
+    def __call__(self, function, *args):
+        """Whether the call was interrupted."""
+        before = sys.gettrace()
+        sys.settrace(self._trace)
+        try:
+            function(*args)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+    def _trace(self, frame, event, arg):
+        if not frame.f_code.co_filename.startswith(_PLACES):
+            return None
+        if hasattr(frame, "f_trace_opcodes"):
+            frame.f_trace_opcodes = True
+        if event in ("line", "opcode"):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt()
+        return self._trace
+
+
+def interrupted_everywhere(function):
+    """Call `function(interrupter)` for every instruction. It returns whether it was interrupted;
+    the first time that it was not is the last. Returns the number of calls."""
+    number = 1
+    while function(Interrupter(number)):
+        number += 1
+    return number
+
+
+class WatchedPoller(object):
+    """A poller that queues a callback just before it waits, as another thread would."""
+
+    def __init__(self, poller):
+        self._poller = poller
+        self.before_poll = None
+
+    def __getattr__(self, name):
+        return getattr(self._poller, name)
+
+    def poll(self, seconds):
+        if self.before_poll is not None and seconds is not None and seconds > 0:
+            self.before_poll()
+        return self._poller.poll(seconds)
+
+
+class InterruptContract(Loops):
+    impl = None
+
+    def setUp(self):
+        self.addCleanup(signal.set_wakeup_fd, signal.set_wakeup_fd(-1))
+        self.outer = self.make_loop()
+        self.outer.make_current()
+        self.addCleanup(IOLoop.clear_current)
+
+    def new_loop(self):
+        self.poller = WatchedPoller(make_poller(self.impl))
+        return IOLoop(self.poller, make_current=False)
+
+    def work(self, loop, ran):
+        """Give `loop` a bit of everything that a turn does."""
+        loop.add_callback(ran.append, "callback")
+        loop.call_at(0, ran.append, "timer")
+        loop.call_at(0, ran.append, "timer")
+        loop.remove_timeout(loop.call_at(0, self.fail))
+        loop.add_callback(loop.stop)
+
+    def assert_sound(self, loop, ran=None):
+        """Check that an interrupt left `loop` as it was before the call."""
+        self.assertFalse(loop.running(), "the loop is still running")
+        self.assertIs(self.outer, IOLoop.current())
+        fd = signal.set_wakeup_fd(-1)
+        self.assertEqual(-1, fd, "the wakeup fd is still set")
+        woken = []
+        for _ in range(3):
+            loop.run_once(0)
+        self.poller.before_poll = lambda: loop.add_callback(woken.append, 1)
+        loop.run_once(PATIENCE)
+        self.poller.before_poll = None
+        self.assertEqual([], woken)
+        self.assertEqual(0, loop.run_once(0) or 0)
+        self.assertEqual([1], woken, "the loop was not woken")
+        loop.add_callback(loop.stop)
+        loop.start()
+        self.assertEqual(-1, signal.set_wakeup_fd(-1))
+
+    def test_b275_interrupted_anywhere_in_run_once(self):
+        def once(interrupt):
+            loop, ran = self.new_loop(), []
+            self.work(loop, ran)
+            found = interrupt(loop.run_once, 0)
+            self.assert_sound(loop)
+            # At most the callback that was about to run is lost.
+            self.assertGreaterEqual(len(ran), 2 if found else 3, ran)
+            loop.close()
+            return found
+        before = open_fds()
+        self.assertGreater(interrupted_everywhere(once), 20)
+        self.assertEqual(before, open_fds())
+
+    def test_b275_interrupted_anywhere_in_start(self):
+        def once(interrupt):
+            loop, ran = self.new_loop(), []
+            self.work(loop, ran)
+            found = interrupt(loop.start)
+            self.assert_sound(loop)
+            self.assertGreaterEqual(len(ran), 2 if found else 3, ran)
+            loop.close()
+            return found
+        before = open_fds()
+        self.assertGreater(interrupted_everywhere(once), 20)
+        self.assertEqual(before, open_fds())
+
+    def test_b275_interrupted_anywhere_in_what_wakes_the_loop(self):
+        for name in ("add_callback", "call_later", "stop"):
+            def once(interrupt):
+                loop = self.new_loop()
+                loop.run_once(0)
+                args = {"add_callback": (int,), "call_later": (0, int), "stop": ()}[name]
+                found = interrupt(getattr(loop, name), *args)
+                self.assert_sound(loop)
+                loop.close()
+                return found
+            before = open_fds()
+            self.assertGreater(interrupted_everywhere(once), 5)
+            self.assertEqual(before, open_fds())
+
+    def test_b275_interrupted_anywhere_after_an_exception(self):
+        """An exit passes through `start`, and a second interrupt comes while it is undone."""
+        def once(interrupt):
+            def leave():
+                if not left:
+                    raise SystemExit()
+            loop, left = self.new_loop(), []
+            loop.add_callback(leave)
+            try:
+                found = interrupt(loop.start)
+            except SystemExit:
+                found = False
+            left.append(1)
+            self.assert_sound(loop)
+            loop.close()
+            return found
+        before = open_fds()
+        self.assertGreater(interrupted_everywhere(once), 20)
+        self.assertEqual(before, open_fds())
+
+
+for _name in available_pollers():
+    globals()["%sInterruptTest" % _name.title()] = type(
+        str("%sInterruptTest" % _name.title()), (InterruptContract, unittest.TestCase),
+        {"impl": _name})
