@@ -41,15 +41,17 @@ class Interrupter(object):
         return False
 
     def _trace(self, frame, event, arg):
-        if not frame.f_code.co_filename.startswith(_PLACES):
-            return None
-        if hasattr(frame, "f_trace_opcodes"):
-            frame.f_trace_opcodes = True
+        if os.path.abspath(frame.f_code.co_filename).startswith(_PLACES):
+            if hasattr(frame, "f_trace_opcodes"):
+                frame.f_trace_opcodes = True
+            return self._count
+
+    def _count(self, frame, event, arg):
         if event in ("line", "opcode"):
             self.left -= 1
             if self.left == 0:
                 raise KeyboardInterrupt()
-        return self._trace
+        return self._count
 
 
 def interrupted_everywhere(function):
@@ -62,19 +64,24 @@ def interrupted_everywhere(function):
 
 
 class WatchedPoller(object):
-    """A poller that queues a callback just before it waits, as another thread would."""
+    """A poller that calls `before_poll` just before it waits, where another thread would do
+    something. It does not wait for long, and counts in `woken` the waits that something ended."""
 
     def __init__(self, poller):
         self._poller = poller
         self.before_poll = None
+        self.woken = 0
 
     def __getattr__(self, name):
         return getattr(self._poller, name)
 
     def poll(self, seconds):
-        if self.before_poll is not None and seconds is not None and seconds > 0:
-            self.before_poll()
-        return self._poller.poll(seconds)
+        if self.before_poll is None or seconds == 0:
+            return self._poller.poll(seconds)
+        self.before_poll()
+        events = self._poller.poll(0.01)
+        self.woken += bool(events)
+        return events
 
 
 class InterruptContract(Loops):
@@ -107,15 +114,19 @@ class InterruptContract(Loops):
         woken = []
         for _ in range(3):
             loop.run_once(0)
-        self.poller.before_poll = lambda: loop.add_callback(woken.append, 1)
-        loop.run_once(PATIENCE)
-        self.poller.before_poll = None
-        self.assertEqual([], woken)
-        self.assertEqual(0, loop.run_once(0) or 0)
-        self.assertEqual([1], woken, "the loop was not woken")
+        self.assert_woken_by(loop, lambda: loop.add_callback(woken.append, 1))
+        self.assertEqual([1], woken)
         loop.add_callback(loop.stop)
         loop.start()
         self.assertEqual(-1, signal.set_wakeup_fd(-1))
+
+    def assert_woken_by(self, loop, act):
+        """Check that `act()` while the loop waits ends the wait, and run what it has queued."""
+        self.poller.before_poll, self.poller.woken = act, 0
+        loop.run_once(PATIENCE)
+        self.poller.before_poll = None
+        self.assertEqual(1, self.poller.woken, "the loop was not woken")
+        loop.run_once(0)
 
     def test_b275_interrupted_anywhere_in_run_once(self):
         def once(interrupt):
@@ -144,16 +155,19 @@ class InterruptContract(Loops):
         self.assertGreater(interrupted_everywhere(once), 20)
         self.assertEqual(before, open_fds())
 
-    def test_b275_interrupted_anywhere_in_what_wakes_the_loop(self):
-        for name in ("add_callback", "call_later", "stop"):
+    def test_b275_interrupted_anywhere_in_what_wakes_a_waiting_loop(self):
+        for name, args in (("add_callback", (int,)), ("call_later", (0, int)), ("stop", ())):
             def once(interrupt):
-                loop = self.new_loop()
-                loop.run_once(0)
-                args = {"add_callback": (int,), "call_later": (0, int), "stop": ()}[name]
-                found = interrupt(getattr(loop, name), *args)
+                loop, found, woken = self.new_loop(), [], []
+
+                def while_it_waits():
+                    found.append(interrupt(getattr(loop, name), *args))
+                    loop.add_callback(woken.append, 1)
+                self.assert_woken_by(loop, while_it_waits)
+                self.assertEqual([1], woken)
                 self.assert_sound(loop)
                 loop.close()
-                return found
+                return found[0]
             before = open_fds()
             self.assertGreater(interrupted_everywhere(once), 5)
             self.assertEqual(before, open_fds())
