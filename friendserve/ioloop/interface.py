@@ -148,7 +148,7 @@ class IOLoop(Configurable):
         """
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
-        return signals.add_handler(self, signum, callback, self._wakeup_fileno())
+        return signals.add_handler(self, signum, callback, self._signal_waker())
 
     def remove_signal_handler(self, handle):
         """No longer call the callback; harmless if it was removed before. May be called in any
@@ -156,8 +156,8 @@ class IOLoop(Configurable):
         signal, which it then gets."""
         signals.remove_handler(handle)
 
-    def _wakeup_fileno(self):
-        """An fd for signal.set_wakeup_fd that wakes this loop, or None if it has one set itself.
+    def _signal_waker(self):
+        """The Waker that signals may write to, or None if they wake this loop in another way.
         Raises RuntimeError if the loop is closed."""
         return None
 

@@ -159,7 +159,7 @@ class PollIOLoop(IOLoop):
             try:
                 self._enter(before)
                 # Signals write to the waker, so that one just before a poll ends that poll.
-                signals.hold_wakeup_fd(before, self._waker.write_fileno(), True)
+                signals.hold_wakeup_fd(before, self._waker, True)
                 while not self._stopping:
                     self._turn(None)
             finally:
@@ -306,10 +306,10 @@ class PollIOLoop(IOLoop):
             except Exception:
                 self.handle_callback_exception(handler)
 
-    def _wakeup_fileno(self):
+    def _signal_waker(self):
         if self._closed:
             raise RuntimeError("this loop is closed")
-        return self._waker.write_fileno()
+        return self._waker
 
     def set_blocking_signal_threshold(self, seconds, action):
         if not hasattr(signal, "setitimer"):

@@ -36,38 +36,32 @@ if sys.version_info >= (3, 7):
 _SIGCHLD = getattr(signal, "SIGCHLD", None)
 
 _process = [os.getpid()]
-_ours = set()       # fds that may be, or have been, set by us
-_held = []          # (owner, fd) of those wanted; the last one is set
-_retired = []       # (owner, waker) of loops that were closed in another thread than the main one
+_ours = set()       # fds that are set by us, or may have been
+_held = []          # (owner, waker) of those wanted; the last one's fd is set
+_retired = []       # the same, of loops that were closed outside the main thread
 
 
-def hold_wakeup_fd(owner, fd, running):
-    """Set `fd` as the process's wakeup fd until `release_wakeup_fd(owner)`.
+def hold_wakeup_fd(owner, waker, running):
+    """Let signals write to `waker` until `release_wakeup_fd(owner)`, which is also needed if this
+    raises. `running`: whether its loop is about to run, and goes before those that wait.
 
-    `running`: whether the loop is about to run, and goes before those that wait. Does nothing
-    outside the main thread, or while another library's wakeup fd is set.
+    Does nothing outside the main thread, or while another library's wakeup fd is set.
     """
     if _process[0] != os.getpid():
         del _held[:], _retired[:]       # those of the parent
         _process[0] = os.getpid()
-    _ours.add(fd)
-    entry = owner, fd
-    found = []
+    entry = owner, waker
+    _ours.add(waker.write_fileno())
     try:
-        try:
-            # Stored by C code: whatever is raised from here on, the fd before is known.
-            found.extend(map(_set_wakeup_fd, (fd,)))
-        except ValueError:
-            return      # not the main thread
-        if _is_foreign(found[0]) and _put_back(found[0]):
-            return
-        _close_retired()
-        _held.insert(len(_held) if running else 0, entry)
-        if _held[-1] is not entry:
-            _set_wakeup_fd(_held[-1][1])
+        if _exchange(waker.write_fileno(), waker):
+            _held.insert(len(_held) if running else 0, entry)
+            _exchange(_held[-1][1].write_fileno())
+            _close_retired()
+    except ValueError:
+        pass    # not the main thread
     except BaseException:
-        if found and entry not in _held:
-            _put_back(found[0])
+        if entry not in _held:
+            _exchange(_held[-1][1].write_fileno() if _held else -1)
         raise
 
 
@@ -79,20 +73,29 @@ def release_wakeup_fd(owner):
             break
     else:
         return
-    if entry is _held[-1]:
-        found = []
-        try:
-            found.extend(map(_set_wakeup_fd, (_held[-2][1] if len(_held) > 1 else -1,)))
-        except EnvironmentError:
-            _set_wakeup_fd(-1)      # the other loop lost its waker
-        finally:
-            if found and _is_foreign(found[0]):
-                _put_back(found[0])
+    waker = entry[1]
+    if entry is _held[-1] and _exchange(waker.write_fileno(), waker):
+        _exchange(_held[-2][1].write_fileno() if len(_held) > 1 else -1)
     _held.remove(entry)
 
 
-def _is_foreign(fd):
-    return fd != -1 and fd not in _ours
+def _exchange(fd, waker=None):
+    """Set the wakeup fd; -1: none. Returns False if it is another library's, which stays. What
+    signals of that instant wrote is passed on if `waker`, whose fd this is, is given. Raises
+    ValueError outside the main thread."""
+    found = []
+    try:
+        # Stored by C code: whatever is raised from here on, the fd before is known.
+        found.extend(map(_set_wakeup_fd, (fd,)))
+        if found[0] == -1 or found[0] in _ours or not _put_back(found[0]):
+            return True
+        if waker is not None:
+            _pass_on(waker, found[0])
+        return False
+    except BaseException:
+        if found:
+            _put_back(found[0])
+        raise
 
 
 def _put_back(fd):
@@ -102,6 +105,16 @@ def _put_back(fd):
     except (ValueError, EnvironmentError):
         return False
     return True
+
+
+def _pass_on(waker, fd):
+    numbers = waker.consume()
+    try:
+        if numbers:
+            os.write(fd, numbers)
+    except EnvironmentError:
+        pass    # full, or a socket of Windows
+    waker.wake()
 
 
 def _close_retired():
@@ -151,8 +164,8 @@ class _Signal(object):
 _signals = {}       # number -> _Signal
 
 
-def add_handler(loop, signum, callback, wakeup_fd):
-    """`IOLoop.add_signal_handler`. `wakeup_fd` wakes the loop; None if it does that itself."""
+def add_handler(loop, signum, callback, waker):
+    """`IOLoop.add_signal_handler`. `waker` wakes the loop; None if it is woken in another way."""
     if not callable(callback):
         raise TypeError("a callback must be a callable, not %r" % (callback,))
     handler = _Handler(signum, loop, wrap(callback) if state.contexts else callback)
@@ -160,8 +173,8 @@ def add_handler(loop, signum, callback, wakeup_fd):
     entry.handlers.append(handler)
     try:
         _install(signum, entry)
-        if wakeup_fd is not None and all(owner is not loop for owner, _ in _held):
-            hold_wakeup_fd(loop, wakeup_fd, False)
+        if waker is not None and all(owner is not loop for owner, _ in _held):
+            hold_wakeup_fd(loop, waker, False)
     except BaseException:
         remove_handler(handler)
         raise
@@ -241,16 +254,22 @@ def _deliver(signum, frame):
 def forget_loop(loop, waker):
     """Remove the signal handlers of a loop, and close its waker, as soon as Python no longer writes
     to it. Called when the loop is closed."""
-    fd = waker.write_fileno()
     for handler in _handlers_of(loop):
         remove_handler(handler)
-    if fd in _ours:
-        for owner, held in list(_held):
-            if held == fd:
-                try:
-                    release_wakeup_fd(owner)
-                except ValueError:
-                    _retired.append((owner, waker))
-                    return
-        _ours.discard(fd)
+    for owner, held in list(_held):
+        if held is waker:
+            try:
+                release_wakeup_fd(owner)
+            except ValueError:
+                _retired.append((owner, waker))
+                return
+    _ours.discard(waker.write_fileno())
     waker.close()
+
+
+def adopt_handlers(loop, waker):
+    """Let the signal handlers that `loop` had before a fork go on in the child."""
+    for handler in _handlers_of(loop):
+        handler.process = os.getpid()
+        if all(owner is not loop for owner, _ in _held):
+            hold_wakeup_fd(loop, waker, False)

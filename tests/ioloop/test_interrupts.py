@@ -155,6 +155,20 @@ class InterruptContract(Loops):
         self.assertGreater(interrupted_everywhere(once), 20)
         self.assertEqual(before, open_fds())
 
+    def test_b275_interrupted_anywhere_in_start_the_wakeup_fd_of_another_library_stays(self):
+        _, writer = self.socket_pair()
+
+        def once(interrupt):
+            loop = self.new_loop()
+            loop.stop()
+            signal.set_wakeup_fd(writer.fileno())
+            found = interrupt(loop.start)
+            self.assertEqual(writer.fileno(), signal.set_wakeup_fd(-1))
+            self.assert_sound(loop)
+            loop.close()
+            return found
+        self.assertGreater(interrupted_everywhere(once), 20)
+
     def test_b275_interrupted_anywhere_in_what_wakes_a_waiting_loop(self):
         for name, args in (("add_callback", (int,)), ("call_later", (0, int)), ("stop", ())):
             def once(interrupt):

@@ -111,15 +111,18 @@ class Waker(interface.Waker):
             self._close_ends()
 
     def consume(self):
+        data = b""
         while not self._closed:
             try:
-                if len(self._read(_CHUNK)) < _CHUNK:
-                    return
+                data = self._read(_CHUNK)
+                if len(data) < _CHUNK:
+                    break
             except EnvironmentError as error:
                 if _would_block(error):
-                    return
+                    break
                 if error.errno != errno.EINTR:
                     raise
+        return data.replace(b"w", b"")
 
     def close(self):
         self._closed = True
