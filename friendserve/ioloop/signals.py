@@ -168,6 +168,9 @@ def add_handler(loop, signum, callback, waker):
     """`IOLoop.add_signal_handler`. `waker` wakes the loop; None if it is woken in another way."""
     if not callable(callback):
         raise TypeError("a callback must be a callable, not %r" % (callback,))
+    if signal.getsignal(signum) is None:
+        raise RuntimeError("the handler of signal %d was not installed by Python, so it could not "
+                           "be restored" % signum)
     handler = _Handler(signum, loop, wrap(callback) if state.contexts else callback)
     entry = _signals.setdefault(signum, _Signal())
     entry.handlers.append(handler)
@@ -185,9 +188,6 @@ def _install(signum, entry):
     previous = signal.getsignal(signum)
     if previous is _deliver:
         return
-    if previous is None:
-        raise RuntimeError("the handler of signal %d was not installed by Python, so it could not "
-                           "be restored" % signum)
     entry.previous = previous
     try:
         signal.signal(signum, _deliver)
