@@ -14,6 +14,7 @@ from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 _KNOWN = READ | WRITE | ERROR
 _WINDOWS = os.name == "nt"
 _CHUNK = 4096
+_WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK))
 
 
 def check_events(events):
@@ -87,30 +88,22 @@ class Waker(interface.Waker):
         # do: a signal handler that calls this may have interrupted its owner.
         call = object()
         try:
-            try:
-                self._waking[call] = None
-                self._write_unless_closed()
-            finally:
-                self._finish(call)
-        except BaseException:
-            self._finish(call)      # a signal handler may have raised in the line above
-            raise
-
-    def _write_unless_closed(self):
-        while not self._closed:
-            try:
+            self._waking[call] = None
+            if not self._closed:
                 self._write(b"w")
-                return
-            except EnvironmentError as error:
-                if _would_block(error):
-                    return  # full, so the reader is awake already
-                if error.errno != errno.EINTR:
-                    raise
-
-    def _finish(self, call):
-        self._waking.pop(call, None)
-        if self._closed:
-            self._close_ends()
+            self._waking.pop(call, None)
+            if self._closed:
+                self._close_ends()
+        except BaseException as error:
+            # A signal handler may have raised anywhere above.
+            self._waking.pop(call, None)
+            if self._closed:
+                self._close_ends()
+            code = getattr(error, "errno", None)
+            if code == errno.EINTR:
+                self.wake()
+            elif code not in _WOULD_BLOCK:  # that is a full pipe, so the reader is awake already
+                raise
 
     def consume(self):
         data = b""
@@ -120,7 +113,7 @@ class Waker(interface.Waker):
                 if len(data) < _CHUNK:
                     break
             except EnvironmentError as error:
-                if _would_block(error):
+                if error.errno in _WOULD_BLOCK:
                     break
                 if error.errno != errno.EINTR:
                     raise
@@ -139,10 +132,6 @@ class Waker(interface.Waker):
                 self._read = self._write = None
                 return
             self._close(end)
-
-
-def _would_block(error):
-    return error.errno in (errno.EAGAIN, errno.EWOULDBLOCK)
 
 
 def loopback_pair():
