@@ -57,6 +57,7 @@ iostream/         byte streams with callbacks
     sockets       IOStream, SSLIOStream
     pipe          PipeIOStream
 
+process           child processes: their pipes, their end
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address
