@@ -76,21 +76,19 @@ class ChildHandlerTest(ProcessCase):
         self.assertEqual([(pid, 5)], self.ended)
 
     def test_b278_children_of_others_are_not_reaped(self):
-        theirs = [subprocess.Popen([sys.executable, "-c", "import sys; sys.exit(%d)" % status])
-                  for status in (7, 8)]
-        self.addCleanup(lambda: [child.wait() for child in theirs])
-        add_child_handler(self.fork(status=1), self.on_end)
-        self.run_until(lambda: self.ended)
-        pid = self.fork(status=2)
-        add_child_handler(pid, self.on_end)
-        # The end of theirs is a signal too.
-        threads = [threading.Thread(target=child.wait) for child in theirs]
-        for thread in threads:
-            thread.start()
-        self.run_until(lambda: len(self.ended) == 2
-                       and not any(thread.is_alive() for thread in threads))
-        self.assertEqual([7, 8], [child.returncode for child in theirs])
-        self.assertEqual((pid, 2), self.ended[1])
+        signals = []
+        before = signal.signal(signal.SIGCHLD, lambda number, frame: signals.append(number))
+        try:
+            theirs = subprocess.Popen([sys.executable, "-c", "import sys; sys.exit(7)"])
+            self.run_until(lambda: signals)     # it has ended
+            pids = [self.fork(status=1), self.fork(status=2)]
+            for pid in pids:
+                add_child_handler(pid, self.on_end)
+            self.run_until(lambda: len(self.ended) == 2)
+            self.assertEqual(7, theirs.wait())
+            self.assertEqual([(pids[0], 1), (pids[1], 2)], sorted(self.ended))
+        finally:
+            signal.signal(signal.SIGCHLD, before)
 
     def test_b278_the_sigchld_handler_before_is_called_and_restored(self):
         seen = []

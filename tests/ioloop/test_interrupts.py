@@ -12,6 +12,7 @@ import unittest
 
 from friendserve import ioloop
 from friendserve.ioloop import IOLoop
+from friendserve.ioloop.timers import TimerQueue
 from friendserve.platform.pollers import common
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from tests import PATIENCE
@@ -205,6 +206,40 @@ class InterruptContract(Loops):
         before = open_fds()
         self.assertGreater(interrupted_everywhere(once), 20)
         self.assertEqual(before, open_fds())
+
+
+class TimersInterruptTest(unittest.TestCase):
+    def test_b275_interrupted_anywhere_in_the_queue_of_timers(self):
+        """Of what was added before, nothing is lost, nothing runs twice, and what was cancelled
+        does not run; the queue can be asked whether it is empty."""
+        def once(interrupt):
+            timers, due, ran = TimerQueue(), [], []
+            kept = [timers.add(number, number) for number in range(3)]
+            cancelled = [timers.add(number / 100, "cancelled") for number in range(70)]
+            for timer in cancelled[:-1]:
+                timers.remove(timer)
+
+            def work():
+                timers.next_deadline()
+                timers.remove(cancelled[-1])
+                timers.add(1, "added")
+                timers.pop_due(1, due)
+            found = interrupt(work)
+            timers.remove(cancelled[-1])
+            for now in (1, 2):
+                self.assertEqual(bool(timers), len(timers) > 0)
+                timers.pop_due(now, due)
+                for timer in due:
+                    callback = timer.take()
+                    if callback is not None:
+                        ran.append(callback)
+                del due[:]
+            self.assertEqual([0, 1, 2], [number for number in ran if number != "added"])
+            self.assertLessEqual(ran.count("added"), 1)
+            self.assertEqual([None] * 3, [timer.take() for timer in kept])
+            self.assertIsNone(timers.next_deadline())
+            return found
+        self.assertGreater(interrupted_everywhere(once), 20)
 
 
 for _name in available_pollers():

@@ -253,20 +253,23 @@ class HandlerTest(SignalCase):
         self.loop.remove_signal_handler(handle)
         self.assertIs(theirs, signal.getsignal(USR1))
 
+    def in_child(self, work):
+        """Run `work()` in a forked child; returns the status that it ended with."""
+        child = os.fork()
+        if not child:
+            try:
+                os._exit(0 if work() else 1)
+            finally:
+                os._exit(2)
+        return os.waitpid(child, 0)[1]
+
     def test_b277_ours_restored_by_another_library_makes_way(self):
         """It kept our handler as the one to restore, and we have removed it since."""
         handle = self.loop.add_signal_handler(USR1, self.fail)
         ours = signal.signal(USR1, signal.SIG_IGN)
         self.loop.remove_signal_handler(handle)
         signal.signal(USR1, ours)
-        child = os.fork()
-        if not child:
-            try:
-                send(USR1)
-                signal.pause()
-            finally:
-                os._exit(1)
-        _, status = os.waitpid(child, 0)
+        status = self.in_child(lambda: send(USR1))
         self.assertTrue(os.WIFSIGNALED(status), status)
         self.assertEqual(USR1, os.WTERMSIG(status))
 
@@ -322,6 +325,22 @@ class HandlerTest(SignalCase):
         os.write(fd, b"\0")
         self.assertEqual([reader], select.select([reader], [], [], 0)[0])
         self.loop.close()
+        self.assert_wakeup_fd(-1)
+
+    def test_b277_the_wakeup_fd_is_that_of_the_running_loop(self):
+        waiting, fds, handles = self.make_loop(), [], []
+
+        def look():
+            fds.append(signal.set_wakeup_fd(-1))
+            signal.set_wakeup_fd(fds[-1])
+        for callback in (look, lambda: handles.append(waiting.add_signal_handler(USR1, int)), look,
+                         self.loop.stop):
+            self.loop.add_callback(callback)
+        self.loop.start()
+        look()
+        self.assertEqual(fds[0], fds[1])
+        self.assertNotIn(fds[2], (-1, fds[0]))
+        waiting.remove_signal_handler(handles[0])
         self.assert_wakeup_fd(-1)
 
     def test_b277_handlers_of_a_loop_in_another_thread(self):
@@ -395,17 +414,24 @@ class HandlerTest(SignalCase):
 
     def test_b277_in_a_forked_child_the_handler_before_is_restored(self):
         self.loop.add_signal_handler(signal.SIGTERM, self.fail)
-        child = os.fork()
-        if not child:
-            try:
-                send(signal.SIGTERM)
-                signal.pause()
-            finally:
-                os._exit(1)
-        _, status = os.waitpid(child, 0)
+        status = self.in_child(lambda: send(signal.SIGTERM))
         self.assertTrue(os.WIFSIGNALED(status), status)
         self.assertEqual(signal.SIGTERM, os.WTERMSIG(status))
         self.loop.run_once(0)
+
+    def test_b277_loops_of_a_forked_child_set_no_wakeup_fd_of_its_parent(self):
+        self.loop.add_signal_handler(USR1, self.fail)
+
+        def work():
+            loop, seen = IOLoop(make_current=False), []
+            handle = loop.add_signal_handler(USR2, seen.append, 1)
+            send(USR2)
+            loop.stop()
+            loop.start()
+            loop.run_once(0)
+            loop.remove_signal_handler(handle)
+            return seen == [1] and signal.set_wakeup_fd(-1) == -1
+        self.assertEqual(0, self.in_child(work))
 
     def test_b277_clear_errors(self):
         with self.assertRaises(ValueError) as caught:
