@@ -42,6 +42,7 @@ options           options from the command line, files and the environment
 
 ioloop/           the loop
     timers        the queue of timers
+    signals       which callbacks wait for signals; the wakeup fd
     interface     IOLoop: what every loop provides
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback

@@ -35,7 +35,7 @@ FLOORS = (
         "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
         "windows", "auto"))),
     ("text", ("template", "locale", "options")),
-    ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))),
+    ("loop", _in("ioloop", ("timers", "signals", "interface", "polling", "periodic", ""))),
     ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
     ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),

@@ -15,7 +15,8 @@ One turn of the loop has five phases:
 5. *dispatch*: call the handlers of the fds that are ready, except those removed in the meantime.
 
 Callbacks added by a callback run in the next turn, so no chain of callbacks can starve the fds.
-Other threads may only call `add_callback`, and signal handlers only `add_callback_from_signal`.
+Other threads may only call `add_callback`, and signal handlers only `add_callback_from_signal`;
+`add_signal_handler` does that for you.
 """
 from __future__ import absolute_import, division, print_function
 

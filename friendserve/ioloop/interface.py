@@ -17,7 +17,7 @@ try:
 except ImportError:  # version: py2
     ThreadPoolExecutor = None
 
-from friendserve.ioloop import signals
+from friendserve.ioloop.signals import unwatch_signal, watch_signal
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
@@ -41,6 +41,7 @@ class IOLoop(Configurable):
     turn = None
 
     _attachments = None
+    _process = None     # the process it belongs to; None: unknown
 
     NONE = NONE
     READ = READ
@@ -148,13 +149,13 @@ class IOLoop(Configurable):
         """
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
-        return signals.add_handler(self, signum, callback, self._signal_waker())
+        return watch_signal(self, signum, callback, self._signal_waker())
 
     def remove_signal_handler(self, handle):
         """No longer call the callback; harmless if it was removed before. May be called in any
         thread, but outside the main thread the handler before is restored only by the next
         signal, which it then gets."""
-        signals.remove_handler(handle)
+        unwatch_signal(handle)
 
     def _signal_waker(self):
         """The Waker that signals may write to, or None if they wake this loop in another way.

@@ -9,8 +9,8 @@ import sys
 
 import six
 
-from friendserve.ioloop import signals
 from friendserve.ioloop.interface import IOLoop
+from friendserve.ioloop.signals import forget_loop, hold_wakeup_fd, release_wakeup_fd
 from friendserve.ioloop.timers import TimerQueue
 from friendserve.log import gen_log
 from friendserve.platform.pollers.auto import Waker, make_poller
@@ -159,15 +159,15 @@ class PollIOLoop(IOLoop):
             try:
                 self._enter(before)
                 # Signals write to the waker, so that one just before a poll ends that poll.
-                signals.hold_wakeup_fd(before, self._waker, True)
+                hold_wakeup_fd(before, self._waker, True)
                 while not self._stopping:
                     self._turn(None)
             finally:
-                signals.release_wakeup_fd(before)
+                release_wakeup_fd(before)
                 self._leave(before)
         except BaseException:
             # A signal handler may have raised anywhere above, also in what undoes the rest.
-            signals.release_wakeup_fd(before)
+            release_wakeup_fd(before)
             self._leave(before)
             raise
 
@@ -346,7 +346,7 @@ class PollIOLoop(IOLoop):
         self._handlers.clear()
         self._fd_objects.clear()
         self._poller.close()
-        signals.forget_loop(self, self._waker)
+        forget_loop(self, self._waker)
         if all_fds:
             for fd in fds:
                 self.close_fd(fd)

@@ -48,8 +48,11 @@ def hold_wakeup_fd(owner, waker, running):
     Does nothing outside the main thread, or while another library's wakeup fd is set.
     """
     if _process[0] != os.getpid():
-        del _held[:], _retired[:]       # those of the parent
+        # Loops of the parent are not woken by signals of this child.
         _process[0] = os.getpid()
+        _held[:] = [held for held in _held
+                    if getattr(held[0], "_process", _process[0]) == _process[0]]
+        del _retired[:]
     entry = owner, waker
     _ours.add(waker.write_fileno())
     try:
@@ -129,18 +132,17 @@ def _close_retired():
 class _Handler(object):
     """A callback of a loop that waits for a signal. To users an opaque handle."""
 
-    __slots__ = ("signum", "loop", "process", "_callback", "_turn")
+    __slots__ = ("signum", "loop", "_callback", "_turn")
 
     def __init__(self, signum, loop, callback):
         self.signum = signum
         self.loop = loop
-        self.process = os.getpid()
         self._callback = callback
         self._turn = None
 
     def deliver(self):
         """Queue the callback, once a turn. Returns whether this is the process of the loop."""
-        if self.process != os.getpid():
+        if self.loop._process not in (None, os.getpid()):
             return False
         turn = self.loop.turn
         if turn is None or turn is not self._turn:
@@ -164,7 +166,7 @@ class _Signal(object):
 _signals = {}       # number -> _Signal
 
 
-def add_handler(loop, signum, callback, waker):
+def watch_signal(loop, signum, callback, waker):
     """`IOLoop.add_signal_handler`. `waker` wakes the loop; None if it is woken in another way."""
     if not callable(callback):
         raise TypeError("a callback must be a callable, not %r" % (callback,))
@@ -179,7 +181,7 @@ def add_handler(loop, signum, callback, waker):
         if waker is not None and all(owner is not loop for owner, _ in _held):
             hold_wakeup_fd(loop, waker, False)
     except BaseException:
-        remove_handler(handler)
+        unwatch_signal(handler)
         raise
     return handler
 
@@ -197,7 +199,7 @@ def _install(signum, entry):
         raise ValueError("signal %d cannot be handled" % signum)
 
 
-def remove_handler(handler):
+def unwatch_signal(handler):
     """`IOLoop.remove_signal_handler`."""
     entry = _signals.get(handler.signum)
     if entry is None or handler not in entry.handlers:
@@ -255,7 +257,7 @@ def forget_loop(loop, waker):
     """Remove the signal handlers of a loop, and close its waker, as soon as Python no longer writes
     to it. Called when the loop is closed."""
     for handler in _handlers_of(loop):
-        remove_handler(handler)
+        unwatch_signal(handler)
     for owner, held in list(_held):
         if held is waker:
             try:
@@ -265,11 +267,3 @@ def forget_loop(loop, waker):
                 return
     _ours.discard(waker.write_fileno())
     waker.close()
-
-
-def adopt_handlers(loop, waker):
-    """Let the signal handlers that `loop` had before a fork go on in the child."""
-    for handler in _handlers_of(loop):
-        handler.process = os.getpid()
-        if all(owner is not loop for owner, _ in _held):
-            hold_wakeup_fd(loop, waker, False)

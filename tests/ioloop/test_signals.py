@@ -395,7 +395,6 @@ class HandlerTest(SignalCase):
 
     def test_b277_closed_in_another_thread_no_signal_writes_to_a_file_with_its_number(self):
         loop = IOLoop(make_current=False)
-        before = open_fds()
         loop.add_signal_handler(USR1, self.fail)
         signal.signal(USR2, lambda number, frame: None)
         number = loop._waker.write_fileno()
