@@ -24,6 +24,7 @@ import os
 import signal
 import subprocess
 
+from friendserve.awaitable import future_of
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import PipeIOStream
 from friendserve.platform.pollers.auto import set_close_exec
@@ -149,8 +150,8 @@ class Subprocess(object):
         #: The exit status, or the negative number of a signal; None before the exit callback was
         #: called, and if the process was reaped elsewhere.
         self.returncode = None
-        self._exit_callback = None
-        self._watched = False
+        self._exit_callbacks = []
+        self._command = kwargs.get("args", args[0] if args else None)
         ours, theirs = {}, []
         try:
             for name in ("stdin", "stdout", "stderr"):
@@ -177,27 +178,44 @@ class Subprocess(object):
 
     def set_exit_callback(self, callback):
         """Call `callback(returncode)` once, on the loop, after the process has ended; it may have
-        ended before. A second call replaces the callback. Raises as `add_child_handler` does."""
-        self._exit_callback = wrap(callback)
+        ended before. Further calls add callbacks. Raises as `add_child_handler` does."""
+        self._exit_callbacks.append(wrap(callback))
         if self.returncode is not None:
             self.io_loop.add_callback(self._call_back)
-        elif not self._watched:
-            with NullContext():
-                add_child_handler(self.pid, self._on_exit, self.io_loop)
-            self._watched = True
+        elif len(self._exit_callbacks) == 1:
+            try:
+                with NullContext():
+                    add_child_handler(self.pid, self._on_exit, self.io_loop)
+            except BaseException:
+                self._exit_callbacks.pop()
+                raise
+
+    def wait_for_exit(self, raise_error=True, callback=None, on_error=None):
+        """Call `callback(returncode)` after the process has ended; or, with `raise_error` and
+        unless that is 0 or unknown, `on_error` with a subprocess.CalledProcessError, if given.
+        Without both, return a Future. Raises as `add_child_handler` does."""
+        if callback is None and on_error is None:
+            return future_of(self.wait_for_exit, raise_error)
+
+        def ended(returncode):
+            if returncode and raise_error:
+                if on_error is not None:
+                    on_error(subprocess.CalledProcessError(returncode, self._command))
+            elif callback is not None:
+                callback(returncode)
+        self.set_exit_callback(ended)
 
     def _on_exit(self, pid, returncode):
         if returncode is None:
             # Unknown, unless this Popen was polled.
             returncode = self.proc.returncode
         self.returncode = self.proc.returncode = returncode
-        self._watched = False
         self._call_back()
 
     def _call_back(self):
-        callback, self._exit_callback = self._exit_callback, None
-        if callback is not None:
-            callback(self.returncode)
+        callbacks, self._exit_callbacks = self._exit_callbacks, []
+        for callback in callbacks:
+            self.io_loop.add_callback(callback, self.returncode)
 
     @classmethod
     def initialize(cls, io_loop=None):

@@ -273,11 +273,43 @@ class SubprocessTest(ProcessCase):
         self.assertEqual(-signal.SIGKILL, self.wait(child))
         child.stdin.close()
 
-    def test_b278_callback_replaced_and_set_after_the_end(self):
+    def test_b278_several_callbacks_also_after_the_end(self):
         child = self.python("import sys; sys.exit(3)")
-        child.set_exit_callback(lambda returncode: self.ended.append("first"))
+        child.set_exit_callback(self.ended.append)
         self.assertEqual(3, self.wait(child))
         self.assertEqual(3, self.wait(child))
+        self.assertEqual([3], self.ended)
+
+    def test_b278_wait_for_exit(self):
+        self.assertEqual(0, self.loop.run_sync(self.python("pass").wait_for_exit))
+        child = self.python("import sys; sys.exit(3)")
+        self.assertEqual(3, self.loop.run_sync(lambda: child.wait_for_exit(raise_error=False)))
+        with self.assertRaises(subprocess.CalledProcessError) as caught:
+            self.loop.run_sync(child.wait_for_exit)
+        self.assertEqual(3, caught.exception.returncode)
+        self.assertIn("sys.exit(3)", str(caught.exception))
+        child.wait_for_exit(callback=self.fail, on_error=self.ended.append)
+        child.wait_for_exit(raise_error=False, callback=self.ended.append)
+        self.run_until(lambda: len(self.ended) == 2)
+        self.assertIsInstance(self.ended[0], subprocess.CalledProcessError)
+        self.assertEqual(3, self.ended[1])
+
+    def test_b278_without_a_handler_of_sigchld_nothing_is_left_behind(self):
+        """In a thread, before `initialize`: the second attempt says so again."""
+        child = self.python("pass")
+        errors = []
+
+        def work():
+            for _ in range(2):
+                try:
+                    child.set_exit_callback(self.ended.append)
+                except ValueError as error:
+                    errors.append(error)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(PATIENCE)
+        self.assertEqual(2, len(errors))
+        self.assertEqual(0, self.wait(child))
         self.assertEqual([], self.ended)
 
     def test_b278_polled_by_its_owner(self):
