@@ -160,8 +160,7 @@ class PollIOLoop(IOLoop):
                 self._enter(before)
                 # Signals write to the waker, so that one just before a poll ends that poll.
                 hold_wakeup_fd(before, self._waker, True)
-                while not self._stopping:
-                    self._turn(None)
+                self._run()
             finally:
                 release_wakeup_fd(before)
                 self._leave(before)
@@ -170,6 +169,11 @@ class PollIOLoop(IOLoop):
             release_wakeup_fd(before)
             self._leave(before)
             raise
+
+    def _run(self):
+        # Not in `start`: Python 3.13 has no exception handlers for the end of a loop's body.
+        while not self._stopping:
+            self._turn(None)
 
     def stop(self):
         """Leave `start` after this turn; before `start`, make its next call return at once.

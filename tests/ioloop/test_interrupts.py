@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import unittest
+from random import Random
 
 from friendserve import ioloop
 from friendserve.ioloop import IOLoop
@@ -104,7 +105,7 @@ class InterruptContract(Loops):
         loop.call_at(0, ran.append, "timer")
         loop.call_at(0, ran.append, "timer")
         loop.remove_timeout(loop.call_at(0, self.fail))
-        loop.add_callback(loop.stop)
+        loop.add_callback(lambda: loop.add_callback(loop.stop))     # after two turns
 
     def assert_sound(self, loop, ran=None):
         """Check that an interrupt left `loop` as it was before the call."""
@@ -206,6 +207,47 @@ class InterruptContract(Loops):
         before = open_fds()
         self.assertGreater(interrupted_everywhere(once), 20)
         self.assertEqual(before, open_fds())
+
+
+class RealSignalsTest(Loops, unittest.TestCase):
+    """Trace functions do not see every place where Python looks for signals."""
+
+    def test_b275_interrupted_by_signals(self):
+        self.loop = self.make_loop()
+        armed = []
+
+        def handler(number, frame):
+            if armed:
+                armed.pop()
+                raise KeyboardInterrupt()
+
+        def again():
+            self.loop.add_callback(again)
+            self.loop.call_later(0, int)
+
+        def once():
+            self.loop.run_once(0)
+            self.loop.add_callback(int)
+
+        def repeat():
+            while True:
+                once()
+        self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, handler))
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+        random = Random(275)
+        for number in range(400):
+            if number % 2:
+                self.loop.add_callback(again)
+            armed.append(1)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 3e-4), 1e-3)
+                (self.loop.start if number % 2 else repeat)()
+            except KeyboardInterrupt:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            self.assertFalse(self.loop.running(), "round %d" % number)
+            self.assertIsNone(IOLoop.current(instance=False))
+            self.assertEqual(-1, signal.set_wakeup_fd(-1))
+            self.loop._callbacks.clear()
 
 
 class TimersInterruptTest(unittest.TestCase):
