@@ -138,7 +138,8 @@ class IOLoop(Configurable):
         process gets the signal `signum`. Returns a handle for `remove_signal_handler`.
 
         Any number of loops, and of callbacks in each, may wait for one signal; several signals that
-        arrive during one turn may count as one. The Python handler that the signal had before is
+        arrive during one turn may count as one. The signal also wakes a loop that another one
+        drives by `run_once`. The Python handler that the signal had before is
         not called, except for SIGCHLD; it is restored when the last handle is removed or its loop
         closed, unless another library has replaced ours. In a forked child it is restored by the
         first signal.
