@@ -45,6 +45,7 @@ ioloop/           the loop
     callbacks     what the loop can say of a callback
     timers        the queue of timers
     watching      how long turns take, debug mode
+    signals       which callbacks wait for signals; the wakeup fd
     interface     IOLoop: what every loop provides
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback
@@ -60,6 +61,7 @@ iostream/         byte streams with callbacks
     sockets       IOStream, SSLIOStream
     pipe          PipeIOStream
 
+process           child processes: their pipes, their end
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address

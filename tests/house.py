@@ -36,7 +36,7 @@ FLOORS = (
         "windows", "auto"))),
     ("text", ("template", "locale", "options")),
     ("loop", _in("ioloop", (
-        "callbacks", "timers", "watching", "interface", "polling", "periodic", ""))),
+        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))),
     ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
     ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),

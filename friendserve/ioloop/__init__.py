@@ -28,7 +28,8 @@ A program with another main loop runs one turn at a time, when the loop has some
 
 Callbacks added by a callback run in the next turn, so no chain of callbacks can starve the fds.
 Other threads may only call `add_callback`, and signal handlers only `add_callback_from_signal`;
-`IOLoop.set_debug` finds the places that do otherwise, and the callbacks that are slow.
+`add_signal_handler` does that for you. `IOLoop.set_debug` finds the places that do otherwise, and
+the callbacks that are slow.
 """
 from __future__ import absolute_import, division, print_function
 

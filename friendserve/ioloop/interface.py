@@ -19,6 +19,7 @@ except ImportError:  # version: py2
 
 from friendserve.awaitable import as_future, future_of, is_awaitable
 from friendserve.ioloop.callbacks import plain
+from friendserve.ioloop.signals import unwatch_signal, watch_signal
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
@@ -42,6 +43,7 @@ class IOLoop(Configurable):
     turn = None
 
     _attachments = None
+    _process = None     # the process it belongs to; None: unknown
 
     NONE = NONE
     READ = READ
@@ -134,6 +136,37 @@ class IOLoop(Configurable):
 
     #: The same, for signal handlers: the context they interrupt does not belong to them.
     add_callback_from_signal = spawn_callback
+
+    def add_signal_handler(self, signum, callback, *args, **kwargs):
+        """Call `callback(*args, **kwargs)` on this loop, as any other callback, whenever the
+        process gets the signal `signum`. Returns a handle for `remove_signal_handler`.
+
+        Any number of loops, and of callbacks in each, may wait for one signal; several signals that
+        arrive during one turn may count as one. The signal also wakes a loop that another one
+        drives by `run_once`. The Python handler that the signal had before is
+        not called, except for SIGCHLD; it is restored when the last handle is removed or its loop
+        closed, unless another library has replaced ours. In a forked child it is restored by the
+        first signal.
+
+        The first handler of a signal must be added in the main thread, where Python handles
+        signals, whichever thread the loop runs in. Raises ValueError elsewhere, and for a signal
+        that cannot be handled; RuntimeError if the loop is closed, or if the signal has a handler
+        that was not installed by Python.
+        """
+        if args or kwargs:
+            callback = functools.partial(callback, *args, **kwargs)
+        return watch_signal(self, signum, callback, self._signal_waker())
+
+    def remove_signal_handler(self, handle):
+        """No longer call the callback; harmless if it was removed before. May be called in any
+        thread, but outside the main thread the handler before is restored only by the next
+        signal, which it then gets."""
+        unwatch_signal(handle)
+
+    def _signal_waker(self):
+        """The Waker that signals may write to, or None if they wake this loop in another way.
+        Raises RuntimeError if the loop is closed."""
+        return None
 
     def add_timeout(self, deadline, callback, *args, **kwargs):
         """Call `callback` once, at `deadline`: seconds of `time()`, or a timedelta from now.

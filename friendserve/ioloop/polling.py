@@ -5,12 +5,12 @@ import collections
 import functools
 import os
 import signal
-import threading
 
 import six
 
 from friendserve.ioloop.callbacks import calling_place, for_object, plain
 from friendserve.ioloop.interface import IOLoop
+from friendserve.ioloop.signals import forget_loop, hold_wakeup_fd, release_wakeup_fd
 from friendserve.ioloop.timers import TimerQueue
 from friendserve.ioloop.watching import TurnWatch
 from friendserve.log import gen_log
@@ -54,7 +54,9 @@ class PollIOLoop(IOLoop):
         # the other without a lock.
         self._wake_needed = True
         self.turn = object()
-        self._running = threading.Lock()
+        # At most one item, {None: before}; `before` belongs to the call of `start` or `run_once` in
+        # progress. setdefault adds it in one step, and afterwards shows whose it is.
+        self._running = {}
         self._stopping = False
         self._stopped = False
         self._closed = False
@@ -141,8 +143,13 @@ class PollIOLoop(IOLoop):
             self._wake()
 
     def _wake(self):
-        self._wake_needed = False
-        self._waker.wake()
+        try:
+            self._wake_needed = False
+            self._waker.wake()
+        except BaseException:
+            # Interrupted: the next callback wakes the loop, perhaps once too often.
+            self._wake_needed = True
+            raise
 
     def call_at(self, when, callback, *args, **kwargs):
         """Call `callback` once, when `time()` reaches `when`; callbacks with equal times are called
@@ -171,15 +178,27 @@ class PollIOLoop(IOLoop):
     def start(self):
         """Run turns until `stop`. Raises RuntimeError if this loop is already running, was closed,
         or was made in another process."""
-        before = self._enter()
+        before = [getattr(IOLoop._current, "loop", None)]
         try:
-            while not self._stopping:
-                self._turn(None)
+            try:
+                self._enter(before)
+                # Signals write to the waker, so that one just before a poll ends that poll.
+                hold_wakeup_fd(before, self._waker, True)
+                self._run()
+            finally:
+                release_wakeup_fd(before)
+                self._leave(before)
         except BaseException:
-            self._waker.wake()
-            raise
-        finally:
+            # A signal handler may have raised anywhere above, also in what undoes the rest.
+            release_wakeup_fd(before)
             self._leave(before)
+            self._waker.wake()      # an outer loop: something may be left
+            raise
+
+    def _run(self):
+        # Not in `start`: Python 3.13 has no exception handlers for the end of a loop's body.
+        while not self._stopping:
+            self._turn(None)
 
     def stop(self):
         """Leave `start` after this turn; before `start`, make its next call return at once. After
@@ -196,7 +215,7 @@ class PollIOLoop(IOLoop):
 
     def running(self):
         """Whether the loop is in `start` or `run_once`."""
-        return self._running.locked()
+        return None in self._running
 
     def run_once(self, timeout=0):
         """Run one turn, waiting at most `timeout` seconds (None: no limit).
@@ -207,15 +226,18 @@ class PollIOLoop(IOLoop):
         raises KeyboardInterrupt or SystemExit, those that did not run are kept, and `fileno()` is
         readable. Raises as `start` does.
         """
-        before = self._enter()
+        before = [getattr(IOLoop._current, "loop", None)]
         try:
-            self._turn(timeout)
+            try:
+                self._enter(before)
+                self._turn(timeout)
+            finally:
+                self._leave(before)
         except BaseException:
+            self._leave(before)     # as in `start`
             # The caller gets no time to wait, but callbacks and timers may be left.
             self._waker.wake()
             raise
-        finally:
-            self._leave(before)
         return self.wait_time()
 
     def wait_time(self):
@@ -240,34 +262,33 @@ class PollIOLoop(IOLoop):
         and kqueue have one; raises NotImplementedError with the other pollers, see `watched`."""
         return self._poller.fileno()
 
-    def _enter(self):
+    def _enter(self, before):
         if os.getpid() != self._process:
             raise RuntimeError(
                 "this loop was made at %s in process %d and cannot run in its child %d: "
                 "make the loop after the fork" % (self._made_at, self._process, os.getpid()))
         if self._closed:
             raise RuntimeError("this loop is closed")
-        if not self._running.acquire(False):
+        if self._running.setdefault(None, before) is not before:
             raise RuntimeError("this loop is already running")
-        before = IOLoop.current(instance=False), self._take_signals()
-        self.make_current()
-        self._set_alarm(self._blocking_threshold)
-        return before
+        IOLoop._current.loop = self
+        if self._blocking_threshold is not None:
+            self._set_alarm(self._blocking_threshold)
 
     def _leave(self, before):
-        self._set_alarm(None)
-        IOLoop._current.loop, has_signals = before
-        if has_signals:
-            current = signal.set_wakeup_fd(-1)
-            if current != self._waker.write_fileno():
-                signal.set_wakeup_fd(current)
+        """Undo `_enter`, completely or what an exception has left of it; harmless after that."""
+        if self._running.get(None) is not before:
+            return
+        if self._blocking_threshold is not None:
+            self._set_alarm(None)
+        IOLoop._current.loop = before[0]
         # A `stop` after this test is for the next `start`.
         self._stopped = self._stopping
         if self._stopped:
             self._stopping = False
         # From now on an outer loop may be waiting on our behalf, and must be woken.
         self._wake_needed = True
-        self._running.release()
+        self._running.clear()
 
     def _turn(self, limit):
         self.turn = object()
@@ -347,16 +368,10 @@ class PollIOLoop(IOLoop):
             except Exception:
                 self.handle_callback_exception(handler)
 
-    def _take_signals(self):
-        # Signals write to the waker, so that a signal just before a poll ends that poll. Only the
-        # main thread may set this, and a setting made by another library (such as Twisted) is kept.
-        try:
-            previous = signal.set_wakeup_fd(self._waker.write_fileno())
-        except ValueError:
-            return False
-        if previous != -1:
-            signal.set_wakeup_fd(previous)
-        return previous == -1
+    def _signal_waker(self):
+        if self._closed:
+            raise RuntimeError("this loop is closed")
+        return self._waker
 
     def watch_turns(self, callback, slow=0):
         self._turn_watch().watch(callback, slow)
@@ -407,7 +422,7 @@ class PollIOLoop(IOLoop):
         self._handlers.clear()
         self._fd_objects.clear()
         self._poller.close()
-        self._waker.close()
+        forget_loop(self, self._waker)
         if all_fds:
             for fd in fds:
                 self.close_fd(fd)

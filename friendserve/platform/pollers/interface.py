@@ -137,7 +137,10 @@ class Waker(object):
         raise NotImplementedError
 
     def consume(self):
-        """Undo all previous calls of `wake`. Never blocks. Does nothing after `close`."""
+        """Undo all previous calls of `wake`. Never blocks. Does nothing after `close`.
+
+        Returns what signal.set_wakeup_fd has written, as bytes; perhaps not all of it if the pipe
+        was full."""
         raise NotImplementedError
 
     def close(self):
