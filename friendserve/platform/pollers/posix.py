@@ -21,9 +21,20 @@ class Waker(common.Waker):
     def __init__(self):
         self._reader, self._writer = ends = os.pipe()
         super(Waker, self).__init__(*ends)
-        for fd in ends:
+        self._set_up()
+
+    def _set_up(self):
+        for fd in self._reader, self._writer:
             _set_nonblocking(fd)
             set_close_exec(fd)
+
+    def after_fork(self):
+        for new, old in zip(os.pipe(), (self._reader, self._writer)):
+            os.dup2(new, old)
+            os.close(new)
+        self._set_up()
+        # Threads of the parent do not exist here.
+        del self._waking[:]
 
     def fileno(self):
         return -1 if self._closed else self._reader
