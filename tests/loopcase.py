@@ -167,13 +167,18 @@ def open_fds():
     return found
 
 
+# Python 2 empties a module that nothing refers to, though its classes are in use.
+_fake_modules = []
+
+
 def import_fake_kqueue():
     """platform/pollers/kqueue.py as imported on a BSD, over FakeKqueue; sys.modules is restored."""
     names = dict(KQUEUE_CONSTANTS, kqueue=FakeKqueue, kevent=FakeKevent)
     for name, value in names.items():
         setattr(select, name, value)
     try:
-        return importlib.import_module(KQUEUE_MODULE)
+        _fake_modules.append(importlib.import_module(KQUEUE_MODULE))
+        return _fake_modules[-1]
     finally:
         sys.modules.pop(KQUEUE_MODULE, None)
         for name in names:

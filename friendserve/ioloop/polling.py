@@ -226,9 +226,11 @@ class PollIOLoop(IOLoop):
             raise RuntimeError("this loop is closed")
         if not self.is_inherited():
             return
-        # First, since the poller registers it.
         self._waker.after_fork()
         self._poller.after_fork()
+        # Pollers distinguish files: this one is new.
+        self._poller.unregister(self._waker.fileno())
+        self._poller.register(self._waker.fileno(), READ)
         self._process = os.getpid()
         # What was polled before the fork is handled by the parent.
         self._removed.update(self._handlers)

@@ -175,7 +175,8 @@ class EpollPoller(interface.Poller):
             for fd, events in six.iteritems(self._fds):
                 # Not by `_copy`, whose MOD would change what the parent has modified.
                 try:
-                    epoll.register(fd, events)
+                    if fd != epoll.fileno():
+                        epoll.register(fd, events)
                 except EnvironmentError as error:
                     if error.errno not in _UNWATCHABLE:
                         raise

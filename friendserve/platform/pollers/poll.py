@@ -15,6 +15,8 @@ from __future__ import absolute_import, division, print_function
 import math
 import select
 
+import six
+
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
@@ -30,7 +32,7 @@ class PollPoller(interface.Poller):
 
     def __init__(self):
         self._poll = select.poll()
-        self._fds = {}      # fd -> the identity of its file
+        self._fds = {}      # fd -> (the identity of its file, events)
 
     def fileno(self):
         raise NotImplementedError("the poll poller has no file descriptor; epoll and kqueue do")
@@ -39,16 +41,18 @@ class PollPoller(interface.Poller):
         check_events(events)
         identity = identify(fd)     # the poll object would accept any number, open or not
         if fd in self._fds:
-            if self._fds[fd] == identity:
+            if self._fds[fd][0] == identity:
                 raise already_registered(fd)
             warn_of_closed([fd])
         self._poll.register(fd, _mask(events))
-        self._fds[fd] = identity
+        self._fds[fd] = identity, events
 
     def modify(self, fd, events):
         check_registered(fd, events, self._fds)
-        check_identity(fd, self._fds[fd])
+        identity, _ = self._fds[fd]
+        check_identity(fd, identity)
         self._poll.register(fd, _mask(events))
+        self._fds[fd] = identity, events
 
     def unregister(self, fd):
         check_registered(fd, NONE, self._fds)
@@ -82,6 +86,12 @@ class PollPoller(interface.Poller):
     def close(self):
         self._poll = select.poll()
         self._fds = {}
+
+    def after_fork(self):
+        # The object may be in use by a thread that does not exist in the child.
+        self._poll = select.poll()
+        for fd, (_, events) in six.iteritems(self._fds):
+            self._poll.register(fd, _mask(events))
 
 
 def _mask(events):
