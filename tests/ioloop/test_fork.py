@@ -406,7 +406,7 @@ class ForkContract(Streams):
 
     def test_b271_files_that_the_child_closed_or_removed_are_silent(self):
         pairs = [self.socket_pair() for _ in range(3)]
-        seen, woken = [], []
+        seen = []
         for a, b in pairs:
             self.loop.add_handler(a, lambda sock, events: seen.append(sock.recv(9)), READ)
             b.send(b"x")
@@ -421,13 +421,13 @@ class ForkContract(Streams):
             while monotonic_time() < end:
                 self.loop.run_once(end - monotonic_time())
                 turns += 1
-            timer = threading.Timer(0.02, self.loop.add_callback, (woken.append, 1))
+            timer = threading.Timer(0.02, self.loop.add_callback, (self.loop.stop,))
             timer.start()
-            while not woken and monotonic_time() < end + PATIENCE / 3:
-                self.loop.run_once(PATIENCE / 3)
+            self.loop.call_later(PATIENCE / 3, os._exit, 1)
+            self.loop.start()
             timer.join()
-            return seen == [b"x"], turns < 10, monotonic_time() < end + PATIENCE / 3
-        self.assertEqual(str((True, True, True)), self.in_child(work))
+            return seen == [b"x"], turns < 10
+        self.assertEqual(str((True, True)), self.in_child(work))
         self.assertEqual([], seen)
 
     def test_b271_a_thread_wakes_the_loop_of_its_process(self):
