@@ -110,26 +110,6 @@ class Loops(LoopCase):
             self.loop.run_once(0.001)
         self.assertEqual([[], [], []], self.poller.polls)
 
-    def in_child(self, function):
-        """The text of what `function()` returns or raises in a forked process."""
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            try:
-                os.write(writer, str(function()).encode("ascii", "replace"))
-            except Exception as error:
-                os.write(writer, repr(error).encode("ascii", "replace"))
-            finally:
-                os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as answer:
-            ready, _, _ = select.select([answer], [], [], PATIENCE)
-            text = answer.read() if ready else b"no answer"
-        if not ready:
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        return text.decode("ascii")
-
     def socket_pair(self):
         pair = socket.socketpair()
         for sock in pair:
@@ -154,6 +134,27 @@ def keeping(log):
         yield
     finally:
         log.append("out")
+
+
+def in_child(function):
+    """The text of what `function()` returns or raises in a forked process."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writer, str(function()).encode("ascii", "replace"))
+        except Exception as error:
+            os.write(writer, repr(error).encode("ascii", "replace"))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        ready, _, _ = select.select([answer], [], [], PATIENCE)
+        text = answer.read() if ready else b"no answer"
+    if not ready:
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return text.decode("ascii")
 
 
 def open_fds():

@@ -21,7 +21,7 @@ from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.stack_context import StackContext
 from tests import PATIENCE
-from tests.loopcase import CountingPoller, LogCatcher, Loops, keeping, open_fds
+from tests.loopcase import CountingPoller, LogCatcher, Loops, in_child, keeping, open_fds
 
 READ, WRITE, ERROR = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR
 
@@ -590,14 +590,14 @@ class ProcessTest(Loops, unittest.TestCase):
 
     def test_b045_loop_in_a_forked_process(self):
         for run in (self.loop.start, self.loop.run_once):
-            answer = self.in_child(run)
+            answer = in_child(run)
             self.assertIn("RuntimeError", answer)
             self.assertIn("after the fork", answer)
             # The loop was made in Loops.make_loop.
             self.assertIn("loopcase.py", answer)
         # Even a loop that was running; and the child's exit does not affect the parent's loop.
         answers = []
-        self.loop.add_callback(lambda: answers.append(self.in_child(self.loop.close)))
+        self.loop.add_callback(lambda: answers.append(in_child(self.loop.close)))
         self.loop.add_callback(lambda: threading.Timer(
             0.01, self.loop.add_callback, (self.loop.stop,)).start())
         self.loop.call_later(PATIENCE, self.fail)

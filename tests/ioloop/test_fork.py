@@ -17,7 +17,7 @@ from friendserve.platform.pollers.auto import available_pollers
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.tcpserver import TCPServer
 from tests import PATIENCE, ROOT
-from tests.loopcase import LogCatcher
+from tests.loopcase import LogCatcher, in_child
 from tests.streamcase import Streams, make_any_poller
 
 READ, WRITE = IOLoop.READ, IOLoop.WRITE
@@ -140,7 +140,7 @@ class ForkContract(Streams):
                          IOLoop.instance() is self.loop, IOLoop.current() is self.loop,
                          IOLoop.instance() is IOLoop.instance())
             return found, ["after_fork" in record.message for record in records]
-        self.assertEqual(str(((None, False, False, False, True), [True])), self.in_child(look))
+        self.assertEqual(str(((None, False, False, False, True), [True])), in_child(look))
         self.assertIs(self.loop, IOLoop.current())
         self.assertIs(self.loop, IOLoop.instance())
 
@@ -155,7 +155,7 @@ class ForkContract(Streams):
             IOLoop.clear_current()
             with LogCatcher() as records:
                 return IOLoop.current() is IOLoop.instance(), len(records)
-        self.assertEqual(str((True, 0)), self.in_child(look))
+        self.assertEqual(str((True, 0)), in_child(look))
 
     def test_b269_instance_in_a_child_does_not_wait_for_a_thread_of_the_parent(self):
         self.addCleanup(setattr, IOLoop, "_instance", IOLoop._instance)
@@ -234,7 +234,7 @@ class ForkContract(Streams):
         for change in (lambda: self.loop.add_handler(b, lambda sock, events: None, READ),
                        lambda: self.loop.update_handler(a, 0),
                        lambda: self.loop.update_handler(a.fileno(), WRITE)):
-            answer = self.in_child(change)
+            answer = in_child(change)
             self.assertIn("RuntimeError", answer)
             self.assertIn("after the fork", answer)
         b.send(b"x")
@@ -245,7 +245,7 @@ class ForkContract(Streams):
         a, b = self.socket_pair()
         seen = []
         self.loop.add_handler(a, lambda sock, events: seen.append(sock.recv(9)), READ)
-        self.assertEqual("None", self.in_child(lambda: self.loop.remove_handler(a)))
+        self.assertEqual("None", in_child(lambda: self.loop.remove_handler(a)))
         b.send(b"x")
         for _ in range(3):
             self.loop.run_once(0)
@@ -253,7 +253,7 @@ class ForkContract(Streams):
 
     def test_b270_a_server_stopped_in_a_child_listens_in_the_parent(self):
         server, address = self.serve()
-        self.assertEqual("None", self.in_child(server.stop))
+        self.assertEqual("None", in_child(server.stop))
         self.assert_serves(address)
 
     def test_b270_a_loop_closed_in_a_child_serves_in_the_parent(self):
@@ -262,7 +262,7 @@ class ForkContract(Streams):
             a, b = self.socket_pair()
             seen = []
             self.loop.add_handler(a.fileno(), lambda fd, events: seen.append(a.recv(9)), READ)
-            self.assertEqual("None", self.in_child(lambda: self.loop.close(all_fds=all_fds)))
+            self.assertEqual("None", in_child(lambda: self.loop.close(all_fds=all_fds)))
             self.assert_serves(address)
             b.send(b"x")
             self.run_until(lambda: seen)
@@ -271,7 +271,7 @@ class ForkContract(Streams):
 
     def test_b270_a_tls_stream_closed_in_a_child_is_open_in_the_parent(self):
         client, server = self.tls_pair()
-        self.assertEqual("None", self.in_child(server.close))
+        self.assertEqual("None", in_child(server.close))
         received = []
         client.read_until_close(received.append, streaming_callback=received.append)
         server.write(b"from the parent")
@@ -304,7 +304,7 @@ class ForkContract(Streams):
         pieces = [(True, b"to the ob"), (True, b"ject"), (True, b"to the nu"), (True, b"mber")]
         self.assertEqual(
             str(sorted(["callback", "later callback", "timer"] + [str(piece) for piece in pieces])),
-            self.in_child(work))
+            in_child(work))
         # The parent's loop is as it was.
         self.assertEqual([], seen)
         self.loop.remove_timeout(timer)
@@ -398,7 +398,7 @@ class ForkContract(Streams):
             signal.alarm(PATIENCE)
             return self.loop.running(), self.loop.start()
         try:
-            answer = self.in_child(work)
+            answer = in_child(work)
         finally:
             self.loop.add_callback(self.loop.stop)
             thread.join(PATIENCE)
@@ -427,7 +427,7 @@ class ForkContract(Streams):
             self.loop.start()
             timer.join()
             return seen == [b"x"], turns < 10
-        self.assertEqual(str((True, True)), self.in_child(work))
+        self.assertEqual(str((True, True)), in_child(work))
         self.assertEqual([], seen)
 
     def test_b271_a_thread_wakes_the_loop_of_its_process(self):
@@ -443,7 +443,7 @@ class ForkContract(Streams):
         reader = os.dup(self.loop._waker.fileno())
         self.addCleanup(os.close, reader)
         self.loop.run_once(0)
-        self.assertEqual("[]", self.in_child(work))
+        self.assertEqual("[]", in_child(work))
         # Nor was the parent's woken.
         self.assertEqual([], select.select([reader], [], [], 0)[0])
 
@@ -464,7 +464,7 @@ class ForkContract(Streams):
             if select.select([number], [], [], PATIENCE / 3)[0]:
                 self.loop.run_once(0)
             return seen, same
-        self.assertEqual(str((["called"], True)), self.in_child(work))
+        self.assertEqual(str((["called"], True)), in_child(work))
 
     def test_b271_own_fds_are_not_inherited_by_programs(self):
         def work():
@@ -480,7 +480,7 @@ class ForkContract(Streams):
             self.loop.fileno()
         except NotImplementedError:
             pass
-        self.assertEqual("True", self.in_child(work))
+        self.assertEqual("True", in_child(work))
 
     def test_b271_a_daemon_may_fork_twice_after_it_was_set_up(self):
         environment = dict(os.environ, PYTHONPATH=ROOT, FRIENDSERVE_POLLER=self.impl)
