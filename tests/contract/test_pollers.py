@@ -680,7 +680,8 @@ class PollerContract(RegistrationContract):
             self.poller.unregister(removed)
             os.close(closed)
             self.poller.after_fork()
-            found = [sorted(self.poller.poll(0.1))]
+            # select finds the closed file first.
+            found = [sorted(self.poller.poll(0.1) or self.poller.poll(0.1))]
             os.read(reader, 1)
             found.append(self.poller.poll(0))
             self.poller.modify(writer, WRITE)
