@@ -208,8 +208,9 @@ class ForkContract(Streams):
         self.loop.add_callback(lambda: workers.append(self.fork(work)))
         self.loop.run_once(0)
         os.close(writer)
-        port = int(os.read(reader, 100))
-        client = self.connect(("127.0.0.1", port))
+        port = os.read(reader, 100)
+        self.assertTrue(port.isdigit(), port)
+        client = self.connect(("127.0.0.1", int(port)))
         client.settimeout(PATIENCE / 3)
         try:
             answer = client.recv(100)
@@ -339,10 +340,14 @@ class ForkContract(Streams):
         self.assertIn(self.pid, found)
 
     def test_b271_nothing_changes_in_the_loops_own_process(self):
-        before = self.loop._poller, self.loop._waker.fileno()
-        self.loop.add_callback(self.loop.after_fork)
-        self.loop.run_once(0)
-        self.assertEqual(before, (self.loop._poller, self.loop._waker.fileno()))
+        before = os.fstat(self.loop._waker.fileno())
+        seen = []
+        a, b = self.socket_pair()
+        b.send(b"xy")
+        self.loop.add_handler(a, lambda sock, events: (
+            self.loop.after_fork(), seen.append(sock.recv(1))), READ)
+        self.run_until(lambda: len(seen) == 2)
+        self.assertEqual(before.st_ino, os.fstat(self.loop._waker.fileno()).st_ino)
         self.loop.close()
         self.assertRaises(RuntimeError, self.loop.after_fork)
 
