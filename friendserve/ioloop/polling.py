@@ -158,6 +158,8 @@ class PollIOLoop(IOLoop):
             callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
             callback = wrap(callback)
+        if callback is None:
+            raise TypeError("a timer needs a callback that can be called, not None")
         timer = self._timers.add(when, callback)
         if self._wake_needed:
             # An outer loop may have computed a longer wait.
