@@ -48,9 +48,9 @@ class IOLoop(Configurable):
 
     _attachments = None
 
-    # Both are set by implementations, so that a loop that cannot run is never the current one.
-    _closed = False
-    _process = None     # the process it belongs to; None: unknown
+    # A loop that cannot run is never the current one.
+    _closed = False     # set by the `close` of an implementation
+    _process = None     # the process it belongs to, set by `initialize`
 
     NONE = NONE
     READ = READ
@@ -79,6 +79,7 @@ class IOLoop(Configurable):
     def initialize(self, make_current=None):
         """`make_current`: whether this becomes the thread's current loop; None: only if the
         thread has none."""
+        self._process = os.getpid()
         if make_current or make_current is None and IOLoop.current(instance=False) is None:
             self.make_current()
 
@@ -90,7 +91,7 @@ class IOLoop(Configurable):
 
     def is_inherited(self):
         """Whether this loop belongs to a process of which this one is a child."""
-        return self._process is not None and self._process != os.getpid()
+        return self._process not in (None, os.getpid())
 
     def after_fork(self):
         """Make this loop, which is inherited, belong to the calling child process."""
@@ -113,7 +114,8 @@ class IOLoop(Configurable):
     @staticmethod
     def initialized():
         """Whether `instance` would return an existing loop."""
-        return _is_usable(IOLoop._instance)
+        loop = IOLoop._instance
+        return loop is not None and not loop._closed and not loop.is_inherited()
 
     def install(self):
         """Make this the loop that `instance` returns. Call it before the first `instance`."""
@@ -129,9 +131,10 @@ class IOLoop(Configurable):
         """The loop that runs in this thread or was made current in it. If there is none, or it is
         closed or inherited: the process's loop, or None if `instance` is false."""
         loop = getattr(IOLoop._current, "loop", None)
-        if _is_usable(loop):
-            return loop
-        return IOLoop.instance() if instance else None
+        # Not by `is_inherited`: coroutines ask this at each step.
+        if loop is None or loop._closed or loop._process not in (None, os.getpid()):
+            return IOLoop.instance() if instance else None
+        return loop
 
     def make_current(self):
         """Make this the current loop of the calling thread."""
@@ -307,10 +310,6 @@ class IOLoop(Configurable):
         """A signal handler that logs the stack of `frame`."""
         gen_log.warning("The loop has been blocked for over %s seconds in\n%s",
                         self._blocking_threshold, "".join(traceback.format_stack(frame)))
-
-
-def _is_usable(loop):
-    return loop is not None and not loop._closed and not loop.is_inherited()
 
 
 def _deliver_outcome(callback, on_error, futures):

@@ -54,7 +54,6 @@ class PollIOLoop(IOLoop):
         self._running = threading.Lock()
         self._thread = None     # the one that ran the loop last
         self._stopping = False
-        self._process = os.getpid()
         self._made_at = _creator()
         self._open(impl)
         self._closed = False
@@ -67,7 +66,9 @@ class PollIOLoop(IOLoop):
             if impl is None or isinstance(impl, six.string_types):
                 impl = poller = make_poller(impl)
             self._poller = impl
-            self.add_handler(waker.fileno(), lambda fd, events: waker.consume(), READ)
+            impl.register(waker.fileno(), READ)
+            self._handlers[waker.fileno()] = (
+                waker.fileno(), lambda fd, events: waker.consume())
         except BaseException:
             waker.close()
             if poller is not None:
