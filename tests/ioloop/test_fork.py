@@ -28,6 +28,7 @@ import os, sys
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets
 from friendserve.tcpserver import TCPServer
+from tests.docscase import program
 
 class Server(TCPServer):
     def handle_stream(self, stream, address):
@@ -47,6 +48,7 @@ def on_time():
     ticks.insert(0, "time")
     maybe_answer()
 
+daemonize = program("forks.rst")["daemonize"]
 ticks = []
 loop = IOLoop.instance()
 server = Server()
@@ -55,17 +57,9 @@ server.add_socket(sock)
 loop.call_later(0.05, on_time)
 print(sock.getsockname()[1])
 sys.stdout.flush()
-if os.fork():
-    os._exit(0)
-os.setsid()
-if os.fork():
-    os._exit(0)
-null = os.open(os.devnull, os.O_RDWR)
-for number in range(3):
-    os.dup2(null, number)
 loop.call_later(%d, os._exit, 1)
 try:
-    loop.after_fork()
+    daemonize(loop)
     IOLoop.current().start()
 finally:
     os._exit(0)
