@@ -69,7 +69,9 @@ finally:
 class PidServer(TCPServer):
     """Sends each client the number of its process."""
     def handle_stream(self, stream, address):
-        stream.write(str(os.getpid()).encode("ascii"), stream.close)
+        # So few bytes are sent at once.
+        stream.write(str(os.getpid()).encode("ascii"))
+        stream.close()
 
 
 class ForkContract(Streams):
