@@ -1,7 +1,6 @@
 """What the loop can say of a callback: its name, and the place that scheduled it."""
 from __future__ import absolute_import, division, print_function
 
-import functools
 import os
 import sys
 
@@ -43,22 +42,11 @@ class Scheduled(object):
         return "%r, scheduled at %s:%d" % ((plain(self.callback),) + self.place)
 
 
-def for_object(handler, obj):
-    """A handler that calls `handler(obj, events)` instead of `handler(number, events)`."""
-    return functools.partial(_call_for_object, obj, handler)
-
-
-def _call_for_object(obj, handler, number, events):
-    handler(obj, events)
-
-
 def plain(callback):
     """The callback or handler that a program passed, without what the loop wrapped around it; in
     debug mode a `Scheduled`. For logs: arguments, which may be secrets, are left out."""
     while isinstance(callback, Timed):
         callback = callback.callback
-    if type(callback) is functools.partial and callback.func is _call_for_object:
-        callback = callback.args[1]
     return unwrap(callback)
 
 

@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import datetime
 import functools
+import inspect
 import numbers
 import os
 import sys
@@ -29,6 +30,11 @@ from friendserve.util import Configurable, TimeoutError, load_now
 #: A deadline above this belongs to the wall clock: monotonic ones count from the machine's start.
 _WALL_CLOCK = 1e9
 
+_NOT_CONTINUED = (
+    "A new loop is made for this child process; it does not call the handlers of the inherited one."
+    " To continue with that, call its after_fork(); to drop it, call IOLoop.clear_instance() and"
+    " IOLoop.clear_current()")
+
 
 class IOLoop(Configurable):
     """The interface of every loop, and access to the current one.
@@ -36,7 +42,7 @@ class IOLoop(Configurable):
     `IOLoop()` makes a `PollIOLoop`. Any other implementation provides the same methods:
     add_handler, update_handler, remove_handler, add_callback, call_at, remove_timeout, start, stop,
     running and close; it may also set `turn`. A loop belongs to the thread that starts it and the
-    process that made it.
+    process that made it. In a ``with`` block, it is closed at the end.
     """
     #: A new object each turn; compare it to find out whether something was already done in this
     #: turn. None if this loop does not set it: then do it each time.
@@ -44,6 +50,10 @@ class IOLoop(Configurable):
 
     _attachments = None
     _process = None     # the process it belongs to; None: unknown
+
+    # A loop that cannot run is never the current one.
+    _closed = False     # set by the `close` of an implementation
+    _process = None     # the process it belongs to, set by `initialize`
 
     NONE = NONE
     READ = READ
@@ -54,8 +64,9 @@ class IOLoop(Configurable):
 
     _current = threading.local()
     _instance = None
-    # Destructors run anywhere, even inside `instance`, and may acquire it.
-    _instance_lock = threading.RLock()
+    # One for each process, since another thread may hold the parent's during a fork. Destructors
+    # run anywhere, even inside `instance`, and may acquire it.
+    _instance_locks = {}
 
     _default_executor = None
     _blocking_threshold = None
@@ -74,21 +85,43 @@ class IOLoop(Configurable):
         """`make_current`: whether this becomes the thread's current loop; None: only if the
         thread has none."""
         load_now()
+        self._process = os.getpid()
         if make_current or make_current is None and IOLoop.current(instance=False) is None:
             self.make_current()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, type, value, traceback):
+        self.close()
+
+    def is_inherited(self):
+        """Whether this loop belongs to a process of which this one is a child."""
+        return self._process not in (None, os.getpid())
+
+    def after_fork(self):
+        """Make this loop, which is inherited, belong to the calling child process."""
+        raise NotImplementedError("%s cannot be continued in a child process: make a new loop there"
+                                  % type(self).__name__)
+
     @staticmethod
     def instance():
-        """The process's loop, made at the first call; the same in every thread."""
-        with IOLoop._instance_lock:
-            if IOLoop._instance is None:
+        """The process's loop, made at the first call and after it was closed; the same in every
+        thread. Never that of the parent process."""
+        with IOLoop._instance_locks.setdefault(os.getpid(), threading.RLock()):
+            if not IOLoop.initialized():
+                for loop in (IOLoop._instance, getattr(IOLoop._current, "loop", None)):
+                    if loop is not None and not loop._closed and loop.is_inherited():
+                        gen_log.warning(_NOT_CONTINUED)
+                        break
                 IOLoop._instance = IOLoop(make_current=False)
             return IOLoop._instance
 
     @staticmethod
     def initialized():
-        """Whether `instance` has already made a loop."""
-        return IOLoop._instance is not None
+        """Whether `instance` would return an existing loop."""
+        loop = IOLoop._instance
+        return loop is not None and not loop._closed and not loop.is_inherited()
 
     def install(self):
         """Make this the loop that `instance` returns. Call it before the first `instance`."""
@@ -101,10 +134,13 @@ class IOLoop(Configurable):
 
     @staticmethod
     def current(instance=True):
-        """The loop that runs in this thread or was made current in it. If there is none: the
-        process's loop, or None if `instance` is false."""
+        """The loop that runs in this thread or was made current in it. If there is none, or it is
+        closed or inherited: the process's loop, or None if `instance` is false."""
         loop = getattr(IOLoop._current, "loop", None)
-        return IOLoop.instance() if loop is None and instance else loop
+        # Not by `is_inherited`: coroutines ask this at each step.
+        if loop is None or loop._closed or loop._process not in (None, os.getpid()):
+            return IOLoop.instance() if instance else None
+        return loop
 
     def make_current(self):
         """Make this the current loop of the calling thread."""
@@ -285,6 +321,17 @@ class IOLoop(Configurable):
             os.close(fd) if isinstance(fd, six.integer_types) else fd.close()
         except (OSError, IOError):
             gen_log.debug("fd %r was closed before its loop", fd, exc_info=True)
+
+    def _find_owner(self, fd, handler):
+        """What to close for an `fd` that was added with `handler`: an object itself; for a number,
+        the object whose method `handler` is, if that has a `close`, or else the number. If the loop
+        closed the number, its owner would close it again, when another file may have it."""
+        method = plain(handler)
+        if isinstance(fd, six.integer_types) and inspect.ismethod(method):
+            owner = method.__self__
+            if hasattr(owner, "close") and not inspect.isclass(owner):
+                return owner
+        return fd
 
     def set_blocking_signal_threshold(self, seconds, action):
         """Raise SIGALRM when a turn takes longer than `seconds`, not counting the wait; None turns

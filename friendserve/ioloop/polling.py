@@ -5,18 +5,21 @@ import collections
 import functools
 import os
 import signal
+import sys
+import warnings
 
 import six
+from six.moves._thread import get_ident
 
-from friendserve.ioloop.callbacks import calling_place, for_object, plain
+from friendserve.ioloop.callbacks import calling_place, plain
 from friendserve.ioloop.interface import IOLoop
 from friendserve.ioloop.signals import forget_loop, hold_wakeup_fd, release_wakeup_fd
 from friendserve.ioloop.timers import TimerQueue
 from friendserve.ioloop.watching import TurnWatch
-from friendserve.log import gen_log
+from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.auto import Waker, make_poller
 from friendserve.platform.pollers.clock import monotonic_time, noticing_steps
-from friendserve.platform.pollers.interface import MAX_WAIT, READ
+from friendserve.platform.pollers.interface import MAX_WAIT, NONE, READ
 from friendserve.stack_context import state, wrap
 
 _NEVER = float("inf")
@@ -33,13 +36,9 @@ class PollIOLoop(IOLoop):
     _watch = None
 
     def initialize(self, impl=None, time_func=None, make_current=None):
-        if impl is None or isinstance(impl, six.string_types):
-            impl = make_poller(impl)
+        self._closed = True     # until it is complete
         self.time_func = monotonic_time
-        self._poller = impl
-        waker = self._waker = Waker()
-        self._handlers = {}     # fd -> handler
-        self._fd_objects = {}   # fd -> the object passed for it, unless it was a number
+        self._handlers = {}     # number -> (the number or object that was added, its handler)
         self._removed = set()   # fds removed since the last poll: their events are stale
         self._callbacks = collections.deque()
         self._timers = TimerQueue()
@@ -57,19 +56,51 @@ class PollIOLoop(IOLoop):
         # At most one item, {None: before}; `before` belongs to the call of `start` or `run_once` in
         # progress. setdefault adds it in one step, and afterwards shows whose it is.
         self._running = {}
+        self._thread = None     # the one that ran the loop last
         self._stopping = False
         self._stopped = False
-        self._closed = False
-        self._process = os.getpid()
         self._made_at = "%s:%d" % calling_place()
-        self.add_handler(waker.fileno(), lambda fd, events: waker.consume(), READ)
+        self._open(impl)
+        self._closed = False
         super(PollIOLoop, self).initialize(make_current=make_current)
+
+    def _open(self, impl):
+        waker = self._waker = Waker()
+        poller = None
+        try:
+            if impl is None or isinstance(impl, six.string_types):
+                impl = poller = make_poller(impl)
+            self._poller = impl
+            impl.register(waker.fileno(), READ)
+            self._handlers[waker.fileno()] = (
+                waker.fileno(), lambda fd, events: waker.consume())
+        except BaseException:
+            waker.close()
+            if poller is not None:
+                poller.close()
+            raise
+
+    if six.PY3:
+        # A destructor would keep Python 2 from collecting the cycles that loops are part of.
+        def __del__(self):
+            if not (self._closed or self.is_inherited() or sys.is_finalizing()):
+                try:
+                    warnings.warn("%s made at %s was never closed"
+                                  % (type(self).__name__, self._made_at), ResourceWarning, 2, self)
+                finally:
+                    self.close()
 
     def add_handler(self, fd, handler, events):
         """Call `handler(fd, events)` whenever one of `events` (READ, WRITE) is ready on `fd`, and
-        for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on unchanged.
-        Each fd can have one handler; a second raises ValueError."""
-        number, obj = self.split_fd(fd)
+        for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on unchanged;
+        pass the object if there is one, so that ``close(all_fds=True)`` can close it. Each fd can
+        have one handler; a second raises ValueError. Raises TypeError if `handler` cannot be
+        called, and RuntimeError if this loop was made in another process."""
+        if not callable(handler):
+            raise TypeError("a handler must be callable with (fd, events), unlike %r" % (handler,))
+        if os.getpid() != self._process:
+            raise self._made_elsewhere()
+        number, fd = self.split_fd(fd)
         if state.contexts:
             handler = wrap(handler)
         try:
@@ -83,27 +114,25 @@ class PollIOLoop(IOLoop):
             # The number's old file was closed without remove_handler, and its events are stale.
             gen_log.warning(
                 "fd %d was closed while it had the handler %r, which is now replaced; call "
-                "remove_handler before closing an fd", number, plain(self._handlers[number]))
-            self._fd_objects.pop(number, None)
+                "remove_handler before closing an fd", number, plain(self._handlers[number][1]))
             self._removed.add(number)
-        if obj is number:
-            self._handlers[number] = handler
-        else:
-            self._handlers[number] = for_object(handler, obj)
-            self._fd_objects[number] = obj
+        self._handlers[number] = fd, handler
 
     def update_handler(self, fd, events):
-        """Change the events to wait for on `fd`."""
+        """Change the events to wait for on `fd`. Raises RuntimeError if this loop was made in
+        another process."""
+        if os.getpid() != self._process:
+            raise self._made_elsewhere()
         self._poller.modify(fd if type(fd) is int else self.split_fd(fd)[0], events)
 
     def remove_handler(self, fd):
         """Stop calling the handler of `fd`, even for events already polled. Harmless for an fd
         without a handler. Call it before closing the fd: if another descriptor keeps the file open
-        (dup, fork), removing it later costs a new epoll and a warning in the log."""
+        (dup, fork), removing it later costs a new epoll and a warning in the log. In a child
+        process it has no effect on the parent's loop."""
         number = fd if type(fd) is int else self._number_of(fd)
         if self._handlers.pop(number, None) is None:
             return
-        self._fd_objects.pop(number, None)
         self._removed.add(number)
         try:
             self._poller.unregister(number)
@@ -113,9 +142,9 @@ class PollIOLoop(IOLoop):
     def _is_outdated(self, number):
         """Whether the object that was added with this number says that it has another one now, or
         none. Some files, such as the sockets of Windows, look the same to a poller."""
-        obj = self._fd_objects.get(number)
+        known = self._handlers.get(number)
         try:
-            return obj is not None and self.split_fd(obj)[0] != number
+            return known is not None and self.split_fd(known[0])[0] != number
         except (OSError, IOError, ValueError):
             return True
 
@@ -126,7 +155,7 @@ class PollIOLoop(IOLoop):
             number = -1
         if number < 0:
             # A closed object no longer knows its number.
-            for known, obj in six.iteritems(self._fd_objects):
+            for known, (obj, _) in six.iteritems(self._handlers):
                 if obj is fd:
                     return known
         return number
@@ -161,6 +190,8 @@ class PollIOLoop(IOLoop):
             callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
             callback = wrap(callback)
+        if callback is None:
+            raise TypeError("a timer needs a callback that can be called, not None")
         timer = self._timers.add(when, callback)
         if self._wake_needed:
             # An outer loop may have computed a longer wait.
@@ -262,15 +293,49 @@ class PollIOLoop(IOLoop):
         and kqueue have one; raises NotImplementedError with the other pollers, see `watched`."""
         return self._poller.fileno()
 
+    def after_fork(self):
+        """Continue in the calling child process, with the handlers, timers and callbacks that the
+        loop had at the fork. May be called in a callback, and does nothing in the process that the
+        loop belongs to.
+
+        The parent's loop does not change. But both now watch the same files, so first close the
+        servers, streams and HTTP clients that only the parent is to use: closing them here does not
+        affect it. A loop that is polled by another is continued before that one.
+
+        Raises RuntimeError if the loop is closed, EnvironmentError when out of fds.
+        """
+        if self._closed:
+            raise RuntimeError("this loop is closed")
+        if not self.is_inherited():
+            return
+        self._waker.after_fork()
+        self._poller.after_fork()
+        # Pollers distinguish files: this one is new.
+        self._poller.unregister(self._waker.fileno())
+        self._poller.register(self._waker.fileno(), READ)
+        self._process = os.getpid()
+        # What was polled before the fork is handled by the parent.
+        self._removed.update(self._handlers)
+        if self._thread != get_ident():
+            # If it was running, the thread that ran it does not exist here.
+            self._running = {}
+            self._stopping = False
+        self._wake()
+
+    def _made_elsewhere(self):
+        return RuntimeError(
+            "this loop was made at %s in process %d and cannot run in its child %d: make the loop "
+            "after the fork, or call its after_fork() there"
+            % (self._made_at, self._process, os.getpid()))
+
     def _enter(self, before):
         if os.getpid() != self._process:
-            raise RuntimeError(
-                "this loop was made at %s in process %d and cannot run in its child %d: "
-                "make the loop after the fork" % (self._made_at, self._process, os.getpid()))
+            raise self._made_elsewhere()
         if self._closed:
             raise RuntimeError("this loop is closed")
         if self._running.setdefault(None, before) is not before:
             raise RuntimeError("this loop is already running")
+        self._thread = get_ident()
         IOLoop._current.loop = self
         if self._blocking_threshold is not None:
             self._set_alarm(self._blocking_threshold)
@@ -360,9 +425,10 @@ class PollIOLoop(IOLoop):
         for fd, mask in events:
             if removed and fd in removed:
                 continue
-            handler = handlers.get(fd)
-            if handler is None:
+            found = handlers.get(fd)
+            if found is None:
                 continue
+            fd, handler = found
             try:
                 handler(fd, mask)
             except Exception:
@@ -402,12 +468,21 @@ class PollIOLoop(IOLoop):
             signal.setitimer(signal.ITIMER_REAL, seconds or 0, 0)
 
     def close(self, all_fds=False):
-        """Close the loop's own fds, and with `all_fds` also those of its handlers. Callbacks added
-        later are dropped. Raises RuntimeError while the loop is running."""
-        if self.running() and os.getpid() == self._process:
+        """Close the loop's own fds. Callbacks added later are dropped. Raises RuntimeError while
+        the loop is running.
+
+        `all_fds`: also close the objects that were added, and for each number the object whose
+        method handles it, if that has a `close`. Other numbers are closed as well, which is a
+        mistake if an object has that number and closes it later: add the object instead.
+
+        In a child process, the parent's loop does not change.
+        """
+        if self.running() and not self.is_inherited():
             raise RuntimeError("a loop cannot be closed while it runs: stop it first")
         if self._closed:
             return
+        if getattr(IOLoop._current, "loop", None) is self:
+            IOLoop.clear_current()
         self._closed = True
         self._wake_needed = False
         self._callbacks = collections.deque(maxlen=0)
@@ -416,23 +491,32 @@ class PollIOLoop(IOLoop):
         # If the loop made the executor, its threads end with it.
         self._default_executor = None
         del self._handlers[self._waker.fileno()]
-        fds = [self._owner(fd) for fd in self._handlers]
+        owners = self._find_owners() if all_fds else ()
         # All at once, by closing the poller: after a fork the parent has the same epoll, so
         # unregistering one by one would remove the parent's registrations.
         self._handlers.clear()
-        self._fd_objects.clear()
         self._poller.close()
         forget_loop(self, self._waker)
-        if all_fds:
-            for fd in fds:
-                self.close_fd(fd)
-        if IOLoop.current(instance=False) is self:
-            IOLoop.clear_current()
+        for owner in owners:
+            try:
+                self.close_fd(owner)
+            except Exception:
+                app_log.error("Exception while closing %r", owner, exc_info=True)
 
-    def _owner(self, fd):
-        """The object to close for `fd`: the one passed for it, or else the one whose method is its
-        handler, or the number. A stream registers its number, but must be closed itself."""
-        owner = getattr(self._handlers[fd], "__self__", None)
-        if hasattr(owner, "close") and hasattr(owner, "fileno") and owner.fileno() == fd:
-            return owner
-        return self._fd_objects.get(fd, fd)
+    def _find_owners(self):
+        """What to close for the handlers, each once: a list of objects and numbers."""
+        owners = {}
+        for number, (fd, handler) in six.iteritems(self._handlers):
+            owner = self._find_owner(fd, handler)
+            if not isinstance(owner, six.integer_types) or self._has_its_file(number):
+                owners[id(owner)] = owner
+        return list(owners.values())
+
+    def _has_its_file(self, number):
+        """Whether a number still belongs to the file that was added."""
+        try:
+            if not self.is_inherited():
+                self._poller.modify(number, NONE)
+        except EnvironmentError:
+            return False
+        return True

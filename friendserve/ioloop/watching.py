@@ -151,7 +151,7 @@ class TurnWatch(object):
         for event in events:
             fd = event[0]
             if fd not in removed:
-                handler = loop._handlers.get(fd)
+                _, handler = loop._handlers.get(fd, (fd, None))
                 began = loop.time_func()
                 # One event at a time. At each call the loop forgets which fds were removed.
                 type(loop)._dispatch(loop, [event])

@@ -16,7 +16,7 @@ from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
 from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakePoller
-from tests.loopcase import FakeKqueueSelect, LogCatcher, import_fake_kqueue
+from tests.loopcase import FakeKqueueSelect, LogCatcher, import_fake_kqueue, in_child
 
 SOON = 110      # polls after which a closed file must be silent; the contract says 100
 
@@ -682,6 +682,80 @@ class PollerContract(RegistrationContract):
         os.write(writer, b"x")
         for outer in outers:
             self.assertEqual([(number, READ)], outer.poll(PATIENCE))
+
+    # In a child process
+
+    def test_b270_what_a_child_unregisters_or_closes_the_parent_watches(self):
+        reader, writer = self.pipe()
+        other, _ = self.pipe()
+        self.poller.register(reader, READ)
+        self.poller.register(other, READ)
+
+        def work():
+            self.poller.unregister(reader)
+            self.poller.close()
+        self.assertEqual("None", in_child(work))
+        os.write(writer, b"x")
+        self.assertEqual([(reader, READ)], self.poller.poll(0.1))
+        self.poller.modify(reader, READ | WRITE)
+        self.poller.unregister(reader)
+
+    def test_b270_a_child_closes_no_file_that_has_the_number_of_the_parents(self):
+        def work():
+            # A kqueue is not inherited, so its number is free.
+            self.poller.close()
+            return os.fstat(writer) == os.fstat(writer)
+        _, writer = self.pipe()
+        self.assertEqual("True", in_child(work))
+
+    def test_b271_a_child_continues_with_the_same_registrations(self):
+        reader, writer = self.pipe()
+        removed, removed_writer = self.pipe()
+        closed, closed_writer = self.pipe()
+        late, late_writer = self.pipe()
+        for fd in (reader, removed, closed):
+            self.poller.register(fd, READ)
+        self.poller.register(writer, NONE)
+        for fd in (writer, removed_writer, closed_writer, late_writer):
+            os.write(fd, b"x")
+
+        def work():
+            self.poller.unregister(removed)
+            os.close(closed)
+            self.poller.after_fork()
+            # select finds the closed file first.
+            found = [sorted(self.poller.poll(0.1) or self.poller.poll(0.1))]
+            os.read(reader, 1)
+            found.append(self.poller.poll(0))
+            self.poller.modify(writer, WRITE)
+            self.poller.register(late, READ)
+            found.append(sorted(self.poller.poll(0.1)))
+            for fd in (writer, closed, late, reader):
+                self.poller.unregister(fd)
+            found.append(self.poller.poll(0))
+            return found
+        self.assertEqual(str([[(reader, READ)], [], sorted([(writer, WRITE), (late, READ)]), []]),
+                         in_child(work))
+        self.assertEqual([(removed, READ), (closed, READ)], sorted(self.poller.poll(0.1)))
+
+    def test_b271_the_parents_changes_are_kept(self):
+        _, writer = self.pipe()
+        self.poller.register(writer, NONE)
+        done_reader, done_writer = self.pipe()
+        go_reader, go_writer = self.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                select.select([go_reader], [], [], PATIENCE)
+                self.poller.after_fork()
+                os.write(done_writer, b"x")
+            finally:
+                os._exit(0)
+        self.addCleanup(os.waitpid, child, 0)
+        self.poller.modify(writer, WRITE)
+        os.write(go_writer, b"x")
+        self.assertEqual([done_reader], select.select([done_reader], [], [], PATIENCE)[0])
+        self.assertEqual([(writer, WRITE)], self.poller.poll(0.1))
 
 
 class NamedPollerContract(PollerContract):

@@ -208,10 +208,14 @@ class TurnTest(Loops, unittest.TestCase):
         self.loop.add_callback(self.log.append, "outer")
         self.run_to(1010)
         self.assertEqual(3, self.log.count("nested"))
-        with IOLoop._instance_lock:
-            self.assertIs(IOLoop.initialized(), IOLoop._instance is not None)
-            self.assertTrue(IOLoop._instance_lock.acquire(False))
-            IOLoop._instance_lock.release()
+        before = IOLoop._instance
+        self.addCleanup(setattr, IOLoop, "_instance", before)
+        self.loop.install()
+        IOLoop.instance()
+        lock = IOLoop._instance_locks[os.getpid()]
+        with lock:
+            self.assertTrue(lock.acquire(False))
+            lock.release()
 
     def test_callbacks_take_their_context_along_and_those_from_signals_do_not(self):
         seen = []

@@ -14,6 +14,7 @@ The facts:
    number still has the file that was registered.
 6. An epoll can itself be watched. Replacing it under its number (dup2) is a close as in fact 3: an
    outer epoll would lose it.
+7. A child process has the same epoll, not a copy: what it removes is removed for the parent too.
 
 What follows: programs should unregister before they close. If they do not, it does no harm unless
 something else holds the file open. Then the only remedy is a new epoll with the registrations that
@@ -38,6 +39,7 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import math
+import os
 import select
 import sys
 
@@ -59,6 +61,8 @@ _HUP = select.EPOLLHUP
 _PY2 = six.PY2
 # epoll.unregister hides EBADF before Python 3.9; epoll.modify does not.
 _QUIET_DEL = sys.version_info < (3, 9)  # version: py2, 3.6
+# What `register` fails with for a number that is closed, or belongs to a file of another kind.
+_UNWATCHABLE = (errno.EBADF, errno.EPERM)
 
 
 class EpollPoller(interface.Poller):
@@ -72,6 +76,7 @@ class EpollPoller(interface.Poller):
         self._reused = set()    # lost fds that were registered again
         self._polls = 0         # since the last check
         self._check_at = CHECK_INTERVAL     # 0 while there are lost fds
+        self._process = os.getpid()
 
     def fileno(self):
         if self._outer is None:
@@ -107,6 +112,8 @@ class EpollPoller(interface.Poller):
     def unregister(self, fd):
         check_registered(fd, NONE, self._fds)
         del self._fds[fd]
+        if os.getpid() != self._process:
+            return  # the parent has the same epoll
         try:
             if _QUIET_DEL:
                 self._epoll.modify(fd, NONE)
@@ -164,6 +171,32 @@ class EpollPoller(interface.Poller):
         self._outer = None
         self._fds = {}
 
+    def after_fork(self):
+        epoll = _create()
+        outer = None
+        try:
+            for fd, events in six.iteritems(self._fds):
+                # Not by `_copy`, whose MOD would change what the parent has modified.
+                try:
+                    if fd != epoll.fileno():
+                        epoll.register(fd, events)
+                except EnvironmentError as error:
+                    if error.errno not in _UNWATCHABLE:
+                        raise
+            if self._outer is not None:
+                outer = _create()
+                outer.register(epoll.fileno(), READ)
+        except EnvironmentError:
+            epoll.close()
+            raise
+        if outer is not None:
+            number = self._outer.fileno()
+            os.dup2(outer.fileno(), number)
+            interface.set_close_exec(number)
+            outer.close()
+        self._use(epoll)
+        self._process = os.getpid()
+
     def _register_again(self, fd, events):
         """Register a number that is already registered, if it belongs to another file now."""
         if self._has_its_file(fd):
@@ -218,6 +251,9 @@ class EpollPoller(interface.Poller):
         if self._outer is not None:
             self._outer.register(epoll.fileno(), READ)
             self._outer.unregister(self._epoll.fileno())
+        self._use(epoll)
+
+    def _use(self, epoll):
         self._epoll.close()
         self._epoll = epoll
         self._lost.clear()

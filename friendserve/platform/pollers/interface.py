@@ -47,8 +47,9 @@ class Poller(object):
 
     Files are distinguished by fstat(2) where the kernel offers no check, see `common.identify`.
 
-    A poller belongs to one thread and one process: after a fork the child makes its own.
-    Descriptors that a poller opens for itself are close-on-exec.
+    A poller belongs to one thread and one process. In a child process only `unregister`, `close`
+    and `after_fork` may be called, and none of them affects the parent's poller; `after_fork` makes
+    it belong to the child. Descriptors that a poller opens for itself are close-on-exec.
     """
 
     def fileno(self):
@@ -115,6 +116,14 @@ class Poller(object):
         open. May be called again; no other method may be called afterwards."""
         raise NotImplementedError
 
+    def after_fork(self):
+        """In a child process, continue with own descriptors and the same registrations, of which
+        those of files that were closed since the fork are silent. The `fileno` of kqueue changes.
+
+        Raises EnvironmentError when out of fds; then it has had no effect.
+        """
+        # Nothing to do for a poller that knows only numbers.
+
 
 class Waker(object):
     """Makes `poll` return from elsewhere: its `fileno()` is readable after `wake()`."""
@@ -146,6 +155,11 @@ class Waker(object):
     def close(self):
         """Close both ends. May be called again."""
         raise NotImplementedError
+
+    def after_fork(self):
+        """In a child process, continue with a pair that is not shared with the parent's waker, and
+        has the same numbers. Raises EnvironmentError when out of fds."""
+        raise NotImplementedError("this system has no fork")
 
 
 def set_close_exec(fd):

@@ -25,6 +25,7 @@ go unnoticed; a check would cost a system call each time.
 from __future__ import absolute_import, division, print_function
 
 import errno
+import os
 import select
 
 import six
@@ -47,6 +48,17 @@ _EOF = select.KQ_EV_EOF
 # One wait reports at most this many filters; the next one reports the rest.
 _BATCH = 1024
 
+# Kqueues of the parent process. Their numbers are not open here, or belong to other files, which
+# closing them would close; so would their destructors (until Python 3.12).
+_inherited = []
+
+
+def _create():
+    kqueue = select.kqueue()
+    if six.PY2:  # version: py2
+        interface.set_close_exec(kqueue.fileno())
+    return kqueue
+
 
 class KqueuePoller(interface.Poller):
     """Poller over kqueue: the cost of a wait depends on what is ready, not on what is watched.
@@ -55,9 +67,8 @@ class KqueuePoller(interface.Poller):
     """
 
     def __init__(self):
-        self._kqueue = select.kqueue()
-        if six.PY2:  # version: py2
-            interface.set_close_exec(self._kqueue.fileno())
+        self._kqueue = _create()
+        self._process = os.getpid()
         self._events = {}
         self._files = {}    # fd -> the identity of its file
 
@@ -85,6 +96,8 @@ class KqueuePoller(interface.Poller):
         check_registered(fd, NONE, self._events)
         events = self._events.pop(fd)
         del self._files[fd]
+        if os.getpid() != self._process:
+            return
         for event, kq_filter in _FILTERS:
             if events & event:
                 try:
@@ -115,9 +128,30 @@ class KqueuePoller(interface.Poller):
         return list(result.items())
 
     def close(self):
-        self._kqueue.close()
+        if os.getpid() == self._process:
+            self._kqueue.close()
+        else:
+            _inherited.append(self._kqueue)
         self._events = {}
         self._files = {}
+
+    def after_fork(self):
+        before = self._kqueue
+        self._kqueue = _create()
+        try:
+            for fd, events in six.iteritems(self._events):
+                try:
+                    check_identity(fd, self._files[fd])
+                    self._change(fd, NONE, events)
+                except EnvironmentError as error:
+                    if error.errno not in (errno.EBADF, errno.ENOENT):
+                        raise
+        except EnvironmentError:
+            self._kqueue.close()
+            self._kqueue = before
+            raise
+        _inherited.append(before)
+        self._process = os.getpid()
 
     def _change(self, fd, old, new):
         """Turn the filters of `old` into those of `new`, or raise and leave those of `old`."""

@@ -90,6 +90,12 @@ class PollPoller(interface.Poller):
         self._poll = select.poll()
         self._fds = {}
 
+    def after_fork(self):
+        # The object may be in use by a thread that does not exist in the child.
+        self._poll = select.poll()
+        for fd, (_, events) in six.iteritems(self._fds):
+            self._poll.register(fd, _mask(events))
+
 
 def _mask(events):
     return ((select.POLLIN if events & READ else 0) |
