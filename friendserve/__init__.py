@@ -42,7 +42,10 @@ locale            translations, plurals, dates, numbers
 options           options from the command line, files and the environment
 
 ioloop/           the loop
+    callbacks     what the loop can say of a callback
     timers        the queue of timers
+    watching      how long turns take, debug mode
+    signals       which callbacks wait for signals; the wakeup fd
     interface     IOLoop: what every loop provides
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback
@@ -59,6 +62,7 @@ iostream/         byte streams with callbacks
     pipe          PipeIOStream
 
 callbacks         waiting for several callbacks, and one step after another
+process           child processes: their pipes, their end
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address

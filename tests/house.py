@@ -35,7 +35,8 @@ FLOORS = (
         "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
         "windows", "auto"))),
     ("text", ("template", "locale", "options")),
-    ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))),
+    ("loop", _in("ioloop", (
+        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))),
     ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
@@ -102,7 +103,7 @@ OPTIONAL = {
 }
 
 #: Modules of the standard library of Python 2 that have another name in Python 3.
-STDLIB_OF_2 = frozenset(("__builtin__", "_winreg"))
+STDLIB_OF_2 = frozenset(("__builtin__", "_winreg", "imp"))
 
 MAX_LINES = {"web.handler": 900, "web.static": 700, "iostream.base": 900, "template": 700}
 MAX_LINES_DEFAULT = 600

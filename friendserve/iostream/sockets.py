@@ -456,7 +456,8 @@ class SSLIOStream(IOStream):
         return True
 
     def close_fd(self):
-        if self._handshake is None and self.error is None:
+        # In a child process the connection is a copy, which the parent continues to use.
+        if self._handshake is None and self.error is None and not self.io_loop.is_inherited():
             self._say_goodbye()
         super(SSLIOStream, self).close_fd()
 

@@ -31,9 +31,10 @@ from friendserve.protocol.grammar import MAX_HOST_NAME, is_host_name
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import Configurable
 
-# Python 2 imports this codec when it is first used. A thread would then wait for the import lock,
-# which the main thread may hold while it imports the program that looks up a name.
-u"localhost".encode("idna")
+# Python imports this codec, and punycode, when it is first used: perhaps when no file can be opened
+# any more. On Python 2 a thread would wait for the import lock, which the main thread may hold
+# while it imports the program that looks up a name.
+u"\xfc.example".encode("idna")
 
 #: A look-up that takes more seconds than this hangs: usually a name server does not answer. Its
 #: thread is replaced, so that other look-ups need not wait for it.
