@@ -257,7 +257,7 @@ class PollIOLoop(IOLoop):
         if not self._running.acquire(False):
             raise RuntimeError("this loop is already running")
         self._thread = get_ident()
-        before = IOLoop.current(instance=False), self._take_signals()
+        before = getattr(IOLoop._current, "loop", None), self._take_signals()
         self.make_current()
         self._set_alarm(self._blocking_threshold)
         return before
