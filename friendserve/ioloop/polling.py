@@ -314,7 +314,7 @@ class PollIOLoop(IOLoop):
         self._poller.unregister(self._waker.fileno())
         self._poller.register(self._waker.fileno(), READ)
         self._process = os.getpid()
-        # What was polled before the fork is handled by the parent.
+        # Events that were polled before the fork are left to the parent.
         self._removed.update(self._handlers)
         if self._thread != get_ident():
             # If it was running, the thread that ran it does not exist here.

@@ -69,7 +69,7 @@ finally:
 class PidServer(TCPServer):
     """Sends each client the number of its process."""
     def handle_stream(self, stream, address):
-        # So few bytes are sent at once.
+        # A few bytes are sent at once.
         stream.write(str(os.getpid()).encode("ascii"))
         stream.close()
 
@@ -370,6 +370,7 @@ class ForkContract(Streams):
                     for own, _ in sockets:
                         self.loop.remove_handler(own)
                     self.loop.call_later(0.01, self.loop.stop)
+                    return
             sock.recv(9)
         for a, b in sockets:
             self.loop.add_handler(a, fork, READ)

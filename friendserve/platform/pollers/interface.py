@@ -117,8 +117,9 @@ class Poller(object):
         raise NotImplementedError
 
     def after_fork(self):
-        """In a child process, continue with own descriptors and the same registrations, of which
-        those of files that were closed since the fork are silent. The `fileno` of kqueue changes.
+        """In a child process, continue with descriptors that are not shared with the parent, and
+        with the same registrations; files that were closed since the fork are not reported. The
+        `fileno` of a kqueue changes.
 
         Raises EnvironmentError when out of fds; then it has had no effect.
         """
