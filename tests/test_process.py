@@ -109,6 +109,28 @@ class ChildHandlerTest(ProcessCase):
         finally:
             signal.signal(signal.SIGCHLD, before)
 
+    def test_b278_a_sigchld_handler_that_calls_the_one_before_it(self):
+        """Ours is before it and, installed again, after it."""
+        reader, self.gate = os.pipe()
+        pids = [self.fork(status=number, wait_for=reader) for number in (1, 2)]
+        os.close(reader)
+        add_child_handler(pids[0], self.on_end)
+        ours, seen = signal.getsignal(signal.SIGCHLD), []
+
+        def theirs(number, frame):
+            seen.append(number)
+            ours(number, frame)
+        signal.signal(signal.SIGCHLD, theirs)
+        other = self.make_loop()
+        try:
+            add_child_handler(pids[1], self.on_end, other)
+            os.close(self.gate)
+            self.run_until(lambda: (other.run_once(0), len(self.ended) == 2)[1])
+            self.assertEqual([(pids[0], 1), (pids[1], 2)], sorted(self.ended))
+            self.assertIn(len(seen), (1, 2))
+        finally:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
     def test_b278_reaped_elsewhere(self):
         pid = self.fork()
         os.waitpid(pid, 0)

@@ -179,10 +179,9 @@ class IOLoop(Configurable):
 
         Any number of loops, and of callbacks in each, may wait for one signal; several signals that
         arrive during one turn may count as one. The signal also wakes a loop that another one
-        drives by `run_once`. The Python handler that the signal had before is
-        not called, except for SIGCHLD; it is restored when the last handle is removed or its loop
-        closed, unless another library has replaced ours. In a forked child it is restored by the
-        first signal.
+        drives by `run_once`. The Python handler that the signal had before is not called, except
+        for SIGCHLD; it is restored when the last handle is removed or its loop closed, unless
+        another library has replaced ours. In a forked child it is restored by the first signal.
 
         The first handler of a signal must be added in the main thread, where Python handles
         signals, whichever thread the loop runs in. Raises ValueError elsewhere, and for a signal

@@ -156,11 +156,12 @@ class _Handler(object):
 class _Signal(object):
     """A signal with handlers of loops, and the Python handler that it had before."""
 
-    __slots__ = ("previous", "handlers")
+    __slots__ = ("previous", "handlers", "passing")
 
     def __init__(self):
         self.previous = signal.SIG_DFL
         self.handlers = []
+        self.passing = None     # the frame with which `previous` is being called
 
 
 _signals = {}       # number -> _Signal
@@ -239,7 +240,7 @@ def _deliver(signum, frame):
     if any(delivered):
         if signum == _SIGCHLD and callable(previous):
             # Children belong to several parts of a program, which take no notice of each other.
-            previous(signum, frame)
+            _pass_to(previous, entry, signum, frame)
         return
     # All handlers were removed in other threads or belong to the parent of this process, or another
     # library has restored ours. Unless one calls ours from its own, the signal is raised again.
@@ -251,6 +252,18 @@ def _deliver(signum, frame):
         previous(signum, frame)
     elif previous == signal.SIG_DFL:
         os.kill(os.getpid(), signum)
+
+
+def _pass_to(previous, entry, signum, frame):
+    # If ours was replaced by `previous`, and installed again since, that may call ours, with the
+    # same frame. Another signal meanwhile has another one.
+    outer = entry.passing
+    if outer is None or frame not in (None, outer):
+        entry.passing = frame
+        try:
+            previous(signum, frame)
+        finally:
+            entry.passing = outer
 
 
 def forget_loop(loop, waker):
