@@ -60,6 +60,7 @@ iostream/         byte streams with callbacks
     sockets       IOStream, SSLIOStream
     pipe          PipeIOStream
 
+callbacks         waiting for several callbacks, and one step after another
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address

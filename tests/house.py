@@ -39,7 +39,7 @@ FLOORS = (
         "callbacks", "timers", "watching", "interface", "polling", "periodic", ""))),
     ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
-    ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),
+    ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
         "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
         "epoll", "kqueue", "select"))),
