@@ -47,6 +47,7 @@ ioloop/           the loop
     periodic      PeriodicCallback
 
 netutil/          listening sockets, host names, TLS contexts
+    endpoints     host names, ports and paths, checked
     resolver      from host names to addresses
     listening     binding and accepting
     tls           SSLContexts from options

@@ -127,7 +127,13 @@ class TCPServer(object):
         raise NotImplementedError("%s must define handle_stream" % type(self).__name__)
 
     def _on_connection(self, connection, address):
-        stream = self._make_stream(connection)
+        try:
+            stream = self._make_stream(connection)
+        except Exception:
+            # For example, its number is too high for select.
+            app_log.error("Cannot make a stream for %r", address, exc_info=True)
+            connection.close()
+            return
         if stream is None:
             return
         try:

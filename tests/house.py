@@ -36,7 +36,7 @@ FLOORS = (
         "windows", "auto"))),
     ("text", ("template", "locale", "options")),
     ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))),
-    ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
+    ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
     ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
