@@ -127,13 +127,7 @@ class TCPServer(object):
         raise NotImplementedError("%s must define handle_stream" % type(self).__name__)
 
     def _on_connection(self, connection, address):
-        try:
-            stream = self._make_stream(connection)
-        except Exception:
-            # For example, its number is too high for select.
-            app_log.error("Cannot make a stream for %r", address, exc_info=True)
-            connection.close()
-            return
+        stream = self._make_stream(connection)
         if stream is None:
             return
         try:
@@ -158,5 +152,10 @@ class TCPServer(object):
                 # The context was checked when the server was made, so the peer is the cause.
                 connection.close()
                 return None
-            return SSLIOStream(connection, handshake_timeout=self.handshake_timeout, **options)
+            try:
+                return SSLIOStream(connection, handshake_timeout=self.handshake_timeout, **options)
+            except ValueError:
+                # Its number is too high for select.
+                connection.close()
+                raise
         return IOStream(connection, **options)

@@ -302,13 +302,14 @@ class SSLIOStream(IOStream):
         self._start_handshake()
 
     def _start_handshake(self):
+        # First, as this raises if the poller cannot watch the fd.
+        self._update_events()
         if self.handshake_timeout is not None:
             with NullContext():
                 self._handshake.timer = self.io_loop.call_later(
                     self.handshake_timeout, self._handshake_failed,
                     ssl.SSLError("the handshake took longer than %s seconds"
                                  % self.handshake_timeout))
-        self._update_events()
 
     def _do_handshake(self):
         handshake = self._handshake

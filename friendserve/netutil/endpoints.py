@@ -24,12 +24,13 @@ u"localhost".encode("idna")
 def port_number(port):
     """`port`, a number from 0 to 65535 or its decimal digits, as an int. Raises ValueError for
     anything else."""
+    number = port
     if isinstance(port, six.string_types) and re.match(r"[0-9]{1,5}\Z", port):
-        port = int(port)
-    if not isinstance(port, six.integer_types) or isinstance(port, bool) \
-            or not 0 <= port <= 65535:
+        number = int(port)
+    if not isinstance(number, six.integer_types) or isinstance(number, bool) \
+            or not 0 <= number <= 65535:
         raise ValueError("a port must be a number from 0 to 65535, not %r" % (port,))
-    return int(port)
+    return int(number)
 
 
 def host_name(host):
