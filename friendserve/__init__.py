@@ -46,6 +46,8 @@ ioloop/           the loop
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback
 
+loopthread        LoopThread: a loop in a thread, and calls into it from other threads
+
 netutil/          listening sockets, host names, TLS contexts
     endpoints     host names, ports and paths, checked
     resolver      from host names to addresses

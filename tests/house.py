@@ -35,7 +35,8 @@ FLOORS = (
         "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
         "windows", "auto"))),
     ("text", ("template", "locale", "options")),
-    ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))),
+    ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))
+     + ("loopthread",)),
     ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
     ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),

@@ -219,7 +219,7 @@ def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER
     close `sock`; call it before closing `sock`.
     """
     acceptor = _Acceptor(sock, callback, io_loop or IOLoop.current(), max_accepts)
-    acceptor.io_loop.add_handler(acceptor.fd, acceptor.handle_events, IOLoop.READ)
+    acceptor.io_loop.add_handler(sock, acceptor.handle_events, IOLoop.READ)
     return acceptor.remove
 
 
@@ -241,7 +241,7 @@ class _Acceptor(object):
         self._pause = ACCEPT_PAUSES[0]  # the length of the next pause
         self._silent_until = 0          # when the next shortage may be logged
 
-    def handle_events(self, fd, events):
+    def handle_events(self, sock, events):
         for _ in range(self.max_accepts):
             if self._removed:
                 return
