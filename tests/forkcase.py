@@ -1,9 +1,12 @@
-"""Shared by tests that fork: a child that reports to its parent."""
+"""Shared by tests of processes and threads: a child that reports to its parent, and a system that
+starts no threads."""
 from __future__ import absolute_import, division, print_function
 
+import contextlib
 import os
 import select
 import signal
+import threading
 import traceback
 
 from tests import PATIENCE
@@ -37,3 +40,13 @@ class ForkCase(object):
         finally:
             os.close(reader)
             os.waitpid(child, 0)
+
+
+@contextlib.contextmanager
+def no_threads():
+    """The system refuses to start threads: none of its stacks can have that size."""
+    before = threading.stack_size(1 << 50)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)

@@ -26,7 +26,7 @@ from friendserve.stack_context import StackContext
 from friendserve.tcpclient import TCPClient
 from friendserve.util import TimeoutError
 from tests import PATIENCE, ROOT, services
-from tests.forkcase import ForkCase
+from tests.forkcase import ForkCase, no_threads
 from tests.httpcase import answer
 from tests.loopcase import LogCatcher, keeping, open_fds
 
@@ -307,6 +307,22 @@ class StopTest(LoopThreadCase):
         self.assertEqual(list(range(5)), [result() for result in results])
         self.assertIsNone(stopped())
 
+    def test_b291_a_stop_beside_calls_of_many_threads(self):
+        def call_until_stopped(thread):
+            for number in range(10 ** 6):
+                try:
+                    if thread.call(int, str(number)) != number:
+                        return "wrong"
+                except LoopStoppedError:
+                    return number
+        for _ in range(20):
+            thread = self.start()
+            results = [self.in_thread(call_until_stopped, thread) for _ in range(4)]
+            self.wait_until(lambda: thread.call(lambda: True))
+            thread.stop()
+            for result in results:
+                self.assertIsInstance(result(), int)
+
     def test_b291_a_loop_that_is_blocked(self):
         thread = self.start()
         release = self.block(thread)
@@ -330,11 +346,8 @@ class StopTest(LoopThreadCase):
 
     def test_b291_no_thread_can_be_started(self):
         thread = LoopThread()
-        before = threading.stack_size(1 << 50)
-        try:
+        with no_threads():
             self.assertRaises(Exception, thread.start)
-        finally:
-            threading.stack_size(before)
         thread.stop()
         self.assertRaises(LoopStoppedError, thread.call, len, "")
 
@@ -419,8 +432,9 @@ class ProcessTest(ForkCase, LoopThreadCase):
         """The output of a program, which must end by itself, silently."""
         process = subprocess.Popen(
             # Python 3.12 and later warn of forks.
-            [sys.executable, "-W", "ignore", "-c", textwrap.dedent(text)], cwd=ROOT, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT))
+            [sys.executable, "-W", "ignore", "-c", textwrap.dedent(text)], cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=dict(os.environ, PYTHONPATH=ROOT))
         timer = threading.Timer(PATIENCE, process.kill)
         timer.start()
         try:

@@ -8,12 +8,17 @@ import socket
 import tempfile
 import threading
 
+try:
+    from concurrent.futures import Future
+except ImportError:  # version: py2
+    Future = None
+
 from friendserve import database
 from friendserve.ioloop import IOLoop
 from friendserve.ioloop.interface import ThreadPoolExecutor
 from friendserve.netutil import Resolver, ThreadedResolver, resolver as resolver_module
 from tests import PATIENCE
-from tests.forkcase import ForkCase
+from tests.forkcase import ForkCase, no_threads
 from tests.resolvercase import FakeSocketModule, ResolverCase
 
 LOCALHOST = [(socket.AF_INET, ("127.0.0.1", 80))]
@@ -132,10 +137,18 @@ if ThreadPoolExecutor is not None:
                              sorted(os.listdir(folder)))
 
         def test_b290_an_executor_that_was_passed_stays(self):
-            executor = ThreadPoolExecutor(1)
-            self.loop.set_default_executor(executor)
-            self.assertEqual("True", self.in_child(
-                lambda: self.loop._find_executor() is executor))
+            class Inline(object):
+                submitted = []
+
+                def submit(self, function):
+                    self.submitted.append(function)
+                    future = Future()
+                    future.set_result(function())
+                    return future
+
+            self.loop.set_default_executor(Inline())
+            self.assertEqual("[True, 1]", self.in_child(
+                lambda: [self.run_job(), len(Inline.submitted)]))
 
 
 class DatabasePoolAfterForkTest(ForkCase, ResolverCase):
@@ -222,11 +235,22 @@ class NoThreadTest(ResolverCase):
     def test_b289_a_pool_that_can_start_no_thread(self):
         pool = database.Pool("sqlite://:memory:")
         ended = []
-        before = threading.stack_size(1 << 50)
-        try:
-            error = answer_of(self.loop, pool.query, "SELECT 1")
-            self.assertIsInstance(error, database.Unavailable)
-            pool.close(lambda: ended.append(True))
-        finally:
-            threading.stack_size(before)
+        with no_threads():
+            try:
+                error = answer_of(self.loop, pool.query, "SELECT 1")
+            except Exception as caught:
+                error = caught
+        self.assertIsInstance(error, database.Unavailable)
+        pool.close(lambda: ended.append(True))
+        self.run_until(lambda: ended)
+
+    def test_b289_closing_a_pool_takes_no_thread(self):
+        pool = database.Pool("sqlite://:memory:")
+        answer_of(self.loop, pool.query, "SELECT 1")
+        ended = []
+        with no_threads():
+            try:
+                pool.close(lambda: ended.append(True))
+            except Exception as error:
+                self.fail(repr(error))
         self.run_until(lambda: ended)

@@ -24,6 +24,7 @@ from friendserve.tcpserver import TCPServer
 from friendserve.websocket import websocket_connect
 from tests import services
 from tests.clientcase import CurlAsyncHTTPClient, SimpleAsyncHTTPClient
+from tests.forkcase import no_threads
 from tests.httpcase import SERVER_OPTIONS, HTTPCase, LogCatcher, answer
 from tests.test_tcpclient import KeepingServer
 
@@ -35,16 +36,6 @@ NO_HOSTS = ("127.0.0.1\0x", u"127.0.0.1\0x", b"localhost\0", u"::1\0", u"\ud800"
             "a" * 300)
 
 NOT_EVEN_TEXT = (None, 5, [], object())
-
-
-@contextlib.contextmanager
-def no_threads():
-    """The system refuses to start threads: none of its stacks can have that size."""
-    before = threading.stack_size(1 << 50)
-    try:
-        yield
-    finally:
-        threading.stack_size(before)
 
 
 class ClosingServer(TCPServer):
