@@ -315,7 +315,7 @@ class StopTest(LoopThreadCase):
                         return "wrong"
                 except LoopStoppedError:
                     return number
-        for _ in range(20):
+        for _ in range(6):
             thread = self.start()
             results = [self.in_thread(call_until_stopped, thread) for _ in range(4)]
             self.wait_until(lambda: thread.call(lambda: True))
