@@ -23,10 +23,9 @@ from friendserve.tcpclient import TCPClient
 from friendserve.tcpserver import TCPServer
 from friendserve.websocket import websocket_connect
 from tests import services
-from tests.clientcase import CurlAsyncHTTPClient, SimpleAsyncHTTPClient
+from tests.clientcase import CurlAsyncHTTPClient, KeepingServer, SimpleAsyncHTTPClient
 from tests.forkcase import no_threads
 from tests.httpcase import SERVER_OPTIONS, HTTPCase, LogCatcher, answer
-from tests.test_tcpclient import KeepingServer
 
 #: Whatever is not a port: with too many bits, a sign, a fraction, or not a number.
 NO_PORTS = (70000, 65536 + 4464, -1, 1 << 70, "70000", "-5", u"80\0", "80 ", "http", "", b"80"
