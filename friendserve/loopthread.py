@@ -19,7 +19,8 @@
 A loop, and all that runs on it, may be used only in its own thread. A `LoopThread` starts that
 thread, and hands functions over to it and their results back. There are two kinds of functions:
 
-- `call` is for one that returns its result, such as `server.stop`;
+- `call` is for one that returns its result, such as `server.stop`, or a Future or coroutine, whose
+  result it then is;
 - `call_async` is for one that takes a `callback`, such as `client.fetch`, and its result is the
   argument of that callback. An error reaches the caller as well: the function raises it from the
   loop, unless it is given an `on_error`.
@@ -47,6 +48,7 @@ try:
 except ImportError:  # version: py2
     Future = None
 
+from friendserve.awaitable import is_awaitable
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
 from friendserve.platform.pollers.clock import monotonic_time
@@ -168,7 +170,7 @@ class LoopThread(object):
 
     def call(self, function, *args, **kwargs):
         """The result of `function(*args, **kwargs)`, called in the loop's thread; an exception is
-        raised here.
+        raised here. If the function returns a Future or coroutine, that is waited for.
 
         The option `timeout` is a number of seconds. When it has passed, TimeoutError is raised: a
         call that has not begun is never made, and the result of one that has is dropped. All other
@@ -187,11 +189,11 @@ class LoopThread(object):
         return self._wait(self._begin_async, function, args, kwargs)
 
     def submit(self, function, *args, **kwargs):
-        """A concurrent.futures.Future for the result of `function(*args, **kwargs)`, which is
-        called in the loop's thread unless the Future is cancelled before.
+        """A concurrent.futures.Future for the result of `call`. The function is called unless the
+        Future is cancelled before.
 
-        May be used in the loop's thread too. Raises RuntimeError on a Python 2 without the package
-        'futures'.
+        All options are passed to the function. May be used in the loop's thread too. Raises
+        RuntimeError on a Python 2 without the package 'futures'.
         """
         return self._submit(self._begin, function, args, kwargs)
 
@@ -286,10 +288,16 @@ class LoopThread(object):
             loop.close(all_fds=True)
 
     def _begin(self, call, function, args, kwargs):
-        if not self._claim(call):
-            return
+        if self._claim(call):
+            self._finish(call, function, *args, **kwargs)
+
+    def _finish(self, call, function, *args, **kwargs):
+        """Answer a call with the result of a function."""
         try:
             result = function(*args, **kwargs)
+            if is_awaitable(result):
+                self.io_loop.add_future(result, lambda future: self._finish(call, future.result))
+                return
         except BaseException:
             self._answer(call, None, sys.exc_info())
         else:

@@ -16,6 +16,7 @@ raised from the loop, in the stack context of the call.
 """
 from __future__ import absolute_import, division, print_function
 
+import functools
 import numbers
 import socket
 import ssl
@@ -268,8 +269,8 @@ class Connecting(object):
                 sock.bind((source_ip or ("::" if af == socket.AF_INET6 else "0.0.0.0"),
                            source_port or 0))
             stream = IOStream(sock, self.io_loop, self._max_buffer_size)
-            stream.set_close_callback(lambda: self._attempt_failed(stream))
-            stream.connect(address, lambda: self._connected(stream))
+            stream.set_close_callback(functools.partial(self._attempt_failed, stream))
+            stream.connect(address, functools.partial(self._connected, stream))
         except Exception as error:
             # Not only errors of the system: the socket module has TypeError, ValueError and
             # OverflowError for addresses that a resolver should not have delivered.

@@ -4,6 +4,7 @@ of the two callbacks, with an EnvironmentError."""
 from __future__ import absolute_import, division, print_function
 
 import contextlib
+import gc
 import os
 import resource
 import shutil
@@ -234,6 +235,8 @@ class ExactlyOneTest(ExactlyOneCase):
     @contextlib.contextmanager
     def numbers_too_high_for_select(self):
         """New files have numbers from 1024 on."""
+        # No garbage of earlier tests may give a number back.
+        gc.collect()
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (2048, limits[1]))
         fds = [os.dup(self.server._listening[0][0].fileno())]

@@ -27,9 +27,10 @@ from timeit import default_timer
 
 import six
 
+from friendserve.awaitable import future_of
 from friendserve.ioloop import IOLoop
 from friendserve.netutil.endpoints import environment_error, host_name, port_number
-from friendserve.stack_context import ExceptionStackContext, NullContext, wrap
+from friendserve.stack_context import NullContext, wrap
 from friendserve.util import Configurable
 
 #: A look-up that takes more seconds than this hangs: usually a name server does not answer. Its
@@ -69,8 +70,9 @@ class Resolver(Configurable):
 
         If there is none, `on_error(error)` is called with an EnvironmentError (usually a
         socket.gaierror); without `on_error`, the error is raised from the loop, in the context of
-        this call. Exactly one of them is called, once, after this has returned. Raises ValueError
-        for an invalid host name, port (a number from 0 to 65535, or None for 0) or family.
+        this call. Exactly one of them is called, once, after this has returned. Without both,
+        this returns a Future of the addresses. Raises ValueError for an invalid host name, port
+        (a number from 0 to 65535, or None for 0) or family.
         """
         raise NotImplementedError("%s must define resolve" % type(self).__name__)
 
@@ -133,6 +135,8 @@ class LookUpResolver(Resolver):
     IP addresses, so that they never wait for a look-up."""
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        if callback is None and on_error is None:
+            return future_of(self.resolve, host, port, family)
         host = host_name(host)
         if type(port) is not int or not 0 <= port <= 65535:
             port = 0 if port is None else port_number(port)
@@ -241,15 +245,15 @@ class DefaultExecutorResolver(LookUpResolver):
     """Looks up names on the executor of the loop (`IOLoop.set_default_executor`)."""
 
     def _look_up(self, host, port, family, deliver):
-        def fail(kind, error, trace):
+        def fail(error):
             # The executor was shut down, or the system allows no more threads.
             deliver(None, _detached(error))
-            return True
 
-        with NullContext():
-            with ExceptionStackContext(fail):
-                self.io_loop.run_in_executor(None, _outcome, host, port, family,
-                                             callback=lambda outcome: deliver(*outcome))
+        try:
+            self.io_loop.run_in_executor(None, _outcome, host, port, family, on_error=fail,
+                                         callback=lambda outcome: deliver(*outcome))
+        except Exception as error:
+            fail(error)
 
 
 def _look_up_and_tell(host, port, family, deliver):
@@ -345,6 +349,8 @@ class OverrideResolver(Resolver):
         self.mapping = mapping
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        if callback is None and on_error is None:
+            return future_of(self.resolve, host, port, family)
         for key in ((host, port, family), (host, port), host):
             if key in self.mapping:
                 place = self.mapping[key]
@@ -373,6 +379,8 @@ class CachedResolver(Resolver):
         return len(self._entries)
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        if callback is None and on_error is None:
+            return future_of(self.resolve, host, port, family)
         key = host, port, family
         until, addresses = self._entries.get(key, (None, None))
         if addresses is not None and self.io_loop.time() < until:
