@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -257,6 +258,24 @@ class TimeLimitTest(LoopThreadCase):
     def test_b291_a_function_with_a_timeout(self):
         self.assertEqual(5, self.start().call(functools.partial(lambda timeout: timeout,
                                                                 timeout=5), timeout=PATIENCE))
+
+
+class SignalTest(LoopThreadCase):
+    def test_b291_a_signal_ends_the_wait(self):
+        def handle(number, frame):
+            raise Blocked
+
+        thread = self.start()
+        release = self.block(thread)
+        self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, handle))
+        made = []
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        self.assertRaises(Blocked, thread.call, made.append, 1)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        self.assertRaises(Blocked, thread.stop)
+        release()
+        thread.stop()
+        self.assertEqual([], made)
 
 
 class OwnThreadTest(LoopThreadCase):
