@@ -16,9 +16,10 @@ import six
 
 from friendserve.protocol.grammar import MAX_HOST_NAME, is_host_name
 
-# Python 2 imports this codec when it is first used. A thread would then wait for the import lock,
-# which the main thread may hold while it imports the program that looks up a name.
-u"localhost".encode("idna")
+# Python imports this codec, and punycode, when it is first used: perhaps when no file can be opened
+# any more. On Python 2 a thread would wait for the import lock, which the main thread may hold
+# while it imports the program that looks up a name.
+u"\xfc.example".encode("idna")
 
 
 def port_number(port):

@@ -69,13 +69,13 @@ def run_natively(poller, started):
 
 @mode("foreign")
 def run_by_select(poller, started):
-    """Another loop waits in select for the fd of the loop, and then calls run_once."""
+    """Another loop waits in select for the fds of the loop, and then calls run_once."""
     loop = IOLoop(impl=poller, make_current=False)
     stopped = []
     started(loop, lambda: stopped.append(True))
     wait = 0
     while not stopped:
-        select.select([loop.fileno()], [], [], wait)
+        select.select(fds_of(loop), [], [], wait)
         wait = loop.run_once(0)
     loop.close()
 
@@ -106,13 +106,21 @@ if asyncio is not None:
     mode("asyncio")(run_by_asyncio)
 
 
-def has_fileno(poller):
-    """Whether an outer loop can wait for a loop over this poller."""
+def fds_of(loop):
+    """The fds that another loop waits for: that of the poller, or else those that it watches."""
+    try:
+        return [loop.fileno()]
+    except NotImplementedError:
+        return list(loop.watched())
+
+
+def can_be_driven(poller, name):
+    """Whether that mode can wait for a loop over this poller."""
     loop = IOLoop(impl=poller, make_current=False)
     try:
         loop.fileno()
     except NotImplementedError:
-        return False
+        return name == "foreign" and hasattr(loop, "watched")
     finally:
         loop.close()
     return True
@@ -122,7 +130,7 @@ def combinations(names=None, pollers=None):
     """Pairs (mode, poller) that are possible, of these or all."""
     for name in names or MODES:
         for poller in pollers or available_pollers():
-            if name == "thread" or has_fileno(poller):
+            if name == "thread" or can_be_driven(poller, name):
                 yield name, poller
 
 
