@@ -50,7 +50,10 @@ ioloop/           the loop
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback
 
+loopthread        LoopThread: a loop in a thread, and calls into it from other threads
+
 netutil/          listening sockets, host names, TLS contexts
+    endpoints     host names, ports and paths, checked
     resolver      from host names to addresses
     listening     binding and accepting
     tls           SSLContexts from options

@@ -36,8 +36,9 @@ FLOORS = (
         "windows", "auto"))),
     ("text", ("template", "locale", "options")),
     ("loop", _in("ioloop", (
-        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))),
-    ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
+        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))
+     + ("loopthread",)),
+    ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
