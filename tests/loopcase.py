@@ -80,9 +80,11 @@ class CountingPoller(object):
 
 class Loops(LoopCase):
     """Makes loops, and closes them at the end; a failed assertion in a callback fails the test."""
+    loop_class = None   # the implementation; None for the configured one
+
     def make_loop(self, *args, **kwargs):
         kwargs.setdefault("make_current", False)
-        loop = IOLoop(*args, **kwargs)
+        loop = (self.loop_class or IOLoop)(*args, **kwargs)
         self.addCleanup(loop.close)
         failures = []
         handle = loop.handle_callback_exception

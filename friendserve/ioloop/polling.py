@@ -16,7 +16,7 @@ from friendserve.log import gen_log
 from friendserve.platform.pollers.auto import Waker, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import READ
-from friendserve.stack_context import state, wrap
+from friendserve.stack_context import state, unwrap, wrap
 
 
 def _creator():
@@ -341,7 +341,7 @@ class PollIOLoop(IOLoop):
     def _owner(self, fd):
         """The object to close for `fd`: the one passed for it, or else the one whose method is its
         handler, or the number. A stream registers its number, but must be closed itself."""
-        owner = getattr(self._handlers[fd], "__self__", None)
+        owner = getattr(unwrap(self._handlers[fd]), "__self__", None)
         if hasattr(owner, "close") and hasattr(owner, "fileno") and owner.fileno() == fd:
             return owner
         return self._fd_objects.get(fd, fd)

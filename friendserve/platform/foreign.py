@@ -159,8 +159,10 @@ class ForeignIOLoop(PollIOLoop):
             IOLoop._current.loop = before
             self._in_turn = False
             if self._stopping or self._single:
-                # Without `start`, the host may be run again at once.
-                self._stopping = self._stopped = self._running.locked()
+                self._stopped = self._running.locked()
+                if not self._stopped:
+                    # The program runs the host itself, and may run it again.
+                    self._stopping = False
                 self._host_stop()
             self._plan()
 
@@ -193,7 +195,12 @@ class ForeignIOLoop(PollIOLoop):
 
     def _on_later(self):
         self._later = None
-        self._advance()
+        deadline = self._timers.next_deadline()
+        if deadline is not None and deadline <= self.time():
+            self._advance()
+        else:
+            # The timer that this was for has been removed, or the host calls early.
+            self._plan()
 
     def close(self, all_fds=False):
         if not self._closed and not self.running() and os.getpid() == self._process:
