@@ -82,9 +82,13 @@ class Loops(LoopCase):
     """Makes loops, and closes them at the end; a failed assertion in a callback fails the test."""
     loop_class = None   # the implementation; None for the configured one
 
+    def new_loop(self, *args, **kwargs):
+        """A loop that the caller closes."""
+        return (self.loop_class or IOLoop)(*args, **kwargs)
+
     def make_loop(self, *args, **kwargs):
         kwargs.setdefault("make_current", False)
-        loop = (self.loop_class or IOLoop)(*args, **kwargs)
+        loop = self.new_loop(*args, **kwargs)
         self.addCleanup(loop.close)
         failures = []
         handle = loop.handle_callback_exception

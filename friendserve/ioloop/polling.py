@@ -149,10 +149,13 @@ class PollIOLoop(IOLoop):
         or was made in another process."""
         before = self._enter()
         try:
-            while not self._stopping:
-                self._turn(None)
+            self._run()
         finally:
             self._leave(before)
+
+    def _run(self):
+        while not self._stopping:
+            self._turn(None)
 
     def stop(self):
         """Leave `start` after this turn; before `start`, make its next call return at once.

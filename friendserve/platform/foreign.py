@@ -39,10 +39,11 @@ class ForeignIOLoop(PollIOLoop):
     def initialize(self, **kwargs):
         super(ForeignIOLoop, self).initialize(**kwargs)
         self._in_turn = False
+        self._in_run = False        # whether `start` or `run_once` is running the host
         self._soon = None           # the host's handle for the next turn, if that is due
         self._later = None          # the host's handle of the timer
         self._later_at = 0.0        # and its deadline
-        self._single = False        # whether `run_once` is running
+        self._part = None           # what to do instead of a turn: `run_once` waits within one
         self._stopped = False       # whether `start` or `run_once` has stopped the host
         self._raised = None         # the sys.exc_info() that `start` is to raise
         self._watched = None
@@ -68,7 +69,7 @@ class ForeignIOLoop(PollIOLoop):
         raise NotImplementedError
 
     def _host_later(self, seconds, callback):
-        """The same, `seconds` (more than 0) from now. Calling early does no harm."""
+        """The same, `seconds` (0 to MAX_WAIT) from now. A call that is early does no harm."""
         raise NotImplementedError
 
     def _host_run(self):
@@ -79,37 +80,37 @@ class ForeignIOLoop(PollIOLoop):
         """Stop the host. Called by the host's thread, while the host runs."""
         raise NotImplementedError
 
-    def start(self):
-        """Run the host until `stop`. Raises RuntimeError as the native loop does, and whatever the
-        host raises if it is running already."""
-        before = self._enter()
-        try:
-            if not self._stopping:
-                self._turn_soon()
-                self._run_host()
-        finally:
-            self._leave(before)
-
     def run_once(self, timeout=0):
         """Run the host for one turn of this loop, waiting at most `timeout` seconds (None: no
         limit); returns and raises as the native loop does. For tests, and for a program whose own
         loop is neither this one nor the host."""
         before = self._enter()
-        self._single = True
+        limit = None
         try:
+            self._part = self._begin_turn
             self._turn_soon()
             self._run_host()
-            if self._wait_time(timeout) != 0:
-                if timeout is not None:
-                    limit = self._timers.add(self.time() + timeout, int)
-                    self._plan()
-                self._run_host()
-                if timeout is not None:
-                    self._timers.remove(limit)
+            self._part = self._end_turn
+            if self._callbacks or self._stopping or timeout == 0:
+                self._turn_soon()
+            elif timeout is not None:
+                limit = self._timers.add(self.time() + timeout, int)
+                self._plan()
+            self._run_host()
         finally:
-            self._single = False
+            self._part = None
+            if limit is not None:
+                self._timers.remove(limit)
             self._leave(before)
         return self._wait_time(None)
+
+    def _begin_turn(self):
+        self.turn = object()
+        self._run_callbacks()
+        self._fire_timers()
+
+    def _end_turn(self):
+        self._dispatch(self._poll(0.0))
 
     def fileno(self):
         raise NotImplementedError("this loop is driven by another one, and by no second")
@@ -118,15 +119,20 @@ class ForeignIOLoop(PollIOLoop):
         """Whether the loop is in `start` or `run_once`, or in a turn."""
         return self._in_turn or super(ForeignIOLoop, self).running()
 
-    def _enter(self):
-        before = super(ForeignIOLoop, self)._enter()
-        # The alarm is for turns, and the host may be waiting.
-        self._set_alarm(None)
-        return before
+    def _run(self):
+        if not self._stopping:
+            self._turn_soon()
+            self._run_host()
 
     def _run_host(self):
+        # The alarm is for turns, and the host waits.
+        self._set_alarm(None)
         self._stopped = False
-        self._host_run()
+        self._in_run = True
+        try:
+            self._host_run()
+        finally:
+            self._in_run = self._stopped = False
         raised, self._raised = self._raised, None
         if raised is not None:
             try:
@@ -140,16 +146,20 @@ class ForeignIOLoop(PollIOLoop):
             # The host runs inside one of our callbacks, or had more to do before it stops.
             return
         self._in_turn = True
-        before = IOLoop.current(instance=False)
-        self.make_current()
+        self._wake_needed = False
+        before = getattr(IOLoop._current, "loop", None)
+        IOLoop._current.loop = self
         self._set_alarm(self._blocking_threshold)
         try:
-            for _ in range(1 if self._single else TURNS):
-                self._turn(0.0)
-                if self._stopping or not self._callbacks:
-                    break
+            if self._part is not None:
+                self._part()
+            else:
+                for _ in range(TURNS):
+                    self._turn(0.0)
+                    if self._stopping or not self._callbacks:
+                        break
         except BaseException:
-            if not self._running.locked():
+            if not self._in_run:
                 raise
             # Hosts log some exceptions and continue; `start` raises all of them.
             self._raised = sys.exc_info()
@@ -158,9 +168,9 @@ class ForeignIOLoop(PollIOLoop):
             self._set_alarm(None)
             IOLoop._current.loop = before
             self._in_turn = False
-            if self._stopping or self._single:
-                self._stopped = self._running.locked()
-                if not self._stopped:
+            if self._stopping or self._part is not None:
+                self._stopped = self._in_run
+                if not self._in_run:
                     # The program runs the host itself, and may run it again.
                     self._stopping = False
                 self._host_stop()
