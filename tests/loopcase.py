@@ -11,6 +11,7 @@ import sys
 
 from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.clock import monotonic_time
+from friendserve.stack_context import VARIABLES, state
 from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeKevent, FakeKqueue
 
@@ -130,6 +131,12 @@ class Loops(LoopCase):
             ends.append(number)
         for fd in ends:
             self.addCleanup(os.close, fd)
+
+
+def stack_depth():
+    """The number of active stack contexts, without the one of loops whose callbacks keep context
+    variables."""
+    return len([context for context in state.contexts if context not in VARIABLES])
 
 
 @contextlib.contextmanager
