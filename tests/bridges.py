@@ -1,5 +1,5 @@
-"""The loops that another loop drives, for the tests of every loop; and a command that runs a program
-on one of them, unchanged:
+"""The loops that another loop drives, for the tests of every loop; and a command that runs a
+program on one of them, unchanged:
 
     python -m tests.bridges asyncio demos/chat/chatdemo.py --port=8888
     python -m tests.bridges uvloop -m pytest tests/web
@@ -51,8 +51,8 @@ LOOPS = {"asyncio": make_asyncio, "uvloop": make_uvloop}
 
 
 def available_bridges():
-    """{name: class} of the bridges whose host can be imported here, if this system has a poller with
-    a fd."""
+    """{name: class} of the bridges whose host can be imported here, if this system has a poller
+    with a fd."""
     found = {}
     if hosted_pollers():
         for name in sorted(LOOPS):

@@ -32,19 +32,18 @@ which that of Windows for pipes and subprocesses (ProactorEventLoop) lacks.
 from __future__ import absolute_import, division, print_function
 
 import os
-import selectors
-import sys
 import warnings
 
-if sys.version_info < (3, 6):  # version: py2
-    raise ImportError("friendserve.platform.asyncio needs Python 3.6 or newer: Python %d.%d has no "
-                      "asyncio that it could use" % sys.version_info[:2])
+try:
+    import asyncio
+    import selectors
+except ImportError:  # version: py2
+    raise ImportError("friendserve.platform.asyncio needs Python 3.6 or newer: this one has no "
+                      "asyncio")
 
-import asyncio  # noqa: E402
-
-from friendserve.ioloop import IOLoop  # noqa: E402
-from friendserve.platform.foreign import ForeignIOLoop  # noqa: E402
-from friendserve.stack_context import (  # noqa: E402
+from friendserve.ioloop import IOLoop
+from friendserve.platform.foreign import ForeignIOLoop
+from friendserve.stack_context import (
     VARIABLES, NullContext, contextvars, state, wrap_with_variables)
 
 __all__ = ["AnyThreadEventLoopPolicy", "AsyncIOLoop", "AsyncIOMainLoop", "BaseAsyncIOLoop",
@@ -59,6 +58,8 @@ class BaseAsyncIOLoop(ForeignIOLoop):
         self.asyncio_loop = asyncio_loop
         self.close_loop = close_loop
         super(BaseAsyncIOLoop, self).initialize(**kwargs)
+        if asyncio_loop.is_running() and not state.contexts:
+            self._keep_variables()
 
     def _host_watch(self, fd, callback):
         self.asyncio_loop.add_reader(fd, callback)
@@ -75,6 +76,7 @@ class BaseAsyncIOLoop(ForeignIOLoop):
 
     def _host_run(self):
         contexts = state.contexts
+        self._keep_variables()
         try:
             self.asyncio_loop.run_forever()
         finally:
@@ -92,10 +94,14 @@ class BaseAsyncIOLoop(ForeignIOLoop):
         if self.close_loop and not was_closed and os.getpid() == self._process:
             self.asyncio_loop.close()
 
+    def _keep_variables(self):
+        """From now on, whatever is wrapped in this thread keeps the context variables."""
+        if contextvars is not None:
+            state.contexts = VARIABLES
+
     if contextvars is not None:
-        # Inside VARIABLES, whatever is wrapped keeps the context variables.
         def _advance(self):
-            # Kept afterwards, for the coroutines of this thread.
+            # Not undone afterwards: coroutines of this thread call streams and clients too.
             state.contexts = VARIABLES
             super(BaseAsyncIOLoop, self)._advance()
 
@@ -224,7 +230,7 @@ class IOLoopEventLoop(asyncio.SelectorEventLoop):
         if self._ready:
             self._iterate_soon()
         elif self._scheduled:
-            when = self._scheduled[0].when() 
+            when = self._scheduled[0].when()
             if when != self._timer_for:
                 self._forget_timer()
                 self._timer_for = when

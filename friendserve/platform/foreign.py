@@ -48,10 +48,15 @@ class ForeignIOLoop(PollIOLoop):
         self._raised = None         # the sys.exc_info() that `start` is to raise
         self._watched = None
         try:
-            self._watched = self._poller.fileno()
-            self._host_watch(self._watched, self._advance)
+            fd = self._poller.fileno()
+            self._host_watch(fd, self._advance)
+            self._watched = fd
+        except NotImplementedError as error:
+            self.close()
+            raise NotImplementedError(
+                "%s: %s cannot be driven by another loop; use epoll or kqueue, and a host that can "
+                "watch them" % (error, type(self).__name__))
         except BaseException:
-            self._watched = None
             self.close()
             raise
 

@@ -1,5 +1,5 @@
-"""The contract of the loop on every poller of this system and on every loop that another one drives,
-with real signals, threads and forks."""
+"""The contract of the loop on every poller of this system, and on every loop that another one
+drives, with real signals, threads and forks."""
 from __future__ import absolute_import, division, print_function
 
 import fcntl
