@@ -75,6 +75,10 @@ class BaseAsyncIOLoop(ForeignIOLoop):
         return self.asyncio_loop.call_later(seconds, callback)
 
     def _host_run(self):
+        if self.asyncio_loop.is_running():
+            # asyncio in Python 3.13.0 stops running if it is asked to run once more.
+            raise RuntimeError("the asyncio loop is running already, and this loop with it: no "
+                               "start() is needed")
         contexts = state.contexts
         self._keep_variables()
         try:
@@ -230,7 +234,7 @@ class IOLoopEventLoop(asyncio.SelectorEventLoop):
         if self._ready:
             self._iterate_soon()
         elif self._scheduled:
-            when = self._scheduled[0].when()
+            when = self._scheduled[0]._when
             if when != self._timer_for:
                 self._forget_timer()
                 self._timer_for = when

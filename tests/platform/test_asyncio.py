@@ -142,6 +142,7 @@ class BridgeCase(Loops):
             self.loop.add_callback(self.seen.append, "still served")
             self.loop.call_later(0.001, self.loop.stop)
         self.host.call_soon(start)
+        self.host.call_later(PATIENCE, self.host.stop)
         self.host.run_forever()
         self.assertEqual(["still served"], self.seen)
 
