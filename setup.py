@@ -40,6 +40,11 @@ TEST_REQUIRES = [
     'PyMySQL; python_version >= "3"',
     "psycopg2-binary",
     'websockets; python_version >= "3.6"',
+    # Loops and clients beside ours.
+    'aiohttp; python_version >= "3.9"',
+    'gevent; python_version >= "3.9" and platform_python_implementation == "CPython"',
+    'uvloop; python_version >= "3.8" and platform_python_implementation == "CPython" '
+    'and sys_platform != "win32"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")

@@ -35,15 +35,7 @@ def make_asyncio():
 
 
 def make_uvloop():
-    uvloop = importlib.import_module("uvloop")
-
-    class UvloopIOLoop(make_asyncio()):
-        """An AsyncIOLoop on a loop of uvloop."""
-
-        def initialize(self, impl=None, **kwargs):
-            super(UvloopIOLoop, self).initialize(
-                impl, asyncio_loop=uvloop.new_event_loop(), **kwargs)
-    return UvloopIOLoop
+    return importlib.import_module("tests.platform.uvloop_bridge").UvloopIOLoop
 
 
 #: name -> a function that returns the class, and raises ImportError if the host is missing.

@@ -94,6 +94,7 @@ class BridgeCase(Loops):
 
     def serve(self, *args):
         server, port = self.make_server(*args)
+        self.addCleanup(server.close_all_connections)
         self.addCleanup(server.stop)
         return port
 

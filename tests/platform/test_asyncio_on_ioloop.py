@@ -67,6 +67,7 @@ async def echo_client(port, data):
     writer.write(b"GET /" + data + b" HTTP/1.0\\r\\n\\r\\n")
     received = await reader.read()
     writer.close()
+    await hop(3)        # so that it is closed
     return received
 
 async def fetch_pages(port, count, together):
@@ -77,7 +78,8 @@ async def fetch_pages(port, count, together):
         pages = []
         for start in range(0, count, together):
             pages += await asyncio.gather(*[fetch(start + n) for n in range(together)])
-        return pages
+    await hop(3)
+    return pages
 
 async def wait_for(event):
     await event.wait()
@@ -102,6 +104,7 @@ class OnIOLoop(Loops):
                             io_loop=self.io_loop)
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
+        self.addCleanup(server.close_all_connections)
         self.addCleanup(server.stop)
         return sockets[0].getsockname()[1]
 
