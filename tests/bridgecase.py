@@ -154,3 +154,5 @@ class DemosOnBridge(Programs):
         self.run_until(lambda: len(echoes) == len(messages), loop)
         self.assertEqual(messages, echoes)
         opened[0].close()
+        # None tells of the end.
+        self.run_until(lambda: echoes[-1] is None, loop)
