@@ -286,6 +286,12 @@ class OnIOLoop(Loops):
         self.assertEqual(101, len(self.seen))
 
 
+class ImportTest(unittest.TestCase):
+    if six.PY3:
+        def test_b294_every_python_3_has_it(self):
+            self.assertTrue(hasattr(bridge, "IOLoopEventLoop"))
+
+
 if bridge is not None:
     for _name in available_pollers():
         _full_name = str("%sOnIOLoopTest" % _name.title())
