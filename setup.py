@@ -45,6 +45,11 @@ TEST_REQUIRES = [
     'gevent; python_version >= "3.9" and platform_python_implementation == "CPython"',
     'uvloop; python_version >= "3.8" and platform_python_implementation == "CPython" '
     'and sys_platform != "win32"',
+    'Flask<2; python_version < "3"',
+    'Flask; python_version >= "3"',
+    'Django<2; python_version < "3"',
+    'Django; python_version >= "3"',
+    'gunicorn; python_version >= "3"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -60,6 +65,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["friendserve", "friendserve.*"]),
     include_package_data=True,
+    entry_points={"pytest11": ["friendserve = friendserve.testing.plugin"]},
     zip_safe=False,
     python_requires=">=2.7, !=3.0.*, !=3.1.*, !=3.2.*, !=3.3.*, !=3.4.*, !=3.5.*",
     install_requires=["six"],
