@@ -13,7 +13,7 @@ import weakref
 
 import six
 
-from friendserve.httpclient import AsyncHTTPClient
+from friendserve.httpclient import AsyncHTTPClient, HTTPClient, HTTPConnectError
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets
@@ -24,6 +24,7 @@ from tests.bridges import available_bridges
 from tests.httpcase import answer
 from tests.loopcase import CountingPoller, LogCatcher, Loops, open_fds, stack_depth
 from tests.platform.stress import wake_ups
+from tests.services import free_port
 
 MODULE = "friendserve.platform.asyncio"
 
@@ -328,6 +329,21 @@ class BridgeCase(Loops):
         with self.assertRaises(NotImplementedError) as caught:
             self.loop.fileno()
         self.assertIn("driven", str(caught.exception))
+
+    def test_b293_blocking_client_in_a_callback(self):
+        self.addCleanup(IOLoop.configure, None)
+        IOLoop.configure(type(self.loop))
+
+        def fetch():
+            with HTTPClient() as client:
+                try:
+                    client.fetch("http://127.0.0.1:%d/" % free_port())
+                except Exception as error:
+                    self.seen.append(type(error))
+        self.loop.add_callback(fetch)
+        self.run_until(lambda: self.seen)
+        self.assertEqual([HTTPConnectError], self.seen)
+        self.assertIsNone(IOLoop.current(instance=False))
 
     # Context variables
 
