@@ -3,6 +3,8 @@ program on one of them, unchanged:
 
     python -m tests.bridges asyncio demos/chat/chatdemo.py --port=8888
     python -m tests.bridges uvloop -m pytest tests/web
+
+There, tests that make loops over select or poll fail: no host can watch these.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -43,7 +43,7 @@ class ForeignIOLoop(PollIOLoop):
         self._soon = None           # the host's handle for the next turn, if that is due
         self._later = None          # the host's handle of the timer
         self._later_at = 0.0        # and its deadline
-        self._part = None           # what to do instead of a turn: `run_once` waits within one
+        self._part = None           # what to do instead of a turn, within which `run_once` waits
         self._stopped = False       # whether `start` or `run_once` has stopped the host
         self._raised = None         # the sys.exc_info() that `start` is to raise
         self._watched = None
@@ -89,25 +89,37 @@ class ForeignIOLoop(PollIOLoop):
         """Run the host for one turn of this loop, waiting at most `timeout` seconds (None: no
         limit); returns and raises as the native loop does. For tests, and for a program whose own
         loop is neither this one nor the host."""
-        before = self._enter()
-        limit = None
+        return super(ForeignIOLoop, self).run_once(timeout)
+
+    def _run(self):
+        # `start` is over when the host ends, whoever stopped that.
+        if not self._stopping:
+            self._turn_soon()
+            self._run_host()
+
+    def _turn(self, limit):
+        if self._in_turn:
+            super(ForeignIOLoop, self)._turn(limit)
+        else:
+            self._run_host_for_a_turn(limit)
+
+    def _run_host_for_a_turn(self, limit):
+        timer = None
         try:
             self._part = self._begin_turn
             self._turn_soon()
             self._run_host()
             self._part = self._end_turn
-            if self._callbacks or self._stopping or timeout == 0:
+            if self._callbacks or self._stopping or limit == 0:
                 self._turn_soon()
-            elif timeout is not None:
-                limit = self._timers.add(self.time() + timeout, int)
+            elif limit is not None:
+                timer = self._timers.add(self.time() + limit, int)
                 self._plan()
             self._run_host()
         finally:
             self._part = None
-            if limit is not None:
-                self._timers.remove(limit)
-            self._leave(before)
-        return self._wait_time(None)
+            if timer is not None:
+                self._timers.remove(timer)
 
     def _begin_turn(self):
         self.turn = object()
@@ -124,10 +136,10 @@ class ForeignIOLoop(PollIOLoop):
         """Whether the loop is in `start` or `run_once`, or in a turn."""
         return self._in_turn or super(ForeignIOLoop, self).running()
 
-    def _run(self):
-        if not self._stopping:
-            self._turn_soon()
-            self._run_host()
+    def _enter(self, *args):
+        if self._in_turn:
+            raise RuntimeError("this loop is already running")
+        return super(ForeignIOLoop, self)._enter(*args)
 
     def _run_host(self):
         # The alarm is for turns, and the host waits.
