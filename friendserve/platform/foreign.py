@@ -34,7 +34,8 @@ class ForeignIOLoop(PollIOLoop):
 
     `start` runs the host until `stop`. If the program runs the host itself, it does not call
     `start`, and this loop takes part from the moment it is made until `close`; `stop` then stops
-    the host. Raises NotImplementedError if the poller has no fd.
+    the host. `run_once` runs the host until one turn has been made, if the host can be run more than
+    once. Raises NotImplementedError if the poller has no fd.
     """
     def initialize(self, **kwargs):
         super(ForeignIOLoop, self).initialize(**kwargs)
@@ -84,12 +85,6 @@ class ForeignIOLoop(PollIOLoop):
     def _host_stop(self):
         """Stop the host. Called by the host's thread, while the host runs."""
         raise NotImplementedError
-
-    def run_once(self, timeout=0):
-        """Run the host for one turn of this loop, waiting at most `timeout` seconds (None: no
-        limit); returns and raises as the native loop does. For tests, and for a program whose own
-        loop is neither this one nor the host."""
-        return super(ForeignIOLoop, self).run_once(timeout)
 
     def _run(self):
         # `start` is over when the host ends, whoever stopped that.
