@@ -34,8 +34,8 @@ class ForeignIOLoop(PollIOLoop):
 
     `start` runs the host until `stop`. If the program runs the host itself, it does not call
     `start`, and this loop takes part from the moment it is made until `close`; `stop` then stops
-    the host. `run_once` runs the host until one turn has been made, if the host can be run more than
-    once. Raises NotImplementedError if the poller has no fd.
+    the host. `run_once` runs the host for one turn, if the host can be run more than once. Raises
+    NotImplementedError if the poller has no fd.
     """
     def initialize(self, **kwargs):
         super(ForeignIOLoop, self).initialize(**kwargs)
