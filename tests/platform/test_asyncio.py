@@ -82,6 +82,8 @@ class BridgeCase(Loops):
         self.poller = CountingPoller(make_poller())
         self.loop = self.make_loop(self.poller)
         self.host = self.loop.asyncio_loop
+        # No test hangs: what it waits for is then missing.
+        self.host.call_later(PATIENCE, self.host.stop)
         self.coroutines = {"asyncio": asyncio}
         six.exec_(COROUTINES, self.coroutines)
         self.seen = []

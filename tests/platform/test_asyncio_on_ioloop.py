@@ -93,7 +93,8 @@ class OnIOLoop(Loops):
     def setUp(self):
         self.poller = CountingPoller(make_poller(self.impl))
         self.io_loop = self.loop = self.make_loop(self.poller)
-        self.asyncio_loop = bridge.IOLoopEventLoop(self.io_loop)
+        with StackContext(functools.partial(keeping, [])):
+            self.asyncio_loop = bridge.IOLoopEventLoop(self.io_loop)
         self.addCleanup(self.asyncio_loop.close)
         self.coroutines = {"asyncio": asyncio, "aiohttp": aiohttp, "IOLoop": IOLoop}
         six.exec_(COROUTINES, self.coroutines)
@@ -228,8 +229,12 @@ class OnIOLoop(Loops):
         with StackContext(functools.partial(keeping, [])):
             self.asyncio_loop.call_soon(lambda: self.seen.append(stack_depth()))
             self.asyncio_loop.call_later(0.001, lambda: self.seen.append(stack_depth()))
-        self.run_until(lambda: len(self.seen) == 2)
-        self.assertEqual([0, 0], self.seen)
+        a, b = self.socket_pair()
+        self.asyncio_loop.add_reader(a, lambda: self.seen.append((stack_depth(), a.recv(1))))
+        b.send(b"x")
+        self.run_until(lambda: len(self.seen) == 3)
+        self.asyncio_loop.remove_reader(a)
+        self.assertEqual(set([0, (0, b"x")]), set(self.seen))
 
     def test_b294_running_and_closing(self):
         loop = self.asyncio_loop
@@ -246,6 +251,7 @@ class OnIOLoop(Loops):
         loop.close()
         loop.close()
         self.assertRaises(RuntimeError, loop.run_forever)
+        self.assertEqual(0, len(self.io_loop._timers))
         self.run_once_more()
 
     def run_once_more(self):
