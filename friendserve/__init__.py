@@ -166,6 +166,11 @@ testing/          test cases for unittest, fixtures for pytest
     cases         test cases with a loop, a server and a client
     command       python -m friendserve.testing
     plugin        fixtures for pytest
+
+porting/          programs and libraries that were written for Tornado
+    editor        names in source text, found and replaced
+    adapted       tornado.websocket, where it differs
+    alias         import tornado as this package
 """
 from __future__ import absolute_import, division, print_function
 
