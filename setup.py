@@ -40,6 +40,11 @@ TEST_REQUIRES = [
     'PyMySQL; python_version >= "3"',
     "psycopg2-binary",
     'websockets; python_version >= "3.6"',
+    # Loops and clients beside ours.
+    'aiohttp; python_version >= "3.9"',
+    'gevent; python_version >= "3.9" and platform_python_implementation == "CPython"',
+    'uvloop; python_version >= "3.8" and platform_python_implementation == "CPython" '
+    'and sys_platform != "win32"',
     'Flask<2; python_version < "3"',
     'Flask; python_version >= "3"',
     'Django<2; python_version < "3"',

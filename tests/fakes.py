@@ -4,11 +4,14 @@ from __future__ import absolute_import, division, print_function
 
 import collections
 import errno
+import heapq
+import itertools
 import math
 import os
 import select
 import stat
 
+from friendserve.platform.foreign import ForeignIOLoop
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_registered)
@@ -95,6 +98,51 @@ class FakePoller(interface.Poller):
     def close(self):
         self.registered.clear()
         self.closed = True
+
+
+class FakeHostLoop(ForeignIOLoop):
+    """A loop driven by a host whose clock is a FakeClock, the loop's `time_func`, and moves only by
+    waiting. The poller is a FakePoller on that clock, whose readiness does not wake the host."""
+
+    def initialize(self, impl, time_func, **kwargs):
+        self._clock = time_func
+        self._calls = []
+        self._numbers = itertools.count()
+        impl.fileno = lambda: -1
+        super(FakeHostLoop, self).initialize(impl=impl, time_func=time_func, **kwargs)
+
+    def _host_watch(self, fd, callback):
+        pass
+
+    def _host_unwatch(self, fd):
+        pass
+
+    def _host_soon(self, callback):
+        return self._host_later(0, callback)
+
+    def _host_later(self, seconds, callback):
+        call = _Call(callback)
+        heapq.heappush(self._calls, (self._clock.now + seconds, next(self._numbers), call))
+        return call
+
+    def _host_run(self):
+        self._host_running = True
+        while self._host_running:
+            when, _, call = heapq.heappop(self._calls)
+            if call.callback is not None:
+                self._clock.now = max(self._clock.now, when)
+                call.callback()
+
+    def _host_stop(self):
+        self._host_running = False
+
+
+class _Call(object):
+    def __init__(self, callback):
+        self.callback = callback
+
+    def cancel(self):
+        self.callback = None
 
 
 # The values of FreeBSD's <sys/event.h>.

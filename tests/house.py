@@ -42,8 +42,8 @@ FLOORS = (
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
-        "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
-        "epoll", "kqueue", "select"))),
+        "foreign", "asyncio", "twisted", "caresresolver", "interface", "common", "posix",
+        "windows", "auto", "epoll", "kqueue", "select"))),
     ("futures", ("concurrent",) + _in("gen", ("points", "runner", "coroutines", ""))
      + ("locks", "queues")),
     ("http", ("httputil",) + _in("routing", ("paths", "rules", ""))

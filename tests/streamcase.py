@@ -14,6 +14,7 @@ from friendserve.iostream.buffers import PAUSE, Read
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from tests import CA, CERT, KEY
+from tests.bridges import available_bridges, hosted_pollers
 from tests.loopcase import CountingPoller, FakeKqueueSelect, Loops, import_fake_kqueue
 
 SERVER = ssl_options_to_context({"certfile": CERT, "keyfile": KEY})
@@ -140,12 +141,16 @@ class StreamCase(Streams):
 
 
 def make_tests(contract, name, namespace):
-    """A TestCase of the contract for every kind of stream on every poller."""
+    """A TestCase of the contract for every kind of stream on every poller and bridge."""
+    loops = [(impl, impl, None) for impl in sorted(set(available_pollers() + ["kqueue"]))]
+    # One bridge is enough here: all have the same turns.
+    loops += [("asyncio", hosted_pollers()[0], loop_class)
+              for bridge, loop_class in available_bridges().items() if bridge == "asyncio"]
     for kind in ("tcp", "unix", "tls"):
-        for impl in sorted(set(available_pollers() + ["kqueue"])):
-            full_name = str("%s%s%sTest" % (kind.title(), impl.title(), name))
-            namespace[full_name] = type(
-                full_name, (contract, unittest.TestCase), {"kind": kind, "impl": impl})
+        for loop, impl, loop_class in loops:
+            full_name = str("%s%s%sTest" % (kind.title(), loop.title(), name))
+            namespace[full_name] = type(full_name, (contract, unittest.TestCase), {
+                "kind": kind, "impl": impl, "loop_class": loop_class})
 
 
 class SocketCase(Streams, unittest.TestCase):

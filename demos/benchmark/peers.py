@@ -31,6 +31,8 @@ PEERS = [
     Peer("tornado", "Tornado", ["tornado", "tornado.web"]),
     Peer("flask", "Flask, gunicorn", ["flask", "gunicorn"]),
     Peer("django", "Django, gunicorn", ["django", "gunicorn"]),
+    Peer("onasyncio", "friendserve on asyncio", ["friendserve", "friendserve.platform.asyncio"]),
+    Peer("onuvloop", "friendserve on uvloop", ["friendserve", "uvloop"]),
     Peer("pure", "friendserve, pure", ["friendserve", "friendserve.websocket"]),
     Peer("websockets", "websockets, uvloop", ["websockets", "uvloop"]),
     Peer("picows", "picows, uvloop", ["picows", "uvloop"]),

@@ -9,8 +9,8 @@ import six
 
 from friendserve.iostream import StreamBufferFullError, StreamClosedError
 from friendserve.iostream.buffers import PAUSE, Read
-from friendserve.stack_context import ExceptionStackContext, StackContext, state
-from tests.loopcase import LogCatcher, keeping
+from friendserve.stack_context import ExceptionStackContext, StackContext
+from tests.loopcase import LogCatcher, keeping, stack_depth
 from tests.streamcase import Collector, StreamCase, make_tests
 
 
@@ -358,10 +358,10 @@ class EndContract(StreamCase):
         def fail(data):
             raise ValueError("mine")
         with StackContext(functools.partial(keeping, seen)):
-            self.b.read_bytes(1, lambda data: self.log.append(len(state.contexts)))
-            self.b.set_close_callback(lambda: self.log.append(len(state.contexts)))
+            self.b.read_bytes(1, lambda data: self.log.append(stack_depth()))
+            self.b.set_close_callback(lambda: self.log.append(stack_depth()))
         with ExceptionStackContext(handler):
-            self.a.write(b"1", lambda: self.log.append(len(state.contexts)))
+            self.a.write(b"1", lambda: self.log.append(stack_depth()))
         self.run_until(lambda: len(self.log) == 2)
         self.assertEqual([1, 1], self.log)
         del self.log[:]
@@ -393,7 +393,7 @@ class _ContextRead(Read):
         return len(buffer) if len(buffer) and self.asked > 3 else PAUSE if len(buffer) else None
 
     def deliver(self, schedule, data):
-        schedule(lambda: self.log.append(len(state.contexts)))
+        schedule(lambda: self.log.append(stack_depth()))
 
 
 make_tests(EndContract, "End", globals())
