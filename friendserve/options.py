@@ -344,7 +344,8 @@ class _Option(object):
         if self.type in (str, six.text_type):
             return isinstance(value, six.string_types)
         if self._is_integer():
-            return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+            # True and False are numbers too.
+            return isinstance(value, numbers.Integral)
         if self.type is float:
             return isinstance(value, numbers.Real) and not isinstance(value, bool)
         return not isinstance(self.type, type) or isinstance(value, self.type)
