@@ -12,6 +12,10 @@ import six
 from six.moves import html_entities
 from six.moves.urllib.parse import quote, quote_plus, unquote_to_bytes
 
+#: As in `friendserve.util`, for programs written for Tornado; `_unicode` is that of release 1.
+unicode_type = six.text_type
+basestring_type = six.string_types[0]
+
 __all__ = ["json_decode", "json_encode", "linkify", "native_str", "parse_qs_bytes",
            "recursive_unicode", "squeeze", "to_basestring", "to_unicode", "url_escape",
            "url_unescape", "utf8", "xhtml_escape", "xhtml_unescape"]
@@ -50,6 +54,8 @@ def to_unicode(value):
         return value
     raise TypeError("expected text, bytes or None, not %s" % type(value).__name__)
 
+
+_unicode = to_unicode
 
 #: Converts to a native string: `utf8` on Python 2 and `to_unicode` on Python 3.
 native_str = utf8 if str is bytes else to_unicode  # version: py2
@@ -241,7 +247,8 @@ def _to_name(name):
 #: search linear.
 _LINK = re.compile(
     u"(?<![A-Za-z0-9_])"
-    u"(?:(?P<scheme>[A-Za-z][A-Za-z0-9_+-]{0,30}):/{1,3}(?!/)|(?P<mail>[mM][aA][iI][lL][tT][oO]):|[wW]{3}[.])"
+    u"(?:(?P<scheme>[A-Za-z][A-Za-z0-9_+-]{0,30}):/{1,3}(?!/)"
+    u"|(?P<mail>[mM][aA][iI][lL][tT][oO]):|[wW]{3}[.])"
     u"(?P<rest>(?:[^\\s\\x00-\\x1f\\x7f()<>\"]+|\\([^\\s\\x00-\\x1f\\x7f()<>\"]*\\))+)",
     re.UNICODE)
 

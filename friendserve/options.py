@@ -464,5 +464,11 @@ def enable_pretty_logging(options=options):
     log.enable_pretty_logging(options)
 
 
+class _LogFormatter(log.LogFormatter):
+    """`friendserve.log.LogFormatter` with the arguments of Tornado 2."""
+    def __init__(self, color, *args, **kwargs):
+        super(_LogFormatter, self).__init__(color=color, *args, **kwargs)
+
+
 log.set_defaults(options)
 define_logging_options(options)

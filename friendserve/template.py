@@ -138,8 +138,9 @@ class Template(object):
 
         A value that is neither unicode nor bytes is converted by str(). Bytes that are not escaped
         are kept as they are, whatever their encoding; to be escaped, they must be UTF-8 on Python
-        3. UI modules are found in ``_tt_modules``, else in ``modules``. Exceptions from the template's
-        Python code pass through; in their tracebacks, a comment names each template and line.
+        3. UI modules are found in ``_tt_modules``, else in ``modules``. Exceptions from the
+        template's Python code pass through; in their tracebacks, a comment names each template and
+        line.
         """
         namespace = {
             "datetime": datetime,

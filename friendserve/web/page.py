@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import sys
+import threading
 
 from friendserve import locale
 from friendserve.escape import utf8, xhtml_escape
@@ -114,6 +115,10 @@ class Page(object):
     finished.
     """
     _ui = None
+
+    # Template loaders by folder, of all applications. Old programs empty it.
+    _template_loaders = {}
+    _template_loader_lock = threading.Lock()
 
     @property
     def locale(self):
