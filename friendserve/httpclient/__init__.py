@@ -37,8 +37,9 @@ AsyncHTTPClient2 = AsyncHTTPClient
 CurlError = HTTPTransferError
 
 __all__ = ["AsyncHTTPClient", "AsyncHTTPClient2", "CurlError", "HTTPClient",
-           "HTTPClientClosedError", "HTTPClientError", "HTTPConnectError", "HTTPError", "HTTPProtocolError", "HTTPRequest", "HTTPResponse",
-           "HTTPStreamClosedError", "HTTPTLSError", "HTTPTimeoutError", "HTTPTransferError",
-           "encode_multipart_formdata", "end_to_end_headers", "main"]
+           "HTTPClientClosedError", "HTTPClientError", "HTTPConnectError", "HTTPError",
+           "HTTPProtocolError", "HTTPRequest", "HTTPResponse", "HTTPStreamClosedError",
+           "HTTPTLSError", "HTTPTimeoutError", "HTTPTransferError", "encode_multipart_formdata",
+           "end_to_end_headers", "main"]
 
 set_public_module(globals())
