@@ -1,5 +1,4 @@
-"""Names that programs written for Tornado import, call or override do what they expect (row B341).
-"""
+"""Names that programs for Tornado import, call or override do what they expect (row B341)."""
 from __future__ import absolute_import, division, print_function
 
 import datetime
@@ -10,10 +9,12 @@ import unittest
 
 import six
 
-from friendserve import database, escape, httpclient, options, simple_httpclient, util, web
+from friendserve import (
+    autoreload, database, escape, gen, httpclient, options, simple_httpclient, util, web)
+from friendserve.concurrent import Future
 from friendserve.httpserver import HTTPServer, _BadRequestException
 from friendserve.httputil import HTTPHeaders, HTTPMessageDelegate
-from friendserve.ioloop import IOLoop
+from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.locale import get_supported_locales
 from friendserve.netutil import bind_sockets
 from friendserve.stack_context import ExceptionStackContext, StackContext
@@ -21,7 +22,9 @@ from friendserve.template import Loader
 from friendserve.web import (
     Application, Finish, HTTPError, RequestHandler, URLSpec, stream_request_body)
 from friendserve.websocket import WebSocketHandler, WebSocketProtocol13
+from tests import PATIENCE
 from tests.httpcase import Delegate, HTTPCase, echo, get, post, post_chunked
+from tests.loopcase import LogCatcher
 from tests.webcase import WebCase, request
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -349,6 +352,37 @@ class ServerTest(HTTPCase):
         client.close()
         self.run_until(lambda: lost)
         self.assertEqual([b"a"], lost)
+
+
+class PositionTest(unittest.TestCase):
+    """Arguments by position, where Tornado 5 has none for the loop."""
+
+    def setUp(self):
+        self.loop = IOLoop(make_current=True)
+        self.addCleanup(self.loop.close)
+
+    def test_p34_jitter(self):
+        periodic = PeriodicCallback(self.loop.stop, 1, 0.1)
+        self.assertEqual((0.1, None), (periodic.jitter, periodic.io_loop))
+        periodic.start()
+        self.loop.start()
+        self.assertIs(self.loop, PeriodicCallback(None, 1, self.loop).io_loop)
+
+    def test_p34_check_time_of_autoreload(self):
+        self.addCleanup(setattr, autoreload, "_watcher", None)
+        autoreload.start(1000)
+        self.assertIs(self.loop, autoreload._watcher.io_loop)
+        autoreload._watcher.stop()
+
+    def test_p34_quiet_exceptions_of_with_timeout(self):
+        late = Future()
+        with LogCatcher() as records:
+            with self.assertRaises(gen.TimeoutError):
+                self.loop.run_sync(lambda: gen.with_timeout(datetime.timedelta(0), late, KeyError),
+                                   timeout=PATIENCE)
+            late.set_exception(KeyError())
+            self.loop.run_sync(lambda: gen.sleep(0), timeout=PATIENCE)
+        self.assertEqual([], records)
 
 
 class DatabaseTest(unittest.TestCase):
