@@ -73,6 +73,7 @@ tcpclient         connections to any server, by name or address
 platform/         other loops and resolvers, and names known from Tornado
     foreign       a loop that another loop drives
     asyncio       IOLoops on asyncio, and asyncio on an IOLoop
+    twisted       IOLoops on Twisted's reactors, reactors on an IOLoop, a resolver
     caresresolver CaresResolver: host names through c-ares
     interface common posix windows auto
                   the pollers' public names
