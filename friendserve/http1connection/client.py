@@ -6,9 +6,9 @@ the next exchange. A response that arrives in one piece, as most do, takes one c
 """
 from __future__ import absolute_import, division, print_function
 
+import errno
 import ssl
 
-from friendserve.iostream.base import RETRY
 from friendserve.iostream.buffers import Read
 from friendserve.protocol.errors import ConnectionLostError, HTTPInputError
 from friendserve.protocol.http1 import (
@@ -27,6 +27,9 @@ MOVES = dict(((old, new), new) for old, news in {
     CLOSING: (CLOSING,),
     UPGRADED: (),
 }.items() for new in news)
+
+# A shortage of memory is not among them: then it is unknown whether something is there.
+_NOTHING_THERE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 
 _HEAD_TO_BODY = MOVES[HEAD, BODY]
 _BODY_TO_IDLE = MOVES[BODY, IDLE]
@@ -114,7 +117,7 @@ class HTTP1ClientConnection(Read):
         except ssl.SSLError as error:
             return error.args[0] == ssl.SSL_ERROR_WANT_READ
         except EnvironmentError as error:
-            return error.errno in RETRY
+            return error.errno in _NOTHING_THERE
         return False
 
     def closed(self):

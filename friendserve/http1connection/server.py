@@ -316,7 +316,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self.since += self.server.now - body.paused_at
             body.paused_at = None
             if body.state is ENDED:
-                self.stream.io_loop.add_callback(self._on_body)
+                self.stream.io_loop.spawn_callback(self._on_body)
             else:
                 self.stream.resume_read()
 
@@ -426,7 +426,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._close_gently(unread=False)
         elif self._stop_callback is not None:
             callback, self._stop_callback = self._stop_callback, None
-            self.stream.io_loop.add_callback(self._run, callback)
+            self.stream.io_loop.spawn_callback(self._run, callback)
 
     def detach(self, stop_callback=None):
         """Hand over the stream, with its unread bytes; this connection no longer uses it. Valid

@@ -112,10 +112,10 @@ class PollIOLoop(IOLoop):
     def add_callback(self, callback, *args, **kwargs):
         """Call `callback(*args, **kwargs)` in the next turn, in the order added. May be called from
         any thread; does nothing once the loop is closed."""
-        if args or kwargs:
-            callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
             callback = wrap(callback)
+        if args or kwargs:
+            callback = functools.partial(callback, *args, **kwargs)
         self._callbacks.append(callback)
         if self._wake_needed:
             self._wake()
@@ -127,10 +127,10 @@ class PollIOLoop(IOLoop):
     def call_at(self, when, callback, *args, **kwargs):
         """Call `callback` once, when `time()` reaches `when`; callbacks with equal times are called
         in the order added. Returns a handle."""
-        if args or kwargs:
-            callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
             callback = wrap(callback)
+        if args or kwargs:
+            callback = functools.partial(callback, *args, **kwargs)
         timer = self._timers.add(when, callback)
         if self._wake_needed:
             # An outer loop may have computed a longer wait.

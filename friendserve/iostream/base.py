@@ -41,9 +41,15 @@ from friendserve.iostream.buffers import (
 from friendserve.log import gen_log
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 from friendserve.stack_context import NullContext, state, wrap
+from friendserve.util import errno_from_exception
 
-#: Errors after which the call can be repeated: the loop will report that the fd is ready.
-RETRY = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR])
+#: Errors that mean the system is short of memory, for now.
+_SHORTAGES = frozenset(getattr(errno, name) for name in ("ENOBUFS", "ENOMEM", "WSAENOBUFS")
+                       if hasattr(errno, name))
+
+#: Errors after which the call can be repeated: the loop will report that the fd is ready. After a
+#: shortage it does so in every turn until the call succeeds.
+RETRY = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR]) | _SHORTAGES
 
 _READ_OR_ERROR = READ | ERROR
 
@@ -342,7 +348,9 @@ class BaseIOStream(object):
             self._out.call_when_sent(self._guard(callback))
         if self._state is not CONNECTING:
             if idle:
-                self._flush()
+                # The callback carries its own context.
+                with NullContext():
+                    self._flush()
             self._update_events()
 
     def _queue(self, data, callback):
@@ -482,20 +490,26 @@ class BaseIOStream(object):
             self.close()
 
     def _lost(self, error):
-        """Close because the fd has failed, but deliver what can still be read first."""
+        """Close because the fd has failed. First read what can still be read: the pending read gets
+        it, or reads that are started after the end."""
         if error is not None:
             gen_log.debug("%s lost: %s", type(self).__name__, error)
-        if self._pending is not None and self._state is OPEN:
+        if self._state is OPEN:
             try:
                 while len(self._buffer) <= self.max_buffer_size:
                     data = self.read_from_fd()
                     if not data:
+                        # After a reset, the end is reported once the error was.
+                        if data is not None and error is not None and \
+                                errno_from_exception(error) == errno.EPIPE:
+                            self._state = MOVES[self._state, ENDED]
                         break
                     self._buffer.append(data)
             except (OSError, IOError):
                 # The same failure again.
                 pass
-            self._try_read_here()
+            if self._pending is not None:
+                self._try_read_here()
         self._fail(error)
 
     def _update_events(self):

@@ -53,6 +53,33 @@ class ScriptedTest(SocketCase):
                 stream.set_close_callback(None)
                 stream.close()
 
+    def test_b266_a_shortage_of_memory_is_no_end(self):
+        for code in (errno.ENOBUFS, errno.ENOMEM):
+            for kind in (IOStream, SSLIOStream):
+                stream, sock = self.stream(kind)
+                self.peer.send(b"readable")
+                sock.to_recv.extend([socket.error(code, "x")] * 2 + [b"data"])
+                sock.to_send.extend([socket.error(code, "x")] * 2 + [3, socket.error(code, "x"),
+                                                                     None])
+                stream.read_bytes(4, self.note)
+                stream.write(b"abcdef", self.noting("written"))
+                self.run_until(lambda: len(self.log) == 2)
+                self.assertEqual({b"data", u"written"}, set(self.log))
+                self.assertEqual((b"abcdef", None), (sock.sent, stream.error))
+                del self.log[:]
+                stream.set_close_callback(None)
+                stream.close()
+
+    def test_b266_in_a_handshake(self):
+        real, _ = self.socket_pair()
+        sock = ScriptedSocket(real)
+        sock.to_shake.extend([socket.error(errno.ENOBUFS, "x"), None])
+        stream, = self.keep(SSLIOStream(sock, self.loop))
+        stream.set_close_callback(self.noting("closed"))
+        stream.wait_for_handshake(self.noting("shaken"))
+        self.expect("shaken")
+        stream.set_close_callback(None)
+
     def test_b061_errors_of_recv(self):
         for code in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT,
                      errno.EBADF, errno.EPROTOTYPE):
