@@ -187,7 +187,7 @@ class ScriptedSocket(object):
         self.to_shake = collections.deque()
         self.asked, self.sent, self.offered = [], b"", []
         self.option_error = self.connect_error = None
-        self.buffered = 0
+        self.buffered = self.unwrapped = 0
 
     def fileno(self):
         return self.real.fileno()
@@ -229,6 +229,7 @@ class ScriptedSocket(object):
         return answer
 
     def unwrap(self):
+        self.unwrapped += 1
         raise ssl.SSLError(ssl.SSL_ERROR_WANT_READ, "no answer")
 
     def play(self, script):

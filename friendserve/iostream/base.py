@@ -100,7 +100,8 @@ class BaseIOStream(object):
         self.read_chunk_size = min(read_chunk_size or DEFAULT_CHUNK_SIZE,
                                    self.max_buffer_size // 2 or 1)
         self.max_write_buffer_size = max_write_buffer_size
-        #: The exception that closed the stream; None while it is open, or if none did.
+        #: The exception that closed the stream, or broke off what the peer was sending; None while
+        #: there is none.
         self.error = None
         self._state = OPEN          # see MOVES; subclasses move it too
         self._fd = None             # the fd registered with the loop; None before
@@ -579,15 +580,16 @@ class BaseIOStream(object):
     def _close_for(self, error):
         if self._state is CLOSED:
             return
-        was_ended = self._state is ENDED
+        is_whole = self.error is None and (error is None or self._state is ENDED)
         self._state = MOVES[self._state, CLOSED]
-        self.error = error
+        if error is not None:
+            self.error = error
         if self._out is not None:
             self._out.close()
             self._out = None
         read, self._pending = self._pending, None
         if read is not None:
-            if error is not None and not was_ended:
+            if not is_whole:
                 read.callback = None
             read.deliver_rest(self._schedule, self._buffer)
         self._forget_events()

@@ -2,12 +2,14 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
+import functools
 import os
 import socket
 import ssl
 
 from friendserve.iostream.base import (
     CLOSED, CONNECTING, ENDED, MOVES, OPEN, RETRY, BaseIOStream, StreamClosedError)
+from friendserve.iostream.goodbye import make_close_notify
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
@@ -31,9 +33,6 @@ _NO_SENDFILE = frozenset([errno.EINVAL, errno.ENOSYS, getattr(errno, "ENOTSUP", 
 
 #: The most bytes passed to the TLS library at a time; it counts in a C int.
 _TLS_PIECE = 1 << 20
-
-#: The most chunks that a TLS stream reads in order to shut down its sending side.
-_MAX_RECEIVES = 256
 
 
 class IOStream(BaseIOStream):
@@ -237,7 +236,8 @@ class SSLIOStream(IOStream):
     ``stream.socket.getpeercert()`` is the peer's certificate, if one was requested.
     """
     __slots__ = ("_ssl_options", "_server_hostname", "_handshake", "handshake_timeout",
-                 "_read_wants_write", "_write_wants_read")
+                 "require_close_notify", "_read_wants_write", "_write_wants_read",
+                 "_is_output_ended")
 
     def __init__(self, socket, io_loop=None, ssl_options=None, max_buffer_size=None,
                  read_chunk_size=None, max_write_buffer_size=None, handshake_timeout=30):
@@ -246,9 +246,15 @@ class SSLIOStream(IOStream):
         self._ssl_options = ssl_options if ssl_options is not None else {}      # for connect
         self._server_hostname = None        # set by connect
         self.handshake_timeout = handshake_timeout
+        #: Whether the peer has to send close_notify before it closes (RFC 8446 6.1). If it does
+        #: not, someone may have cut off its data: what was received can be read, but the stream
+        #: closes with an ssl.SSLEOFError as its `error`. Set this to False for a peer that never
+        #: sends close_notify.
+        self.require_close_notify = True
         # Whether the last call to the TLS library has to wait until the socket is writable in order
         # to read, or readable in order to write.
         self._read_wants_write = self._write_wants_read = False
+        self._is_output_ended = False       # whether close_notify was sent by shutdown_write
         self._handshake = _Handshake()      # None once it is over or the stream is closed
         self._state = MOVES[self._state, CONNECTING]
         is_tls = hasattr(socket, "do_handshake")
@@ -296,6 +302,8 @@ class SSLIOStream(IOStream):
         self._start_handshake()
 
     def _start_handshake(self):
+        # An end without close_notify is to be an error.
+        self.socket.suppress_ragged_eofs = False
         if self.handshake_timeout is not None:
             with NullContext():
                 self._handshake.timer = self.io_loop.call_later(
@@ -392,7 +400,10 @@ class SSLIOStream(IOStream):
                     break
         except (OSError, IOError) as error:
             code = error.args[0] if isinstance(error, ssl.SSLError) else None
-            if _is_end(error):
+            if code == ssl.SSL_ERROR_ZERO_RETURN:
+                pieces.append(b"")
+            elif _is_broken_off(error):
+                self._on_broken_off(error)
                 pieces.append(b"")
             elif code == ssl.SSL_ERROR_WANT_WRITE:
                 self._read_wants_write = True
@@ -400,6 +411,17 @@ class SSLIOStream(IOStream):
                     code is not None or errno_from_exception(error) not in RETRY):
                 raise
         return b"".join(pieces) if pieces else None
+
+    def _on_broken_off(self, error):
+        """Handle an end without close_notify."""
+        # Since Python 3.10, the ssl module reports a reset as such an end. OpenSSL 3 is certain
+        # about ends, and answers them with an alert, which the peer may answer with a reset.
+        if not _is_certain_end(error) and not self._is_output_ended and not self._is_connected():
+            raise _socket_error(errno.ECONNRESET)
+        if self.require_close_notify:
+            self.error = ssl.SSLEOFError(
+                ssl.SSL_ERROR_EOF, "the peer closed the connection without close_notify: "
+                "data may be missing")
 
     def write_to_fd(self, data):
         self._write_wants_read = False
@@ -423,40 +445,56 @@ class SSLIOStream(IOStream):
     def write_ahead_to_fd(self, data):
         return self.write_to_fd(data)
 
+    def shutdown_write(self):
+        """Like `IOStream.shutdown_write`, and sends close_notify (RFC 8446 6.1), which proves to
+        the peer that it has received everything. On Windows, where that cannot be sent without
+        losing received data, it is left out, so the peer may report an error."""
+        super(SSLIOStream, self).shutdown_write()
+
     def _end_output(self):
-        # unwrap() looks for the peer's answer at once and breaks if it finds other data, so all
-        # input must be read first. A peer that sends too much for that gets no close_notify, and
-        # will report a truncation.
-        for _ in range(_MAX_RECEIVES):
-            data = self.read_from_fd()
-            if not data:
-                if data is not None or self._say_goodbye():
-                    self._state = MOVES[self._state, ENDED]
-                    self._schedule(self._maybe_close)
-                break
-            self._buffer.append(data)
-        # Not SSLSocket.shutdown, after which reads would bypass TLS.
-        socket.socket.shutdown(self.socket, socket.SHUT_WR)
-        if self._pending is not None and len(self._buffer):
-            self._try_read_here()
-        if self._events is not None:
-            self._update_events()
-
-    def _say_goodbye(self):
-        """Send close_notify (RFC 8446 6.1), which proves to the peer that it has received
-        everything. Returns whether the peer's close_notify has arrived."""
+        if self._is_output_ended:
+            return
+        self._is_output_ended = True
         try:
-            self.socket.unwrap()
-        except (OSError, IOError, ValueError):
-            return False
-        return True
+            record, is_answered = make_close_notify(self.socket)
+        except (OSError, IOError, NotImplementedError) as error:
+            gen_log.debug("close_notify was not sent: %s", error)
+            record, is_answered = b"", False
+        if is_answered and self._state is OPEN:
+            self._state = MOVES[self._state, ENDED]
+            self._schedule(self._maybe_close)
+        self._send_last(record)
 
-    def close_fd(self):
-        if self._handshake is None and self.error is None:
-            self._say_goodbye()
-        super(SSLIOStream, self).close_fd()
+    def _send_last(self, record):
+        """Send what is left of a close_notify, then shut down the socket for writing."""
+        try:
+            sent = os.write(self.fileno(), record) if record else 0
+        except (OSError, IOError) as error:
+            if errno_from_exception(error) not in RETRY:
+                raise
+            sent = 0
+        if sent < len(record):
+            self._queue(b"", functools.partial(self._send_rest, record[sent:]))
+        else:
+            # Not SSLSocket.shutdown, after which reads would bypass TLS.
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
+
+    def _send_rest(self, record):
+        if self._state is not CLOSED:
+            try:
+                self._send_last(record)
+            except (OSError, IOError) as error:
+                self._lost(error)
 
     def _close_for(self, error):
+        # The peer must not take a part for the whole: close_notify only if everything was sent.
+        if self._state is not CLOSED and self._handshake is None and not self._is_output_ended \
+                and error is None and self.error is None and not self.unsent():
+            try:
+                self.socket.unwrap()
+            except (OSError, IOError, ValueError):
+                # It waits for no answer, so this is usual.
+                pass
         super(SSLIOStream, self)._close_for(error)
         self._forget_handshake()
 
@@ -472,13 +510,16 @@ class _Handshake(object):
         self.timer = None           # of handshake_timeout, once it has started
 
 
-def _is_end(error):
-    """Whether an error of a TLS socket means end of stream, with a close_notify or without."""
+def _is_broken_off(error):
+    """Whether an error of a TLS socket means an end of stream without close_notify."""
     if not isinstance(error, ssl.SSLError):
         return errno_from_exception(error) == 0     # Python 2 and 3.6
-    return (error.args[0] in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN)
-            # OpenSSL 3 under an ssl module older than it.
-            or "unexpected eof" in str(error).lower().replace("_", " "))
+    return error.args[0] == ssl.SSL_ERROR_EOF or _is_certain_end(error)
+
+
+def _is_certain_end(error):
+    # The code is that of any failure in an ssl module older than OpenSSL 3.
+    return "unexpected eof" in str(error).lower().replace("_", " ")
 
 
 def _socket_error(code):

@@ -1,6 +1,7 @@
-"""What a lost connection leaves: the last words of the peer, and which error: plain and TLS sockets,
-every poller."""
+"""What a lost connection leaves: the last words of the peer, and the right error."""
 from __future__ import absolute_import, division, print_function
+
+import errno
 
 from friendserve.iostream import StreamClosedError
 from friendserve.platform.pollers.clock import monotonic_time
@@ -58,6 +59,61 @@ class LostContract(StreamCase):
         if self.kind == "tls":
             return  # newer ssl modules do not tell which error it was
         self.expect(b"421 bye")
+
+    def test_b262_a_reset_is_not_an_end(self):
+        if self.kind == "unix":
+            return
+        for required in (True, False):
+            a, b = self.make_pair()
+            if self.kind == "tls" and not required:
+                b.require_close_notify = False
+            b.set_close_callback(self.note("closed"))
+            b.read_until_close(self.fail, streaming_callback=self.log.append)
+            a.write(b"part")
+            self.expect(b"part")
+            self.reset(a)
+            self.expect("closed")
+            self.assertEqual(errno.ECONNRESET, b.error.errno)
+
+    def test_b261_the_end_of_one_side_does_not_harm_the_other(self):
+        piece, count = b"x" * 10000, 30
+        for _ in range(10):
+            a, b = self.make_pair()
+            left = [count]
+
+            def stream():
+                # As fast as the peer reads, with turns of the loop in between.
+                left[0] -= 1
+                if left[0]:
+                    a.write(piece, stream)
+                else:
+                    a.write(piece, a.close)
+            a.read_until_close(lambda data: self.log.append(data))
+            b.read_until_close(lambda data: self.log.append(len(data)))
+            b.write(b"enough")
+            stream()
+            self.loop.run_once(0)
+            self.loop.run_once(0)
+            b.shutdown_write()
+            self.run_until(b.closed)
+            self.run_until(lambda: len(self.log) == 2)
+            self.assertEqual({b"enough", len(piece) * count}, set(self.log))
+            self.assertEqual((None, None), (a.error, b.error))
+            del self.log[:]
+
+    def test_b261_the_end_of_one_side_while_it_cannot_be_sent(self):
+        self.narrow()
+        size = 1000000
+        self.b.write(b"x" * size)
+        self.b.shutdown_write()
+        self.b.shutdown_write()
+        self.b.read_bytes(5, self.log.append)
+        self.assert_quiet()
+        self.a.read_until_close(lambda data: self.log.append(len(data)))
+        self.a.write(b"still")
+        self.run_until(lambda: len(self.log) == 2)
+        self.assertEqual({b"still", size}, set(self.log))
+        self.assertIsNone(self.a.error)
 
 
 make_tests(LostContract, "Lost", globals())

@@ -80,6 +80,16 @@ class ScriptedTest(SocketCase):
         self.expect("shaken")
         stream.set_close_callback(None)
 
+    def test_a656_a_part_is_not_announced_as_the_whole(self):
+        """close() drops what waits to be sent, so it does not say close_notify then."""
+        for sent in (3, None):
+            stream, sock = self.stream(SSLIOStream)
+            sock.to_send.append(sent)
+            stream.write(b"abcdef")
+            stream.close()
+            self.expect("closed")
+            self.assertEqual(0 if sent else 1, sock.unwrapped)
+
     def test_b061_errors_of_recv(self):
         for code in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT,
                      errno.EBADF, errno.EPROTOTYPE):
@@ -212,11 +222,8 @@ class ScriptedTest(SocketCase):
         self.expect(b"y")
         self.assertLessEqual(max(sock.asked), 65536)
 
-    def test_b100_kinds_of_the_end_of_tls(self):
-        for end in (b"", ssl_error(ssl.SSL_ERROR_EOF), ssl_error(ssl.SSL_ERROR_ZERO_RETURN),
-                    ssl_error(ssl.SSL_ERROR_SSL, "[SSL: X] unexpected eof while reading"),
-                    ssl_error(ssl.SSL_ERROR_SSL, "[SSL: UNEXPECTED_EOF_WHILE_READING]"),
-                    socket.error(0, "Error")):
+    def test_b100_a_tls_stream_that_ends(self):
+        for end in (b"", ssl_error(ssl.SSL_ERROR_ZERO_RETURN)):
             stream, sock = self.stream(SSLIOStream)
             sock.to_recv.extend([b"data", end])
             self.peer.send(b"readable")
@@ -224,6 +231,28 @@ class ScriptedTest(SocketCase):
             with LogCatcher() as records:
                 self.expect(b"data", "closed")
             self.assertEqual(([], None), (records, stream.error))
+
+    def test_a656_a_tls_stream_that_is_broken_off(self):
+        for end in (ssl_error(ssl.SSL_ERROR_EOF),
+                    ssl_error(ssl.SSL_ERROR_SSL, "[SSL: X] unexpected eof while reading"),
+                    ssl_error(ssl.SSL_ERROR_SSL, "[SSL: UNEXPECTED_EOF_WHILE_READING]"),
+                    socket.error(0, "Error")):
+            for required in (True, False):
+                stream, sock = self.stream(SSLIOStream)
+                if not required:
+                    stream.require_close_notify = False
+                sock.to_recv.extend([b"data", end])
+                self.peer.send(b"readable")
+                stream.read_until_close(self.note)
+                with LogCatcher() as records:
+                    if required:
+                        self.expect("closed")
+                        self.assertIsInstance(stream.error, ssl.SSLEOFError)
+                        self.assertIn("close_notify", str(stream.error))
+                    else:
+                        self.expect(b"data", "closed")
+                        self.assertIsNone(stream.error)
+                self.assertEqual([], records)
 
     def test_errors_of_tls(self):
         for kind in ("read", "write"):
