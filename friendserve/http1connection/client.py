@@ -54,6 +54,8 @@ class HTTP1ClientConnection(Read):
         Whether the body is to be decompressed.
     `is_sent`
         Whether its request was sent as a whole; if not, the connection closes after the response.
+    `require_close_notify`
+        Whether a body that ends with the connection must end with close_notify (TLS).
     `upgrades`
         Whether 101 is a final response to it; its `on_head` calls `detach` then.
 
@@ -189,7 +191,9 @@ class HTTP1ClientConnection(Read):
         if exchange is None:
             return
         body, self._body = self._body, None
-        if state is BODY and is_clean:
+        error = self.stream.error
+        is_broken_off = isinstance(error, ssl.SSLEOFError)
+        if state is BODY and (is_clean or is_broken_off and not exchange.require_close_notify):
             try:
                 if body.closed():
                     exchange.on_end(body.whole())
@@ -201,8 +205,9 @@ class HTTP1ClientConnection(Read):
         exchange.on_failure(
             "body" if state is BODY else "headers",
             ConnectionLostError("the server closed the connection %s" % (
-                "before it answered" if unanswered else "in the middle of its response"),
-                self.stream.error),
+                "before it answered" if unanswered else
+                "without close_notify, so its response may be incomplete" if is_broken_off else
+                "in the middle of its response"), error),
             unanswered and self.exchanges > 1)
 
     # The response

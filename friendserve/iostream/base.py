@@ -349,8 +349,11 @@ class BaseIOStream(object):
             self._out.call_when_sent(self._guard(callback))
         if self._state is not CONNECTING:
             if idle:
-                # The callback carries its own context.
-                with NullContext():
+                if state.contexts:
+                    # The callback carries its own.
+                    with NullContext():
+                        self._flush()
+                else:
                     self._flush()
             self._update_events()
 
