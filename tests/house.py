@@ -37,7 +37,7 @@ FLOORS = (
     ("text", ("template", "locale", "options")),
     ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))),
     ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
-     + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
+     + _in("iostream", ("buffers", "base", "goodbye", "sockets", "pipe", ""))),
     ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
         "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
