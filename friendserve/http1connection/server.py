@@ -123,8 +123,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             return body.wanted(min(len(buffer), most)) or None
         if state is CLOSING:
             return len(buffer) or None
-        # A disconnect is noticed only while we are registered for READ, so a few early bytes must
-        # not pause us.
+        # select notices a disconnect only while we are registered for READ, so a few early bytes
+        # must not pause us.
         return PAUSE if len(buffer) >= _EARLY_BYTES else None
 
     def _find_slowly(self, buffer, end):
@@ -459,6 +459,11 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         counts as a disconnect."""
         return (self._state in (HEAD, RESPONDING, DONE) and self._close_callback is None
                 or self._state is BODY and self._body.state is ENDED)
+
+    def abandoned(self):
+        """Called when the client will send no more, and has sent requests that are still unread. As
+        in `ended`, a close callback decides; without one, all of them are answered."""
+        return self._state is RESPONDING and self._close_callback is not None
 
     def deliver_rest(self, schedule, buffer):
         if self._state is HEAD:

@@ -19,7 +19,7 @@ except ImportError:  # version: py2
 
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, NONE, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext, unwrap, wrap
 from friendserve.util import Configurable
 
@@ -45,6 +45,9 @@ class IOLoop(Configurable):
     READ = READ
     WRITE = WRITE
     ERROR = ERROR
+    #: That the peer of a socket that is not read at the moment has disconnected. A loop may ignore
+    #: it.
+    RDHUP = RDHUP
 
     _current = threading.local()
     _instance = None

@@ -39,7 +39,7 @@ from friendserve.iostream.buffers import (
     PAUSE, FilePiece, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex,
     StreamBufferFullError, StreamBytes, UnsatisfiableReadError, WriteBuffer)
 from friendserve.log import gen_log
-from friendserve.platform.pollers.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext, state, wrap
 from friendserve.util import errno_from_exception
 
@@ -89,8 +89,8 @@ class BaseIOStream(object):
     """
     # One instance per connection, and there may be tens of thousands.
     __slots__ = ("io_loop", "max_buffer_size", "read_chunk_size", "max_write_buffer_size",
-                 "error", "_state", "_fd", "_events", "_buffer", "_pending", "_out", "_on_close",
-                 "__weakref__")
+                 "error", "_state", "_fd", "_events", "_peer_left", "_buffer", "_pending", "_out",
+                 "_on_close", "__weakref__")
 
     def __init__(self, io_loop=None, max_buffer_size=None, read_chunk_size=None,
                  max_write_buffer_size=None):
@@ -106,6 +106,7 @@ class BaseIOStream(object):
         self._state = OPEN          # see MOVES; subclasses move it too
         self._fd = None             # the fd registered with the loop; None before
         self._events = None         # those registered with the loop; None: we are not registered
+        self._peer_left = False     # the poller has reported RDHUP
         self._buffer = ReadBuffer()     # received bytes that no read has consumed
         self._pending = None        # the pending Read, set by start_read; None if there is none
         self._out = None            # the WriteBuffer while it has something in it, else None
@@ -234,6 +235,8 @@ class BaseIOStream(object):
             self._maybe_close()
         elif self._events != READ:
             self._update_events()
+            if self._peer_left:
+                self._close_if_abandoned()
 
     def push_back(self, data):
         """Put delivered bytes back, as the first bytes of the next read."""
@@ -434,6 +437,10 @@ class BaseIOStream(object):
                 self._flush()
                 if self._out is None:
                     self._update_events()
+            if events & RDHUP:
+                self._peer_left = True
+                self._update_events()
+                self._close_if_abandoned()
         except Exception as error:
             self._crash(error)
 
@@ -480,6 +487,13 @@ class BaseIOStream(object):
             # Sending reveals the reason.
             self._flush()
         self._lost(error)
+
+    def _close_if_abandoned(self):
+        """Close if the peer has left (RDHUP), reading is paused, and what is unread has no use for
+        the pending read."""
+        if self._state is OPEN and not self._wanted_events() & READ \
+                and self._pending is not None and self._pending.abandoned():
+            self.close()
 
     def _maybe_close(self):
         """If ENDED, close, unless received bytes are unread, bytes wait to be sent, or the pending
@@ -532,8 +546,12 @@ class BaseIOStream(object):
     def _wanted_events(self):
         # An idle stream listens too: that is how a disconnect is noticed.
         read = self._pending
-        events = READ if self._state is OPEN and (
-            not len(self._buffer) or read is not None and read.find(self._buffer) is None) else 0
+        if self._state is not OPEN:
+            events = 0
+        elif not len(self._buffer) or read is not None and read.find(self._buffer) is None:
+            events = READ
+        else:
+            events = 0 if self._peer_left else RDHUP
         if self._out is not None:
             events |= WRITE
         return events

@@ -12,7 +12,7 @@ from friendserve.iostream.base import (
 from friendserve.iostream.goodbye import make_close_notify
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
-from friendserve.platform.pollers.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
 
@@ -368,7 +368,7 @@ class SSLIOStream(IOStream):
         except Exception as error:
             self._crash(error)
             return
-        ready = events & ERROR
+        ready = events & (ERROR | RDHUP)
         if events & (WRITE if self._read_wants_write else READ) and self._state is OPEN:
             ready |= READ
         if events & (READ if self._write_wants_read else WRITE):
@@ -381,7 +381,7 @@ class SSLIOStream(IOStream):
         if self._handshake is not None:
             return self._handshake.wants
         wanted = super(SSLIOStream, self)._wanted_events()
-        events = 0
+        events = wanted & RDHUP
         if wanted & READ:
             events |= WRITE if self._read_wants_write else READ
         if wanted & WRITE:

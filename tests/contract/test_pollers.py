@@ -71,7 +71,7 @@ class RegistrationContract(object):
         self.assertRaises(ValueError, self.poller.register, reader, READ | 0x2)
         self.assertRaises(KeyError, self.poller.unregister, reader)
         self.poller.register(reader, READ)
-        self.assertRaises(ValueError, self.poller.modify, reader, 0x2000)
+        self.assertRaises(ValueError, self.poller.modify, reader, 0x4000)
         self.poller.unregister(reader)
 
     def test_empty_after_zero_seconds(self):

@@ -9,9 +9,9 @@ import stat
 
 from friendserve.log import gen_log
 from friendserve.platform.pollers import interface
-from friendserve.platform.pollers.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
 
-_KNOWN = READ | WRITE | ERROR
+_KNOWN = READ | WRITE | ERROR | RDHUP
 _WINDOWS = os.name == "nt"
 _CHUNK = 4096
 
@@ -19,7 +19,7 @@ _CHUNK = 4096
 def check_events(events):
     """Raise ValueError unless `events` is a valid mask."""
     if events & ~_KNOWN:
-        raise ValueError("events 0x%x: only READ, WRITE and ERROR may be combined" % events)
+        raise _unknown_events(events)
 
 
 def check_registered(fd, events, registered):
@@ -27,7 +27,11 @@ def check_registered(fd, events, registered):
     if fd not in registered:
         raise KeyError("fd %r is not registered" % (fd,))
     if events & ~_KNOWN:
-        raise ValueError("events 0x%x: only READ, WRITE and ERROR may be combined" % events)
+        raise _unknown_events(events)
+
+
+def _unknown_events(events):
+    return ValueError("events 0x%x: only READ, WRITE, ERROR and RDHUP may be combined" % events)
 
 
 def already_registered(fd):

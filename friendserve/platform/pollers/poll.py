@@ -14,15 +14,20 @@ from __future__ import absolute_import, division, print_function
 
 import math
 import select
+import sys
 
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
     warn_of_closed)
-from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+from friendserve.platform.pollers.interface import (
+    ERROR, MAX_WAIT, NONE, RDHUP, READ, WRITE)
 
 if not hasattr(select, "poll"):
     raise ImportError("this system has no poll")
+
+# Python 2 does not know its name.
+_POLLRDHUP = getattr(select, "POLLRDHUP", RDHUP if sys.platform.startswith("linux") else 0)
 
 
 class PollPoller(interface.Poller):
@@ -86,7 +91,8 @@ class PollPoller(interface.Poller):
 
 def _mask(events):
     return ((select.POLLIN if events & READ else 0) |
-            (select.POLLOUT if events & WRITE else 0))
+            (select.POLLOUT if events & WRITE else 0) |
+            (_POLLRDHUP if events & RDHUP else 0))
 
 
 def _events(mask):
@@ -95,6 +101,8 @@ def _events(mask):
         events |= READ
     if mask & select.POLLOUT:
         events |= WRITE
+    if mask & _POLLRDHUP:
+        events |= RDHUP
     if mask & select.POLLERR:
         events |= ERROR
     if mask & select.POLLHUP:
