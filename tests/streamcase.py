@@ -76,7 +76,7 @@ class Collector(Read):
     def __init__(self, log):
         super(Collector, self).__init__(None)
         self.log = log
-        self.paused = self.wants_to_write = False
+        self.paused = self.wants_to_write = self.is_abandoned = False
 
     def find(self, buffer):
         return PAUSE if self.paused else len(buffer) or None
@@ -87,6 +87,9 @@ class Collector(Read):
 
     def ended(self):
         return self.wants_to_write
+
+    def abandoned(self):
+        return self.is_abandoned
 
     def deliver_rest(self, schedule, buffer):
         schedule(self.log.append, "end")

@@ -462,7 +462,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
 
     def abandoned(self):
         """Called when the client will send no more, and has sent requests that are still unread. As
-        in `ended`, a close callback decides; without one, all of them are answered."""
+        in `ended`, a close callback decides; without one, all of them are answered. (It is not
+        called with select, nor before the kernel has received all that the client has sent.)"""
         return self._state is RESPONDING and self._close_callback is not None
 
     def deliver_rest(self, schedule, buffer):

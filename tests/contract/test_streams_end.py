@@ -275,6 +275,58 @@ class EndContract(StreamCase):
         if self.impl in ("epoll", "poll"):
             self.expect("end")
 
+    def test_b255_a_peer_that_leaves_a_paused_read(self):
+        """It cannot be read that it has left, because other data comes first."""
+        for abandoned in (True, False):
+            a, b = self.make_pair()
+            # TLS has sent tickets, which arrive before this.
+            b.write(b"hello")
+            a.read_bytes(5, self.log.append)
+            self.expect(b"hello")
+            read = Collector(self.log)
+            read.paused, read.is_abandoned = True, abandoned
+            b.start_read(read)
+            a.write(b"x" * 50000)
+            self.run_until(b.has_unread)
+            self.assert_quiet()
+            a.shutdown_write()
+            if abandoned and self.impl != "select":
+                self.expect("end")
+                self.assertIsNone(b.error)
+                continue
+            # It stays, without keeping the loop busy, and everything can be read.
+            self.run_until(lambda: not a.writing())
+            self.assert_quiet()
+            self.assertFalse(b.closed())
+            b.write(b"answer")
+            self.assert_quiet()
+            read.paused = False
+            b.resume_read()
+            self.run_until(lambda: "end" in self.log)
+            self.assertEqual(50000, len(b"".join(self.log[:-1])))
+            del self.log[:]
+
+    def test_b255_a_read_that_loses_interest_in_a_peer_that_has_left(self):
+        read = Collector(self.log)
+        read.paused = True
+        self.b.start_read(read)
+        self.a.write(b"unread")
+        self.run_until(self.b.has_unread)
+        self.a.shutdown_write()
+        self.assert_quiet()
+        read.is_abandoned = True
+        self.b.resume_read()
+        if self.impl != "select":
+            self.expect("end")
+
+    def test_b255_unread_bytes_are_kept_for_the_next_read(self):
+        self.unread(b"x" * 1000)
+        self.a.shutdown_write()
+        self.assert_quiet()
+        self.assertFalse(self.b.closed())
+        self.b.read_bytes(1000, lambda data: self.log.append(len(data)))
+        self.expect(1000, "closed")
+
     def test_b074_half_open(self):
         self.narrow()
         self.b.set_close_callback(self.note("closed"))
