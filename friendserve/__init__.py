@@ -8,6 +8,7 @@ util              Configurable, import by name, dates, memos, gzip in pieces
 log               loggers, their formats, and the logging options of a program
 escape            HTML, URLs, JSON, UTF-8, links in text
 stack_context     contexts that follow callbacks, and handle their exceptions
+awaitable         what calls return that were made without a callback
 
 protocol/         the engines: bytes in, values out; no fd, loop, clock or logger
     errors        who was at fault, and the status or close code for the peer
@@ -69,6 +70,16 @@ platform/         other loops and resolvers, and names known from Tornado
     epoll kqueue select
                   loops that use one given poller
 
+concurrent        Futures
+
+gen/              coroutines
+    points        Callback, Wait and others, for the older style
+    runner        what a coroutine may yield, and how it is resumed
+    coroutines    the decorators, and what helps to wait
+
+locks             locks between coroutines
+queues            queues between coroutines
+
 httputil          headers, requests, arguments: protocol/ under the names porters know
 
 routing/          which application or handler gets a request
@@ -129,6 +140,12 @@ websocket/        WebSockets, both roles
     client        websocket_connect
     handler       WebSocketHandler
 
+wsgi/             WSGI applications on our server, and ours on theirs
+    environ       from a request to an environ, and back
+    body          a request's body as a file
+    container     WSGIContainer
+    adapter       WSGIAdapter, WSGIApplication
+
 feed/             ordered messages with cursors, in one process or over Redis
     base          what every feed promises
     local         LocalFeed
@@ -141,6 +158,12 @@ database/         SQLite, MySQL and PostgreSQL under one interface
     engines       what differs between the three
     connection    a blocking connection
     pool          connections in threads
+
+testing/          test cases for unittest, fixtures for pytest
+    logs          what is logged in a test
+    cases         test cases with a loop, a server and a client
+    command       python -m friendserve.testing
+    plugin        fixtures for pytest
 """
 from __future__ import absolute_import, division, print_function
 

@@ -271,7 +271,8 @@ class HTTPConnection(object):
     """Sends one message: `write_headers` once, `write` any number of times, `finish` once.
 
     Each callback is called once, from the loop, when the system has accepted everything written up
-    to then; if the connection closes first, it is never called.
+    to then; if the connection closes first, it is never called. Each method returns an awaitable
+    for the same moment, see `friendserve.awaitable`.
     """
 
     def write_headers(self, start_line, headers, chunk=None, callback=None):
@@ -428,7 +429,8 @@ class HTTPServerRequest(object):
 
     def get_ssl_certificate(self, binary_form=False):
         """The client's certificate as from `ssl.SSLSocket.getpeercert`, or None."""
-        get = getattr(self.connection.stream.socket, "getpeercert", None)
+        # Under WSGI there is no stream.
+        get = getattr(getattr(self.connection.stream, "socket", None), "getpeercert", None)
         return get(binary_form) if get is not None else None
 
     def write(self, chunk, callback=None):
@@ -436,7 +438,7 @@ class HTTPServerRequest(object):
         application is a plain function."""
         if self._finish_time is not None:
             raise RuntimeError("write() after finish()")
-        self.connection.write(chunk, callback=callback)
+        return self.connection.write(chunk, callback=callback)
 
     def finish(self):
         """End the response sent by `write`."""

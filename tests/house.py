@@ -26,7 +26,7 @@ def _in(folder, rooms):
 #: precedes it here. Names are relative to the package; "" is friendserve/__init__.py. A package
 #: follows the modules it re-exports.
 FLOORS = (
-    ("ground", ("", "util", "log", "escape", "stack_context", "platform")),
+    ("ground", ("", "util", "log", "escape", "stack_context", "awaitable", "platform")),
     ("protocol", _in("protocol", (
         "", "errors", "grammar", "headers", "http1", "http1body", "urls", "httpauth", "forms",
         "multipart", "cookies", "masking", "deflate", "wshandshake", "websocket", "eventstream",
@@ -42,7 +42,8 @@ FLOORS = (
     ("other loops", _in("platform", (
         "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
         "epoll", "kqueue", "select"))),
-    ("futures", ("concurrent", "gen", "locks", "queues")),
+    ("futures", ("concurrent",) + _in("gen", ("points", "runner", "coroutines", ""))
+     + ("locks", "queues")),
     ("http", ("httputil",) + _in("routing", ("paths", "rules", ""))
      + _in("http1connection", ("limits", "response", "server", "client", ""))
      + ("httpserver",)
@@ -55,13 +56,15 @@ FLOORS = (
         "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
         "decorators", "eventstream", "upload", "files", "conditions", "static", "application",
         ""))),
-    ("beside the web", _in("websocket", ("connection", "client", "handler", "")) + ("wsgi",)
+    ("beside the web", _in("websocket", ("connection", "client", "handler", ""))
+     + _in("wsgi", ("environ", "body", "container", "adapter", ""))
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
      + _in("database", ("errors", "engines", "connection", "pool", ""))),
     ("auth", _in("auth", (
         "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
         "openidconnect", ""))),
-    ("tools", ("testing", "porting", "metrics") + _in("serve", (
+    ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
+     + ("porting", "metrics") + _in("serve", (
         "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
@@ -95,6 +98,7 @@ OPTIONAL = {
     "protocol.masking": frozenset(("websockets",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),
+    "testing.plugin": frozenset(("pytest",)),
 }
 
 #: Modules of the standard library of Python 2 that have another name in Python 3.

@@ -1,4 +1,4 @@
-"""The HTTP server over TLS: refusals of uploads in progress, and clients that close in their way."""
+"""The HTTP server over TLS: refused uploads, and connections that end without close_notify."""
 from __future__ import absolute_import, division, print_function
 
 import socket

@@ -11,8 +11,8 @@ The facts:
    is enabled changes nothing, and fails if it does not exist: it shows whether the number was
    closed.
 4. Failures come only with a filter that is watched: EV_EOF, with the error in fflags.
-5. A READ filter with NOTE_LOWAT is not ready before so many bytes are there, or the end. macOS limits
-   the number to what the socket can hold, so a full one is ready.
+5. A READ filter with NOTE_LOWAT is ready once that number of bytes is there, or the end. macOS
+   limits the number to what the socket can hold, so a full one is ready.
 
 What follows: the requested events are kept here, and changes are made filter by filter, the
 additions first because only they can fail for an open file. Each poll joins the filters of a
@@ -62,8 +62,8 @@ _BATCH = 1024
 class KqueuePoller(interface.Poller):
     """Poller over kqueue: the cost of a wait depends on what is ready, not on what is watched.
 
-    READ and WRITE are one filter each, which exists exactly as long as the event is requested; RDHUP
-    is the filter of READ with other parameters, if READ is not requested.
+    READ and WRITE are one filter each, which exists exactly as long as the event is requested.
+    RDHUP is the filter of READ with other parameters, if READ is not requested.
     """
 
     def __init__(self):
