@@ -509,7 +509,10 @@ class BaseIOStream(Pending):
             # After the callbacks of reads that were satisfied in this turn.
             self.io_loop.add_callback(self._maybe_close)
         elif events & ERROR:
-            self._lost(self.get_fd_error())
+            error = self.get_fd_error()
+            # Without an error, the call is to be repeated, as after a shortage.
+            if error is not None:
+                self._lost(error)
 
     def _handle_hangup(self):
         """Handle ERROR while reading is paused or has ended: the connection is lost, which a poller
@@ -550,19 +553,22 @@ class BaseIOStream(Pending):
         if error is not None:
             gen_log.debug("%s lost: %s", type(self).__name__, error)
         if self._state is OPEN:
+            data = None
             try:
                 while len(self._buffer) <= self.max_buffer_size:
                     data = self.read_from_fd()
                     if not data:
-                        # After a reset, the end is reported once the error was.
-                        if data is not None and error is not None and \
-                                errno_from_exception(error) == errno.EPIPE:
-                            self._state = MOVES[self._state, ENDED]
                         break
                     self._buffer.append(data)
             except (OSError, IOError):
                 # The same failure again.
                 pass
+            if error is None and data != b"":
+                error = IOError(errno.EIO, "the connection was lost before its end was read")
+            elif data == b"" and error is not None \
+                    and errno_from_exception(error) == errno.EPIPE:
+                # Our writes have failed, nothing else. (After a reset, the end is read as well.)
+                self._state = MOVES[self._state, ENDED]
             if self._pending is not None:
                 self._try_read_here()
         self._fail(error)
