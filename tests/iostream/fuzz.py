@@ -56,7 +56,7 @@ class PlainSocket(socket.socket):
 
 def plain_socket(sock):
     if str is bytes:  # version: py2
-        return sock
+        return sock if isinstance(sock, socket.socket) else socket.socket(_sock=sock)
     return PlainSocket(sock.family, sock.type, sock.proto, fileno=sock.detach())
 
 

@@ -70,6 +70,15 @@ class ScriptedTest(SocketCase):
                 stream.set_close_callback(None)
                 stream.close()
 
+    def test_b266_at_a_hang_up(self):
+        for code in (errno.EINTR, errno.ENOBUFS):
+            stream, sock = self.stream()
+            sock.to_recv.extend([socket.error(code, "x")] * 2 + [b"last words", b""])
+            stream.read_until_close(self.note)
+            self.peer.close()
+            self.expect(b"last words", "closed")
+            self.assertIsNone(stream.error)
+
     def test_b266_in_a_handshake(self):
         real, _ = self.socket_pair()
         sock = ScriptedSocket(real)
