@@ -187,7 +187,7 @@ class ScriptedSocket(object):
     def __init__(self, real):
         self.real = real
         self.to_recv, self.to_send = collections.deque(), collections.deque()
-        self.to_shake = collections.deque()
+        self.to_shake, self.to_unwrap = collections.deque(), collections.deque()
         self.asked, self.sent, self.offered = [], b"", []
         self.option_error = self.connect_error = None
         self.buffered = self.unwrapped = 0
@@ -233,7 +233,9 @@ class ScriptedSocket(object):
 
     def unwrap(self):
         self.unwrapped += 1
-        raise ssl.SSLError(ssl.SSL_ERROR_WANT_READ, "no answer")
+        if not self.to_unwrap:
+            raise ssl.SSLError(ssl.SSL_ERROR_WANT_READ, "no answer")
+        self.play(self.to_unwrap)
 
     def play(self, script):
         answer = script.popleft() if script else socket.error(errno.EAGAIN, "not now")

@@ -31,6 +31,9 @@ _FILE_PIECE = 1 << 20
 _NO_SENDFILE = frozenset([errno.EINVAL, errno.ENOSYS, getattr(errno, "ENOTSUP", errno.EINVAL),
                           getattr(errno, "EOPNOTSUPP", errno.EINVAL), errno.ENOTSOCK])
 
+#: Seconds that a closed stream keeps its socket open in order to send close_notify.
+_GOODBYE_TIMEOUT = 30
+
 #: The most bytes passed to the TLS library at a time; it counts in a C int.
 _TLS_PIECE = 1 << 20
 
@@ -239,7 +242,7 @@ class SSLIOStream(IOStream):
     """
     __slots__ = ("_ssl_options", "_server_hostname", "_handshake", "handshake_timeout",
                  "require_close_notify", "_read_wants_write", "_write_wants_read",
-                 "_is_output_ended")
+                 "_is_output_ended", "_is_whole")
 
     def __init__(self, socket, io_loop=None, ssl_options=None, max_buffer_size=None,
                  read_chunk_size=None, max_write_buffer_size=None, handshake_timeout=30):
@@ -257,6 +260,7 @@ class SSLIOStream(IOStream):
         # to read, or readable in order to write.
         self._read_wants_write = self._write_wants_read = False
         self._is_output_ended = False       # whether close_notify was sent by shutdown_write
+        self._is_whole = False      # whether close_fd has to send close_notify
         self._handshake = _Handshake()      # None once it is over or the stream is closed
         self._state = MOVES[self._state, CONNECTING]
         is_tls = hasattr(socket, "do_handshake")
@@ -492,15 +496,57 @@ class SSLIOStream(IOStream):
 
     def _close_for(self, error):
         # The peer must not take a part for the whole: close_notify only if everything was sent.
-        if self._state is not CLOSED and self._handshake is None and not self._is_output_ended \
-                and error is None and self.error is None and not self.unsent():
-            try:
-                self.socket.unwrap()
-            except (OSError, IOError, ValueError):
-                # It waits for no answer, so this is usual.
-                pass
+        if self._state is not CLOSED:
+            self._is_whole = self._handshake is None and not self._is_output_ended \
+                and error is None and self.error is None and not self.unsent()
         super(SSLIOStream, self)._close_for(error)
         self._forget_handshake()
+
+    def close_fd(self):
+        if not self._is_whole or _say_goodbye(self.socket):
+            super(SSLIOStream, self).close_fd()
+        else:
+            with NullContext():
+                _Goodbye(self.socket, self.io_loop)
+
+
+def _say_goodbye(sock):
+    """Send close_notify before a close. Returns False if there is no room for it now."""
+    try:
+        sock.unwrap()
+    except ssl.SSLError as error:
+        return error.args[0] != ssl.SSL_ERROR_WANT_WRITE
+    except (OSError, IOError, ValueError):
+        pass
+    return True
+
+
+class _Goodbye(object):
+    """Closes a TLS socket as soon as there is room for close_notify, or after a while."""
+    __slots__ = ("socket", "_io_loop", "_fd", "_timer")
+
+    def __init__(self, sock, io_loop):
+        self.socket = sock
+        self._io_loop = io_loop
+        self._fd = sock.fileno()
+        self._timer = io_loop.call_later(_GOODBYE_TIMEOUT, self.close)
+        try:
+            io_loop.add_handler(self._fd, self._handle_events, WRITE)
+        except (OSError, IOError, ValueError):
+            # The loop is closed.
+            self.close()
+
+    def fileno(self):
+        return self.socket.fileno()
+
+    def _handle_events(self, fd, events):
+        if events & ERROR or _say_goodbye(self.socket):
+            self.close()
+
+    def close(self):
+        self._io_loop.remove_timeout(self._timer)
+        self._io_loop.remove_handler(self._fd)
+        self.socket.close()
 
 
 class _Handshake(object):

@@ -99,6 +99,16 @@ class ScriptedTest(SocketCase):
             self.expect("closed")
             self.assertEqual(0 if sent else 1, sock.unwrapped)
 
+    def test_a656_a_whole_is_announced_even_if_there_is_no_room_now(self):
+        for answer in (None, ssl_error(ssl.SSL_ERROR_SSL)):
+            stream, sock = self.stream(SSLIOStream)
+            sock.to_unwrap.extend([ssl_error(ssl.SSL_ERROR_WANT_WRITE)] * 2 + [answer])
+            stream.close()
+            self.expect("closed")
+            self.run_until(lambda: sock.unwrapped == 3)
+            self.assertEqual(-1, sock.real.fileno())
+            self.assertEqual(0, len(self.loop._timers))
+
     def test_b061_errors_of_recv(self):
         for code in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT,
                      errno.EBADF, errno.EPROTOTYPE):
