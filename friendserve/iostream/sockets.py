@@ -2,7 +2,6 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
-import functools
 import os
 import socket
 import ssl
@@ -242,7 +241,7 @@ class SSLIOStream(IOStream):
     """
     __slots__ = ("_ssl_options", "_server_hostname", "_handshake", "handshake_timeout",
                  "require_close_notify", "_read_wants_write", "_write_wants_read",
-                 "_is_output_ended", "_is_whole")
+                 "_last_record", "_is_whole")
 
     def __init__(self, socket, io_loop=None, ssl_options=None, max_buffer_size=None,
                  read_chunk_size=None, max_write_buffer_size=None, handshake_timeout=30):
@@ -259,7 +258,8 @@ class SSLIOStream(IOStream):
         # Whether the last call to the TLS library has to wait until the socket is writable in order
         # to read, or readable in order to write.
         self._read_wants_write = self._write_wants_read = False
-        self._is_output_ended = False       # whether close_notify was sent by shutdown_write
+        # What is left to send of the close_notify of shutdown_write; None before that.
+        self._last_record = None
         self._is_whole = False      # whether close_fd has to send close_notify
         self._handshake = _Handshake()      # None once it is over or the stream is closed
         self._state = MOVES[self._state, CONNECTING]
@@ -424,7 +424,7 @@ class SSLIOStream(IOStream):
         """Handle an end without close_notify."""
         # Since Python 3.10, the ssl module reports a reset as such an end. OpenSSL 3 is certain
         # about ends, and answers them with an alert, which the peer may answer with a reset.
-        if not _is_certain_end(error) and not self._is_output_ended and not self._is_connected():
+        if not _is_certain_end(error) and self._last_record is None and not self._is_connected():
             raise _socket_error(errno.ECONNRESET)
         if self.require_close_notify:
             self.error = ssl.SSLEOFError(
@@ -460,49 +460,56 @@ class SSLIOStream(IOStream):
         super(SSLIOStream, self).shutdown_write()
 
     def _end_output(self):
-        if self._is_output_ended:
+        if self._last_record is not None:
             return
-        self._is_output_ended = True
         try:
-            record, is_answered = make_close_notify(self.socket)
+            self._last_record, is_answered = make_close_notify(self.socket)
         except (OSError, IOError, NotImplementedError) as error:
             gen_log.debug("close_notify was not sent: %s", error)
-            record, is_answered = b"", False
+            self._last_record, is_answered = b"", False
         if is_answered and self._state is OPEN:
             self._state = MOVES[self._state, ENDED]
             self._schedule(self._maybe_close)
-        self._send_last(record)
+        self._shut_down()
 
-    def _send_last(self, record):
-        """Send what is left of a close_notify, then shut down the socket for writing."""
-        try:
-            sent = os.write(self.fileno(), record) if record else 0
-        except (OSError, IOError) as error:
-            if errno_from_exception(error) not in RETRY:
-                raise
-            sent = 0
-        if sent < len(record):
-            self._queue(b"", functools.partial(self._send_rest, record[sent:]))
+    def _shut_down(self):
+        """Send what is left of close_notify, then shut down the socket for writing."""
+        self._send_last_record()
+        if self._last_record:
+            self._queue(b"", self._go_on_shutting_down)
         else:
             # Not SSLSocket.shutdown, after which reads would bypass TLS.
             socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
-    def _send_rest(self, record):
+    def _go_on_shutting_down(self):
         if self._state is not CLOSED:
             try:
-                self._send_last(record)
+                self._shut_down()
             except (OSError, IOError) as error:
                 self._lost(error)
+
+    def _send_last_record(self):
+        try:
+            if self._last_record:
+                self._last_record = self._last_record[os.write(self.fileno(), self._last_record):]
+        except (OSError, IOError) as error:
+            if errno_from_exception(error) not in RETRY:
+                raise
 
     def _close_for(self, error):
         # The peer must not take a part for the whole: close_notify only if everything was sent.
         if self._state is not CLOSED:
-            self._is_whole = self._handshake is None and not self._is_output_ended \
+            self._is_whole = self._handshake is None and self._last_record is None \
                 and error is None and self.error is None and not self.unsent()
         super(SSLIOStream, self)._close_for(error)
         self._forget_handshake()
 
     def close_fd(self):
+        if self._last_record and self.error is None:
+            try:
+                self._send_last_record()
+            except (OSError, IOError):
+                pass
         if not self._is_whole or _say_goodbye(self.socket):
             super(SSLIOStream, self).close_fd()
         else:

@@ -378,14 +378,17 @@ def main():
     options = parser.parse_args()
     begin = time.time()
 
+    shown = []
+
     def report(count, findings):
+        for seed, text in findings[len(shown):]:
+            print("seed %d: %s" % (seed, text))
+            shown.append(seed)
         if count % 1000 == 0:
             print("%d scenarios, %d findings, %d s" % (count, len(findings), time.time() - begin))
-            sys.stdout.flush()
+        sys.stdout.flush()
 
     findings = run(range(options.seed, options.seed + options.count), report)
-    for seed, text in findings:
-        print("seed %d: %s" % (seed, text))
     print("%d scenarios, %d findings" % (options.count, len(findings)))
     return 1 if findings else 0
 
