@@ -11,6 +11,7 @@ from friendserve.iostream.base import (
 from friendserve.iostream.goodbye import make_close_notify
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
+from friendserve.netutil.endpoints import environment_error
 from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
@@ -158,8 +159,13 @@ class IOStream(BaseIOStream):
                 return self
         self._state = MOVES[self._state, CONNECTING]
         self._fd = self.fileno()
-        with NullContext():
-            self.io_loop.add_handler(self, on_ready, WRITE)
+        try:
+            with NullContext():
+                self.io_loop.add_handler(self, on_ready, WRITE)
+        except (EnvironmentError, ValueError) as error:
+            # The poller is full, or, with ValueError, the number is too high for select.
+            self._fail(environment_error(error))
+            return
         self._events = WRITE
         return self
 
@@ -312,13 +318,14 @@ class SSLIOStream(IOStream):
     def _start_handshake(self):
         # An end without close_notify is to be an error.
         self.socket.suppress_ragged_eofs = False
+        # First, as this raises if the poller cannot watch the fd.
+        self._update_events()
         if self.handshake_timeout is not None:
             with NullContext():
                 self._handshake.timer = self.io_loop.call_later(
                     self.handshake_timeout, self._handshake_failed,
                     ssl.SSLError("the handshake took longer than %s seconds"
                                  % self.handshake_timeout))
-        self._update_events()
 
     def _do_handshake(self):
         handshake = self._handshake
@@ -500,12 +507,14 @@ class SSLIOStream(IOStream):
         # The peer must not take a part for the whole: close_notify only if everything was sent.
         if self._state is not CLOSED:
             self._is_whole = self._handshake is None and self._last_record is None \
-                and error is None and self.error is None and not self.unsent()
+                and error is None and self.error is None and not self.unsent() \
+                and not self.io_loop.is_inherited()
         super(SSLIOStream, self)._close_for(error)
         self._forget_handshake()
 
     def close_fd(self):
-        if self._last_record and self.error is None:
+        # In a child process the connection is a copy, which the parent continues to use.
+        if self._last_record and self.error is None and not self.io_loop.is_inherited():
             try:
                 self._send_last_record()
             except (OSError, IOError):
