@@ -82,6 +82,26 @@ class ImportTest(unittest.TestCase):
             "reactor.run()\n")
         self.assertEqual("ended\n", output)
 
+    @needs_twisted
+    def test_b296_goes_on_in_a_daemon(self):
+        # As twistd does it: everything is made, then the process forks.
+        output, status = run_program(
+            "import os\n"
+            "from friendserve.platform.twisted import install\n"
+            "from twisted.internet.interfaces import IReactorDaemonize\n"
+            "reactor = install()\n"
+            "assert IReactorDaemonize.providedBy(reactor)\n"
+            "reactor.callWhenRunning(reactor.callLater, 0.001, reactor.callFromThread,\n"
+            "                        reactor.stop)\n"
+            "reactor.beforeDaemonize()\n"
+            "child = os.fork()\n"
+            "if child:\n"
+            "    raise SystemExit(os.waitpid(child, 0)[1])\n"
+            "reactor.afterDaemonize()\n"
+            "reactor.run()\n"
+            "print('ended')\n")
+        self.assertEqual(("ended\n", 0), (output, status))
+
 
 class ReactorCase(Loops, unittest.TestCase):
     def setUp(self):
