@@ -258,8 +258,7 @@ class RedisFeed(Feed):
         for key, entries in reply or ():
             channel = reading[key]
             for position, message in _messages(channel.name, entries):
-                if position > channel.last:
-                    channel.append(position, message, REMEMBERED)
+                channel.append(position, message, REMEMBERED)
             self._news(channel)
         self._listen()
 
