@@ -12,8 +12,8 @@ from friendserve.protocol.errors import HTTPInputError, HTTPOutputError, Protoco
 from friendserve.protocol.http1 import (
     BODY, CHUNKED, CLOSING, DONE, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS,
     RESPONDING, UNTIL_CLOSE, UPGRADED, ChunkedDecoder, body_length, check_partial_head,
-    encode_chunk, encode_head, parse_request_head, parse_response_head, read_request_head,
-    wants_keep_alive)
+    encode_answer, encode_chunk, encode_head, parse_request_head, parse_response_head,
+    read_request_head, read_response_head, wants_keep_alive)
 
 try:
     from hypothesis import given, strategies as st
@@ -198,6 +198,29 @@ class ResponseHeadTest(EngineTest):
         self.assertEqual(headers["Content-Length"], "5")
         self.assertEqual(parse_response_head(b"HTTP/1.0 200 \r\n\r\n")[:3], ("HTTP/1.0", 200, ""))
 
+    def test_b337_few_short_heads_are_remembered(self):
+        known = http1._response_heads
+        head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%s\r\n"
+        known.clear()
+        for extra, arguments in (("X: %s\r\n" % ("y" * http1._HEAD_LENGTH), ()),
+                                 ("X: %s\r\n" % ("y" * http1._HEAD_LENGTH), ("GET", 50)),
+                                 ("".join("X-%d: y\r\n" % number for number in range(60)), ()),
+                                 ("", ("HEAD",)), ("", ("GET", 10)), ("X: a\r\nX: b\r\n", ())):
+            read_response_head((head % extra).encode("ascii"), *arguments)
+            self.assertEqual({}, known, (extra[:20], arguments))
+        for number in range(2 * http1._HEADS):
+            read_response_head((head % ("X: %d\r\n" % number)).encode("ascii"))
+            self.assertLessEqual(len(known), http1._HEADS)
+        self.assertIn((head % ("X: %d\r\n" % number)).encode("ascii"), known)
+
+    def test_b337_a_remembered_head_is_that_of_a_get(self):
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+        for _ in range(2):
+            self.assertEqual(5, read_response_head(head)[4])
+            self.assertEqual(0, read_response_head(head, "HEAD")[4])
+            self.assertEqual(0, read_response_head(head, "CONNECT")[4])
+            self.refuse(431, read_response_head, head, "GET", 0)
+
     def test_a140_status_lines(self):
         self.assertEqual(parse_response_head(b"HTTP/1.1 200\r\n\r\n")[1:3], (200, ""))
         for line in (b"HTTP/1.1 200OK", b"HTTP/1.1 2000", b"HTTP/1.1 099 X", b"HTTP/1.1 20 X",
@@ -229,6 +252,15 @@ class FramingTest(EngineTest):
         for status, method in ((304, "GET"), (200, "HEAD"), (404, "HEAD"), (200, "CONNECT")):
             self.assertEqual(body_length(length, "HTTP/1.1", status, method), 0)
             self.assertEqual(body_length(HTTPHeaders(), "HTTP/1.1", status, method), 0)
+
+    def test_a694_statuses_beside_those_without_a_body(self):
+        length = HTTPHeaders({"Content-Length": "100"})
+        for status, method in ((200, "GET"), (203, "GET"), (205, "GET"), (303, "GET"), (305, "GET"),
+                               (300, "CONNECT"), (407, "CONNECT"), (200, "OPTIONS")):
+            self.assertEqual(100, body_length(length, "HTTP/1.1", status, method))
+            self.assertEqual(UNTIL_CLOSE, body_length(HTTPHeaders(), "HTTP/1.1", status, method))
+        for status in (199, 299):
+            self.assertEqual(0, body_length(HTTPHeaders(), "HTTP/1.1", status, "CONNECT"))
 
     def test_a140_responses_that_must_not_promise_a_body(self):
         for status in (100, 101, 204):
@@ -272,6 +304,23 @@ class FramingTest(EngineTest):
         for new in states[:-2]:
             self.assertNotIn((CLOSING, new), MOVES)
             self.assertNotIn((UPGRADED, new), MOVES)
+
+
+class EncodeAnswerTest(EngineTest):
+    def test_b336_an_answer_of_the_server_itself(self):
+        for status, text, line in (
+                (404, "", b"404 Not Found\n"), (400, "so", b"400 Bad Request: so\n"),
+                (799, "", b"799 Error\n"), (400, u"\xe9", b"400 Bad Request: \\xe9\n")):
+            for head_only in (False, True):
+                data = encode_answer(status, text, "now", head_only)
+                head, _, body = data.partition(b"\r\n\r\n")
+                version, code, reason, headers = parse_response_head(head + b"\r\n\r\n")
+                self.assertEqual(("HTTP/1.1", status), (version, code))
+                self.assertEqual("%d %s" % (status, reason),
+                                 line.decode("ascii").strip().partition(":")[0])
+                self.assertEqual(b"" if head_only else line, body)
+                self.assertEqual(str(len(line)), headers["Content-Length"])
+                self.assertEqual(("close", "now"), (headers["Connection"], headers["Date"]))
 
 
 class EncodeHeadTest(EngineTest):

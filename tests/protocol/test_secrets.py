@@ -17,8 +17,7 @@ class RememberedTest(unittest.TestCase):
         self.assertNotIn("secret", repr(memo), arguments)
 
     def test_a691_urls_with_a_user(self):
-        urls.parse_url("http://h/known")
-        self.assertIn("http://h/known", urls._urls)
+        self.assertIs(urls.parse_url("http://h/known"), urls.parse_url("http://h/known"))
         for url in ("http://me:secret@h/", "http://secret@h/", "http://:secret@h/",
                     u"https://me:secret@h/", b"http://me:secret@h/"):
             self.assert_not_kept(urls._urls, urls.parse_url, url)
