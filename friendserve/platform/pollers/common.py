@@ -71,11 +71,13 @@ def try_close(f):
 
 
 class Waker(interface.Waker):
-    """A waker over a reading and a writing end, whatever they are: `_read(size)` returns bytes,
-    `_write(data)` sends them, and `_close(end)` closes one of `ends`, the reading one first."""
+    """A waker over a reading and a writing end, whatever they are: `read(size)` returns bytes,
+    `write(data)` sends them, and `close(end)` closes one of `ends`, the reading one first."""
 
-    def __init__(self, *ends):
+    def __init__(self, ends, read, write, close):
         self._ends = list(ends)
+        # Functions of the system, not methods, which would cost a call for each wake-up.
+        self._read, self._write, self._close = read, write, close
         self._closed = False
         self._waking = []   # an entry for each call of `wake` in progress
 
@@ -119,6 +121,8 @@ class Waker(interface.Waker):
             try:
                 end = self._ends.pop()
             except IndexError:
+                # On Python 2 a socket stays open as long as one of its methods exists.
+                self._read = self._write = None
                 return
             self._close(end)
 

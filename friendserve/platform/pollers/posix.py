@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import fcntl
+import functools
 import os
 
 from friendserve.platform.pollers import common
@@ -20,7 +21,8 @@ class Waker(common.Waker):
 
     def __init__(self):
         self._reader, self._writer = ends = os.pipe()
-        super(Waker, self).__init__(*ends)
+        super(Waker, self).__init__(ends, functools.partial(os.read, self._reader),
+                                    functools.partial(os.write, self._writer), os.close)
         for fd in ends:
             _set_nonblocking(fd)
             set_close_exec(fd)
@@ -30,12 +32,3 @@ class Waker(common.Waker):
 
     def write_fileno(self):
         return -1 if self._closed else self._writer
-
-    def _read(self, size):
-        return os.read(self._reader, size)
-
-    def _write(self, data):
-        os.write(self._writer, data)
-
-    def _close(self, end):
-        os.close(end)

@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import ctypes
+import operator
 import os
 
 from friendserve.platform.pollers import common, interface
@@ -29,7 +30,8 @@ class Waker(common.Waker):
 
     def __init__(self):
         self._reader, self._writer = ends = common.loopback_pair()
-        super(Waker, self).__init__(*ends)
+        super(Waker, self).__init__(ends, self._reader.recv, self._writer.send,
+                                    operator.methodcaller("close"))
         for sock in ends:
             sock.setblocking(False)
             set_close_exec(sock.fileno())
@@ -40,12 +42,3 @@ class Waker(common.Waker):
 
     def write_fileno(self):
         return -1 if self._closed else self._writer.fileno()
-
-    def _read(self, size):
-        return self._reader.recv(size)
-
-    def _write(self, data):
-        self._writer.send(data)
-
-    def _close(self, end):
-        end.close()
