@@ -85,7 +85,7 @@ class DebugPageTest(WebCase):
         self.assertIn("(13 characters, not shown)", page)
 
     if not six.PY2:
-        def test_what_it_came_from(self):
+        def test_b339_what_it_came_from(self):
             _, page = self.page("/twice")
             self.assertIn(u"Raised while handling KeyError", page)
             self.assertIn(u"second", page)
@@ -93,7 +93,7 @@ class DebugPageTest(WebCase):
             opened, = re.findall(u"<details open><summary><b>([^<]*)</b> <small>([^<]*):", page)
             self.assertEqual((u"fail_twice", __file__), opened)
 
-    def test_endless_recursion_and_exceptions_without_text(self):
+    def test_b339_endless_recursion_and_exceptions_without_text(self):
         response, page = self.page("/deep")
         self.assertIn("calls not shown", page)
         self.assertLess(len(page), 200000)
