@@ -42,21 +42,24 @@ COUNT = 100
 #: Seconds for one step: the tests of one entry of `TESTS`.
 LIMIT = 400
 
+# A memo that no longer remembers makes trips longer.
+_TRIPS = "tests/test_trips.py"
 _CLIENTS = ("tests/httpclient tests/simple_httpclient", "tests/contract/test_httpclients*.py",
-            "tests/interop/test_httpclient*.py tests/interop/test_kept*.py tests/demos/test_f*.py")
+            "tests/interop/test_httpclient*.py tests/interop/test_kept*.py tests/demos/test_f*.py",
+            _TRIPS)
 _SERVER = "tests/http1connection tests/test_httpserver*.py"
 
 #: The tests that concern a folder: steps, each of which is one run of pytest.
 TESTS = {
-    "protocol": ("tests/protocol", _SERVER, "tests/web tests/routing tests/websocket",
-                 " ".join(_CLIENTS), "tests/test_httputil.py tests/demos/test_blog.py"),
-    "http1connection": (_SERVER, " ".join(_CLIENTS), "tests/web tests/websocket"),
+    "protocol": ("tests/protocol", _TRIPS, _SERVER, "tests/web tests/routing tests/websocket",
+                 " ".join(_CLIENTS[:3]), "tests/test_httputil.py tests/demos/test_blog.py"),
+    "http1connection": (_SERVER, _TRIPS, " ".join(_CLIENTS[:3]), "tests/web tests/websocket"),
     "routing": ("tests/routing", "tests/web", "tests/demos tests/websocket"),
-    "web": ("tests/web", "tests/routing " + _SERVER, "tests/demos tests/websocket"),
+    "web": ("tests/web", _TRIPS, "tests/routing " + _SERVER, "tests/demos tests/websocket"),
     "httpclient": _CLIENTS,
     "simple_httpclient": _CLIENTS,
-    "curl_httpclient": ("tests/curl_httpclient", _CLIENTS[1], _CLIENTS[2]),
-    "feed": ("tests/contract/test_feeds.py tests/feed", "tests/demos/test_chat.py"),
+    "curl_httpclient": ("tests/curl_httpclient",) + _CLIENTS[1:],
+    "feed": ("tests/contract/test_feeds.py tests/feed", _TRIPS + " tests/demos/test_chat.py"),
     "database": ("tests/test_database_values.py tests/contract/test_databases*.py",
                  "tests/demos/test_blog.py"),
 }
