@@ -151,6 +151,8 @@ class StreamTest(WebCase):
             self.opened[0].close()
             self.turn(0, 3)
             self.assertEqual(self.closed, self.opened)
+            # Such a response was not completed.
+            self.assertEqual(([], False), (self.logged(access=True), self.opened[0]._finished))
 
     def test_server_ends(self):
         self.serve_stream()
