@@ -8,6 +8,7 @@ util              Configurable, import by name, dates, memos, gzip in pieces
 log               loggers, their formats, and the logging options of a program
 escape            HTML, URLs, JSON, UTF-8, links in text
 stack_context     contexts that follow callbacks, and handle their exceptions
+awaitable         what calls return that were made without a callback
 
 protocol/         the engines: bytes in, values out; no fd, loop, clock or logger
     errors        who was at fault, and the status or close code for the peer
@@ -67,6 +68,16 @@ platform/         other loops and resolvers, and names known from Tornado
                   the pollers' public names
     epoll kqueue select
                   loops that use one given poller
+
+concurrent        Futures
+
+gen/              coroutines
+    points        Callback, Wait and others, for the older style
+    runner        what a coroutine may yield, and how it is resumed
+    coroutines    the decorators, and what helps to wait
+
+locks             locks between coroutines
+queues            queues between coroutines
 
 httputil          headers, requests, arguments: protocol/ under the names porters know
 

@@ -271,7 +271,8 @@ class HTTPConnection(object):
     """Sends one message: `write_headers` once, `write` any number of times, `finish` once.
 
     Each callback is called once, from the loop, when the system has accepted everything written up
-    to then; if the connection closes first, it is never called.
+    to then; if the connection closes first, it is never called. Each method returns an awaitable
+    for the same moment, see `friendserve.awaitable`.
     """
 
     def write_headers(self, start_line, headers, chunk=None, callback=None):
@@ -436,7 +437,7 @@ class HTTPServerRequest(object):
         application is a plain function."""
         if self._finish_time is not None:
             raise RuntimeError("write() after finish()")
-        self.connection.write(chunk, callback=callback)
+        return self.connection.write(chunk, callback=callback)
 
     def finish(self):
         """End the response sent by `write`."""

@@ -26,7 +26,7 @@ def _in(folder, rooms):
 #: precedes it here. Names are relative to the package; "" is friendserve/__init__.py. A package
 #: follows the modules it re-exports.
 FLOORS = (
-    ("ground", ("", "util", "log", "escape", "stack_context", "platform")),
+    ("ground", ("", "util", "log", "escape", "stack_context", "awaitable", "platform")),
     ("protocol", _in("protocol", (
         "", "errors", "grammar", "headers", "http1", "http1body", "urls", "httpauth", "forms",
         "multipart", "cookies", "masking", "deflate", "wshandshake", "websocket", "eventstream",
@@ -42,7 +42,8 @@ FLOORS = (
     ("other loops", _in("platform", (
         "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
         "epoll", "kqueue", "select"))),
-    ("futures", ("concurrent", "gen", "locks", "queues")),
+    ("futures", ("concurrent",) + _in("gen", ("points", "runner", "coroutines", ""))
+     + ("locks", "queues")),
     ("http", ("httputil",) + _in("routing", ("paths", "rules", ""))
      + _in("http1connection", ("limits", "response", "server", "client", ""))
      + ("httpserver",)

@@ -10,6 +10,7 @@ from __future__ import absolute_import, division, print_function
 import collections
 import threading
 
+from friendserve.awaitable import future_of
 from friendserve.database.connection import MAX_IDLE_TIME, Connection
 from friendserve.database.engines import make_engine
 from friendserve.database.errors import InterfaceError, OutcomeUnknown, Unavailable
@@ -30,10 +31,10 @@ class Pool(object):
                 stack context of the caller, so a handler under `@asynchronous` answers 500
     timeout     seconds from the call to the result; the default is that of the pool
 
-    One of the two callbacks is called, once. At most `max_queue` statements wait for a thread; any
-    more fail with Unavailable. When the timeout expires, a statement that has not started fails
-    with Unavailable and is never run; one that has started fails with OutcomeUnknown, and its
-    result is dropped.
+    One of the two callbacks is called, once. A call without both returns a Future. At most
+    `max_queue` statements wait for a thread; any more fail with Unavailable. When the timeout
+    expires, a statement that has not started fails with Unavailable and is never run; one that has
+    started fails with OutcomeUnknown, and its result is dropped.
 
     A job that leaves a transaction open, such as ``execute("BEGIN")``, fails with InterfaceError,
     and the transaction is rolled back: jobs that follow would be lost with it. Use `transaction`.
@@ -63,36 +64,36 @@ class Pool(object):
 
     def query(self, statement, *parameters, **options):
         """Call back with all rows, as a list of Row."""
-        self._submit("query", (statement,) + parameters, options)
+        return self._submit("query", (statement,) + parameters, options)
 
     def get(self, statement, *parameters, **options):
         """Call back with the only row, or None if there is none."""
-        self._submit("get", (statement,) + parameters, options)
+        return self._submit("get", (statement,) + parameters, options)
 
     def execute(self, statement, *parameters, **options):
         """Run a statement, and call back with the id of an inserted row."""
-        self._submit("execute", (statement,) + parameters, options)
+        return self._submit("execute", (statement,) + parameters, options)
 
     def execute_rowcount(self, statement, *parameters, **options):
         """Run a statement, and call back with the number of rows matched."""
-        self._submit("execute_rowcount", (statement,) + parameters, options)
+        return self._submit("execute_rowcount", (statement,) + parameters, options)
 
     def executemany(self, statement, parameters, **options):
         """Run a statement once for each list in `parameters`, in one transaction."""
-        self._submit("executemany", (statement, parameters), options)
+        return self._submit("executemany", (statement, parameters), options)
 
     def executemany_rowcount(self, statement, parameters, **options):
         """As `executemany`, and call back with the total number of rows matched."""
-        self._submit("executemany_rowcount", (statement, parameters), options)
+        return self._submit("executemany_rowcount", (statement, parameters), options)
 
     def run(self, function, **options):
         """Call `function(connection)` in a thread, and call back with its result. It must not touch
         the loop, nor anything that belongs to it."""
-        self._submit(None, (function,), options)
+        return self._submit(None, (function,), options)
 
     def transaction(self, function, **options):
         """As `run`, in a transaction, which is rolled back if the function raises."""
-        self._submit("transaction", (function,), options)
+        return self._submit("transaction", (function,), options)
 
     def close(self, callback=None):
         """Accept no more statements: those waiting fail with Unavailable, those that have started
@@ -117,6 +118,8 @@ class Pool(object):
     # In the loop
 
     def _submit(self, method, arguments, options):
+        if not options.get("callback") and not options.get("on_error"):
+            return future_of(self._submit_for, method, arguments, options)
         callback = wrap(options.pop("callback", None))
         fail = wrap(options.pop("on_error", None) or raise_error)
         timeout = options.pop("timeout", self.timeout)
@@ -151,6 +154,9 @@ class Pool(object):
                     self._tell(job, None, Unavailable("no thread could be started: %s" % error))
             else:
                 self._threads.append(thread)
+
+    def _submit_for(self, method, arguments, options, callback, on_error):
+        self._submit(method, arguments, dict(options, callback=callback, on_error=on_error))
 
     def _take_back(self, job):
         """Remove a job from the queue; returns False if a thread has taken it already."""

@@ -21,6 +21,7 @@ import re
 
 import six
 
+from friendserve.awaitable import future_of
 from friendserve.ioloop import IOLoop
 from friendserve.stack_context import NullContext, wrap
 
@@ -137,34 +138,42 @@ class Feed(object):
     # For readers and writers
 
     def publish(self, channel, text, callback=None, on_error=None):
-        """Append a message to a channel; `callback(id)` is called once it is stored.
+        """Append a message to a channel; `callback(id)` is called once it is stored. Returns an
+        awaitable of the id.
 
         `text` is unicode (or ASCII); encode other values first, as JSON for instance. Raises
         ValueError if it is longer than `max_text` bytes, TypeError if it is not text.
         """
         raise NotImplementedError()
 
-    def recent(self, channel, limit, callback, on_error=None):
-        """Call `callback(batch)` with the last messages of a channel, at most `limit`.
+    def recent(self, channel, limit, callback=None, on_error=None):
+        """Call `callback(batch)` with the last messages of a channel, at most `limit`; without
+        `callback`, return a Future of the batch.
 
         The batch's `cursor` is that of the newest message even if `limit` is 0: a page that shows
         these messages continues from there.
         """
         raise NotImplementedError()
 
-    def wait(self, channel, cursor, callback, timeout=None):
+    def wait(self, channel, cursor, callback=None, timeout=None):
         """Call `callback(batch)` once, as soon as there are messages after `cursor`.
 
         `cursor` None means from now on, "0" from the oldest message that is kept. After `timeout`
         seconds (None: never) the batch is empty, with the cursor to continue with, or None if that
         is not known yet. With a timeout of 0 it has the messages that this process already knows.
-        Returns a handle for `cancel`. Raises ValueError for a malformed cursor.
+        Returns a handle for `cancel`, or without `callback` a Future of the batch. Raises
+        ValueError for a malformed cursor.
         """
+        if callback is None:
+            return future_of(self._wait, channel, cursor, timeout)
         watch = self._watch(channel, cursor, callback, True)
         if timeout is not None:
             with NullContext():
                 watch.timer = self.io_loop.call_later(timeout, self._expire, watch)
         return watch
+
+    def _wait(self, channel, cursor, timeout, callback, on_error):
+        self.wait(channel, cursor, callback, timeout)
 
     def subscribe(self, channel, callback, cursor=None):
         """Call `callback(batch)` for all messages after `cursor` (None: from now on), until

@@ -14,6 +14,7 @@ from __future__ import absolute_import, division, print_function
 import collections
 import time
 
+from friendserve.awaitable import Ended, future_of
 from friendserve.feed.base import (
     MAX_MESSAGES, MAX_TEXT, Batch, Channel, Feed, Message, format_cursor)
 
@@ -51,8 +52,13 @@ class LocalFeed(Feed):
         self._news(channel)
         if callback is not None:
             self.io_loop.add_callback(callback, message.id)
+        stored = Ended()
+        stored.result = message.id
+        return stored
 
-    def recent(self, channel, limit, callback, on_error=None):
+    def recent(self, channel, limit, callback=None, on_error=None):
+        if callback is None and on_error is None:
+            return future_of(self.recent, channel, limit)
         self._check_open()
         channel = self._channels.get(self._check_name(channel))
         messages = [] if channel is None else [message for _, message in channel.recent]

@@ -25,6 +25,7 @@ import functools
 
 import six
 
+from friendserve.awaitable import Outcome, future_of
 from friendserve.feed.base import (
     MAX_MESSAGES, MAX_TEXT, START, Batch, Channel, Feed, Message, format_cursor, parse_cursor)
 from friendserve.feed.resp import RedisAddress, RedisLink, answered_code
@@ -87,10 +88,17 @@ class RedisFeed(Feed):
         self._check_open()
         key = self._key(self._check_name(channel))
         data = self._check_text(text)[1]
+        outcome = None
+        if callback is None and on_error is None:
+            outcome = Outcome()
+            callback, on_error = outcome.callback, outcome.on_error
         self._ask(callback, on_error, _to_id, b"XADD", key, b"MAXLEN", b"~",
                   str(self.max_messages), b"*", _FIELD, data)
+        return outcome
 
-    def recent(self, channel, limit, callback, on_error=None):
+    def recent(self, channel, limit, callback=None, on_error=None):
+        if callback is None and on_error is None:
+            return future_of(self.recent, channel, limit)
         self._check_open()
         name = self._check_name(channel)
         # Even for a `limit` of 0 the newest entry is needed, for its id.

@@ -60,8 +60,9 @@ class HTTP1ResponseWriter(Read):
 
     def respond(self, status, reason, headers, body):
         """Send a whole response and finish the request. `body` is bytes, or a
-        `friendserve.iostream.buffers.FilePiece`, which the stream closes."""
-        self._start_response(status, reason, headers, body, True, None)
+        `friendserve.iostream.buffers.FilePiece`, which the stream closes. Returns an awaitable, as
+        `BaseIOStream.write` does."""
+        sent = self._start_response(status, reason, headers, body, True, None)
         if self._state is RESPONDING and self._keep_alive:
             # As _end_response does, without its calls: most responses take this path.
             self.request = self._close_callback = self._stop_callback = self._sending = None
@@ -77,6 +78,7 @@ class HTTP1ResponseWriter(Read):
                 self._continue_when_sent()
         else:
             self._end_response()
+        return sent
 
     # A response in pieces
 
@@ -86,9 +88,10 @@ class HTTP1ResponseWriter(Read):
         `start_line` is a ResponseStartLine; its version is ignored. `headers` (HTTPHeaders)
         gets the fields that frame the body: without a Content-Length it is chunked, or, for
         HTTP/1.0, ends with the connection. `callback()` is called when all of this has been sent.
+        Returns an awaitable for the same moment, as `write` does.
         """
-        self._start_response(start_line.code, start_line.reason, headers, chunk or b"", False,
-                             callback)
+        return self._start_response(start_line.code, start_line.reason, headers, chunk or b"",
+                                    False, callback)
 
     def write(self, chunk, callback=None):
         """Send more of the body; `callback()` is called when all of it has been sent.
@@ -104,8 +107,7 @@ class HTTP1ResponseWriter(Read):
         elif sending is CHUNKED:
             if not chunk:
                 # An empty chunk would end the body.
-                self.stream.write(b"", callback)
-                return
+                return self.stream.write(b"", callback)
             chunk = encode_chunk(chunk)
         elif sending is not UNTIL_CLOSE and sending is not RAW:
             if self.request.method == "HEAD":
@@ -116,19 +118,20 @@ class HTTP1ResponseWriter(Read):
             self._sending = sending - len(chunk)
         if self._state is RESPONDING:
             self.since = self.server.now
-        self.stream.write(chunk, callback)
+        return self.stream.write(chunk, callback)
 
     def finish(self):
         """End the response. If its body is shorter than announced, the connection closes, so that
         the client notices. Does nothing if the request is already finished."""
         if self.request is None:
-            return
-        if self.stream.closed():
+            return self.stream
+        stream = self.stream
+        if stream.closed():
             self._forget_request()
-            return
+            return stream
         sending = self._sending
         if sending is CHUNKED:
-            self.stream.write(LAST_CHUNK)
+            stream.write(LAST_CHUNK)
         elif sending is UNTIL_CLOSE or sending is RAW:
             pass
         elif sending is None:
@@ -138,6 +141,7 @@ class HTTP1ResponseWriter(Read):
             raise HTTPOutputError("the body is shorter than its Content-Length, by %d bytes"
                                   % sending)
         self._end_response()
+        return stream
 
     # The head, and the framing that it announces
 
@@ -186,10 +190,11 @@ class HTTP1ResponseWriter(Read):
             if type(chunk) is FilePiece:
                 self.stream.write_file(chunk.file, chunk.start, chunk.size, callback, data)
                 self._sending = sending
-                return
+                return self.stream
             data += chunk
-        self.stream.write(data, callback)
+        sent = self.stream.write(data, callback)
         self._sending = sending
+        return sent
 
     def _frame(self, request, values, chunk, last):
         """How the body ends: its number of bytes, CHUNKED or UNTIL_CLOSE."""

@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import functools
 import time
 
+from friendserve.awaitable import future_of
 from friendserve.httpclient.messages import HTTPRequest
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.urls import parse_url
@@ -14,8 +15,11 @@ from friendserve.util import Configurable, import_object
 _ATTACHED_AS = "friendserve.httpclient"
 
 
-def _ignore(response):
-    """The callback if none is given."""
+def _choose(callback, on_error, response):
+    if response.error is not None:
+        on_error(response.error)
+    elif callback is not None:
+        callback(response)
 
 
 class AsyncHTTPClient(Configurable):
@@ -74,19 +78,25 @@ class AsyncHTTPClient(Configurable):
         for kind in [kind for kind in clients if clients[kind] is self]:
             del clients[kind]
 
-    def fetch(self, request, callback=None, raise_error=True, **kwargs):
+    def fetch(self, request, callback=None, raise_error=True, on_error=None, **kwargs):
         """Fetch a URL or an HTTPRequest and call `callback(response)` with an HTTPResponse.
 
         It is called exactly once, from the loop, in the stack context of this call; if the
-        fetch fails, ``response.error`` says why. `kwargs` are the options of HTTPRequest, and are
-        allowed only with a URL. `raise_error` has no effect here, only in methods that return the
-        response, such as `HTTPClient.fetch`.
+        fetch fails, ``response.error`` says why. With `on_error`, that is called with this error
+        instead. Without both, this returns a Future of the response, or of the error if
+        `raise_error`. `kwargs` are the options of HTTPRequest, and are allowed only with a URL.
 
         Raises ValueError synchronously for a request that cannot be sent, and RuntimeError if the
         client is closed.
         """
         if self._closed:
             raise RuntimeError("this HTTP client is closed")
+        if on_error is not None:
+            callback = functools.partial(_choose, wrap(callback), wrap(on_error))
+        elif callback is None:
+            if raise_error:
+                return future_of(self.fetch, request, **kwargs)
+            return future_of(self._fetch_any, request, **kwargs)
         if isinstance(request, HTTPRequest):
             if kwargs:
                 raise ValueError("set these options on the HTTPRequest, not in fetch: %s"
@@ -99,13 +109,15 @@ class AsyncHTTPClient(Configurable):
             own.complete(self.defaults)
         else:
             own = self._get(request)
-        if callback is None:
-            callback = _ignore
-        elif state.contexts:
+        if state.contexts:
             callback = wrap(callback)
         elif not callable(callback):
             raise TypeError("a callback must be a callable, not %r" % (callback,))
         self.fetch_impl(own, functools.partial(self.io_loop.add_callback, callback))
+
+    def _fetch_any(self, request, callback, on_error, **kwargs):
+        """`fetch` for a Future that does not raise the error of a response."""
+        self.fetch(request, callback, **kwargs)
 
     def _get(self, url):
         """The complete request for a URL without options: a copy of a template, which is cheaper

@@ -17,11 +17,12 @@ try:
 except ImportError:  # version: py2
     ThreadPoolExecutor = None
 
+from friendserve.awaitable import as_future, future_of, is_awaitable
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
 from friendserve.stack_context import NullContext, unwrap, wrap
-from friendserve.util import Configurable
+from friendserve.util import Configurable, TimeoutError
 
 #: A deadline above this belongs to the wall clock: monotonic ones count from the machine's start.
 _WALL_CLOCK = 1e9
@@ -154,23 +155,81 @@ class IOLoop(Configurable):
         override this."""
         app_log.error("Exception in callback %r", unwrap(callback), exc_info=True)
 
-    def run_in_executor(self, executor, func, *args, **kwargs):
-        """Run `func(*args)` on a thread of `executor`, then `callback(result)` on this loop.
+    def add_future(self, future, callback):
+        """Call `callback(future)` on this loop, in the current stack context, when `future` is
+        done. `future` is a Future of any kind or another awaitable; it may end in any thread."""
+        callback = wrap(callback)
+        if not hasattr(future, "add_done_callback"):
+            future = as_future(future)
+        future.add_done_callback(lambda future: self.add_callback(callback, future))
 
-        The keyword argument `callback` is optional. An exception of `func` is raised again on the
-        loop, in the caller's stack context. Once the loop is closed, results and exceptions are
-        dropped. `executor` is one from concurrent.futures; None means the one passed to
-        `set_default_executor`, or a pool of 5 threads made when first needed.
+    def run_sync(self, func, timeout=None):
+        """Run the loop until the Future or coroutine that ``func()`` returns has ended, and return
+        its result.
+
+        Raises its exception; TimeoutError after `timeout` seconds (None: no limit); RuntimeError if
+        the loop was stopped before that.
         """
-        callback = kwargs.pop("callback", None)
+        ended, expired = [], []
+
+        def run():
+            result = func()
+            if is_awaitable(result):
+                self.add_future(result, end)
+            else:
+                ended.append(lambda: result)
+                self.stop()
+
+        def run_or_fail():
+            try:
+                run()
+            except Exception:
+                exc_info = sys.exc_info()
+                ended.append(lambda: six.reraise(*exc_info))
+                self.stop()
+
+        def end(future):
+            ended.append(future.result)
+            self.stop()
+
+        def expire():
+            expired.append(True)
+            self.stop()
+
+        timer = None if timeout is None else self.call_later(timeout, expire)
+        self.add_callback(run_or_fail)
+        try:
+            self.start()
+        finally:
+            if timer is not None:
+                self.remove_timeout(timer)
+        if ended:
+            return ended[0]()
+        if expired:
+            raise TimeoutError("Operation timed out after %s seconds" % timeout)
+        raise RuntimeError("the loop was stopped before the function of run_sync had ended")
+
+    def run_in_executor(self, executor, func, *args, **kwargs):
+        """Run `func(*args)` on a thread of `executor`, then `callback(result)` on this loop, or
+        `on_error(error)` if it raised an exception.
+
+        These two are keyword arguments. Without `on_error` the exception is raised again on the
+        loop, in the caller's stack context; without both this returns a Future. Once the loop is
+        closed, results and exceptions are dropped. `executor` is one from concurrent.futures; None
+        means the one passed to `set_default_executor`, or a pool of 5 threads made when first
+        needed.
+        """
+        callback, on_error = kwargs.pop("callback", None), kwargs.pop("on_error", None)
         if kwargs:
             raise TypeError("unexpected arguments: %s" % ", ".join(sorted(kwargs)))
+        if callback is None and on_error is None:
+            return future_of(self.run_in_executor, executor, func, *args)
         executor = executor or self._default_executor
         if executor is None:
             if ThreadPoolExecutor is None:
                 raise RuntimeError("no executor: install the package 'futures', or pass one")
             executor = self._default_executor = ThreadPoolExecutor(5)
-        deliver = wrap(functools.partial(_deliver_outcome, callback))
+        deliver = wrap(functools.partial(_deliver_outcome, callback, on_error))
         # In a list that is emptied: otherwise frames refer from the exception back to its future.
         executor.submit(func, *args).add_done_callback(
             lambda future: self.spawn_callback(deliver, [future]))
@@ -206,7 +265,12 @@ class IOLoop(Configurable):
                         self._blocking_threshold, "".join(traceback.format_stack(frame)))
 
 
-def _deliver_outcome(callback, futures):
-    result = futures.pop().result()
-    if callback is not None:
-        callback(result)
+def _deliver_outcome(callback, on_error, futures):
+    future = futures.pop()
+    error = future.exception()
+    if error is not None and on_error is not None:
+        on_error(error)
+    else:
+        result = future.result()
+        if callback is not None:
+            callback(result)

@@ -34,9 +34,10 @@ import sys
 
 import six
 
+from friendserve.awaitable import Pending, future_of, noted
 from friendserve.ioloop import IOLoop
 from friendserve.iostream.buffers import (
-    PAUSE, FilePiece, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex,
+    PAUSE, FilePiece, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex, Sent,
     StreamBufferFullError, StreamBytes, UnsatisfiableReadError, WriteBuffer)
 from friendserve.log import gen_log
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
@@ -73,7 +74,7 @@ class StreamClosedError(IOError):
         self.real_error = real_error
 
 
-class BaseIOStream(object):
+class BaseIOStream(Pending):
     """A stream over some fd. Subclasses define `fileno`, `close_fd`, `read_from_fd`, `write_to_fd`
     and perhaps `write_ahead_to_fd`, `send_piece` and `get_fd_error`.
 
@@ -135,27 +136,33 @@ class BaseIOStream(object):
         """The pending error of the fd, which this clears, or None."""
         return None
 
-    # Reading
+    # Reading. Each read calls `callback`; if the stream closes first, `on_error` is called with a
+    # StreamClosedError, if given. Without both, the read returns a Future.
 
-    def read_until(self, delimiter, callback, max_bytes=None):
+    def read_until(self, delimiter, callback=None, max_bytes=None, on_error=None):
         """Call `callback(data)` with all bytes up to and including the bytes `delimiter`.
 
         If it does not appear within `max_bytes` the stream closes, with an
         UnsatisfiableReadError as its `error`.
         """
+        if callback is None and on_error is None:
+            return future_of(self.read_until, delimiter, max_bytes=max_bytes)
         if not isinstance(delimiter, bytes) or not delimiter:
             raise TypeError("a delimiter must be bytes, at least one, not %r" % (delimiter,))
-        self.start_read(ReadUntil(self._guard(callback, True), delimiter, max_bytes))
+        self._start_read(ReadUntil(self._guard(callback, True), delimiter, max_bytes), on_error)
 
-    def read_until_regex(self, regex, callback, max_bytes=None):
+    def read_until_regex(self, regex, callback=None, max_bytes=None, on_error=None):
         """Call `callback(data)` with all bytes up to the end of the first match of the bytes
         `regex`, otherwise like `read_until`."""
+        if callback is None and on_error is None:
+            return future_of(self.read_until_regex, regex, max_bytes=max_bytes)
         regex = re.compile(regex)
         if not isinstance(regex.pattern, bytes):
             raise TypeError("the regex of a stream must be bytes, not %r" % (regex.pattern,))
-        self.start_read(ReadUntilRegex(self._guard(callback, True), regex, max_bytes))
+        self._start_read(ReadUntilRegex(self._guard(callback, True), regex, max_bytes), on_error)
 
-    def read_bytes(self, num_bytes, callback, streaming_callback=None, partial=False):
+    def read_bytes(self, num_bytes, callback=None, streaming_callback=None, partial=False,
+                   on_error=None):
         """Call `callback(data)` with `num_bytes` bytes, or with `partial` as soon as at least one
         has arrived.
 
@@ -165,28 +172,43 @@ class BaseIOStream(object):
         if not isinstance(num_bytes, six.integer_types) or num_bytes < 0:
             raise ValueError("the number of bytes to read must be an integer, 0 or more, not %r"
                              % (num_bytes,))
+        if callback is None and on_error is None:
+            # With a streaming_callback, the end is seldom awaited.
+            return (future_of if streaming_callback is None else noted)(
+                self.read_bytes, num_bytes, streaming_callback=streaming_callback, partial=partial)
         if streaming_callback is not None:
             read = StreamBytes(self._guard(callback), self._guard(streaming_callback), num_bytes)
         else:
             read = ReadBytes(self._guard(callback, True), num_bytes, partial)
-        self.start_read(read)
+        self._start_read(read, on_error)
 
-    def read_into(self, buf, callback, partial=False):
+    def read_into(self, buf, callback=None, partial=False, on_error=None):
         """Like `read_bytes`, but fill the bytearray `buf` and call `callback(number of bytes)`."""
+        if callback is None and on_error is None:
+            return future_of(self.read_into, buf, partial=partial)
+
         def fill(data):
             memoryview(buf)[:len(data)] = data
             callback(len(data))
-        self.read_bytes(len(buf), fill, partial=partial)
+        self.read_bytes(len(buf), fill, partial=partial, on_error=on_error)
 
-    def read_until_close(self, callback=None, streaming_callback=None):
+    def read_until_close(self, callback=None, streaming_callback=None, on_error=None):
         """Call `callback(data)` with all bytes received until either side closes the stream.
 
         With `streaming_callback`, that is called with each piece, and at the end `callback` is
         called with b"". When an error closes the stream the data may be incomplete, so only the
         close callback is called.
         """
-        self.start_read(ReadUntilClose(
-            self._guard(callback), self._guard(streaming_callback)))
+        if callback is None and on_error is None:
+            return (future_of if streaming_callback is None else noted)(
+                self.read_until_close, streaming_callback=streaming_callback)
+        self._start_read(ReadUntilClose(
+            self._guard(callback), self._guard(streaming_callback)), on_error)
+
+    def _start_read(self, read, on_error):
+        if on_error is not None:
+            read.on_error = self._guard(on_error)
+        self.start_read(read)
 
     def start_read(self, read):
         """Make a `friendserve.iostream.buffers.Read` the pending read.
@@ -281,7 +303,7 @@ class BaseIOStream(object):
 
     def write(self, data, callback=None):
         """Send bytes (or a bytearray or memoryview); `callback()` is called when the system has
-        accepted all of them.
+        accepted all of them. Returns the stream, which can be awaited for the same moment.
 
         Raises StreamClosedError if the stream is closed, and StreamBufferFullError, with
         nothing sent, if they would exceed `max_write_buffer_size`.
@@ -304,13 +326,14 @@ class BaseIOStream(object):
                 sent = self.write_to_fd(data) if data else 0
             except (OSError, IOError) as error:
                 self._lost(error)
-                return
+                return self
             if sent == len(data):
                 if callback is not None:
                     self._schedule(callback)
-                return
+                return self
             data = memoryview(data)[sent:] if sent else data
         self._queue(data, callback)
+        return self
 
     def write_file(self, file, start, size, callback=None, head=b""):
         """Send the bytes `head`, then `size` bytes (at least one) of a file opened in binary mode,
@@ -359,6 +382,20 @@ class BaseIOStream(object):
             out.call_when_sent(callback)
         if self._state is not CONNECTING:
             self._update_events()
+
+    def when_ended(self, callback, on_error):
+        """Call `callback(self)` when the stream is connected and everything written so far has
+        been sent, or `on_error` with a StreamClosedError if the stream closes first. This makes a
+        stream, which `write` and `connect` return, awaitable."""
+        if self._state is CLOSED:
+            self._schedule(on_error, StreamClosedError(self.error))
+            return
+        if self._out is None:
+            if self._state is not CONNECTING:
+                self._schedule(callback, self)
+                return
+            self._out = WriteBuffer()
+        self._out.call_when_sent(Sent(callback, on_error, self))
 
     def writing(self):
         """Whether bytes wait to be sent."""
@@ -569,13 +606,17 @@ class BaseIOStream(object):
         self._state = MOVES[self._state, CLOSED]
         self.error = error
         if self._out is not None:
-            self._out.close()
+            for on_error in self._out.close():
+                self._schedule(on_error, StreamClosedError(error))
             self._out = None
         read, self._pending = self._pending, None
         if read is not None:
-            if error is not None and not was_ended:
+            failed = error is not None and not was_ended
+            if failed:
                 read.callback = None
-            read.deliver_rest(self._schedule, self._buffer)
+            satisfied = read.deliver_rest(self._schedule, self._buffer) and not failed
+            if not satisfied and read.on_error is not None:
+                self._schedule(read.on_error, StreamClosedError(error))
         self._forget_events()
         try:
             self.close_fd()

@@ -177,14 +177,17 @@ class WriteBuffer(object):
         self._pieces.append(piece)
 
     def close(self):
-        """Drop all waiting pieces and callbacks, and close the files among them. Whoever still
-        refers to this buffer then keeps nothing in memory."""
+        """Drop all waiting pieces and callbacks, and close the files among them. Returns the
+        `on_error` of the callbacks that have one. Whoever still refers to this buffer then keeps
+        nothing in memory."""
         for piece in self._pieces:
             if type(piece) is FilePiece:
                 piece.file.close()
         self._pieces.clear()
+        callbacks = [callback for _, callback in self._callbacks]
         self._callbacks.clear()
         self._size = self._of_files = 0
+        return [callback.on_error for callback in callbacks if hasattr(callback, "on_error")]
 
     def call_when_sent(self, callback):
         """Make `advance` return `callback` once everything now in the buffer has been sent."""
@@ -220,6 +223,19 @@ class WriteBuffer(object):
         return due
 
 
+class Sent(object):
+    """A callback for `WriteBuffer.call_when_sent`, with another for a stream that closes first."""
+    __slots__ = ("callback", "on_error", "result")
+
+    def __init__(self, callback, on_error, result):
+        self.callback = callback
+        self.on_error = on_error
+        self.result = result
+
+    def __call__(self):
+        self.callback(self.result)
+
+
 #: Returned by the `find` of a read that wants no more bytes for now.
 PAUSE = -1
 
@@ -241,6 +257,9 @@ class Read(object):
     """
     __slots__ = ("callback",)
 
+    #: Called with a StreamClosedError if the stream closes before this read is satisfied.
+    on_error = None
+
     def __init__(self, callback):
         self.callback = callback    # None: there is nothing to call
 
@@ -260,12 +279,21 @@ class Read(object):
         return False
 
 
+class _PlainRead(Read):
+    """A read as the methods of a stream make them, whose caller may give an `on_error`."""
+    __slots__ = ("on_error",)
+
+    def __init__(self, callback):
+        self.callback = callback
+        self.on_error = None
+
+
 def _check_limit(size, max_bytes, what):
     if max_bytes is not None and size > max_bytes:
         raise UnsatisfiableReadError("%s did not appear within %d bytes" % (what, max_bytes))
 
 
-class ReadUntil(Read):
+class ReadUntil(_PlainRead):
     """All bytes up to and including a delimiter; `max_bytes` counts it too."""
     __slots__ = ("_delimiter", "_max_bytes", "_searched")
 
@@ -288,7 +316,7 @@ class ReadUntil(Read):
         return position + size
 
 
-class ReadUntilRegex(Read):
+class ReadUntilRegex(_PlainRead):
     """All bytes up to the end of the first match of a regex.
 
     A search cannot continue where the last one ended, so each starts at the front: set `max_bytes`
@@ -310,7 +338,7 @@ class ReadUntilRegex(Read):
         return end
 
 
-class ReadBytes(Read):
+class ReadBytes(_PlainRead):
     """A number of bytes, or with `partial` as many of them as have arrived, at least one."""
     __slots__ = ("_size", "_partial")
 
@@ -325,7 +353,7 @@ class ReadBytes(Read):
         return len(buffer) or None if self._partial else None
 
 
-class StreamBytes(Read):
+class StreamBytes(_PlainRead):
     """A number of bytes, passed on piece by piece as they arrive; then the callback is called."""
     __slots__ = ("_streaming", "_left")
 
@@ -347,7 +375,7 @@ class StreamBytes(Read):
             schedule(self.callback, b"")
 
 
-class ReadUntilClose(Read):
+class ReadUntilClose(_PlainRead):
     """All bytes until the peer closes, as a whole or piece by piece."""
     __slots__ = ("_streaming",)
 

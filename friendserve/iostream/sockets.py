@@ -129,8 +129,8 @@ class IOStream(BaseIOStream):
         called, with `error` set. Reads and writes may be started at once.
 
         A host name in `address` is looked up synchronously, which blocks; see
-        `friendserve.tcpclient`. `server_hostname` is for `SSLIOStream`. Raises StreamClosedError if
-        the stream is closed.
+        `friendserve.tcpclient`. `server_hostname` is for `SSLIOStream`. Returns this stream, which
+        can be awaited instead. Raises StreamClosedError if the stream is closed.
         """
         if self._state is CLOSED:
             raise StreamClosedError(self.error)
@@ -154,12 +154,13 @@ class IOStream(BaseIOStream):
                     errno_from_exception(error) not in _UNDER_WAY:
                 gen_log.debug("Connect to %s failed: %s", address, error)
                 self._fail(error)
-                return
+                return self
         self._state = MOVES[self._state, CONNECTING]
         self._fd = self.fileno()
         with NullContext():
             self.io_loop.add_handler(self, on_ready, WRITE)
         self._events = WRITE
+        return self
 
     def _connected(self, callback):
         self._state = MOVES[self._state, OPEN]
@@ -190,7 +191,8 @@ class IOStream(BaseIOStream):
         before TLS have been read and sent. `ssl_options` and `server_hostname` are as in
         `friendserve.netutil.ssl_wrap_socket`. This closes the stream but not its socket, which
         passes to the new stream, together with the close callback; if the handshake fails, only
-        that is called. Returns the new stream, whose `error` then gives the reason.
+        that is called. Returns the new stream, whose `error` then gives the reason; awaiting it
+        waits for the handshake.
 
         Raises StreamClosedError if the connection is closed. Raises ValueError if a read is
         pending, a write is unsent, or bytes are unread (they arrived outside of TLS, so anyone may
@@ -268,11 +270,12 @@ class SSLIOStream(IOStream):
         (SNI).
         """
         self._server_hostname = server_hostname
-        super(SSLIOStream, self).connect(address, callback, server_hostname)
+        return super(SSLIOStream, self).connect(address, callback, server_hostname)
 
     def wait_for_handshake(self, callback=None):
         """Call `callback(stream)` when the handshake has succeeded; if it fails, only the close
-        callback is called. Raises StreamClosedError if the stream is closed."""
+        callback is called. Returns this stream, which can be awaited instead. Raises
+        StreamClosedError if the stream is closed."""
         if self._state is CLOSED:
             raise StreamClosedError(self.error)
         callback = self._guard(callback)
@@ -280,6 +283,7 @@ class SSLIOStream(IOStream):
             self._handshake.waiting.append(callback)
         elif callback is not None:
             self._schedule(callback, self)
+        return self
 
     def start_tls(self, *args, **kwargs):
         """Raise RuntimeError, because this is already TLS."""

@@ -25,6 +25,7 @@ from timeit import default_timer
 
 import six
 
+from friendserve.awaitable import future_of
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.grammar import MAX_HOST_NAME, is_host_name
 from friendserve.stack_context import NullContext, wrap
@@ -69,8 +70,8 @@ class Resolver(Configurable):
 
         If there is none, `on_error(error)` is called with an EnvironmentError (usually a
         socket.gaierror); without `on_error`, the error is raised from the loop, in the context of
-        this call. Exactly one of them is called, once, after this has returned. Raises ValueError
-        for an invalid host name.
+        this call. Exactly one of them is called, once, after this has returned. Without both,
+        this returns a Future of the addresses. Raises ValueError for an invalid host name.
         """
         raise NotImplementedError("%s must define resolve" % type(self).__name__)
 
@@ -146,6 +147,8 @@ class LookUpResolver(Resolver):
     IP addresses, so that they never wait for a look-up."""
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        if callback is None and on_error is None:
+            return future_of(self.resolve, host, port, family)
         host = _host_name(host)
         deliver = self._deliver(callback, on_error)
         if _is_literal(host):
@@ -219,6 +222,8 @@ class DefaultExecutorResolver(Resolver):
     """Looks up names on the executor of the loop (`IOLoop.set_default_executor`)."""
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        if callback is None and on_error is None:
+            return future_of(self.resolve, host, port, family)
         deliver = self._deliver(callback, on_error)
         self.io_loop.run_in_executor(None, _outcome, _host_name(host), port, family,
                                      callback=lambda outcome: deliver(*outcome))
@@ -315,6 +320,8 @@ class OverrideResolver(Resolver):
         self.mapping = mapping
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        if callback is None and on_error is None:
+            return future_of(self.resolve, host, port, family)
         for key in ((host, port, family), (host, port), host):
             if key in self.mapping:
                 place = self.mapping[key]
@@ -343,6 +350,8 @@ class CachedResolver(Resolver):
         return len(self._entries)
 
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
+        if callback is None and on_error is None:
+            return future_of(self.resolve, host, port, family)
         key = host, port, family
         until, addresses = self._entries.get(key, (None, None))
         if addresses is not None and self.io_loop.time() < until:

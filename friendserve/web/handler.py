@@ -31,6 +31,7 @@ import six
 from six.moves.urllib.parse import quote
 
 from friendserve import version
+from friendserve.awaitable import DONE, Pending, as_future, failed, is_awaitable
 from friendserve.escape import json_encode, native_str, to_unicode, utf8, xhtml_escape
 from friendserve.httputil import format_timestamp, http_date
 from friendserve.iostream import StreamClosedError
@@ -427,7 +428,8 @@ class RequestHandler(Page):
         """Send everything written so far. `callback()` is called when all of it has been written to
         the socket, and never if the client disconnects first.
 
-        The first flush also sends the headers, so none can be set after it.
+        The first flush also sends the headers, so none can be set after it. Returns an awaitable
+        for the same moment; it fails with a StreamClosedError if the client has disconnected.
         """
         if self._finished:
             raise RuntimeError("flush() after finish(): is this handler @asynchronous?")
@@ -437,31 +439,34 @@ class RequestHandler(Page):
         try:
             if not self._headers_written:
                 chunk = self._transform_first(chunk, include_footers)
-                connection.write_headers(
+                sent = connection.write_headers(
                     _StartLine(self._status_code, self._reason), self._complete_headers(),
                     chunk, callback)
             else:
                 for transform in self._transforms:
                     chunk = transform.transform_chunk(chunk, include_footers)
+                sent = DONE
                 if chunk or callback is not None:
-                    connection.write(chunk, callback)
-        except StreamClosedError:
+                    sent = connection.write(chunk, callback)
+        except StreamClosedError as error:
             # The client has disconnected; `on_connection_close` tells the handler.
-            pass
+            sent = failed(error)
         self._headers_written = True
+        return sent
 
     def finish(self, chunk=None):
-        """Send everything written so far and end the response. Nothing can be written after it."""
+        """Send everything written so far and end the response. Nothing can be written after it.
+        Returns an awaitable, as `flush` does."""
         if self._finished:
             raise RuntimeError("finish() called twice: does a callback finish a method that is not "
                                "@asynchronous?")
         if chunk is not None:
             self.write(chunk)
         if not self._headers_written:
-            self._finish_whole()
+            sent = self._finish_whole()
         else:
             self.flush(include_footers=True)
-            self.request.connection.finish()
+            sent = self.request.connection.finish()
         self._finished = True
         if self._ui is not None:
             self._release_ui()
@@ -469,6 +474,7 @@ class RequestHandler(Page):
             self.application.log_request(self)
         finally:
             self.on_finish()
+        return sent
 
     def _finish_whole(self):
         """Send the headers and the whole body at once, as most responses are sent."""
@@ -501,14 +507,15 @@ class RequestHandler(Page):
                 # announce a body of 0 bytes.
                 request.connection.write_headers(
                     _StartLine(self._status_code, self._reason), headers)
-                request.connection.finish()
+                sent = request.connection.finish()
             else:
-                request.connection.respond(self._status_code, self._reason, headers, body)
-        except StreamClosedError:
+                sent = request.connection.respond(self._status_code, self._reason, headers, body)
+        except StreamClosedError as error:
             # The client has disconnected: there is nothing left to do.
-            pass
+            sent = failed(error)
         # Only now: if the response could not be sent, an error page can still replace it.
         self._headers_written = True
+        return sent
 
     def _transform_first(self, chunk, finishing):
         for transform in self._transforms:
@@ -746,11 +753,13 @@ class RequestHandler(Page):
         try:
             if transforms or args or kwargs or self.request.method != "GET" \
                     or "GET" not in self.SUPPORTED_METHODS:
-                self._begin(transforms, args, kwargs)
+                prepared = self._begin(transforms, args, kwargs)
             else:
                 # Most requests: `_begin` would have nothing else to do.
-                self.prepare()
-            if not self._finished:
+                prepared = self.prepare()
+            if prepared is not None and is_awaitable(prepared):
+                self._await(prepared, self._run_method_unless_finished)
+            elif not self._finished:
                 self._run_method()
         except Exception:
             self._handle_exception(*sys.exc_info())
@@ -773,36 +782,72 @@ class RequestHandler(Page):
                 self.check_xsrf_cookie()
             if settings.get("cross_origin_protection"):
                 self._check_origin()
-        self.prepare()
+        return self.prepare()
 
     def _run_method(self):
         name = _METHOD_NAMES.get(self.request.method)
         function = getattr(self, name) if name is not None else \
             getattr(self, self.request.method.lower(), self._unsupported)
         if self.path_args or self.path_kwargs:
-            function(*self.path_args, **self.path_kwargs)
+            result = function(*self.path_args, **self.path_kwargs)
         else:
-            function()
-        if not self._finished:
+            result = function()
+        if result is not None and is_awaitable(result) and (
+                self._auto_finish or not isinstance(result, Pending)):
+            # With a Pending, an asynchronous method only returns what its last call returned.
+            self._await(result, self._finish_unless_finished)
+        elif not self._finished:
             if self._auto_finish:
                 self.finish()
             else:
                 self._wait()
 
+    def _await(self, awaitable, proceed):
+        """Call `proceed()` when `awaitable` has ended; its exception is answered like one of the
+        method."""
+        def ended(future):
+            try:
+                future.result()
+                proceed()
+            except Exception:
+                self._handle_exception(*sys.exc_info())
+
+        if not self._finished:
+            self._wait()
+        as_future(awaitable).add_done_callback(ended)
+
+    def _finish_unless_finished(self):
+        if not self._finished:
+            self.finish()
+
+    def _run_method_unless_finished(self):
+        if not self._finished:
+            self._run_method()
+
     # The same for a streamed body
 
     def _begin_stream(self, transforms, args, kwargs):
         try:
-            self._begin(transforms, args, kwargs)
+            result = self._begin(transforms, args, kwargs)
+            if result is not None:
+                self._pause_for(result)
         except Exception:
             self._handle_exception(*sys.exc_info())
 
     def _receive(self, chunk):
         if not self._finished:
             try:
-                self.data_received(chunk)
+                result = self.data_received(chunk)
+                if result is not None:
+                    self._pause_for(result)
             except Exception:
                 self._handle_exception(*sys.exc_info())
+
+    def _pause_for(self, result):
+        """Read no more of the body until `result`, if it is awaitable, has ended."""
+        if is_awaitable(result):
+            self.pause_reading()
+            self._await(result, self.resume_reading)
 
     def _end_stream(self):
         if not self._finished:

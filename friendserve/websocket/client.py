@@ -5,6 +5,7 @@ import collections
 import os
 import socket
 
+from friendserve.awaitable import future_of
 from friendserve.http1connection.client import HTTP1ClientConnection
 from friendserve.httpclient import (
     HTTPClientError, HTTPRequest, HTTPResponse, HTTPTimeoutError)
@@ -38,7 +39,8 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
                       max_message_size=None, subprotocols=None, io_loop=None, on_error=None,
                       max_queue_size=None):
     """Open a WebSocket and call `callback(connection)`, or else `on_error(error)`. Without
-    `on_error`, the error is raised from the loop, in the stack context of this call.
+    `on_error`, the error is raised from the loop, in the stack context of this call. Without both,
+    return a Future of the connection.
 
     `url` is a ws:// or wss:// URL, or an HTTPRequest with one, whose headers, authentication,
     timeouts and TLS options are used. `connect_timeout` (20 seconds by default) bounds everything
@@ -57,6 +59,13 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
     Returns the WebSocketClientConnection, whose `close` also ends the attempt. Raises ValueError
     for an invalid URL or option.
     """
+    if callback is None and on_error is None:
+        return future_of(
+            websocket_connect, url, connect_timeout=connect_timeout,
+            on_message_callback=on_message_callback, compression_options=compression_options,
+            ping_interval=ping_interval, ping_timeout=ping_timeout,
+            max_message_size=max_message_size, subprotocols=subprotocols, io_loop=io_loop,
+            max_queue_size=max_queue_size)
     request = url if isinstance(url, HTTPRequest) else HTTPRequest(url)
     request = request.copy()
     if connect_timeout is not None:
@@ -138,7 +147,7 @@ class WebSocketClientConnection(object):
         """Send a message, like `WebSocketHandler.write_message`."""
         if self.protocol is None:
             raise WebSocketClosedError()
-        self.protocol.write_message(message, binary, callback)
+        return self.protocol.write_message(message, binary, callback)
 
     def ping(self, data=b""):
         """Send a ping with up to 125 bytes; `on_pong` is called with the same bytes."""
@@ -155,12 +164,15 @@ class WebSocketClientConnection(object):
             self._opening.cancel()
             self._end_opening()
 
-    def read_message(self, callback):
+    def read_message(self, callback=None, on_error=None):
         """Call `callback(message)` with the next message, or with None when the WebSocket is closed
-        and every message has been read.
+        and every message has been read. Without `callback`, return a Future of the message. It
+        never fails: `on_error` is accepted, as by every call that can return a Future.
 
         Raises RuntimeError while another call is pending, and if there is an on_message_callback.
         """
+        if callback is None:
+            return future_of(self.read_message)
         if self._on_message is not None:
             raise RuntimeError("read_message cannot be used with an on_message_callback")
         if self._reader is not None:

@@ -16,6 +16,7 @@ import sys
 
 import six
 
+from friendserve.awaitable import Pending, as_future, is_awaitable
 from friendserve.escape import json_encode
 from friendserve.iostream import StreamBufferFullError, StreamClosedError
 from friendserve.iostream.buffers import PAUSE, Read
@@ -122,7 +123,7 @@ class _Recent(object):
         self.text = NO_TEXT
 
 
-class WebSocketProtocol13(Read):
+class WebSocketProtocol13(Read, Pending):
     """An open WebSocket of version 13, the only one in use (RFC 6455).
 
     `owner` has `on_message(message)`, `on_ping(data)`, `on_pong(data)`,
@@ -230,7 +231,9 @@ class WebSocketProtocol13(Read):
             kind = type(event)
             try:
                 if kind is six.text_type or kind is bytes:
-                    owner.on_message(event)
+                    result = owner.on_message(event)
+                    if result is not None and is_awaitable(result):
+                        self._await(result)
                 else:
                     self._on_control(kind, event)
             except Exception:
@@ -242,6 +245,20 @@ class WebSocketProtocol13(Read):
         if self.stream.unsent() > HIGH_WATER and not self._paused:
             self._paused = True
             self.stream.write(b"", self._on_drained)
+
+    def _await(self, result):
+        """Read no more until an awaitable has ended; its exception is treated like one of
+        on_message."""
+        def ended(future):
+            self.release()
+            try:
+                future.result()
+            except Exception:
+                self._crash()
+
+        if not isinstance(result, Pending):
+            self.hold()
+            as_future(result).add_done_callback(ended)
 
     def _on_control(self, kind, event):
         if kind is Ping:
@@ -263,7 +280,9 @@ class WebSocketProtocol13(Read):
     def call(self, function, *args):
         """Call a function of the application; an exception closes with 1011."""
         try:
-            function(*args)
+            result = function(*args)
+            if result is not None and is_awaitable(result):
+                self._await(result)
         except Exception:
             self._crash()
 
@@ -315,6 +334,17 @@ class WebSocketProtocol13(Read):
         if callback is not None:
             callback = functools.partial(self.call, callback)
         self._send(data, callback)
+        return self
+
+    def when_ended(self, callback, on_error):
+        """Call `callback(None)` when every message so far has been written to the socket, or
+        `on_error` with a WebSocketClosedError if the connection is lost first. This makes what
+        `write_message` returns awaitable."""
+        if self._out:
+            self._write(b"".join(self._out), None)
+            del self._out[:]
+        self.stream.when_ended(lambda stream: callback(None),
+                               lambda error: on_error(WebSocketClosedError()))
 
     def write_ping(self, data):
         """Send a ping with up to 125 bytes (or text, as UTF-8)."""

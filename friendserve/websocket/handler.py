@@ -135,7 +135,7 @@ class WebSocketHandler(RequestHandler):
         """
         if self.ws_connection is None:
             raise WebSocketClosedError()
-        self.ws_connection.write_message(message, binary, callback)
+        return self.ws_connection.write_message(message, binary, callback)
 
     def ping(self, data=b""):
         """Send a ping with up to 125 bytes; `on_pong` is called with the same bytes."""
@@ -260,7 +260,7 @@ class WebSocketHandler(RequestHandler):
         self.on_finish()
         if self.ping_interval:
             self.ws_connection.start_pinging(self.ping_interval, self.ping_timeout)
-        self.open(*args, **kwargs)
+        return self.open(*args, **kwargs)
 
     def send_error(self, status_code=500, **kwargs):
         """Answer with an error page, or close the WebSocket if it is open already."""

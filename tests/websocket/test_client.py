@@ -319,7 +319,7 @@ class MemoryTest(ClientCase):
 
     def test_a_cancelled_attempt_leaves_no_cycle(self):
         self.script()
-        client = websocket_connect(self.url())
+        client = websocket_connect(self.url(), self.fail)
         self.run_until(lambda: self.server.heads)
         client.close()
         reference = weakref.ref(client)

@@ -1,0 +1,102 @@
+"""What the older style of coroutines yields: Callback, Wait, WaitAll."""
+from __future__ import absolute_import, division, print_function
+
+import collections
+
+
+class KeyReuseError(Exception):
+    """A Callback has the key of another one that nothing has waited for yet."""
+
+
+class UnknownKeyError(Exception):
+    """A Wait has a key that no Callback has."""
+
+
+class LeakedCallbackError(Exception):
+    """A generator ended without waiting for each of its Callbacks."""
+
+
+class BadYieldError(Exception):
+    """A coroutine has yielded something that cannot be waited for."""
+
+
+#: What a callback was called with, as the result of a `Task` or `Wait` if it is not one positional
+#: argument: `args` is a tuple, `kwargs` a dict.
+Arguments = collections.namedtuple("Arguments", ["args", "kwargs"])
+
+
+def adapt(deliver):
+    """A callback for any arguments that calls `deliver` with one."""
+    def callback(*args, **kwargs):
+        if kwargs or len(args) > 1:
+            deliver(Arguments(args, kwargs))
+        else:
+            deliver(args[0] if args else None)
+    return callback
+
+
+class YieldPoint(object):
+    """Something that a coroutine may yield, in the older style. Subclass it for others."""
+
+    def start(self, runner):
+        """Called with the Runner once it has been yielded."""
+        raise NotImplementedError()
+
+    def is_ready(self):
+        """Whether `get_result` can be called."""
+        raise NotImplementedError()
+
+    def get_result(self):
+        """The result of the ``yield``. Called once."""
+        raise NotImplementedError()
+
+
+class Callback(YieldPoint):
+    """Its result is a callback; what that is called with is the result of `Wait` with the same
+    `key`."""
+    def __init__(self, key):
+        self.key = key
+        self.runner = None
+
+    def start(self, runner):
+        self.runner = runner
+        runner.register_callback(self.key)
+
+    def is_ready(self):
+        return True
+
+    def get_result(self):
+        return self.runner.result_callback(self.key)
+
+
+class Wait(YieldPoint):
+    """Waits until the Callback with this `key` is called; the result is its argument."""
+    def __init__(self, key):
+        self.key = key
+        self.runner = None
+
+    def start(self, runner):
+        self.runner = runner
+
+    def is_ready(self):
+        return self.runner.is_ready(self.key)
+
+    def get_result(self):
+        return self.runner.pop_result(self.key)
+
+
+class WaitAll(YieldPoint):
+    """Waits until all Callbacks with these `keys` are called; the result is a list in their order.
+    """
+    def __init__(self, keys):
+        self.keys = keys
+        self.runner = None
+
+    def start(self, runner):
+        self.runner = runner
+
+    def is_ready(self):
+        return all([self.runner.is_ready(key) for key in self.keys])
+
+    def get_result(self):
+        return [self.runner.pop_result(key) for key in self.keys]
