@@ -2,6 +2,7 @@
 pieces (row A696)."""
 from __future__ import absolute_import, division, print_function
 
+import hashlib
 import unittest
 import zlib
 
@@ -13,6 +14,8 @@ from friendserve.protocol.http1 import CHUNKED, UNTIL_CLOSE
 from friendserve.protocol.http1body import ENDED, DeflateDecompressor, MessageBody
 from friendserve.protocol.multipart import parse_multipart
 from friendserve.util import GzipDecompressor
+
+NOISE = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(40))
 
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
@@ -125,16 +128,16 @@ class FramesTest(unittest.TestCase):
 
     def test_a696_messages(self):
         frame, end = websocket.encode_frame, websocket.FIN | websocket.CONTINUATION
-        for size in (99, 100, 101):
-            self.check(frame(websocket.WHOLE_BINARY, b"x" * size), size <= 100,
-                       max_message_size=100)
-            self.check(frame(websocket.BINARY, b"x" * 60) + frame(end, b"x" * (size - 60)),
-                       size <= 100, max_message_size=100)
+        for size in (999, 1000, 1001):
+            self.check(frame(websocket.WHOLE_BINARY, b"x" * size), size <= 1000,
+                       max_message_size=1000)
+            self.check(frame(websocket.BINARY, b"x" * 600) + frame(end, b"x" * (size - 600)),
+                       size <= 1000, max_message_size=1000)
             for level in (0, 9):
                 # What cannot be compressed becomes a little longer.
-                data = Deflater(Side(), level).compress(bytes(bytearray(range(size))))
-                self.check(frame(websocket.WHOLE_BINARY | websocket.RSV1, data), size <= 100,
-                           max_message_size=100, inflater=Inflater(Side()))
+                data = Deflater(Side(), level).compress(NOISE[:size])
+                self.check(frame(websocket.WHOLE_BINARY | websocket.RSV1, data), size <= 1000,
+                           max_message_size=1000, inflater=Inflater(Side()))
         for number in (9, 10, 11):
             frames = frame(websocket.BINARY, b"x") + frame(websocket.CONTINUATION, b"x") * (
                 number - 2) + frame(end, b"x")
