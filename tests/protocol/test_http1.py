@@ -3,7 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 import itertools
 import random
-import time
 import unittest
 
 from friendserve.httputil import HTTPHeaders
@@ -14,6 +13,7 @@ from friendserve.protocol.http1 import (
     RESPONDING, UNTIL_CLOSE, UPGRADED, ChunkedDecoder, body_length, check_partial_head,
     encode_answer, encode_chunk, encode_head, parse_request_head, parse_response_head,
     read_request_head, read_response_head, wants_keep_alive)
+from tests import cpu_time
 
 try:
     from hypothesis import given, strategies as st
@@ -92,19 +92,19 @@ class RequestHeadTest(EngineTest):
     def test_a126_time_is_linear(self):
         def spend(size):
             head = (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X:" + b" \t" * size + b"\x10\r\n\r\n")
-            start = time.time()
+            start = cpu_time()
             self.refuse(400, parse_request_head, head)
-            return time.time() - start
+            return cpu_time() - start
 
         self.assertLess(min(spend(200000) for _ in range(3)),
                         60 * max(min(spend(20000) for _ in range(3)), 1e-5))
 
     def test_a135_time_for_empty_lines_is_linear(self):
         data = b"\r\n" * 1000000
-        start = time.time()
+        start = cpu_time()
         self.refuse(400, parse_request_head, data)
         self.refuse(400, check_partial_head, data, b"")
-        self.assertLess(time.time() - start, 10)
+        self.assertLess(cpu_time() - start, 10)
 
 
 class ReadRequestHeadTest(EngineTest):
@@ -454,9 +454,9 @@ class ChunksTest(EngineTest):
     def test_a053_many_small_chunks_make_one_piece(self):
         decoder = ChunkedDecoder(10 ** 7)
         data = b"1\r\na\r\n" * 100000
-        start = time.time()
+        start = cpu_time()
         piece = decoder.feed(data)
-        self.assertLess(time.time() - start, 10)
+        self.assertLess(cpu_time() - start, 10)
         self.assertEqual(piece, b"a" * 100000)
 
     def test_cut_anywhere(self):
