@@ -73,6 +73,14 @@ class LimitsTest(unittest.TestCase):
             read(1)
             # Of an empty body in the raw format, two bytes are left.
             read(0)
+            # A coding of nothing at all.
+            self.read(UNTIL_CLOSE, b"", kind, b"")
+            self.read(CHUNKED, http1.LAST_CHUNK, kind, b"")
+
+    def test_a697_a_bomb_after_what_fills_the_limit(self):
+        for size in (99, 100, 101):
+            data = compressed(b"x" * size, GZIP) + compressed(b"y" * (1 << 24), GZIP)
+            self.assertEqual(101, len(GzipDecompressor().decompress(data, 101)), size)
 
     def test_a696_lines_of_a_head(self):
         def target(size):
