@@ -40,6 +40,11 @@ TEST_REQUIRES = [
     'PyMySQL; python_version >= "3"',
     "psycopg2-binary",
     'websockets; python_version >= "3.6"',
+    'Flask<2; python_version < "3"',
+    'Flask; python_version >= "3"',
+    'Django<2; python_version < "3"',
+    'Django; python_version >= "3"',
+    'gunicorn; python_version >= "3"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -55,6 +60,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["friendserve", "friendserve.*"]),
     include_package_data=True,
+    entry_points={"pytest11": ["friendserve = friendserve.testing.plugin"]},
     zip_safe=False,
     python_requires=">=2.7, !=3.0.*, !=3.1.*, !=3.2.*, !=3.3.*, !=3.4.*, !=3.5.*",
     install_requires=["six"],

@@ -58,6 +58,7 @@ iostream/         byte streams with callbacks
     sockets       IOStream, SSLIOStream
     pipe          PipeIOStream
 
+callbacks         waiting for several callbacks, and one step after another
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address
@@ -139,6 +140,12 @@ websocket/        WebSockets, both roles
     client        websocket_connect
     handler       WebSocketHandler
 
+wsgi/             WSGI applications on our server, and ours on theirs
+    environ       from a request to an environ, and back
+    body          a request's body as a file
+    container     WSGIContainer
+    adapter       WSGIAdapter, WSGIApplication
+
 feed/             ordered messages with cursors, in one process or over Redis
     base          what every feed promises
     local         LocalFeed
@@ -151,6 +158,12 @@ database/         SQLite, MySQL and PostgreSQL under one interface
     engines       what differs between the three
     connection    a blocking connection
     pool          connections in threads
+
+testing/          test cases for unittest, fixtures for pytest
+    logs          what is logged in a test
+    cases         test cases with a loop, a server and a client
+    command       python -m friendserve.testing
+    plugin        fixtures for pytest
 """
 from __future__ import absolute_import, division, print_function
 

@@ -214,6 +214,21 @@ def is_future(x):
     return isinstance(x, FUTURES)
 
 
+def settle(future, function, *args, **kwargs):
+    """Give `future` the outcome of a call of `function`, and return it."""
+    try:
+        result = function(*args, **kwargs)
+    except Exception:
+        future.set_exc_info(sys.exc_info())
+    else:
+        future.set_result(result)
+    try:
+        return future
+    finally:
+        # A traceback refers to this frame.
+        future = None
+
+
 def future_of(call, *args, **kwargs):
     """A Future of the result of ``call(*args, callback=..., on_error=..., **kwargs)``, see
     `friendserve.awaitable.future_of`."""
@@ -323,12 +338,7 @@ class DummyExecutor(object):
     """An executor that runs each function at once, in the thread of the caller."""
     def submit(self, fn, *args, **kwargs):
         """A Future that is done, of ``fn(*args, **kwargs)``."""
-        future = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception:
-            future.set_exc_info(sys.exc_info())
-        return future
+        return settle(Future(), fn, *args, **kwargs)
 
     def shutdown(self, wait=True):
         """Do nothing."""

@@ -429,7 +429,8 @@ class HTTPServerRequest(object):
 
     def get_ssl_certificate(self, binary_form=False):
         """The client's certificate as from `ssl.SSLSocket.getpeercert`, or None."""
-        get = getattr(self.connection.stream.socket, "getpeercert", None)
+        # Under WSGI there is no stream.
+        get = getattr(getattr(self.connection.stream, "socket", None), "getpeercert", None)
         return get(binary_form) if get is not None else None
 
     def write(self, chunk, callback=None):

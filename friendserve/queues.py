@@ -54,16 +54,21 @@ class Queue(object):
         self._finished.set()
         self._init()
 
+    # What keeps the items, and how they get in and out.
+    _container = collections.deque
+    _insert = staticmethod(collections.deque.append)
+    _remove = staticmethod(collections.deque.popleft)
+
     # For subclasses
 
     def _init(self):
-        self._queue = collections.deque()
+        self._queue = self._container()
 
     def _put(self, item):
-        self._queue.append(item)
+        self._insert(self._queue, item)
 
     def _get(self):
-        return self._queue.popleft()
+        return self._remove(self._queue)
 
     # Asking
 
@@ -171,25 +176,11 @@ class _Iterator(object):
 
 class PriorityQueue(Queue):
     """A Queue that returns the lowest item first."""
-
-    def _init(self):
-        self._queue = []
-
-    def _put(self, item):
-        heapq.heappush(self._queue, item)
-
-    def _get(self):
-        return heapq.heappop(self._queue)
+    _container = list
+    _insert = staticmethod(heapq.heappush)
+    _remove = staticmethod(heapq.heappop)
 
 
 class LifoQueue(Queue):
     """A Queue that returns the newest item first."""
-
-    def _init(self):
-        self._queue = []
-
-    def _put(self, item):
-        self._queue.append(item)
-
-    def _get(self):
-        return self._queue.pop()
+    _remove = staticmethod(collections.deque.pop)

@@ -38,7 +38,7 @@ FLOORS = (
     ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))),
     ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
-    ("connections", ("process", "autoreload", "tcpserver", "tcpclient")),
+    ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
         "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
         "epoll", "kqueue", "select"))),
@@ -56,13 +56,15 @@ FLOORS = (
         "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
         "decorators", "eventstream", "upload", "files", "conditions", "static", "application",
         ""))),
-    ("beside the web", _in("websocket", ("connection", "client", "handler", "")) + ("wsgi",)
+    ("beside the web", _in("websocket", ("connection", "client", "handler", ""))
+     + _in("wsgi", ("environ", "body", "container", "adapter", ""))
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
      + _in("database", ("errors", "engines", "connection", "pool", ""))),
     ("auth", _in("auth", (
         "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
         "openidconnect", ""))),
-    ("tools", ("testing", "porting", "metrics") + _in("serve", (
+    ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
+     + ("porting", "metrics") + _in("serve", (
         "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
@@ -96,6 +98,7 @@ OPTIONAL = {
     "protocol.masking": frozenset(("websockets",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),
+    "testing.plugin": frozenset(("pytest",)),
 }
 
 #: Modules of the standard library of Python 2 that have another name in Python 3.

@@ -124,6 +124,7 @@ class FutureTest(FutureCase):
         self.assertEqual([], [record.message for record in records])
 
     def test_an_error_dropped_outside_of_the_loop_is_logged(self):
+        gc.collect()
         with LogCatcher() as records:
             Future().set_exception(ValueError("dropped"))
             gc.collect()

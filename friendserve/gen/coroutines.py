@@ -154,9 +154,9 @@ class WaitIterator(object):
         return self
 
     def __anext__(self):
-        if self.done():
-            raise getattr(six.moves.builtins, "StopAsyncIteration")()
-        return self.next()
+        if not self.done():
+            return self.next()
+        raise getattr(six.moves.builtins, "StopAsyncIteration")()
 
 
 def maybe_future(x):

@@ -56,47 +56,42 @@ class Callback(YieldPoint):
     `key`."""
     def __init__(self, key):
         self.key = key
-        self.runner = None
+        self._callback = None
 
     def start(self, runner):
-        self.runner = runner
         runner.register_callback(self.key)
+        self._callback = runner.result_callback(self.key)
 
     def is_ready(self):
-        return True
+        return self._callback is not None
 
     def get_result(self):
-        return self.runner.result_callback(self.key)
-
-
-class Wait(YieldPoint):
-    """Waits until the Callback with this `key` is called; the result is its argument."""
-    def __init__(self, key):
-        self.key = key
-        self.runner = None
-
-    def start(self, runner):
-        self.runner = runner
-
-    def is_ready(self):
-        return self.runner.is_ready(self.key)
-
-    def get_result(self):
-        return self.runner.pop_result(self.key)
+        return self._callback
 
 
 class WaitAll(YieldPoint):
     """Waits until all Callbacks with these `keys` are called; the result is a list in their order.
     """
     def __init__(self, keys):
-        self.keys = keys
-        self.runner = None
+        self.keys, self.runner = keys, None
+
+    def is_ready(self):
+        # Each of them, so that each key is checked.
+        return False not in list(map(self.runner.is_ready, self.keys))
 
     def start(self, runner):
         self.runner = runner
 
-    def is_ready(self):
-        return all([self.runner.is_ready(key) for key in self.keys])
+    def get_result(self):
+        return list(map(self.runner.pop_result, self.keys))
+
+
+class Wait(WaitAll):
+    """Waits until the Callback with this `key` is called; the result is its argument."""
+
+    def __init__(self, key):
+        super(Wait, self).__init__([key])
+        self.key = key
 
     def get_result(self):
-        return [self.runner.pop_result(key) for key in self.keys]
+        return super(Wait, self).get_result()[0]

@@ -12,7 +12,7 @@ except ImportError:  # version: py2
     singledispatch = None
 
 from friendserve.awaitable import Pending
-from friendserve.concurrent import Future, adopt
+from friendserve.concurrent import Future, adopt, settle
 from friendserve.gen.points import (
     BadYieldError, KeyReuseError, LeakedCallbackError, UnknownKeyError, YieldPoint, adapt)
 from friendserve.ioloop import IOLoop
@@ -68,32 +68,36 @@ class Runner(object):
             return
         self.running = True
         try:
-            while True:
-                future = self.future
-                if future is not None and not future.done() and self.exc_info is None:
-                    return
-                self.future = None
-                try:
-                    yielded = self._step(future)
-                except (StopIteration, Return) as end:
-                    result_future = self._end()
-                    if self.pending_callbacks:
-                        result_future.set_exception(LeakedCallbackError(
-                            "%r ended without waiting for the callbacks %r" % (
-                                self.gen, sorted(self.pending_callbacks, key=repr))))
-                    else:
-                        result_future.set_result(getattr(end, "value", None))
-                    return
-                except Exception:
-                    # The traceback refers to this frame, which must not refer to the Future: an
-                    # exception that is never taken from it is only raised once it is freed.
-                    future = None
-                    self._end().set_exc_info(sys.exc_info())
-                    return
-                if not self.handle_yield(yielded):
-                    return
+            while self._advance():
+                pass
         finally:
             self.running = False
+
+    def _advance(self):
+        """Run it to its next ``yield``, if what it waits for has ended. Whether what it waits for
+        then has ended too."""
+        future = self.future
+        if self.exc_info is None and future is not None and not future.done():
+            return False
+        self.future = None
+        try:
+            yielded = self._step(future)
+        except (StopIteration, Return) as end:
+            result_future = self._end()
+            if self.pending_callbacks:
+                result_future.set_exception(LeakedCallbackError(
+                    "%r ended without waiting for the callbacks %r" % (
+                        self.gen, sorted(self.pending_callbacks, key=repr))))
+            else:
+                result_future.set_result(getattr(end, "value", None))
+            return False
+        except Exception:
+            # The traceback refers to this frame, which must not refer to the Future: an exception
+            # that is never taken from it is only raised once it is freed.
+            future = None
+            self._end().set_exc_info(sys.exc_info())
+            return False
+        return self.handle_yield(yielded)
 
     def _step(self, future):
         exc_info, self.exc_info = self.exc_info, None
@@ -181,10 +185,7 @@ class Runner(object):
         if self.yield_point is None or not self.yield_point.is_ready():
             return False
         yield_point, self.yield_point = self.yield_point, None
-        try:
-            self.future.set_result(yield_point.get_result())
-        except Exception:
-            self.future.set_exc_info(sys.exc_info())
+        settle(self.future, yield_point.get_result)
         return True
 
     def handle_exception(self, typ, value, tb):
@@ -199,16 +200,15 @@ class Runner(object):
 
     def register_callback(self, key):
         """Note that a Callback with this key was made. Raises KeyReuseError."""
-        if self.pending_callbacks is None:
-            self.pending_callbacks = set()
-        if key in self.pending_callbacks:
-            raise KeyReuseError("key %r is already pending" % (key,))
-        self.pending_callbacks.add(key)
+        pending = self.pending_callbacks = self.pending_callbacks or set()
+        if key in pending:
+            raise KeyReuseError("a Callback with the key %r has not been waited for" % (key,))
+        pending.add(key)
 
     def is_ready(self, key):
         """Whether the callback with this key was called. Raises UnknownKeyError."""
         if not self.pending_callbacks or key not in self.pending_callbacks:
-            raise UnknownKeyError("key %r is not pending" % (key,))
+            raise UnknownKeyError("there is no Callback with the key %r to wait for" % (key,))
         return key in self.results
 
     def set_result(self, key, result):
@@ -281,13 +281,10 @@ class YieldFuture(YieldPoint):
     """A Future as a YieldPoint. `io_loop` is accepted for old programs, and ignored."""
     def __init__(self, future, io_loop=None):
         self.future = future
-        self.io_loop = io_loop or IOLoop.current()
 
     def start(self, runner):
-        if not self.future.done():
-            # Any key will do that the generator cannot choose.
-            runner.register_callback(self)
-            self.io_loop.add_future(self.future, runner.result_callback(self))
+        # The runner looks again at what it waits for; the key and the result do not matter.
+        self.future.add_done_callback(functools.partial(runner.set_result, self))
 
     def is_ready(self):
         return self.future.done()

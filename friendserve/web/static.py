@@ -190,14 +190,17 @@ class StaticFileHandler(RequestHandler):
         if the response has been finished instead."""
         key = None
         plan = self._plan()
-        if plan.keeps_files and self.application.settings.get("static_hash_cache", True):
-            request = self.request
+        request = self.request
+        stream = request.connection.stream
+        # Under WSGI there is no loop, and perhaps several threads, which must not share the memory.
+        if plan.keeps_files and stream is not None \
+                and self.application.settings.get("static_hash_cache", True):
             values = request.headers._values
             # A pattern may leave the last slash out of `path`; without it, a folder is redirected.
             key = (self.root, self.default_filename, path, request.path[-1:] == "/",
                    accepted_codings(values["Accept-Encoding"])
                    if "Accept-Encoding" in values else ())
-            self._file = file = self._memory.get(key, request.connection.stream.io_loop.turn)
+            self._file = file = self._memory.get(key, stream.io_loop.turn)
             if file is not None:
                 self.path = file.path
                 self.absolute_path = file.absolute_path
