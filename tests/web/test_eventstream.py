@@ -200,6 +200,17 @@ class StreamTest(WebCase):
             self.turn(0, 3)
         self.assertEqual(records, [])
 
+    def test_no_heartbeat(self):
+        for interval in (None, 0):
+            clock = SkippingClock()
+            self.use_loop(IOLoop(time_func=clock))
+            self.serve_stream(type("Quiet", (Stream,), {"heartbeat_interval": interval}))
+            client = self.open_stream()
+            self.assertIsNone(self.opened[0]._heartbeat)
+            clock.skip(1000)
+            self.opened[0].send_event(u"news")
+            self.assertEqual(self.read_event(client), b"data: news\n\n")
+
     def test_open_may_refuse(self):
         class Handler(Stream):
             def open(self):
