@@ -14,8 +14,9 @@ change of the package replaces only the mutants of the lines that it changes.
 Each mutant runs the tests in `TESTS` that concern its folder, first those named after its module,
 until one fails. It is killed if one does, or if a step exceeds its time limit; otherwise it
 survived: a test is missing, the line is redundant, or the change is equivalent, which `mutants.rst`
-then explains. The program runs on Python 3.8 or newer, in about an hour, changes nothing in this
-tree, and exits with 1 if a mutant survived that `mutants.rst` does not explain.
+then explains. The program runs on Python 3.8 or newer, in about an hour, and changes nothing in
+this tree. It exits with 1 if a mutant survived that `mutants.rst` does not explain, or if
+`mutants.rst` explains a change that is no longer possible.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -312,7 +313,8 @@ def explained():
     """The changes that `mutants.rst` explains."""
     with io.open(RECORD, encoding="utf-8") as record:
         text = record.read()
-    return set(" ".join(change.split()) for change in re.findall(r"``((?:[^`]|`(?!`))+)``", text))
+    literals = re.findall(r"``((?:[^`]|`(?!`))+)``", text)
+    return set(" ".join(literal.split()) for literal in literals if " -> " in literal)
 
 
 def main():
@@ -328,6 +330,7 @@ def main():
     if arguments.only:
         drawn = [pair for pair in drawn if pair[0] in arguments.only]
     known, killed, equivalent, survived = explained(), 0, 0, 0
+    stale = known - set(mutant.change for mutants in find_mutants().values() for mutant in mutants)
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         tries = [arguments.list or pool.submit(try_mutant, mutant, arguments.limit)
                  for _, mutant in drawn]
@@ -348,7 +351,9 @@ def main():
             sys.stdout.flush()
     if not arguments.list:
         print("%d killed, %d equivalent, %d survived" % (killed, equivalent, survived))
-    return 1 if survived else 0
+    for change in sorted(stale):
+        print("mutants.rst explains what is no longer possible: %s" % change)
+    return 1 if survived or stale else 0
 
 
 if __name__ == "__main__":
