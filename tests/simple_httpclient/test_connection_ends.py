@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 
 import unittest
 
-from friendserve.httpclient import HTTPStreamClosedError
+from friendserve.httpclient import HTTPConnectError, HTTPStreamClosedError
 from tests.clientcase import ClientCase, ScriptedServer, response
 
 
@@ -29,6 +29,17 @@ class ConnectionEndsTest(ClientCase):
         self.run_until(lambda: responses)
         self.assertEqual([], produced)
         self.assertIs(HTTPStreamClosedError, type(responses[0].error))
+
+    def test_the_error_says_why_a_proxy_made_no_tunnel(self):
+        head = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: %d\r\n\r\n"
+        for answer, reason in (([head % 9 + b"half", ScriptedServer.CLOSE], "407 Proxy Auth"),
+                               (head % (1 << 30), "407 Proxy Auth"),
+                               ([ScriptedServer.CLOSE], "closed the connection"),
+                               (b"garbage\r\n\r\n", "malformed status line")):
+            host, port = self.script(answer).address
+            error = self.fetch_error(HTTPConnectError, "https://example.test/", proxy_host=host,
+                                     proxy_port=port)
+            self.assertIn(reason, str(error))
 
     def test_b335_the_body_of_a_redirect_is_not_kept(self):
         step = b"x" * 50000
