@@ -42,12 +42,18 @@ locale            translations, plurals, dates, numbers
 options           options from the command line, files and the environment
 
 ioloop/           the loop
+    callbacks     what the loop can say of a callback
     timers        the queue of timers
+    watching      how long turns take, debug mode
+    signals       which callbacks wait for signals; the wakeup fd
     interface     IOLoop: what every loop provides
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback
 
+loopthread        LoopThread: a loop in a thread, and calls into it from other threads
+
 netutil/          listening sockets, host names, TLS contexts
+    endpoints     host names, ports and paths, checked
     resolver      from host names to addresses
     listening     binding and accepting
     tls           SSLContexts from options
@@ -59,6 +65,7 @@ iostream/         byte streams with callbacks
     pipe          PipeIOStream
 
 callbacks         waiting for several callbacks, and one step after another
+process           child processes: their pipes, their end
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address
@@ -164,6 +171,11 @@ testing/          test cases for unittest, fixtures for pytest
     cases         test cases with a loop, a server and a client
     command       python -m friendserve.testing
     plugin        fixtures for pytest
+
+porting/          programs and libraries that were written for Tornado
+    editor        names in source text, found and replaced
+    adapted       tornado.websocket, where it differs
+    alias         import tornado as this package
 """
 from __future__ import absolute_import, division, print_function
 

@@ -156,13 +156,13 @@ class _SystemWatcher(_PollingWatcher):
         self._flags = (flags.MODIFY | flags.CLOSE_WRITE | flags.CREATE | flags.MOVED_TO
                        | flags.ATTRIB)
         self.refresh()
-        io_loop.add_handler(self._inotify.fileno(), self._on_events, IOLoop.READ)
+        io_loop.add_handler(self._inotify, self._on_events, IOLoop.READ)
         # Called for each import from now on; never finds a module itself.
         sys.meta_path.insert(0, self)
 
     def stop(self):
         sys.meta_path.remove(self)
-        self.io_loop.remove_handler(self._inotify.fileno())
+        self.io_loop.remove_handler(self._inotify)
         self._inotify.close()
 
     def refresh(self):
@@ -172,7 +172,8 @@ class _SystemWatcher(_PollingWatcher):
             self._folders.add(folder)
             try:
                 self._inotify.add_watch(folder, self._flags)
-            except EnvironmentError as error:
+            except (EnvironmentError, ValueError) as error:
+                # ValueError: it was closed with its loop.
                 gen_log.debug("Cannot watch %s: %s", folder, error)
 
     def _on_events(self, fd, events):

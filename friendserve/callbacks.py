@@ -13,8 +13,8 @@ after another. They know no Futures.
               lambda picture, callback: self.pool.execute(SAVE, picture.body, callback=callback),
               callback=self.on_saved)
 
-All callbacks run in the stack context of the call of `after_all` or `chain`, so exceptions reach the
-code that made it.
+All callbacks run in the stack context of the call of `after_all` or `chain`, so exceptions reach
+the code that made it.
 """
 from __future__ import absolute_import, division, print_function
 

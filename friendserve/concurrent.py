@@ -128,7 +128,7 @@ class Future(object):
         report = self._report
         self._set_done()
         self._exc_info = exc_info
-        self._untaken = _Untaken(report, exc_info)
+        self._untaken = _Untaken(report, exc_info, IOLoop.current(instance=False))
 
     def _set_done(self):
         if self._done:
@@ -176,9 +176,10 @@ class _Awaiting(object):
 
 class _Untaken(object):
     """The exception of a Future, until it is taken. Its end means that it never was."""
-    __slots__ = ("report", "exc_info")
+    __slots__ = ("report", "exc_info", "io_loop")
 
-    def __init__(self, report, exc_info):
+    def __init__(self, report, exc_info, io_loop):
+        self.io_loop = io_loop      # None if there was none
         self.report = report        # what raises it, in its stack context
         # None once it is taken. Python 2 never collects an object with __del__ in a cycle, which
         # frames of the traceback may complete.
@@ -187,9 +188,9 @@ class _Untaken(object):
     def __del__(self):
         if self.exc_info is None:
             return
-        loop = IOLoop.current(instance=False)
-        if loop is not None and loop.running():
-            loop.spawn_callback(self.report, *self.exc_info)
+        # Perhaps in another thread: an executor's may drop it last.
+        if self.io_loop is not None and self.io_loop.running():
+            self.io_loop.spawn_callback(self.report, *self.exc_info)
         else:
             app_log.error("Exception of a Future that was never asked for it",
                           exc_info=self.exc_info)

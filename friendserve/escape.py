@@ -4,6 +4,7 @@ Text is encoded as UTF-8 wherever it becomes bytes.
 """
 from __future__ import absolute_import, division, print_function
 
+import codecs
 import json
 import re
 
@@ -14,6 +15,10 @@ from six.moves.urllib.parse import quote, quote_plus, unquote_to_bytes
 __all__ = ["json_decode", "json_encode", "linkify", "native_str", "parse_qs_bytes",
            "recursive_unicode", "squeeze", "to_basestring", "to_unicode", "url_escape",
            "url_unescape", "utf8", "xhtml_escape", "xhtml_unescape"]
+
+# Python imports a codec when it is first used: perhaps when no file can be opened any more.
+for _name in ("ascii", "latin-1"):
+    codecs.lookup(_name)
 
 
 def utf8(value):

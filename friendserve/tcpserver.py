@@ -152,5 +152,10 @@ class TCPServer(object):
                 # The context was checked when the server was made, so the peer is the cause.
                 connection.close()
                 return None
-            return SSLIOStream(connection, handshake_timeout=self.handshake_timeout, **options)
+            try:
+                return SSLIOStream(connection, handshake_timeout=self.handshake_timeout, **options)
+            except ValueError:
+                # Its number is too high for select.
+                connection.close()
+                raise
         return IOStream(connection, **options)

@@ -27,6 +27,9 @@ import zlib
 
 import six
 
+if six.PY2:  # version: py2
+    import imp
+
 __all__ = ["ArgReplacer", "Configurable", "GzipDecompressor", "ObjectDict", "TimeoutError",
            "errno_from_exception", "format_timestamp", "import_object", "re_unescape"]
 
@@ -172,6 +175,26 @@ def import_object(name):
         if hasattr(module, "__path__"):
             return importlib.import_module(name)
         raise ImportError("module %s has no %s" % (parent, last))
+
+
+_loaders = []
+
+
+def load_with_loop(loader):
+    """Have `loader()`, which imports modules, called when the next loop is made. A program that is
+    being set up can still open files; one that needs a module for the first time under load may be
+    unable to."""
+    _loaders.append(loader)
+
+
+def load_now():
+    """Call the functions passed to `load_with_loop`. Each loop does this when it is made."""
+    # On Python 2 a thread that imports waits for the main thread, which may be importing the
+    # program and waiting for this thread.
+    if _loaders and not (six.PY2 and imp.lock_held()):  # version: py2
+        loaders, _loaders[:] = _loaders[:], []
+        for loader in loaders:
+            loader()
 
 
 def errno_from_exception(e):

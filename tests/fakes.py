@@ -72,6 +72,9 @@ class FakePoller(interface.Poller):
         check_registered(fd, NONE, self.registered)
         del self.registered[fd]
 
+    def watched(self):
+        return dict((fd, events & ~ERROR) for fd, events in self.registered.items())
+
     def poll(self, seconds):
         self.waits.append(seconds)
         ready = dict(self._ready)
@@ -131,13 +134,15 @@ class FakeKqueue(object):
       EV_EOF and puts the socket error, if any, in fflags;
     - EVFILT_WRITE: room to write; EV_EOF when the reader has closed, again with the error in
       fflags, so a refused connect is EVFILT_WRITE with EV_EOF;
-    - a wait that a signal interrupts fails with EINTR (Python 3.5 resumes it).
+    - a wait that a signal interrupts fails with EINTR (Python 3.5 resumes it);
+    - a child process does not inherit it: its number is not open there, or belongs to another file.
 
     `refuse` holds (fd, filter) pairs whose EV_ADD must fail with EINVAL.
     """
 
     def __init__(self):
         self._fd = os.open(os.devnull, os.O_RDONLY)
+        self._process = os.getpid()
         self._filters = {}  # (fd, filter) -> identity of the file
         self.refuse = set()
 
@@ -145,6 +150,8 @@ class FakeKqueue(object):
         return self._fd
 
     def close(self):
+        if self._process != os.getpid():
+            raise AssertionError("this would close the file that has number %d now" % self._fd)
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
@@ -164,6 +171,8 @@ class FakeKqueue(object):
     def control(self, changelist, max_events, timeout=None):
         if self._fd < 0:
             raise ValueError("I/O operation on closed kqueue object")
+        if self._process != os.getpid():
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         if timeout is not None and timeout < 0:
             raise ValueError("timeout must be positive or None")
         self._drop_closed()

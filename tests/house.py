@@ -35,8 +35,10 @@ FLOORS = (
         "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
         "windows", "auto"))),
     ("text", ("template", "locale", "options")),
-    ("loop", _in("ioloop", ("timers", "interface", "polling", "periodic", ""))),
-    ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
+    ("loop", _in("ioloop", (
+        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))
+     + ("loopthread",)),
+    ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
@@ -64,7 +66,7 @@ FLOORS = (
         "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
         "openidconnect", ""))),
     ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
-     + ("porting", "metrics") + _in("serve", (
+     + _in("porting", ("editor", "adapted", "alias", "")) + ("metrics",) + _in("serve", (
         "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
@@ -102,7 +104,7 @@ OPTIONAL = {
 }
 
 #: Modules of the standard library of Python 2 that have another name in Python 3.
-STDLIB_OF_2 = frozenset(("__builtin__", "_winreg"))
+STDLIB_OF_2 = frozenset(("__builtin__", "_winreg", "imp"))
 
 MAX_LINES = {"web.handler": 900, "web.static": 700, "iostream.base": 900, "template": 700}
 MAX_LINES_DEFAULT = 600

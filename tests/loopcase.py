@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import select
+import signal
 import socket
 import sys
 
@@ -135,6 +136,27 @@ def keeping(log):
         log.append("out")
 
 
+def in_child(function):
+    """The text of what `function()` returns or raises in a forked process."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writer, str(function()).encode("ascii", "replace"))
+        except Exception as error:
+            os.write(writer, repr(error).encode("ascii", "replace"))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        ready, _, _ = select.select([answer], [], [], PATIENCE)
+        text = answer.read() if ready else b"no answer"
+    if not ready:
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return text.decode("ascii")
+
+
 def open_fds():
     found = set()
     for fd in range(3, 512):
@@ -146,13 +168,18 @@ def open_fds():
     return found
 
 
+# Python 2 empties a module that nothing refers to, though its classes are in use.
+_fake_modules = []
+
+
 def import_fake_kqueue():
     """platform/pollers/kqueue.py as imported on a BSD, over FakeKqueue; sys.modules is restored."""
     names = dict(KQUEUE_CONSTANTS, kqueue=FakeKqueue, kevent=FakeKevent)
     for name, value in names.items():
         setattr(select, name, value)
     try:
-        return importlib.import_module(KQUEUE_MODULE)
+        _fake_modules.append(importlib.import_module(KQUEUE_MODULE))
+        return _fake_modules[-1]
     finally:
         sys.modules.pop(KQUEUE_MODULE, None)
         for name in names:

@@ -5,27 +5,16 @@ import io
 import os
 import re
 import sys
-import textwrap
 import unittest
-
-import six
 
 import friendserve
 from friendserve.feed import open_feed
 from friendserve.web import Application
 from friendserve.websocket import websocket_connect
 from tests import ROOT
+from tests.docscase import program
 from tests.house import PACKAGE, find_symbol, parse_tree, table_of_contents
 from tests.webcase import WebCase
-
-
-def program(page):
-    """The names that the first program of a page defines."""
-    with io.open(os.path.join(ROOT, "website", "docs", page), encoding="utf-8") as source:
-        block = re.search(u"code-block:: python\n\n((?:    .*\n|\n)+)", source.read()).group(1)
-    namespace = {"__name__": "page"}
-    six.exec_(textwrap.dedent(block), namespace)
-    return namespace
 
 
 class WebSocketPageTest(WebCase):

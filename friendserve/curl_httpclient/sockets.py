@@ -118,8 +118,12 @@ class EpollSockets(object):
         self._on_ready(ready)
 
     def close(self):
-        self._loop.remove_handler(self._poller.fileno())
-        self._poller.close()
+        # Called by the client and by a loop that is closed with all its fds, in either order.
+        if self._poller is not None:
+            self._loop.remove_handler(self._poller.fileno())
+            self._poller.close()
+            self._poller = None
+            self._registered.clear()
 
 
 def make_sockets(loop, on_ready):

@@ -9,7 +9,7 @@ from friendserve.httpclient.messages import HTTPRequest
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.urls import parse_url
 from friendserve.stack_context import state, wrap
-from friendserve.util import Configurable, import_object
+from friendserve.util import Configurable, import_object, load_with_loop
 
 #: The key in `IOLoop.attachments` for a dict of the loop's clients by their class.
 _ATTACHED_AS = "friendserve.httpclient"
@@ -138,3 +138,6 @@ class AsyncHTTPClient(Configurable):
     def fetch_impl(self, request, callback):
         """Called by `fetch` with a complete request. To be overridden."""
         raise NotImplementedError("%s must define fetch_impl" % type(self).__name__)
+
+
+load_with_loop(AsyncHTTPClient.configured_class)

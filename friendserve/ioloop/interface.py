@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import datetime
 import functools
+import inspect
 import numbers
 import os
 import sys
@@ -18,14 +19,24 @@ except ImportError:  # version: py2
     ThreadPoolExecutor = None
 
 from friendserve.awaitable import as_future, future_of, is_awaitable
+from friendserve.ioloop.callbacks import plain
+from friendserve.ioloop.signals import unwatch_signal, watch_signal
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import ERROR, NONE, READ, WRITE
-from friendserve.stack_context import NullContext, unwrap, wrap
-from friendserve.util import Configurable, TimeoutError
+from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
+from friendserve.stack_context import NullContext, wrap
+from friendserve.util import Configurable, TimeoutError, load_now
+
+# Executors of parents, in a process made by a fork.
+_of_parents = []
 
 #: A deadline above this belongs to the wall clock: monotonic ones count from the machine's start.
 _WALL_CLOCK = 1e9
+
+_NOT_CONTINUED = (
+    "A new loop is made for this child process; it does not call the handlers of the inherited one."
+    " To continue with that, call its after_fork(); to drop it, call IOLoop.clear_instance() and"
+    " IOLoop.clear_current()")
 
 
 class IOLoop(Configurable):
@@ -34,25 +45,34 @@ class IOLoop(Configurable):
     `IOLoop()` makes a `PollIOLoop`. Any other implementation provides the same methods:
     add_handler, update_handler, remove_handler, add_callback, call_at, remove_timeout, start, stop,
     running and close; it may also set `turn`. A loop belongs to the thread that starts it and the
-    process that made it.
+    process that made it. In a ``with`` block, it is closed at the end.
     """
     #: A new object each turn; compare it to find out whether something was already done in this
     #: turn. None if this loop does not set it: then do it each time.
     turn = None
 
     _attachments = None
+    _process = None     # the process it belongs to; None: unknown
+
+    # A loop that cannot run is never the current one.
+    _closed = False     # set by the `close` of an implementation
+    _process = None     # the process it belongs to, set by `initialize`
 
     NONE = NONE
     READ = READ
+    #: Urgent data or an event of a device: poll's POLLPRI. Not on kqueue.
+    PRI = PRI
     WRITE = WRITE
     ERROR = ERROR
 
     _current = threading.local()
     _instance = None
-    # Destructors run anywhere, even inside `instance`, and may acquire it.
-    _instance_lock = threading.RLock()
+    # One for each process, since another thread may hold the parent's during a fork. Destructors
+    # run anywhere, even inside `instance`, and may acquire it.
+    _instance_locks = {}
 
     _default_executor = None
+    _executor_process = None    # the process in which the loop made that; None if it was passed
     _blocking_threshold = None
 
     @classmethod
@@ -68,21 +88,44 @@ class IOLoop(Configurable):
     def initialize(self, make_current=None):
         """`make_current`: whether this becomes the thread's current loop; None: only if the
         thread has none."""
+        load_now()
+        self._process = os.getpid()
         if make_current or make_current is None and IOLoop.current(instance=False) is None:
             self.make_current()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, type, value, traceback):
+        self.close()
+
+    def is_inherited(self):
+        """Whether this loop belongs to a process of which this one is a child."""
+        return self._process not in (None, os.getpid())
+
+    def after_fork(self):
+        """Make this loop, which is inherited, belong to the calling child process."""
+        raise NotImplementedError("%s cannot be continued in a child process: make a new loop there"
+                                  % type(self).__name__)
+
     @staticmethod
     def instance():
-        """The process's loop, made at the first call; the same in every thread."""
-        with IOLoop._instance_lock:
-            if IOLoop._instance is None:
+        """The process's loop, made at the first call and after it was closed; the same in every
+        thread. Never that of the parent process."""
+        with IOLoop._instance_locks.setdefault(os.getpid(), threading.RLock()):
+            if not IOLoop.initialized():
+                for loop in (IOLoop._instance, getattr(IOLoop._current, "loop", None)):
+                    if loop is not None and not loop._closed and loop.is_inherited():
+                        gen_log.warning(_NOT_CONTINUED)
+                        break
                 IOLoop._instance = IOLoop(make_current=False)
             return IOLoop._instance
 
     @staticmethod
     def initialized():
-        """Whether `instance` has already made a loop."""
-        return IOLoop._instance is not None
+        """Whether `instance` would return an existing loop."""
+        loop = IOLoop._instance
+        return loop is not None and not loop._closed and not loop.is_inherited()
 
     def install(self):
         """Make this the loop that `instance` returns. Call it before the first `instance`."""
@@ -95,10 +138,13 @@ class IOLoop(Configurable):
 
     @staticmethod
     def current(instance=True):
-        """The loop that runs in this thread or was made current in it. If there is none: the
-        process's loop, or None if `instance` is false."""
+        """The loop that runs in this thread or was made current in it. If there is none, or it is
+        closed or inherited: the process's loop, or None if `instance` is false."""
         loop = getattr(IOLoop._current, "loop", None)
-        return IOLoop.instance() if loop is None and instance else loop
+        # Not by `is_inherited`: coroutines ask this at each step.
+        if loop is None or loop._closed or loop._process not in (None, os.getpid()):
+            return IOLoop.instance() if instance else None
+        return loop
 
     def make_current(self):
         """Make this the current loop of the calling thread."""
@@ -131,6 +177,36 @@ class IOLoop(Configurable):
     #: The same, for signal handlers: the context they interrupt does not belong to them.
     add_callback_from_signal = spawn_callback
 
+    def add_signal_handler(self, signum, callback, *args, **kwargs):
+        """Call `callback(*args, **kwargs)` on this loop, as any other callback, whenever the
+        process gets the signal `signum`. Returns a handle for `remove_signal_handler`.
+
+        Any number of loops, and of callbacks in each, may wait for one signal; several signals that
+        arrive during one turn may count as one. The signal also wakes a loop that another one
+        drives by `run_once`. The Python handler that the signal had before is not called, except
+        for SIGCHLD; it is restored when the last handle is removed or its loop closed, unless
+        another library has replaced ours. In a forked child it is restored by the first signal.
+
+        The first handler of a signal must be added in the main thread, where Python handles
+        signals, whichever thread the loop runs in. Raises ValueError elsewhere, and for a signal
+        that cannot be handled; RuntimeError if the loop is closed, or if the signal has a handler
+        that was not installed by Python.
+        """
+        if args or kwargs:
+            callback = functools.partial(callback, *args, **kwargs)
+        return watch_signal(self, signum, callback, self._signal_waker())
+
+    def remove_signal_handler(self, handle):
+        """No longer call the callback; harmless if it was removed before. May be called in any
+        thread, but outside the main thread the handler before is restored only by the next
+        signal, which it then gets."""
+        unwatch_signal(handle)
+
+    def _signal_waker(self):
+        """The Waker that signals may write to, or None if they wake this loop in another way.
+        Raises RuntimeError if the loop is closed."""
+        return None
+
     def add_timeout(self, deadline, callback, *args, **kwargs):
         """Call `callback` once, at `deadline`: seconds of `time()`, or a timedelta from now.
 
@@ -153,7 +229,7 @@ class IOLoop(Configurable):
     def handle_callback_exception(self, callback):
         """Log the exception that `callback` raised, which is in sys.exc_info(). Subclasses may
         override this."""
-        app_log.error("Exception in callback %r", unwrap(callback), exc_info=True)
+        app_log.error("Exception in callback %r", plain(callback), exc_info=True)
 
     def add_future(self, future, callback):
         """Call `callback(future)` on this loop, in the current stack context, when `future` is
@@ -217,26 +293,37 @@ class IOLoop(Configurable):
         loop, in the caller's stack context; without both this returns a Future. Once the loop is
         closed, results and exceptions are dropped. `executor` is one from concurrent.futures; None
         means the one passed to `set_default_executor`, or a pool of 5 threads made when first
-        needed.
+        needed in this process.
         """
         callback, on_error = kwargs.pop("callback", None), kwargs.pop("on_error", None)
         if kwargs:
             raise TypeError("unexpected arguments: %s" % ", ".join(sorted(kwargs)))
         if callback is None and on_error is None:
             return future_of(self.run_in_executor, executor, func, *args)
-        executor = executor or self._default_executor
-        if executor is None:
-            if ThreadPoolExecutor is None:
-                raise RuntimeError("no executor: install the package 'futures', or pass one")
-            executor = self._default_executor = ThreadPoolExecutor(5)
+        executor = executor or self._find_executor()
         deliver = wrap(functools.partial(_deliver_outcome, callback, on_error))
         # In a list that is emptied: otherwise frames refer from the exception back to its future.
         executor.submit(func, *args).add_done_callback(
             lambda future: self.spawn_callback(deliver, [future]))
 
+    def _find_executor(self):
+        executor = self._default_executor
+        if executor is None or self._executor_process not in (None, os.getpid()):
+            if ThreadPoolExecutor is None:
+                raise RuntimeError("no executor: install the package 'futures', or pass one")
+            if executor is not None:
+                # The threads of the parent do not exist in this child, but may have held locks
+                # that even the destruction of their executor would acquire.
+                _of_parents.append(executor)
+            executor = self._default_executor = ThreadPoolExecutor(5)
+            self._executor_process = os.getpid()
+        return executor
+
     def set_default_executor(self, executor):
-        """Set the executor for `run_in_executor(None, ...)`. The caller shuts it down."""
+        """Set the executor for `run_in_executor(None, ...)`. The caller shuts it down. Its threads
+        do not exist in a child made by a fork: set another there."""
         self._default_executor = executor
+        self._executor_process = None
 
     def split_fd(self, fd):
         """(number, `fd`) for a number or an object with `fileno()`."""
@@ -249,11 +336,40 @@ class IOLoop(Configurable):
         except (OSError, IOError):
             gen_log.debug("fd %r was closed before its loop", fd, exc_info=True)
 
+    def _find_owner(self, fd, handler):
+        """What to close for an `fd` that was added with `handler`: an object itself; for a number,
+        the object whose method `handler` is, if that has a `close`, or else the number. If the loop
+        closed the number, its owner would close it again, when another file may have it."""
+        method = plain(handler)
+        if isinstance(fd, six.integer_types) and inspect.ismethod(method):
+            owner = method.__self__
+            if hasattr(owner, "close") and not inspect.isclass(owner):
+                return owner
+        return fd
+
     def set_blocking_signal_threshold(self, seconds, action):
         """Raise SIGALRM when a turn takes longer than `seconds`, not counting the wait; None turns
         this off. `action` is the handler (signal, frame), or None to let the signal kill the
         process. Only for the loop of the main thread."""
         raise NotImplementedError("this loop cannot detect when it is blocked")
+
+    def watch_turns(self, callback, slow=0):
+        """Call `callback(turn)` at the end of each turn that took `slow` seconds or longer, not
+        counting its wait. `turn` is a `Turn`: how long it took, how late its timers were, and the
+        name of the callback that took longest. A watched turn costs about three microseconds more.
+        A second call with the same `callback` changes `slow`."""
+        raise NotImplementedError("this loop cannot watch its turns")
+
+    def unwatch_turns(self, callback):
+        """Stop calling `callback`; harmless if it does not watch."""
+        raise NotImplementedError("this loop cannot watch its turns")
+
+    def set_debug(self, enabled, slow=0.1):
+        """In debug mode, turns of `slow` seconds or more are logged, with the name of the callback
+        that took longest and the place that scheduled it; so are calls from another thread that
+        only the loop's thread should make, with both threads. It costs a few microseconds for each
+        callback."""
+        raise NotImplementedError("this loop has no debug mode")
 
     def set_blocking_log_threshold(self, seconds):
         """Log the stack when a turn takes longer than `seconds`; None turns this off."""
@@ -267,7 +383,10 @@ class IOLoop(Configurable):
 
 def _deliver_outcome(callback, on_error, futures):
     future = futures.pop()
-    error = future.exception()
+    try:
+        error = future.exception()
+    except Exception as cancelled:
+        error = cancelled
     if error is not None and on_error is not None:
         on_error(error)
     else:

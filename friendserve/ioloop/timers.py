@@ -3,12 +3,15 @@
     timers = TimerQueue()
     timer = timers.add(deadline, callback)
     ...
-    for timer in timers.pop_due(now):
+    due = []
+    timers.pop_due(now, due)
+    for timer in due:
         callback = timer.take()  # None when an earlier one of this batch cancelled it
         if callback is not None:
             callback()
 
-The queue reads no clock. Deadlines and `now` are seconds of one clock, which should be monotonic.
+The queue reads no clock. Deadlines and `now` are seconds of one clock, which should be monotonic;
+`set_back` tells of one that is not.
 
 Facts about the timers of a loop:
 
@@ -22,16 +25,27 @@ comparisons, all in C, and ties are broken by a number. Buckets (a timer wheel) 
 but they need a fixed resolution, a sort within each bucket, and a second level for distant
 deadlines: much Python code to save a few comparisons in C.
 
-Cancelling is lazy because a heap cannot remove from its middle without a search. The callback and
-all that it holds are released at once; the entry stays until it reaches the front. So that entries
-of distant deadlines cannot pile up, the heap is rebuilt when more than half of its entries are
-cancelled. One pass over 2n entries then pays for at least n cancellations, so each costs O(1) on
-average, and the heap never has more than twice as many entries as waiting timers, or `_COMPACT_MIN`
-more. That limit spares a loop with few timers a pass at every second cancellation; at 64, the
-entries take 11 kB and a pass about 10 microseconds.
+Only the thread that asks for due timers, the owner, touches the heap. What `add` adds waits in a
+dict until the owner looks; `remove` takes it out of there, or marks it. Both are single operations
+on built-in types, so they may also be called from other threads, from signal handlers, and from
+destructors that run in the middle of any of these methods. A timer that is cancelled before the
+owner looks never costs a comparison.
+
+In the heap, cancelling is lazy because a heap cannot remove from its middle without a search. The
+callback and all that it holds are released at once; the entry stays until it reaches the front. So
+that entries of distant deadlines cannot pile up, the owner rebuilds the heap when more than half of
+its entries are cancelled. One pass over 2n entries then pays for at least n cancellations, so each
+costs O(1) on average, and the heap never has more than twice as many entries as waiting timers, or
+`_COMPACT_MIN` more. That limit spares a loop with few timers a pass at every second cancellation;
+at 64, the entries take 11 kB and a pass about 10 microseconds.
+
+An exception of a signal handler may end any method between two instructions. So a timer is put in
+its next place before it leaves the last one: it runs once if it is in both.
 
 Given up: the entry of a cancelled timer (172 bytes) keeps its memory until it reaches the front or
-the heap is rebuilt.
+the heap is rebuilt. The number of cancelled entries, which only decides when to rebuild, may be
+wrong after such an exception, or after threads have counted at the same time; each rebuild corrects
+it.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -50,14 +64,11 @@ class Timer(object):
     """A callback to be run once. To users it is an opaque handle to pass to `TimerQueue.remove`;
     hashable, and equal only to itself."""
 
-    __slots__ = ("deadline", "_callback", "_cancelled")
+    __slots__ = ("deadline", "_callback")
 
-    def __init__(self, deadline, callback, cancelled):
+    def __init__(self, deadline, callback):
         self.deadline = deadline
         self._callback = callback  # None once taken or cancelled
-        # The count of its queue, so that `remove` is correct on whichever queue it is called; not
-        # the queue itself, which would be a reference cycle. None once popped.
-        self._cancelled = cancelled
 
     def take(self):
         """Return the callback and forget it; None if it was cancelled or taken before."""
@@ -69,17 +80,22 @@ class Timer(object):
 class TimerQueue(object):
     """Timers by deadline; those with equal deadlines in the order in which they were added.
 
-    `len()` is the number of waiting timers: neither cancelled nor popped. Not thread-safe.
+    `add`, `remove` and `set_back` may be called from any thread, everything else only from one.
+    `len()` is the number of waiting timers, neither cancelled nor popped; it counts them one by
+    one.
     """
 
     def __init__(self):
         # (deadline, number, timer): tuples compare in C, and the number breaks every tie.
         self._heap = []
+        self._new = {}          # timer -> number: added since the owner last looked
         self._numbers = itertools.count()
-        self._cancelled = [0]  # the number of cancelled timers in the heap; they share the list
+        self._cancelled = 0     # about the number of cancelled timers in the heap
+        self._steps = []        # pairs (number of the first timer that is not moved, seconds)
 
     def __len__(self):
-        return len(self._heap) - self._cancelled[0]
+        timers = [entry[2] for entry in self._heap] + list(self._new)
+        return sum(1 for timer in timers if timer._callback is not None)
 
     def add(self, deadline, callback):
         """Queue `callback` (not None) for `deadline`, in seconds, and return its Timer.
@@ -90,8 +106,8 @@ class TimerQueue(object):
         deadline = deadline + 0.0
         if deadline != deadline:
             raise ValueError("the deadline of a timer must not be NaN")
-        timer = Timer(deadline, callback, self._cancelled)
-        _heappush(self._heap, (deadline, next(self._numbers), timer))
+        timer = Timer(deadline, callback)
+        self._new[timer] = next(self._numbers)
         return timer
 
     def remove(self, timer):
@@ -103,42 +119,66 @@ class TimerQueue(object):
         if timer._callback is None:
             return
         timer._callback = None
-        cancelled = timer._cancelled
-        if cancelled is not None:
-            cancelled[0] += 1
-            if cancelled[0] > _COMPACT_MIN and cancelled[0] * 2 > len(self._heap):
-                self._compact()
+        if self._new.pop(timer, None) is None:
+            self._cancelled += 1
+
+    def set_back(self, seconds):
+        """Move the waiting timers forward, because the clock was set back by `seconds`: those that
+        had 5 seconds left still have. From any thread."""
+        self._steps.append((next(self._numbers), seconds))
 
     def next_deadline(self):
         """The earliest deadline of the waiting timers, or None if there are none."""
-        heap = self._heap
+        heap, new = self._heap, self._new
+        if new:
+            for timer in list(new):
+                number = new.get(timer)     # None if another thread has just removed it
+                if number is not None:
+                    _heappush(heap, (timer.deadline, number, timer))
+                    new.pop(timer, None)
+        if self._steps:
+            self._take_steps()
+            heap = self._heap
+        if self._cancelled > _COMPACT_MIN and self._cancelled * 2 > len(heap):
+            self._compact()
+            heap = self._heap
         while heap:
             deadline, _, timer = heap[0]
             if timer._callback is not None:
                 return deadline
             _heappop(heap)
-            self._cancelled[0] -= 1
+            self._cancelled -= 1
         return None
 
-    def pop_due(self, now):
-        """Remove the timers with a deadline of `now` or earlier and return them as a list, in the
+    def pop_due(self, now, due):
+        """Remove the timers with a deadline of `now` or earlier and append them to `due`, in the
         order in which they have to run.
 
         Call `take` on each just before running it, so that one callback can still cancel a later
-        one. Timers that a callback adds are not in this list, even if they are already due.
+        one. Timers that a callback adds are not among them, even if they are already due.
         """
+        if self._new or self._steps:
+            self.next_deadline()
         heap = self._heap
-        due = []
         while heap and heap[0][0] <= now:
-            timer = _heappop(heap)[2]
+            timer = heap[0][2]
             if timer._callback is None:
-                self._cancelled[0] -= 1
+                self._cancelled -= 1
             else:
-                timer._cancelled = None
                 due.append(timer)
-        return due
+            _heappop(heap)
+
+    def _take_steps(self):
+        while self._steps:
+            first, seconds = self._steps[0]
+            heap = [(deadline - seconds if number < first else deadline, number, timer)
+                    for deadline, number, timer in self._heap]
+            heapq.heapify(heap)
+            self._heap = heap
+            del self._steps[0]
 
     def _compact(self):
-        self._heap = [entry for entry in self._heap if entry[2]._callback is not None]
-        heapq.heapify(self._heap)
-        self._cancelled[0] = 0
+        heap = [entry for entry in self._heap if entry[2]._callback is not None]
+        heapq.heapify(heap)
+        self._cancelled = 0
+        self._heap = heap

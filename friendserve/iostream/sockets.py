@@ -10,6 +10,7 @@ from friendserve.iostream.base import (
     CLOSED, CONNECTING, ENDED, MOVES, OPEN, RETRY, BaseIOStream, StreamClosedError)
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
+from friendserve.netutil.endpoints import environment_error
 from friendserve.platform.pollers.interface import ERROR, READ, WRITE
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
@@ -157,8 +158,13 @@ class IOStream(BaseIOStream):
                 return self
         self._state = MOVES[self._state, CONNECTING]
         self._fd = self.fileno()
-        with NullContext():
-            self.io_loop.add_handler(self, on_ready, WRITE)
+        try:
+            with NullContext():
+                self.io_loop.add_handler(self, on_ready, WRITE)
+        except (EnvironmentError, ValueError) as error:
+            # The poller is full, or, with ValueError, the number is too high for select.
+            self._fail(environment_error(error))
+            return
         self._events = WRITE
         return self
 
@@ -300,13 +306,14 @@ class SSLIOStream(IOStream):
         self._start_handshake()
 
     def _start_handshake(self):
+        # First, as this raises if the poller cannot watch the fd.
+        self._update_events()
         if self.handshake_timeout is not None:
             with NullContext():
                 self._handshake.timer = self.io_loop.call_later(
                     self.handshake_timeout, self._handshake_failed,
                     ssl.SSLError("the handshake took longer than %s seconds"
                                  % self.handshake_timeout))
-        self._update_events()
 
     def _do_handshake(self):
         handshake = self._handshake
@@ -456,7 +463,8 @@ class SSLIOStream(IOStream):
         return True
 
     def close_fd(self):
-        if self._handshake is None and self.error is None:
+        # In a child process the connection is a copy, which the parent continues to use.
+        if self._handshake is None and self.error is None and not self.io_loop.is_inherited():
             self._say_goodbye()
         super(SSLIOStream, self).close_fd()
 

@@ -21,9 +21,13 @@ from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.stack_context import StackContext
 from tests import PATIENCE
-from tests.loopcase import CountingPoller, LogCatcher, Loops, keeping, open_fds
+from tests.loopcase import CountingPoller, LogCatcher, Loops, in_child, keeping, open_fds
 
 READ, WRITE, ERROR = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR
+
+
+def ignore(fd, events):
+    """A handler."""
 
 
 class LoopContract(Loops):
@@ -45,7 +49,7 @@ class LoopContract(Loops):
 
     def test_b001_idle_loop_does_not_wake_up(self):
         a, _ = self.socket_pair()
-        self.loop.add_handler(a.fileno(), None, READ)
+        self.loop.add_handler(a.fileno(), ignore, READ)
         self.assert_quiet()
         del self.poller.polls[:]
         self.loop.call_later(0.05, self.loop.stop)
@@ -85,10 +89,10 @@ class LoopContract(Loops):
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         self.addCleanup(os.close, fd)
         if self.impl != "select":
-            self.loop.add_handler(fd, None, READ)
+            self.loop.add_handler(fd, ignore, READ)
             return
         with self.assertRaises(ValueError) as caught:
-            self.loop.add_handler(fd, None, READ)
+            self.loop.add_handler(fd, ignore, READ)
         self.assertIn("FD_SETSIZE", str(caught.exception))
         self.assert_quiet()
 
@@ -132,7 +136,7 @@ class LoopContract(Loops):
         a, b = socket.socketpair()
         self.addCleanup(b.close)
         number = a.fileno()
-        self.loop.add_handler(a, None, READ)
+        self.loop.add_handler(a, ignore, READ)
         a.close()
         with self.assertRaises((EnvironmentError, KeyError, ValueError)):
             self.loop.update_handler(number, READ | WRITE)
@@ -145,13 +149,25 @@ class LoopContract(Loops):
         self.assertEqual([], records)
         self.assertNotIn(number, self.loop._handlers)
         self.pipe_end_at(number)
-        self.loop.add_handler(number, None, READ)
+        self.loop.add_handler(number, ignore, READ)
+
+    def test_b008_removing_an_unknown_closed_object_removes_no_other(self):
+        a, b = self.socket_pair()
+        seen = []
+        self.loop.add_handler(a, lambda sock, events: seen.append(sock.recv(9)), READ)
+        stranger = socket.socket()
+        stranger.close()
+        self.loop.remove_handler(stranger)
+        b.send(b"x")
+        for _ in range(3):
+            self.loop.run_once(0)
+        self.assertEqual([b"x"], seen)
 
     def test_b009_second_handler_for_an_fd(self):
         a, b = self.socket_pair()
         seen = []
         self.loop.add_handler(a, lambda fd, events: seen.append(a.recv(9)), READ)
-        self.assertRaises(ValueError, self.loop.add_handler, a.fileno(), None, WRITE)
+        self.assertRaises(ValueError, self.loop.add_handler, a.fileno(), ignore, WRITE)
         b.send(b"first")
         self.run_until(lambda: seen)
         self.assertEqual([b"first"], seen)
@@ -244,8 +260,8 @@ class LoopContract(Loops):
         sockets = []
         for _ in range(50):
             sockets.extend(socket.socketpair())
-            loop.add_handler(sockets[-1], None, READ)
-            loop.add_handler(sockets[-2].fileno(), None, READ)
+            loop.add_handler(sockets[-1], ignore, READ)
+            loop.add_handler(sockets[-2].fileno(), ignore, READ)
         loop.close(all_fds=True)
         if six.PY3:
             # A file passed as an object knows that it is closed: its number may be reused.
@@ -500,7 +516,8 @@ class LoopContract(Loops):
         self.assert_quiet()
         self.assertEqual((1, []), (len(given), called))
         # The closed object is forgotten too.
-        self.assertEqual({}, self.loop._fd_objects)
+        self.assertEqual([], [fd for fd, _ in self.loop._handlers.values()
+                              if not isinstance(fd, int)])
 
 
 class ProcessTest(Loops, unittest.TestCase):
@@ -571,31 +588,16 @@ class ProcessTest(Loops, unittest.TestCase):
         signal.setitimer(signal.ITIMER_REAL, 0.01)
         self.loop.start()
 
-    def in_child(self, function):
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            try:
-                os.write(writer, str(function()).encode("ascii", "replace"))
-            except Exception as error:
-                os.write(writer, repr(error).encode("ascii", "replace"))
-            finally:
-                os._exit(0)
-        os.close(writer)
-        os.waitpid(child, 0)
-        with os.fdopen(reader, "rb") as answer:
-            return answer.read().decode("ascii")
-
     def test_b045_loop_in_a_forked_process(self):
         for run in (self.loop.start, self.loop.run_once):
-            answer = self.in_child(run)
+            answer = in_child(run)
             self.assertIn("RuntimeError", answer)
             self.assertIn("after the fork", answer)
             # The loop was made in Loops.make_loop.
             self.assertIn("loopcase.py", answer)
         # Even a loop that was running; and the child's exit does not affect the parent's loop.
         answers = []
-        self.loop.add_callback(lambda: answers.append(self.in_child(self.loop.close)))
+        self.loop.add_callback(lambda: answers.append(in_child(self.loop.close)))
         self.loop.add_callback(lambda: threading.Timer(
             0.01, self.loop.add_callback, (self.loop.stop,)).start())
         self.loop.call_later(PATIENCE, self.fail)
@@ -644,6 +646,14 @@ class ProcessTest(Loops, unittest.TestCase):
         self.assertTrue(IOLoop.initialized())
         self.loop.install()
         self.assertIs(self.loop, IOLoop.instance())
+
+
+class DebuggedLoopTest(LoopContract, unittest.TestCase):
+    """The same in debug mode, which replaces methods of the loop."""
+    def make_loop(self, *args, **kwargs):
+        loop = super(DebuggedLoopTest, self).make_loop(*args, **kwargs)
+        loop.set_debug(True, slow=PATIENCE)
+        return loop
 
 
 for _name in available_pollers():

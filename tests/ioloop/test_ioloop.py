@@ -208,10 +208,14 @@ class TurnTest(Loops, unittest.TestCase):
         self.loop.add_callback(self.log.append, "outer")
         self.run_to(1010)
         self.assertEqual(3, self.log.count("nested"))
-        with IOLoop._instance_lock:
-            self.assertIs(IOLoop.initialized(), IOLoop._instance is not None)
-            self.assertTrue(IOLoop._instance_lock.acquire(False))
-            IOLoop._instance_lock.release()
+        before = IOLoop._instance
+        self.addCleanup(setattr, IOLoop, "_instance", before)
+        self.loop.install()
+        IOLoop.instance()
+        lock = IOLoop._instance_locks[os.getpid()]
+        with lock:
+            self.assertTrue(lock.acquire(False))
+            lock.release()
 
     def test_callbacks_take_their_context_along_and_those_from_signals_do_not(self):
         seen = []
@@ -296,6 +300,28 @@ class PeriodicCallbackTest(Loops, unittest.TestCase):
         self.run_to(1)
         self.run_to(1 - 86400 + 3.5)
         self.assertEqual([1, -86398, -86397, -86396], self.times)
+
+    def test_b032_clock_set_back_between_two_calls(self):
+        """As the clock of IOLoop(time_func=time.time) by the administrator."""
+        self.make(1000)
+        self.run_to(1.5)
+        self.clock.advance(-86400)
+        self.loop.call_later(3, self.loop.stop)
+        self.loop.start()
+        self.assertEqual([1, -86398, -86397, -86396], self.times)
+
+    def test_b032_timers_keep_their_distance_when_the_clock_is_set_back(self):
+        self.loop.call_later(7, self.tick)
+        self.loop.call_later(5, self.tick)
+        self.loop.run_once(2)
+        self.clock.advance(-86400)
+        # These are made with the new time.
+        self.loop.call_later(4, self.tick)
+        self.loop.call_at(self.loop.time() + 2, self.tick)
+        self.clock.advance(-10)
+        self.loop.call_later(12, self.loop.stop)
+        self.loop.start()
+        self.assertEqual([-86406, -86405, -86404, -86403], self.times)
 
     def test_b033_woken_early(self):
         self.work = -0.003

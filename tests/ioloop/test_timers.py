@@ -2,9 +2,11 @@ from __future__ import absolute_import, division, print_function
 
 import datetime
 import random
+import sys
 import unittest
 import weakref
 
+from friendserve.ioloop import timers as timers_module
 from friendserve.ioloop.timers import TimerQueue
 from tests.fakes import FakeClock
 
@@ -20,8 +22,14 @@ class Callback(object):
         self.ran.append(self.name)
 
 
+def pop_due(timers, now):
+    due = []
+    timers.pop_due(now, due)
+    return due
+
+
 def run_due(timers, now):
-    for timer in timers.pop_due(now):
+    for timer in pop_due(timers, now):
         callback = timer.take()
         if callback is not None:
             callback()
@@ -53,7 +61,7 @@ class TestOrder(unittest.TestCase):
     def test_b014_callbacks_are_never_compared(self):
         self.timers.add(1, {})
         self.timers.add(1, {})
-        self.assertEqual(len(self.timers.pop_due(1)), 2)
+        self.assertEqual(len(pop_due(self.timers, 1)), 2)
 
     def test_b013_what_a_callback_adds_waits_for_the_next_batch(self):
         def again():
@@ -78,7 +86,7 @@ class TestOrder(unittest.TestCase):
     def test_empty(self):
         self.assertEqual(len(self.timers), 0)
         self.assertIsNone(self.timers.next_deadline())
-        self.assertEqual(self.timers.pop_due(float("inf")), [])
+        self.assertEqual(pop_due(self.timers, float("inf")), [])
 
     def test_against_a_plain_list(self):
         for seed in range(20):
@@ -206,11 +214,88 @@ class TestRemove(unittest.TestCase):
         alive = weakref.ref(callback)
         kept = self.timers.add(1, callback)
         del callback
-        timer, = self.timers.pop_due(1)
+        timer, = pop_due(self.timers, 1)
         self.assertIs(timer, kept)
         self.assertIs(timer.take(), alive())
         self.assertIsNone(timer.take())
         self.assertIsNone(alive())
+
+
+class TestInterleaving(unittest.TestCase):
+    """Another thread, a signal handler or a destructor calls `add` and `remove` between any two
+    lines of the queue's methods."""
+
+    def between_lines(self, action, function):
+        """Call `function()`, and `action()` before each line of the module of timers."""
+        def trace(frame, event, argument):
+            if frame.f_code.co_filename != timers_module.TimerQueue.add.__code__.co_filename:
+                return None
+            if event == "line":
+                action()
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            function()
+        finally:
+            sys.settrace(before)
+
+    def run_all(self, add, seed):
+        """Run a queue to its end; between its lines timers are removed, and if `add` added."""
+        rng = random.Random(seed)
+        timers, ran, expected, waiting = TimerQueue(), [], set(), {}
+
+        def new(deadline):
+            name = len(expected) + len(removed)
+            expected.add(name)
+            waiting[name] = timers.add(deadline, Callback(name, ran))
+
+        def cancel():
+            name = rng.choice(sorted(waiting))
+            timers.remove(waiting.pop(name))
+            # It may be running: then it has been called, once.
+            if name not in ran:
+                expected.discard(name)
+                removed.add(name)
+
+        removed = set()
+        left = [300]
+
+        def other_thread():
+            if left[0] > 0:
+                left[0] -= 1
+                if add:
+                    # Earlier than all others.
+                    new(-left[0] if seed & 1 else rng.randrange(100))
+                if waiting:
+                    cancel()
+
+        for _ in range(300):
+            new(rng.randrange(100))
+        for _ in range(100):
+            cancel()
+
+        def owner():
+            for now in range(101):
+                run_due(timers, now)
+                timers.next_deadline()
+            timers.remove(timers.add(1e9, Callback("never", ran)))
+        try:
+            self.between_lines(other_thread, owner)
+            run_due(timers, 101)
+        except (IndexError, KeyError, RuntimeError, ValueError) as error:
+            self.fail("%s: %r" % (type(error).__name__, error))
+        self.assertLessEqual(left[0], 0)
+        self.assertEqual((sorted(expected), 0), (sorted(ran), len(timers)))
+
+    def test_b281_remove_between_the_lines(self):
+        for seed in range(4):
+            self.run_all(False, seed)
+
+    def test_b281_add_and_remove_between_the_lines(self):
+        for seed in range(4):
+            self.run_all(True, seed)
 
 
 class TestDeadlines(unittest.TestCase):
@@ -221,7 +306,7 @@ class TestDeadlines(unittest.TestCase):
         self.timers.add(float("inf"), print)
         self.timers.add(1e300, print)
         self.assertEqual(self.timers.next_deadline(), 1e300)
-        self.assertEqual(self.timers.pop_due(1e9), [])
+        self.assertEqual(pop_due(self.timers, 1e9), [])
 
     def test_nonsense_is_refused(self):
         self.assertRaises(ValueError, self.timers.add, float("nan"), print)

@@ -9,6 +9,7 @@ from __future__ import absolute_import, division, print_function
 import errno
 import importlib
 import os
+import select
 
 if os.name == "nt":
     from friendserve.platform.pollers.windows import Waker, set_close_exec
@@ -17,7 +18,8 @@ else:
 
 __all__ = ["Waker", "available_pollers", "make_poller", "set_close_exec"]
 
-# Best first. Each name is also the name of the module.
+# Best first. Each name is also that of the module, and of the function of the module select without
+# which the system lacks this poller. gevent removes functions, perhaps after this was imported.
 _PREFERENCE = (
     ("epoll", "EpollPoller"),
     ("kqueue", "KqueuePoller"),
@@ -33,11 +35,9 @@ def _load(preference):
     classes = {}
     package = __name__.rpartition(".")[0]
     for name, class_name in preference:
-        try:
+        if hasattr(select, name):
             module = importlib.import_module(package + "." + name)
-        except ImportError:
-            continue
-        classes[name] = getattr(module, class_name)
+            classes[name] = getattr(module, class_name)
     return classes
 
 
@@ -46,7 +46,7 @@ _classes = _load(_PREFERENCE)
 
 def _create(name):
     """A new poller, or None where the system lacks it. Raises EnvironmentError when out of fds."""
-    if name not in _classes:
+    if name not in _classes or not hasattr(select, name):
         return None
     try:
         return _classes[name]()

@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import sys
+import threading
 import time
 
 import six
@@ -11,6 +12,9 @@ if six.PY2:  # version: py2
         import ctypes
     except ImportError:
         ctypes = None
+
+#: Seconds by which a clock may be set back unnoticed.
+NOTICED_STEP = 1.0
 
 
 def never_backwards(clock):
@@ -27,6 +31,27 @@ def never_backwards(clock):
         return now + state[1]
 
     return steady
+
+
+def noticing_steps(clock, on_step):
+    """Wrap `clock` in one that calls `on_step(seconds)`, in the thread that reads it, when it was
+    set back by more than `NOTICED_STEP` seconds since it was last read; once for each step."""
+    last = [clock()]
+    lock = threading.RLock()
+
+    def read():
+        now = clock()
+        # Less may be another thread that has read the clock later but stored it sooner.
+        if last[0] - now > NOTICED_STEP:
+            with lock:
+                step = last[0] - now
+                if step > NOTICED_STEP:
+                    last[0] = now
+                    on_step(step)
+        last[0] = now
+        return now
+
+    return read
 
 
 def _ctypes_monotonic():  # version: py2

@@ -9,17 +9,22 @@ import stat
 
 from friendserve.log import gen_log
 from friendserve.platform.pollers import interface
-from friendserve.platform.pollers.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, PRI, READ, WRITE
 
-_KNOWN = READ | WRITE | ERROR
+_KNOWN = READ | PRI | WRITE | ERROR
+_UNKNOWN = "events 0x%x: only READ, PRI, WRITE and ERROR may be combined"
 _WINDOWS = os.name == "nt"
 _CHUNK = 4096
+_WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK))
+
+#: The identity, never that of an open file, of an fd that was found to be closed.
+CLOSED = object()
 
 
 def check_events(events):
     """Raise ValueError unless `events` is a valid mask."""
     if events & ~_KNOWN:
-        raise ValueError("events 0x%x: only READ, WRITE and ERROR may be combined" % events)
+        raise ValueError(_UNKNOWN % events)
 
 
 def check_registered(fd, events, registered):
@@ -27,7 +32,7 @@ def check_registered(fd, events, registered):
     if fd not in registered:
         raise KeyError("fd %r is not registered" % (fd,))
     if events & ~_KNOWN:
-        raise ValueError("events 0x%x: only READ, WRITE and ERROR may be combined" % events)
+        raise ValueError(_UNKNOWN % events)
 
 
 def already_registered(fd):
@@ -79,38 +84,44 @@ class Waker(interface.Waker):
         # Functions of the system, not methods, which would cost a call for each wake-up.
         self._read, self._write, self._close = read, write, close
         self._closed = False
-        self._waking = []   # an entry for each call of `wake` in progress
+        self._waking = {}   # an item for each call of `wake` in progress
 
     def wake(self):
         # Between a look at the number and the write, another thread may close it and open a file
         # that gets the same number. So nothing is closed while an entry is here. A lock would not
         # do: a signal handler that calls this may have interrupted its owner.
-        self._waking.append(None)
+        call = object()
         try:
-            while not self._closed:
-                try:
-                    self._write(b"w")
-                    return
-                except EnvironmentError as error:
-                    if _would_block(error):
-                        return  # full, so the reader is awake already
-                    if error.errno != errno.EINTR:
-                        raise
-        finally:
-            self._waking.pop()
+            self._waking[call] = None
+            if not self._closed:
+                self._write(b"w")
+            self._waking.pop(call, None)
             if self._closed:
                 self._close_ends()
+        except BaseException as error:
+            # A signal handler may have raised anywhere above.
+            self._waking.pop(call, None)
+            if self._closed:
+                self._close_ends()
+            code = getattr(error, "errno", None)
+            if code == errno.EINTR:
+                self.wake()
+            elif code not in _WOULD_BLOCK:  # that is a full pipe, so the reader is awake already
+                raise
 
     def consume(self):
+        data = b""
         while not self._closed:
             try:
-                if len(self._read(_CHUNK)) < _CHUNK:
-                    return
+                data = self._read(_CHUNK)
+                if len(data) < _CHUNK:
+                    break
             except EnvironmentError as error:
-                if _would_block(error):
-                    return
+                if error.errno in _WOULD_BLOCK:
+                    break
                 if error.errno != errno.EINTR:
                     raise
+        return data.replace(b"w", b"")
 
     def close(self):
         self._closed = True
@@ -125,10 +136,6 @@ class Waker(interface.Waker):
                 self._read = self._write = None
                 return
             self._close(end)
-
-
-def _would_block(error):
-    return error.errno in (errno.EAGAIN, errno.EWOULDBLOCK)
 
 
 def loopback_pair():

@@ -14,10 +14,11 @@ The facts:
    number still has the file that was registered.
 6. An epoll can itself be watched. Replacing it under its number (dup2) is a close as in fact 3: an
    outer epoll would lose it.
+7. A child process has the same epoll, not a copy: what it removes is removed for the parent too.
 
 What follows: programs should unregister before they close. If they do not, it does no harm unless
 something else holds the file open. Then the only remedy is a new epoll with the registrations that
-are still valid, and one warning in the log. It is made
+are still valid. It is made
 
 - when an event has a number that is not registered. This requires a DEL that failed, so `poll`
   looks at its events one by one only after one;
@@ -38,6 +39,7 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import math
+import os
 import select
 import sys
 
@@ -47,18 +49,20 @@ from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_registered, is_interrupt, warn_of_closed)
 from friendserve.platform.pollers.interface import (
-    CHECK_INTERVAL, ERROR, MAX_WAIT, NONE, READ, WRITE)
+    CHECK_INTERVAL, ERROR, MAX_WAIT, NONE, PRI, READ, WRITE)
 
 if not hasattr(select, "epoll"):
     raise ImportError("this system has no epoll")
 
-# READ, WRITE and ERROR are epoll's own bits, so masks are passed in and out unchanged. A value
+# READ, PRI, WRITE and ERROR are epoll's own bits, so masks are passed in and out unchanged. A value
 # above this one contains EPOLLERR or EPOLLHUP.
-_CALM = READ | WRITE
+_CALM = READ | PRI | WRITE
 _HUP = select.EPOLLHUP
 _PY2 = six.PY2
 # epoll.unregister hides EBADF before Python 3.9; epoll.modify does not.
 _QUIET_DEL = sys.version_info < (3, 9)  # version: py2, 3.6
+# What `register` fails with for a number that is closed, or belongs to a file of another kind.
+_UNWATCHABLE = (errno.EBADF, errno.EPERM)
 
 
 class EpollPoller(interface.Poller):
@@ -72,6 +76,7 @@ class EpollPoller(interface.Poller):
         self._reused = set()    # lost fds that were registered again
         self._polls = 0         # since the last check
         self._check_at = CHECK_INTERVAL     # 0 while there are lost fds
+        self._process = os.getpid()
 
     def fileno(self):
         if self._outer is None:
@@ -107,6 +112,8 @@ class EpollPoller(interface.Poller):
     def unregister(self, fd):
         check_registered(fd, NONE, self._fds)
         del self._fds[fd]
+        if os.getpid() != self._process:
+            return  # the parent has the same epoll
         try:
             if _QUIET_DEL:
                 self._epoll.modify(fd, NONE)
@@ -114,6 +121,9 @@ class EpollPoller(interface.Poller):
         except EnvironmentError:
             self._lost.add(fd)
             self._check_at = 0
+
+    def watched(self):
+        return dict((fd, events & _CALM) for fd, events in six.iteritems(self._fds))
 
     def poll(self, seconds):
         if seconds is None:
@@ -161,6 +171,32 @@ class EpollPoller(interface.Poller):
         self._outer = None
         self._fds = {}
 
+    def after_fork(self):
+        epoll = _create()
+        outer = None
+        try:
+            for fd, events in six.iteritems(self._fds):
+                # Not by `_copy`, whose MOD would change what the parent has modified.
+                try:
+                    if fd != epoll.fileno():
+                        epoll.register(fd, events)
+                except EnvironmentError as error:
+                    if error.errno not in _UNWATCHABLE:
+                        raise
+            if self._outer is not None:
+                outer = _create()
+                outer.register(epoll.fileno(), READ)
+        except EnvironmentError:
+            epoll.close()
+            raise
+        if outer is not None:
+            number = self._outer.fileno()
+            os.dup2(outer.fileno(), number)
+            interface.set_close_exec(number)
+            outer.close()
+        self._use(epoll)
+        self._process = os.getpid()
+
     def _register_again(self, fd, events):
         """Register a number that is already registered, if it belongs to another file now."""
         if self._has_its_file(fd):
@@ -171,7 +207,7 @@ class EpollPoller(interface.Poller):
         except EnvironmentError:
             epoll.close()
             raise
-        self._replace(epoll, [fd])
+        self._replace(epoll)
 
     def _without_closed(self, pairs):
         """`pairs` without those of closed files. If there are any, continue with a new epoll."""
@@ -184,7 +220,8 @@ class EpollPoller(interface.Poller):
         if not stale:
             return pairs
         try:
-            self._replace(self._copy(), stale)
+            self._replace(self._copy())
+            warn_of_closed(stale)
         except EnvironmentError:
             pass  # out of fds; the next event of these files is another attempt
         return [(fd, events) for fd, events in pairs if fd not in stale]
@@ -209,18 +246,20 @@ class EpollPoller(interface.Poller):
             raise
         return epoll
 
-    def _replace(self, epoll, stale):
+    def _replace(self, epoll):
         """Continue with `epoll` instead of the one in use."""
         if self._outer is not None:
             self._outer.register(epoll.fileno(), READ)
             self._outer.unregister(self._epoll.fileno())
+        self._use(epoll)
+
+    def _use(self, epoll):
         self._epoll.close()
         self._epoll = epoll
         self._lost.clear()
         self._reused.clear()
         self._polls = 0
         self._check_at = CHECK_INTERVAL
-        warn_of_closed(stale)
 
 
 def _create():

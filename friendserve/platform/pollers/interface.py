@@ -11,7 +11,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-NONE, READ, WRITE, ERROR = 0x000, 0x001, 0x004, 0x018
+NONE, READ, PRI, WRITE, ERROR = 0x000, 0x001, 0x002, 0x004, 0x018
 
 #: The longest single wait in seconds. A longer `poll` returns an empty list after this time,
 #: because the system calls overflow at different lengths (the shortest: 2**31 milliseconds, about
@@ -27,9 +27,10 @@ CHECK_INTERVAL = 100
 class Poller(object):
     """Watches file descriptors and reports which are ready. It calls no callbacks.
 
-    `fd` is always an int, the number of an open descriptor. `events` is READ, WRITE and ERROR
-    in any combination, or NONE; other bits raise ValueError. All pollers are level-triggered:
-    an fd that is ready and has not been handled is reported again by the next `poll`.
+    `fd` is always an int, the number of an open descriptor. `events` is READ, PRI, WRITE and ERROR
+    in any combination, or NONE; other bits raise ValueError, as does PRI with kqueue. All pollers
+    are level-triggered: an fd that is ready and has not been handled is reported again by the next
+    `poll`.
 
     A number is registered from a successful `register` until `unregister`, whatever happens to its
     file. A `register` or `modify` that raised has had no effect.
@@ -39,15 +40,16 @@ class Poller(object):
     in another process (fork). One exception: while the number of such a file is registered, epoll
     may report it up to CHECK_INTERVAL times. If the number is given to another file,
 
-    - `register` forgets the old file, logs a warning and watches the new one;
+    - `register` forgets the old file and watches the new one;
     - `modify` raises EnvironmentError;
     - `unregister` works, and leaves the new file alone;
     - until then poll and select, which know only numbers, report the new file.
 
     Files are distinguished by fstat(2) where the kernel offers no check, see `common.identify`.
 
-    A poller belongs to one thread and one process: after a fork the child makes its own.
-    Descriptors that a poller opens for itself are close-on-exec.
+    A poller belongs to one thread and one process. In a child process only `unregister`, `close`
+    and `after_fork` may be called, and none of them affects the parent's poller; `after_fork` makes
+    it belong to the child. Descriptors that a poller opens for itself are close-on-exec.
     """
 
     def fileno(self):
@@ -79,6 +81,11 @@ class Poller(object):
         registered."""
         raise NotImplementedError
 
+    def watched(self):
+        """A new dict from each registered fd to its events (ERROR left out), without files that
+        `poll` has found closed."""
+        raise NotImplementedError
+
     def poll(self, seconds):
         """Wait until something is ready and return a list of (fd, events), one per fd.
 
@@ -89,8 +96,9 @@ class Poller(object):
         because of a closed file.
 
         READ and WRITE mean that the next read or write does not block; that includes reads that
-        find the end and operations that fail. ERROR is reported always, as soon as the system
-        reports a failure:
+        find the end and operations that fail. PRI is what poll(2) calls POLLPRI: urgent data of a
+        TCP connection (MSG_OOB), or an event of a device or of a file in /proc or /sys. ERROR is
+        reported always, as soon as the system reports a failure:
 
         - a refused or otherwise failed connect is, for an fd registered for WRITE, ERROR and
           possibly READ and WRITE too; the error itself stays in the socket (SO_ERROR);
@@ -107,6 +115,15 @@ class Poller(object):
         """Drop all registrations and close the poller's own descriptors. The watched files stay
         open. May be called again; no other method may be called afterwards."""
         raise NotImplementedError
+
+    def after_fork(self):
+        """In a child process, continue with descriptors that are not shared with the parent, and
+        with the same registrations; files that were closed since the fork are not reported. The
+        `fileno` of a kqueue changes.
+
+        Raises EnvironmentError when out of fds; then it has had no effect.
+        """
+        # Nothing to do for a poller that knows only numbers.
 
 
 class Waker(object):
@@ -130,12 +147,20 @@ class Waker(object):
         raise NotImplementedError
 
     def consume(self):
-        """Undo all previous calls of `wake`. Never blocks. Does nothing after `close`."""
+        """Undo all previous calls of `wake`. Never blocks. Does nothing after `close`.
+
+        Returns what signal.set_wakeup_fd has written, as bytes; perhaps not all of it if the pipe
+        was full."""
         raise NotImplementedError
 
     def close(self):
         """Close both ends. May be called again."""
         raise NotImplementedError
+
+    def after_fork(self):
+        """In a child process, continue with a pair that is not shared with the parent's waker, and
+        has the same numbers. Raises EnvironmentError when out of fds."""
+        raise NotImplementedError("this system has no fork")
 
 
 def set_close_exec(fd):

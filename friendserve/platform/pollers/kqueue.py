@@ -17,23 +17,23 @@ additions first because only they can fail for an open file. Each poll joins the
 number. Nothing has to be done for a file that was closed, except that its number can be registered
 again.
 
-Given up: with NONE and ERROR alone there is no filter, so no failure is reported. `modify` of a
-TCP socket whose number was closed and reused may go unnoticed; a check would cost a system call
-each time.
+Given up: PRI, for which the standard library has no filter. With NONE and ERROR alone there is no
+filter, so no failure is reported. `modify` of a TCP socket whose number was closed and reused may
+go unnoticed; a check would cost a system call each time.
 """
 
 from __future__ import absolute_import, division, print_function
 
 import errno
+import os
 import select
 
 import six
 
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
-    already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
-    warn_of_closed)
-from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+    already_registered, check_events, check_identity, check_registered, identify, is_interrupt)
+from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, PRI, READ, WRITE
 
 if not hasattr(select, "kqueue"):
     raise ImportError("this system has no kqueue")
@@ -48,6 +48,17 @@ _EOF = select.KQ_EV_EOF
 # One wait reports at most this many filters; the next one reports the rest.
 _BATCH = 1024
 
+# Kqueues of the parent process. Their numbers are not open here, or belong to other files, which
+# closing them would close; so would their destructors (until Python 3.12).
+_inherited = []
+
+
+def _create():
+    kqueue = select.kqueue()
+    if six.PY2:  # version: py2
+        interface.set_close_exec(kqueue.fileno())
+    return kqueue
+
 
 class KqueuePoller(interface.Poller):
     """Poller over kqueue: the cost of a wait depends on what is ready, not on what is watched.
@@ -56,9 +67,8 @@ class KqueuePoller(interface.Poller):
     """
 
     def __init__(self):
-        self._kqueue = select.kqueue()
-        if six.PY2:  # version: py2
-            interface.set_close_exec(self._kqueue.fileno())
+        self._kqueue = _create()
+        self._process = os.getpid()
         self._events = {}
         self._files = {}    # fd -> the identity of its file
 
@@ -67,17 +77,17 @@ class KqueuePoller(interface.Poller):
 
     def register(self, fd, events):
         check_events(events)
+        _refuse_priority(events)
         identity = identify(fd)     # raises if `fd` is closed: without filters no call would
-        if fd in self._events:
-            if self._files[fd] == identity and self._has_filters(fd):
-                raise already_registered(fd)
-            warn_of_closed([fd])
+        if fd in self._events and self._files[fd] == identity and self._has_filters(fd):
+            raise already_registered(fd)
         self._change(fd, NONE, events)
         self._events[fd] = events
         self._files[fd] = identity
 
     def modify(self, fd, events):
         check_registered(fd, events, self._events)
+        _refuse_priority(events)
         check_identity(fd, self._files[fd])
         self._change(fd, self._events[fd], events)
         self._events[fd] = events
@@ -86,12 +96,17 @@ class KqueuePoller(interface.Poller):
         check_registered(fd, NONE, self._events)
         events = self._events.pop(fd)
         del self._files[fd]
+        if os.getpid() != self._process:
+            return
         for event, kq_filter in _FILTERS:
             if events & event:
                 try:
                     self._control(fd, kq_filter, _DELETE)
                 except EnvironmentError:
                     pass  # the kernel removed the filter when the file was closed
+
+    def watched(self):
+        return dict((fd, events & ~ERROR) for fd, events in six.iteritems(self._events))
 
     def poll(self, seconds):
         if seconds is not None:
@@ -113,9 +128,30 @@ class KqueuePoller(interface.Poller):
         return list(result.items())
 
     def close(self):
-        self._kqueue.close()
+        if os.getpid() == self._process:
+            self._kqueue.close()
+        else:
+            _inherited.append(self._kqueue)
         self._events = {}
         self._files = {}
+
+    def after_fork(self):
+        before = self._kqueue
+        self._kqueue = _create()
+        try:
+            for fd, events in six.iteritems(self._events):
+                try:
+                    check_identity(fd, self._files[fd])
+                    self._change(fd, NONE, events)
+                except EnvironmentError as error:
+                    if error.errno not in (errno.EBADF, errno.ENOENT):
+                        raise
+        except EnvironmentError:
+            self._kqueue.close()
+            self._kqueue = before
+            raise
+        _inherited.append(before)
+        self._process = os.getpid()
 
     def _change(self, fd, old, new):
         """Turn the filters of `old` into those of `new`, or raise and leave those of `old`."""
@@ -147,3 +183,8 @@ class KqueuePoller(interface.Poller):
 
     def _control(self, fd, kq_filter, flags):
         self._kqueue.control([select.kevent(fd, kq_filter, flags)], 0, 0)
+
+
+def _refuse_priority(events):
+    if events & PRI:
+        raise ValueError("kqueue cannot wait for PRI; use poll or select")

@@ -15,11 +15,13 @@ from __future__ import absolute_import, division, print_function
 import math
 import select
 
+import six
+
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
-    already_registered, check_events, check_identity, check_registered, identify, is_interrupt,
-    warn_of_closed)
-from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, READ, WRITE
+    CLOSED, already_registered, check_events, check_identity, check_registered, identify,
+    is_interrupt)
+from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, PRI, READ, WRITE
 
 if not hasattr(select, "poll"):
     raise ImportError("this system has no poll")
@@ -30,7 +32,7 @@ class PollPoller(interface.Poller):
 
     def __init__(self):
         self._poll = select.poll()
-        self._fds = {}      # fd -> the identity of its file
+        self._fds = {}      # fd -> (the identity of its file, events)
 
     def fileno(self):
         raise NotImplementedError("the poll poller has no file descriptor; epoll and kqueue do")
@@ -38,17 +40,17 @@ class PollPoller(interface.Poller):
     def register(self, fd, events):
         check_events(events)
         identity = identify(fd)     # the poll object would accept any number, open or not
-        if fd in self._fds:
-            if self._fds[fd] == identity:
-                raise already_registered(fd)
-            warn_of_closed([fd])
+        if fd in self._fds and self._fds[fd][0] == identity:
+            raise already_registered(fd)
         self._poll.register(fd, _mask(events))
-        self._fds[fd] = identity
+        self._fds[fd] = identity, events
 
     def modify(self, fd, events):
         check_registered(fd, events, self._fds)
-        check_identity(fd, self._fds[fd])
+        identity, _ = self._fds[fd]
+        check_identity(fd, identity)
         self._poll.register(fd, _mask(events))
+        self._fds[fd] = identity, events
 
     def unregister(self, fd):
         check_registered(fd, NONE, self._fds)
@@ -57,6 +59,10 @@ class PollPoller(interface.Poller):
             self._poll.unregister(fd)
         except KeyError:
             pass  # dropped by poll() because it was closed
+
+    def watched(self):
+        return dict((fd, events & ~ERROR) for fd, (identity, events) in six.iteritems(self._fds)
+                    if identity is not CLOSED)
 
     def poll(self, seconds):
         if seconds is None:
@@ -75,6 +81,7 @@ class PollPoller(interface.Poller):
         for fd, mask in pairs:
             if mask & select.POLLNVAL:
                 self._poll.unregister(fd)  # closed; it would be reported every time
+                self._fds[fd] = CLOSED, NONE
             else:
                 result.append((fd, _events(mask)))
         return result
@@ -83,9 +90,16 @@ class PollPoller(interface.Poller):
         self._poll = select.poll()
         self._fds = {}
 
+    def after_fork(self):
+        # The object may be in use by a thread that does not exist in the child.
+        self._poll = select.poll()
+        for fd, (_, events) in six.iteritems(self._fds):
+            self._poll.register(fd, _mask(events))
+
 
 def _mask(events):
     return ((select.POLLIN if events & READ else 0) |
+            (select.POLLPRI if events & PRI else 0) |
             (select.POLLOUT if events & WRITE else 0))
 
 
@@ -93,6 +107,8 @@ def _events(mask):
     events = NONE
     if mask & select.POLLIN:
         events |= READ
+    if mask & select.POLLPRI:
+        events |= PRI
     if mask & select.POLLOUT:
         events |= WRITE
     if mask & select.POLLERR:

@@ -23,9 +23,20 @@ class Waker(common.Waker):
         self._reader, self._writer = ends = os.pipe()
         super(Waker, self).__init__(ends, functools.partial(os.read, self._reader),
                                     functools.partial(os.write, self._writer), os.close)
-        for fd in ends:
+        self._set_up()
+
+    def _set_up(self):
+        for fd in self._reader, self._writer:
             _set_nonblocking(fd)
             set_close_exec(fd)
+
+    def after_fork(self):
+        for new, old in zip(os.pipe(), (self._reader, self._writer)):
+            os.dup2(new, old)
+            os.close(new)
+        self._set_up()
+        # Threads of the parent do not exist here.
+        self._waking.clear()
 
     def fileno(self):
         return -1 if self._closed else self._reader

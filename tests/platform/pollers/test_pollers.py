@@ -14,7 +14,7 @@ import unittest
 
 from friendserve.platform.pollers import auto, common, interface, posix, windows
 from friendserve.platform.pollers.clock import monotonic_time, never_backwards
-from friendserve.platform.pollers.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, PRI, READ, WRITE
 from tests import PATIENCE
 from tests.fakes import FakeClock
 
@@ -281,6 +281,32 @@ class TestMakePoller(unittest.TestCase):
             auto.make_poller()
         self.assertEqual(caught.exception.errno, errno.EMFILE)
 
+    def test_b286_a_call_that_was_removed_after_the_import_is_passed_over(self):
+        """As by the monkey patches of gevent."""
+        for name in ("epoll", "kqueue"):
+            call = getattr(select, name, None)
+            if call is not None:
+                delattr(select, name)
+                self.addCleanup(setattr, select, name, call)
+        try:
+            names = auto.available_pollers()
+            poller = auto.make_poller("auto")
+        except AttributeError as error:
+            self.fail("the next poller was not tried: %s" % error)
+        poller.close()
+        self.assertEqual([name for name in ("poll", "select") if hasattr(select, name)], names)
+        self.assertRaises(ImportError, auto.make_poller, "epoll")
+
+    def test_b286_an_import_that_fails_does_not_mean_that_the_system_lacks_the_call(self):
+        name = "friendserve.platform.pollers.select"
+        self.addCleanup(sys.modules.__setitem__, name, sys.modules.pop(name))
+        broken = "friendserve.platform.pollers.common"
+        common_module = sys.modules[broken]
+        self.addCleanup(sys.modules.__setitem__, broken, common_module)
+        sys.modules[broken] = None      # importing it raises ImportError
+        with self.assertRaises(ImportError):
+            auto._load(auto._PREFERENCE)
+
     def test_modules_of_absent_calls_do_not_import(self):
         for name in ("epoll", "kqueue", "poll"):
             module = "friendserve.platform.pollers." + name
@@ -328,12 +354,12 @@ class TestMonotonicTime(unittest.TestCase):
 
 class TestInterface(unittest.TestCase):
     def test_events_are_distinct(self):
-        self.assertEqual((READ, WRITE, ERROR), (0x001, 0x004, 0x018))
+        self.assertEqual((READ, PRI, WRITE, ERROR), (0x001, 0x002, 0x004, 0x018))
 
     @unittest.skipUnless(hasattr(select, "epoll"), "this system has no epoll")
     def test_events_are_those_of_epoll(self):
-        self.assertEqual((READ, WRITE, ERROR), (select.EPOLLIN, select.EPOLLOUT,
-                                                select.EPOLLERR | select.EPOLLHUP))
+        self.assertEqual((READ, PRI, WRITE, ERROR), (
+            select.EPOLLIN, select.EPOLLPRI, select.EPOLLOUT, select.EPOLLERR | select.EPOLLHUP))
 
     def test_contracts_implement_nothing(self):
         poller, waker = interface.Poller(), interface.Waker()
@@ -343,6 +369,7 @@ class TestInterface(unittest.TestCase):
         self.assertRaises(NotImplementedError, poller.register, 0, READ)
         self.assertRaises(NotImplementedError, poller.modify, 0, READ)
         self.assertRaises(NotImplementedError, poller.unregister, 0)
+        self.assertRaises(NotImplementedError, poller.watched)
         self.assertRaises(NotImplementedError, poller.poll, 0)
 
 

@@ -1,0 +1,25 @@
+"""Shared by the tests of the pages in website/docs: the programs in them."""
+from __future__ import absolute_import, division, print_function
+
+import io
+import os
+import re
+import textwrap
+
+import six
+
+from tests import ROOT
+
+
+def program_text(page):
+    """The first program of a page."""
+    with io.open(os.path.join(ROOT, "website", "docs", page), encoding="utf-8") as source:
+        block = re.search(u"code-block:: python\n\n((?:    .*\n|\n)+)", source.read()).group(1)
+    return textwrap.dedent(block)
+
+
+def program(page):
+    """The names that the first program of a page defines."""
+    namespace = {"__name__": "page"}
+    six.exec_(program_text(page), namespace)
+    return namespace
