@@ -10,9 +10,10 @@ import unittest
 import six
 
 from friendserve import (
-    autoreload, database, escape, gen, httpclient, options, simple_httpclient, util, web)
+    autoreload, database, escape, gen, httpclient, httpserver, options, simple_httpclient, util,
+    web)
 from friendserve.concurrent import Future
-from friendserve.httpserver import HTTPServer, _BadRequestException
+from friendserve.httpserver import HTTPServer
 from friendserve.httputil import HTTPHeaders, HTTPMessageDelegate
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.locale import get_supported_locales
@@ -264,7 +265,7 @@ class ServerTest(HTTPCase):
 
     def test_p34_a_bad_request_exception_is_answered_with_400(self):
         def refuse(request):
-            raise _BadRequestException("no")
+            raise httpserver._BadRequestException("no")
 
         self.serve(refuse)
         self.assertEqual(400, self.fetch(get()).status)
