@@ -229,7 +229,9 @@ class HandlerTest(WebCase):
                 self._clear_headers_for_304()
 
         self.serve_app([("/", Own)])
-        self.assertNotIn("Content-Language", self.ask().headers)
+        response = self.ask()
+        self.assertEqual(200, response.status)
+        self.assertNotIn("Content-Language", response.headers)
 
     def test_p34_cookies_without_a_name_are_refused(self):
         class Own(RequestHandler):
