@@ -1,5 +1,5 @@
-"""Loops that are made, driven by another loop or continued in another process, and closed, a hundred
-times: nothing grows."""
+"""Loops that are made, driven by another loop or continued in another process, and closed, a
+hundred times: nothing grows."""
 from __future__ import absolute_import, division, print_function
 
 import gc
@@ -169,7 +169,11 @@ if hasattr(os, "fork"):
             """A request to the server that was inherited."""
             client = AsyncHTTPClient(io_loop=self.loop, force_instance=True)
             bodies = []
-            client.fetch(self.url, lambda response: (bodies.append(response.body), self.loop.stop()))
+
+            def on_response(response):
+                bodies.append(response.body)
+                self.loop.stop()
+            client.fetch(self.url, on_response)
             self.loop.start()
             client.close()
             self.assertEqual([b"ok"], bodies)
