@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -15,6 +16,8 @@ import tempfile
 import threading
 import unittest
 
+from six.moves import http_client
+from six.moves.urllib.parse import urlsplit
 from six.moves.urllib.request import urlopen
 
 from friendserve.escape import json_decode
@@ -105,24 +108,21 @@ class EmbedTest(unittest.TestCase):
         return answer
 
     def long_poll(self):
-        """Start a long poll; returns a function that waits for its answer."""
-        answers = []
-        url = "%swait?after=%s" % (self.url, self.state["cursor"])
-        poll = threading.Thread(target=lambda: answers.append(json_decode(get(url))))
-        poll.start()
+        """A connection on which a long poll has been sent."""
+        poll = http_client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE)
+        self.addCleanup(poll.close)
+        poll.request("GET", "/wait?after=" + self.state["cursor"])
+        return poll
 
-        def answer():
-            poll.join(PATIENCE)
-            self.assertEqual(1, len(answers), "the long poll is not answered")
-            self.assertNotEqual(self.state["cursor"], answers[0]["cursor"], "it was not held")
-            self.state = answers[0]
-            return answers[0]
-        return answer
+    def read_answer(self, poll):
+        state = json_decode(poll.getresponse().read().decode("utf-8"))
+        self.assertNotEqual(self.state["cursor"], state["cursor"], "nothing has changed")
+        self.state = state
 
     def poll_until(self, condition):
-        """The first state of which this is true, by long polls."""
+        """Have long polls until this is true of the state."""
         while not condition(self.state):
-            self.long_poll()()
+            self.read_answer(self.long_poll())
 
     def check_service(self, title):
         """The page, and the long poll, while clients come and go."""
@@ -131,9 +131,14 @@ class EmbedTest(unittest.TestCase):
         for name in re.findall('(?:href|src)="/([^"]+)"', page):
             self.assertTrue(get(self.url + name))
         self.assertEqual([], self.state["events"])
-        answer = self.long_poll()
+        poll = self.long_poll()
+        # Whatever has been answered before these is here.
+        for _ in range(3):
+            get(self.url)
+        self.assertEqual([], select.select([poll.sock], [], [], 0)[0], "it is not held")
         client = self.connect()
-        self.assertTrue(answer()["events"])
+        self.read_answer(poll)
+        self.assertEqual(1, len(self.state["events"]))
         self.poll_until(lambda state: dict(state["figures"])["clients"] == 1)
         self.assertEqual(b"2\n", self.ask(client, b"and two\n"))
         client.close()
@@ -144,19 +149,14 @@ class EmbedTest(unittest.TestCase):
         """SIGTERM ends it, while a client is connected and a long poll is held."""
         client = self.connect()
         self.poll_until(lambda state: dict(state["figures"])["clients"] == 1)
-        status = socket.create_connection(
-            ("127.0.0.1", int(self.url.rstrip("/").rpartition(":")[2])), PATIENCE)
-        self.addCleanup(status.close)
-        status.sendall(b"GET /wait?after=%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
-                       % self.state["cursor"].encode("ascii"))
-        # Answered after the request above has been read.
+        poll = self.long_poll()
         get(self.url)
         os.kill(self.pid, signal.SIGTERM)
         self.assertEqual(b"", client.recv(100))
         self.wait_for(lambda: self.process.poll() is not None, "the end of the program")
         self.wait_for(lambda: not is_alive(self.pid), "the end of the daemon")
-        # The poll may have been answered: the client has left.
-        while status.recv(10000):
+        # The poll may have been answered, because the client has left.
+        while poll.sock.recv(10000):
             pass
         self.assertRaises(EnvironmentError, socket.create_connection, ("127.0.0.1", self.port),
                           PATIENCE)
