@@ -22,8 +22,8 @@ from six.moves.urllib.request import urlopen
 
 from friendserve.escape import json_decode
 from tests import PATIENCE, ROOT
-from tests.platform.test_twisted import needs_twisted
 from tests.services import free_port
+from tests.twistedcase import needs_twisted
 
 FOLDER = os.path.join(ROOT, "demos", "embed")
 

@@ -31,8 +31,8 @@ from tests import PATIENCE, ROOT
 from tests.bridgecase import Browser, DemosOnBridge, Programs
 from tests.bridges import LOOPS
 from tests.loopcase import Loops, open_fds
-from tests.platform.test_twisted import needs_twisted, run_program
 from tests.services import free_port
+from tests.twistedcase import needs_twisted, run_program
 
 
 @needs_twisted
