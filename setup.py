@@ -39,6 +39,9 @@ TEST_REQUIRES = [
     'PyMySQL<1; python_version < "3"',
     'PyMySQL; python_version >= "3"',
     "psycopg2-binary",
+    # With their tests: Twisted's own need PyHamcrest.
+    "Twisted>=20.3",
+    "PyHamcrest",
     'websockets; python_version >= "3.6"',
     # Loops and clients beside ours.
     'aiohttp; python_version >= "3.9"',
@@ -82,6 +85,7 @@ setup(
         # Masks of WebSocket frames in C.
         "speedups": ['websockets; python_version >= "3.6"'],
         "test": TEST_REQUIRES,
+        "twisted": ["Twisted>=20.3"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -61,6 +61,7 @@ netutil/          listening sockets, host names, TLS contexts
 iostream/         byte streams with callbacks
     buffers       received bytes, and bytes that wait to be sent
     base          BaseIOStream: the reads and writes of every stream
+    goodbye       close_notify without reading
     sockets       IOStream, SSLIOStream
     pipe          PipeIOStream
 
@@ -73,6 +74,7 @@ tcpclient         connections to any server, by name or address
 platform/         other loops and resolvers, and names known from Tornado
     foreign       a loop that another loop drives
     asyncio       IOLoops on asyncio, and asyncio on an IOLoop
+    twisted       IOLoops on Twisted's reactors, reactors on an IOLoop, a resolver
     caresresolver CaresResolver: host names through c-ares
     interface common posix windows auto
                   the pollers' public names

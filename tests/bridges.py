@@ -8,10 +8,14 @@ There, tests that make loops over select or poll fail: no host can watch these.
 """
 from __future__ import absolute_import, division, print_function
 
+import functools
 import importlib
+import os
 import runpy
 import sys
 import warnings
+
+import six
 
 from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.auto import available_pollers
@@ -30,6 +34,10 @@ ABOUT_THE_HOST = {
             "uvloop takes the wakeup fd when it starts, and leaves none when it stops",
     },
 }
+if six.PY2:  # version: py2
+    ABOUT_THE_HOST["twisted_epoll"] = {
+        "test_b021_own_fds_are_not_inherited": "that of the epoll of Twisted is",
+    }
 
 
 def make_asyncio():
@@ -40,8 +48,38 @@ def make_uvloop():
     return importlib.import_module("tests.platform.uvloop_bridge").UvloopIOLoop
 
 
+def make_twisted(module, name):
+    """A TwistedIOLoop that makes its reactor, of this class in twisted.internet, and closes it."""
+    bridge = importlib.import_module("friendserve.platform.twisted").TwistedIOLoop
+    reactor_class = getattr(importlib.import_module("twisted.internet." + module), name)
+
+    class ReactorIOLoop(bridge):
+        def initialize(self, impl=None, **kwargs):
+            super(ReactorIOLoop, self).initialize(reactor_class(), impl=impl, **kwargs)
+
+        def close(self, all_fds=False):
+            # An epoll that is inherited is also the parent's.
+            is_mine = not self._closed and os.getpid() == self._process
+            super(ReactorIOLoop, self).close(all_fds)
+            if is_mine:
+                for reader in self.reactor._internalReaders:
+                    self.reactor.removeReader(reader)
+                    reader.connectionLost(None)
+                self.reactor._internalReaders.clear()
+                poller = getattr(self.reactor, "_poller", None)
+                if hasattr(poller, "close"):
+                    poller.close()
+    return ReactorIOLoop
+
+
 #: name -> a function that returns the class, and raises ImportError if the host is missing.
-LOOPS = {"asyncio": make_asyncio, "uvloop": make_uvloop}
+LOOPS = {
+    "asyncio": make_asyncio,
+    "uvloop": make_uvloop,
+    "twisted_epoll": functools.partial(make_twisted, "epollreactor", "EPollReactor"),
+    "twisted_poll": functools.partial(make_twisted, "pollreactor", "PollReactor"),
+    "twisted_select": functools.partial(make_twisted, "selectreactor", "SelectReactor"),
+}
 
 
 def available_bridges():

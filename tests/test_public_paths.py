@@ -75,6 +75,8 @@ NAMES = {
         "Waker set_close_exec",
     "friendserve.platform.select":
         "SelectIOLoop",
+    "friendserve.platform.twisted":
+        "IOLoopReactor TornadoReactor TwistedIOLoop TwistedResolver install",
     "friendserve.platform.windows":
         "Waker set_close_exec",
     "friendserve.protocol.cookies":
@@ -122,7 +124,8 @@ NAMES = {
 
 #: The third-party package, or part of a newer Python, that a module needs.
 NEEDS = {"friendserve.curl_httpclient": "pycurl", "friendserve.platform.asyncio": "asyncio",
-         "friendserve.platform.caresresolver": "pycares"}
+         "friendserve.platform.caresresolver": "pycares",
+         "friendserve.platform.twisted": "twisted"}
 
 
 def _is_missing(package):

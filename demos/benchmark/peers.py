@@ -33,6 +33,7 @@ PEERS = [
     Peer("django", "Django, gunicorn", ["django", "gunicorn"]),
     Peer("onasyncio", "friendserve on asyncio", ["friendserve", "friendserve.platform.asyncio"]),
     Peer("onuvloop", "friendserve on uvloop", ["friendserve", "uvloop"]),
+    Peer("ontwisted", "friendserve on Twisted", ["friendserve", "friendserve.platform.twisted"]),
     Peer("pure", "friendserve, pure", ["friendserve", "friendserve.websocket"]),
     Peer("websockets", "websockets, uvloop", ["websockets", "uvloop"]),
     Peer("picows", "picows, uvloop", ["picows", "uvloop"]),

@@ -23,7 +23,7 @@ from friendserve.ioloop.callbacks import plain
 from friendserve.ioloop.signals import unwatch_signal, watch_signal
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, NONE, PRI, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import Configurable, TimeoutError, load_now
 
@@ -64,6 +64,9 @@ class IOLoop(Configurable):
     PRI = PRI
     WRITE = WRITE
     ERROR = ERROR
+    #: That the peer of a socket that is not read at the moment has disconnected. A loop may ignore
+    #: it.
+    RDHUP = RDHUP
 
     _current = threading.local()
     _instance = None

@@ -1,9 +1,13 @@
 """Wake-ups from threads, under stress. For ten seconds on a loop that another one drives:
 
     python -m tests.platform.stress uvloop 10
+
+The others are asyncio, twisted_epoll, twisted_poll and twisted_select; twisted_reactor is a reactor
+on a loop, which threads wake by ``callFromThread``.
 """
 from __future__ import absolute_import, division, print_function
 
+import importlib
 import random
 import sys
 import threading
@@ -48,12 +52,20 @@ def wake_ups(loop, seconds, threads):
     return sum(called), len(lost)
 
 
+def make_twisted_reactor():
+    return importlib.import_module("tests.platform.reactor_loop").ReactorLoop
+
+
+#: name -> a function that returns the class.
+NAMES = dict(LOOPS, twisted_reactor=make_twisted_reactor)
+
+
 def main(name, seconds):
     failed = False
     # Threads change often, also between the last look at the queue and the wait.
     sys.setswitchinterval(1e-6)
     for threads in (1, 4):
-        loop = LOOPS[name]()()
+        loop = NAMES[name]()()
         count, lost = wake_ups(loop, float(seconds) / 2, threads)
         loop.close()
         print("%s: %d wake-ups from %d threads, %d lost" % (name, count, threads, lost))
