@@ -123,6 +123,15 @@ class HTTPServer(TCPServer):
             self.start_body = getattr(request_callback, "start_body", _collect_body)
             self.handle_request = request_callback
 
+    @property
+    def no_keep_alive(self):
+        """Whether each connection is closed after one response. It can be set."""
+        return self.params.no_keep_alive
+
+    @no_keep_alive.setter
+    def no_keep_alive(self, value):
+        self.params.no_keep_alive = bool(value)
+
     # Called by the connections, as are start_body and handle_request
 
     def on_close(self, connection):

@@ -12,6 +12,7 @@ options, proxy and local address; and never after an error.
 from __future__ import absolute_import, division, print_function
 
 from friendserve.httpclient import HTTPStreamClosedError, HTTPTimeoutError
+from friendserve.simple_httpclient.client import _DEFAULT_CA_CERTS  # noqa: F401
 from friendserve.simple_httpclient.client import SimpleAsyncHTTPClient
 from friendserve.util import set_public_module
 

@@ -20,6 +20,11 @@ from friendserve.util import remember
 #: How many SSLContexts a client keeps, one for each different set of TLS options.
 MAX_CONTEXTS = 100
 
+#: Tornado's name for the file with the CAs the system trusts. Not used here, and the file need not
+#: exist: without `ca_certs` the ssl module finds them, wherever they are.
+_DEFAULT_CA_CERTS = (ssl.get_default_verify_paths().cafile
+                     or ssl.get_default_verify_paths().openssl_cafile)
+
 
 class SimpleAsyncHTTPClient(QueuedHTTPClient):
     """The client written in Python. Its settings, besides `io_loop` and `defaults`:
