@@ -8,8 +8,11 @@ import unittest
 from friendserve import httpserver, simple_httpclient
 from friendserve.httpserver import HTTPServer
 from friendserve.iostream import IOStream, PipeIOStream
+from friendserve.tcpserver import TCPServer
 from friendserve.web import Application, RequestHandler
+from friendserve.websocket import WebSocketHandler, websocket_connect
 from tests.httpcase import HTTPCase, Waiting, answer, get
+from tests.streamcase import SERVER as CONTEXT
 from tests.streamcase import SocketCase
 
 
@@ -102,6 +105,42 @@ class ConnectionTest(HTTPCase):
         self.server.no_keep_alive = True
         self.assertEqual("close", self.fetch(get()).headers["Connection"])
         self.assertTrue(HTTPServer(answer, no_keep_alive=True).no_keep_alive)
+
+
+class PositionalLoopTest(HTTPCase):
+    def test_p20_a_tcp_server(self):
+        for args, options in [((), {}), ((CONTEXT, 1000), {}), ((), {"ssl_options": CONTEXT})]:
+            server = TCPServer(self.loop, *args, **options)
+            self.assertIs(self.loop, server.io_loop)
+            self.assertIs(CONTEXT if args or options else None, server.ssl_options)
+            self.assertEqual(1000 if args else None, server.max_buffer_size)
+            server = TCPServer(None, *args, **options)
+            self.assertIs(None, server.io_loop)
+            self.assertIs(CONTEXT if args or options else None, server.ssl_options)
+            self.assertEqual(1000 if args else None, server.max_buffer_size)
+        self.assertEqual(1000, TCPServer(None, 1000).max_buffer_size)
+
+    def test_p20_a_websocket(self):
+        class Echo(WebSocketHandler):
+            def on_message(self, message):
+                self.write_message(message)
+
+        self.serve(Application([("/", Echo)]))
+        url = "ws://127.0.0.1:%d/" % self.server.address[1]
+        for args in ((self.loop,), (None,)):
+            for positional in (True, False):
+                opened, heard = [], []
+                if positional:
+                    websocket_connect(url, *(args + (opened.append,)))
+                else:
+                    websocket_connect(url, *args, callback=opened.append)
+                self.run_until(lambda: opened)
+                self.assertIs(self.loop, opened[0].io_loop)
+                opened[0].read_message(heard.append)
+                opened[0].write_message("x")
+                self.run_until(lambda: heard)
+                self.assertEqual(["x"], heard)
+                opened[0].close()
 
 
 class StreamTest(SocketCase):
