@@ -22,12 +22,13 @@ def select_part(request_headers, response_headers, size):
     cannot be satisfied; 200, for the whole content, if the range covers it or is to be ignored:
     it is not a single range of bytes (RFC 9110 14.2), or the client has a part of another
     version (If-Range, 13.1.5). `response_headers` are those of the whole content, with its Etag
-    and Last-Modified.
+    and Last-Modified. If they have a Vary, the date is that of several contents, and so does not
+    tell which one the client has a part of.
     """
     condition = request_headers.get("If-Range")
-    if condition is not None and (condition not in (
-            response_headers.get("Etag"), response_headers.get("Last-Modified"))
-            or condition.startswith("W/")):
+    if condition is not None and (
+            condition != response_headers.get("Etag") or condition.startswith("W/")) and (
+            condition != response_headers.get("Last-Modified") or "Vary" in response_headers):
         return 200, 0, size
     part = _parse_range(request_headers["Range"], size)
     if part is None:
