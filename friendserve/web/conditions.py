@@ -11,6 +11,13 @@ import calendar
 import email.utils
 import re
 
+# RFC 9110 5.6.7: the form of a date, and the two older ones. The standard library's function also
+# takes a list of them, or what only begins with one.
+_is_date = re.compile(
+    "[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\\Z"
+    "|[A-Z][a-z]{5,8}, [0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\\Z"
+    "|[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9 ][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}\\Z").match
+
 # Numbers of nineteen or more digits exceed any file size.
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*\Z", re.IGNORECASE)
 
@@ -68,6 +75,8 @@ def is_modified_since(header, modified):
 
 def _parse_date(header):
     """The timestamp of an HTTP date, or None."""
+    if _is_date(header) is None:
+        return None
     try:
         return email.utils.mktime_tz(email.utils.parsedate_tz(header))
     except (AttributeError, IndexError, OverflowError, TypeError, ValueError):
