@@ -517,9 +517,9 @@ class StaticFileHandler(RequestHandler):
             headers = HTTPHeaders(headers)
             headers["Content-Length"] = str(size)
             status = 200
-            for transform in self._transforms:
-                # Those of this response see its headers later.
-                status, headers, _ = type(transform)(self.request).transform_first_chunk(
+            for transform in self.application.transforms:
+                # Not the objects of this response, which see its headers later.
+                status, headers, _ = transform(self.request).transform_first_chunk(
                     status, headers, b"", False)
             if headers.get("Content-Length") != str(size):
                 return 200, 0, size

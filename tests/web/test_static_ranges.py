@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import os
 
-from friendserve.web import StaticFileHandler
+from friendserve.web import OutputTransform, StaticFileHandler
 from tests.staticcase import StaticCase
 
 
@@ -105,6 +105,31 @@ class RangeTest(StaticCase):
         self.assertEqual(416, self.ask(path, Range="bytes=60000-").status)
         part = self.ask("/static/ten", Accept_Encoding="gzip", Range="bytes=2-5")
         self.assertEqual((206, b"2345"), (part.status, part.body))
+
+    def test_b342_transforms_that_leave_the_content_as_it_is(self):
+        class Private(OutputTransform):
+            """Adds a header, once for each response."""
+            def transform_first_chunk(self, status_code, headers, chunk, finishing):
+                headers.add("X-Status", str(status_code))
+                return status_code, headers, chunk
+
+        class Upper(OutputTransform):
+            def transform_first_chunk(self, status_code, headers, chunk, finishing):
+                headers.pop("Content-Length", None)
+                return status_code, headers, self.transform_chunk(chunk + b"<", finishing)
+
+            def transform_chunk(self, chunk, finishing):
+                return chunk + b">" if finishing else chunk
+
+        self.serve_files()
+        self.app.add_transform(Private)
+        response = self.ask("/static/ten", Range="bytes=2-5")
+        self.assertEqual((206, b"2345", ["206"]), (
+            response.status, response.body, response.headers.get_list("X-Status")))
+        self.app.add_transform(Upper)
+        response = self.ask("/static/ten", Range="bytes=2-5")
+        self.assertEqual((200, b"0123456789<>", ["200"]), (
+            response.status, response.body, response.headers.get_list("X-Status")))
 
     def test_b342_a_date_does_not_tell_which_of_several_contents(self):
         self.write("ten", b"0123456789", self.OLD)
