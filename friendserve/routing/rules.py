@@ -49,7 +49,8 @@ class HostMatches(Matcher):
 
 def is_from_proxy(request):
     """Whether a request has the header in which a proxy in front gives the client's address: the
-    one that `xheaders` of the HTTPServer names, or X-Real-Ip."""
+    one that `xheaders` of the HTTPServer names; if it names none, X-Real-Ip, and if it is True,
+    X-Forwarded-For as well."""
     xheaders = getattr(getattr(request.connection, "server", None), "xheaders", False)
     if isinstance(xheaders, six.string_types):
         return xheaders in request.headers

@@ -27,7 +27,7 @@ import time
 from six.moves.urllib.parse import quote
 
 from friendserve.escape import native_str, utf8
-from friendserve.httputil import HTTPHeaders, format_timestamp
+from friendserve.httputil import format_timestamp
 from friendserve.iostream.buffers import FilePiece
 from friendserve.log import gen_log
 from friendserve.protocol.urls import quote_octets
@@ -514,7 +514,7 @@ class StaticFileHandler(RequestHandler):
         the range is ignored."""
         headers = self._headers
         if self._transforms:
-            headers = HTTPHeaders(headers)
+            headers = headers.copy()
             headers["Content-Length"] = str(size)
             status = 200
             for transform in self.application.transforms:

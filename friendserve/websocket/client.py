@@ -43,8 +43,8 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
     return a Future of the connection.
 
     `url` is a ws:// or wss:// URL, or an HTTPRequest with one, whose headers (but none that the
-    client decides on), authentication, timeouts and TLS options are used. `connect_timeout` (20 seconds by default) bounds everything
-    until the WebSocket is open.
+    client decides on), authentication, timeouts and TLS options are used. `connect_timeout` (20
+    seconds by default) bounds everything until the WebSocket is open.
 
     `on_message_callback(message)` is called with each message, and with None at the end; without
     it, messages wait for `read_message`. `compression_options` is a value that
