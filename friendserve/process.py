@@ -221,6 +221,9 @@ class Subprocess(object):
     def initialize(cls, io_loop=None):
         """Handle SIGCHLD until `uninitialize`. Call it in the main thread if loops of other
         threads have children; otherwise it is not needed. `io_loop`: one that lives as long."""
+        if cls._sigchld is not None and cls._sigchld[0].is_inherited():
+            # That is the parent's, and the next SIGCHLD here takes it out.
+            cls.uninitialize()
         if cls._sigchld is None:
             _check_signal()
             loop = io_loop or IOLoop.current()

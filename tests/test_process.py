@@ -14,10 +14,11 @@ from friendserve.ioloop import IOLoop
 from friendserve.process import Subprocess, add_child_handler, remove_child_handler
 from friendserve.stack_context import StackContext, state
 from tests import PATIENCE, ROOT
+from tests.forkcase import ForkCase
 from tests.loopcase import LogCatcher, Loops, keeping, open_fds
 
 
-class ProcessCase(Loops, unittest.TestCase):
+class ProcessCase(ForkCase, Loops, unittest.TestCase):
     def setUp(self):
         self.addCleanup(self.assert_restored, signal.getsignal(signal.SIGCHLD))
         self.loop = self.make_loop()
@@ -232,6 +233,24 @@ class ChildHandlerTest(ProcessCase):
         Subprocess.uninitialize()
         Subprocess.uninitialize()
         self.assertEqual([(pid, 6)], self.ended)
+
+    def test_b278_initialized_again_in_a_child(self):
+        Subprocess.initialize(self.loop)
+        self.addCleanup(Subprocess.uninitialize)
+
+        def child():
+            loop = self.make_loop()
+            Subprocess.initialize(loop)
+            # Without a handler of this process, this would give up that of the parent.
+            os.kill(os.getpid(), signal.SIGCHLD)
+            pid = self.fork(status=6)
+
+            def work(loop):
+                add_child_handler(pid, lambda *args: self.ended.append(args) or loop.stop())
+                loop.call_later(PATIENCE, loop.stop)
+                loop.start()
+            return self.in_thread(work), self.ended == [(pid, 6)]
+        self.assertEqual("(None, True)", self.in_child(child))
 
 
 class SubprocessTest(ProcessCase):

@@ -96,11 +96,11 @@ class PollIOLoop(IOLoop):
         for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on unchanged;
         pass the object if there is one, so that ``close(all_fds=True)`` can close it. Each fd can
         have one handler; a second raises ValueError. Raises TypeError if `handler` cannot be
-        called, and RuntimeError if this loop was made in another process."""
+        called, and RuntimeError if this loop is closed or was made in another process."""
         if not callable(handler):
             raise TypeError("a handler must be callable with (fd, events), unlike %r" % (handler,))
-        if os.getpid() != self._process:
-            raise self._made_elsewhere()
+        if self._closed or os.getpid() != self._process:
+            raise self._cannot_run()
         number, fd = self.split_fd(fd)
         if state.contexts:
             handler = wrap(handler)
@@ -123,7 +123,7 @@ class PollIOLoop(IOLoop):
         """Change the events to wait for on `fd`. Raises RuntimeError if this loop was made in
         another process."""
         if os.getpid() != self._process:
-            raise self._made_elsewhere()
+            raise self._cannot_run()
         self._poller.modify(fd if type(fd) is int else self.split_fd(fd)[0], events)
 
     def remove_handler(self, fd):
@@ -306,7 +306,7 @@ class PollIOLoop(IOLoop):
         Raises RuntimeError if the loop is closed, EnvironmentError when out of fds.
         """
         if self._closed:
-            raise RuntimeError("this loop is closed")
+            raise self._cannot_run()
         if not self.is_inherited():
             return
         self._waker.after_fork()
@@ -323,17 +323,17 @@ class PollIOLoop(IOLoop):
             self._stopping = False
         self._wake()
 
-    def _made_elsewhere(self):
+    def _cannot_run(self):
+        if self._closed:
+            return RuntimeError("this loop is closed")
         return RuntimeError(
             "this loop was made at %s in process %d and cannot run in its child %d: make the loop "
             "after the fork, or call its after_fork() there"
             % (self._made_at, self._process, os.getpid()))
 
     def _enter(self, before):
-        if os.getpid() != self._process:
-            raise self._made_elsewhere()
-        if self._closed:
-            raise RuntimeError("this loop is closed")
+        if self._closed or os.getpid() != self._process:
+            raise self._cannot_run()
         if self._running.setdefault(None, before) is not before:
             raise RuntimeError("this loop is already running")
         self._thread = get_ident()
@@ -439,7 +439,7 @@ class PollIOLoop(IOLoop):
 
     def _signal_waker(self):
         if self._closed:
-            raise RuntimeError("this loop is closed")
+            raise self._cannot_run()
         return self._waker
 
     def watch_turns(self, callback, slow=0):

@@ -185,7 +185,7 @@ class TurnWatch(object):
 
     def _watched_call_at(self, when, callback, *args, **kwargs):
         self._check_thread("call_at")
-        scheduled = Scheduled(wrap(callback), calling_place())
+        scheduled = None if callback is None else Scheduled(wrap(callback), calling_place())
         with NullContext():
             return type(self._loop).call_at(self._loop, when, scheduled, *args, **kwargs)
 

@@ -109,6 +109,26 @@ class ScriptedTest(SocketCase):
             self.assertEqual(-1, sock.real.fileno())
             self.assertEqual(0, len(self.loop._timers))
 
+    def test_b282_a_stream_whose_socket_was_closed_elsewhere_leaves_its_number_alone(self):
+        for reused in (False, True):
+            (old, _), pair = self.socket_pair(), ()
+            stream, = self.keep(IOStream(old, self.loop))
+            stream.read_bytes(9, self.fail)
+            number = old.fileno()
+            old.close()
+            if reused:
+                pair = self.socket_pair()
+                self.assertEqual(number, pair[0].fileno())
+                with LogCatcher():
+                    new, = self.keep(IOStream(pair[0], self.loop))
+                    new.read_bytes(1, self.note)
+            stream.close()
+            if reused:
+                pair[1].send(b"x")
+                self.expect(b"x")
+            else:
+                self.assertNotIn(number, self.loop._handlers)
+
     def test_b061_errors_of_recv(self):
         for code in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT,
                      errno.EBADF, errno.EPROTOTYPE):
