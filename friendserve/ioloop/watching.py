@@ -107,7 +107,11 @@ class TurnWatch(object):
         turn = self._turn_now = Turn(late)
         if self._replaced.issuperset(_TRACED):
             self._thread = threading.current_thread()
-        type(loop)._turn(loop, limit)
+        try:
+            type(loop)._turn(loop, limit)
+        except BaseException:
+            self._thread = None
+            raise
         if loop._stopping:
             self._thread = None     # another thread may start it next
         self._name_slowest()
@@ -207,7 +211,7 @@ class TurnWatch(object):
 
     def _check_thread(self, name):
         owner, caller = self._thread, threading.current_thread()
-        # An owner that is dead has ended by an exception, or ran the loop before a fork.
+        # A dead one ran the loop before a fork.
         if owner is None or owner is caller or not owner.is_alive():
             return
         outer = sys._getframe(2).f_code.co_name

@@ -357,7 +357,7 @@ class SSLIOStream(IOStream):
                 self._handshake_failed(error)
                 return
             if self._last_record is not None and errno_from_exception(error) in _HAS_CLOSED:
-                # Only our close_notify came too late. Whether the peer has ended well, its own tells.
+                # Only our close_notify is lost. Whether the peer has ended well, its own tells.
                 error = None
         super(SSLIOStream, self)._lost(error)
 

@@ -250,6 +250,9 @@ class WatchingTest(ForkCase, Loops, unittest.TestCase):
             self.loop.start()
             # It may be started in another thread, and so be prepared there.
             self.in_thread(lambda: self.loop.call_later(1, int))
+            self.loop.add_callback(sys.exit)
+            self.assertRaises(SystemExit, self.loop.start)
+            self.in_thread(lambda: self.loop.call_later(1, int))
             self.debug(False)
             self.in_thread(lambda: self.loop.call_later(1, int))
         self.assertEqual([], records)

@@ -18,7 +18,7 @@ from friendserve.platform.pollers.auto import available_pollers
 from friendserve.platform.pollers.interface import READ, WRITE
 from tests import PATIENCE
 from tests.loopcase import LogCatcher, open_fds
-from tests.streamcase import RESET, ScriptedSocket, SocketCase
+from tests.streamcase import RESET, ScriptedSocket, SocketCase, make_any_poller
 
 
 def ssl_error(code, text=""):
@@ -108,6 +108,15 @@ class ScriptedTest(SocketCase):
             self.run_until(lambda: sock.unwrapped == 3)
             self.assertEqual(-1, sock.real.fileno())
             self.assertEqual(0, len(self.loop._timers))
+
+    def test_a656_after_the_loop_was_closed_there_is_no_later(self):
+        for name in available_pollers():
+            self.loop = self.make_loop(make_any_poller(name))
+            stream, sock = self.stream(SSLIOStream)
+            sock.to_unwrap.append(ssl_error(ssl.SSL_ERROR_WANT_WRITE))
+            self.loop.close()
+            stream.close()
+            self.assertEqual((1, -1), (sock.unwrapped, sock.real.fileno()), name)
 
     def test_b282_a_stream_whose_socket_was_closed_elsewhere_leaves_its_number_alone(self):
         for reused in (False, True):
