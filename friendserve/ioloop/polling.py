@@ -281,7 +281,9 @@ class PollIOLoop(IOLoop):
         deadline = self._timers.next_deadline()
         if deadline is None or deadline == _NEVER:
             return None
-        return min(max(0.0, deadline - self.time_func()), MAX_WAIT)
+        wait = deadline - self.time_func()
+        # Not by max and min: each turn asks this.
+        return 0.0 if wait < 0 else wait if wait < MAX_WAIT else MAX_WAIT
 
     def watched(self):
         """{fd: events} of what the loop waits for, READ, WRITE and PRI combined. An outer loop on
@@ -366,7 +368,9 @@ class PollIOLoop(IOLoop):
             wait = 0.0
         else:
             self._wake_needed = True
-            wait = self._wait_time(limit)
+            wait = self.wait_time()
+            if limit is not None and (wait is None or wait > limit):
+                wait = limit
         events = self._poll(wait)
         self._wake_needed = False
         self._dispatch(events)
@@ -401,15 +405,6 @@ class PollIOLoop(IOLoop):
                 except Exception:
                     self.handle_callback_exception(callback)
         del callback
-
-    def _wait_time(self, limit):
-        if self._callbacks or self._stopping:
-            return 0.0
-        deadline = self._timers.next_deadline()
-        if deadline is None:
-            return limit
-        wait = max(0.0, deadline - self.time_func())
-        return wait if limit is None else min(wait, limit)
 
     def _poll(self, wait):
         if self._blocking_threshold is None:
