@@ -6,7 +6,6 @@ import importlib
 import logging
 import os
 import select
-import signal
 import socket
 import sys
 
@@ -147,27 +146,6 @@ def keeping(log):
         yield
     finally:
         log.append("out")
-
-
-def in_child(function):
-    """The text of what `function()` returns or raises in a forked process."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.write(writer, str(function()).encode("ascii", "replace"))
-        except Exception as error:
-            os.write(writer, repr(error).encode("ascii", "replace"))
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as answer:
-        ready, _, _ = select.select([answer], [], [], PATIENCE)
-        text = answer.read() if ready else b"no answer"
-    if not ready:
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return text.decode("ascii")
 
 
 def open_fds():

@@ -17,7 +17,8 @@ from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.platform.pollers.interface import ERROR, NONE, PRI, RDHUP, READ, WRITE
 from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakePoller
-from tests.loopcase import FakeKqueueSelect, LogCatcher, import_fake_kqueue, in_child
+from tests.forkcase import in_child
+from tests.loopcase import FakeKqueueSelect, LogCatcher, import_fake_kqueue
 
 SOON = 110      # polls after which a closed file must be silent; the contract says 100
 
