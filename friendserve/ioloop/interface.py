@@ -52,11 +52,10 @@ class IOLoop(Configurable):
     turn = None
 
     _attachments = None
-    _process = None     # the process it belongs to; None: unknown
 
     # A loop that cannot run is never the current one.
     _closed = False     # set by the `close` of an implementation
-    _process = None     # the process it belongs to, set by `initialize`
+    _process = None     # the process it belongs to, set by `initialize`; None: unknown
 
     NONE = NONE
     READ = READ
