@@ -9,7 +9,7 @@ import types
 import six
 
 from friendserve.concurrent import (
-    Future, ReturnValueIgnoredError, copy_outcome, is_future)
+    Future, Once, ReturnValueIgnoredError, copy_outcome, is_future)
 from friendserve.gen.points import adapt
 from friendserve.gen.runner import (
     Return, Runner, convert_yielded, is_native, log_unless_quiet)
@@ -86,20 +86,14 @@ def Task(func, *args, **kwargs):
     several. An exception of `func`, or of a callback that it has scheduled, is that of the Future.
     """
     future = Future()
-
-    def failed(type, value, tb):
-        if future.done():
-            return False
-        future.set_exc_info((type, value, tb))
-        return True
-
-    def deliver(result):
-        if not future.done():
-            future.set_result(result)
-
-    with ExceptionStackContext(failed):
-        func(*args, callback=adapt(deliver), **kwargs)
-    return future
+    once = Once(future)
+    try:
+        with ExceptionStackContext(once.fail):
+            func(*args, callback=adapt(once.deliver), **kwargs)
+        return future
+    finally:
+        # A traceback may refer to this frame.
+        future = None
 
 
 class WaitIterator(object):

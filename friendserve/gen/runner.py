@@ -230,7 +230,11 @@ class Runner(object):
 def _run_native(coroutine):
     future = Future()
     Runner(coroutine, future).run()
-    return future
+    try:
+        return future
+    finally:
+        # A traceback may refer to this frame.
+        future = None
 
 
 def _convert(yielded):

@@ -10,7 +10,7 @@ import weakref
 import six
 
 from friendserve import gen
-from friendserve.concurrent import Future
+from friendserve.concurrent import Future, future_of, return_future
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream, StreamClosedError
 from friendserve.netutil import Resolver
@@ -195,6 +195,39 @@ class CoroutineTest(GenCase):
         self.addCleanup(gc.enable)
         del thing, future
         self.assertIsNone(reference())
+
+    @unittest.skipUnless(hasattr(sys, "getrefcount"), "objects without references are freed later")
+    def test_an_error_that_nothing_takes_needs_no_garbage_collection(self):
+        def fail(callback=None):
+            raise KeyError("k")
+
+        @gen.coroutine
+        def work():
+            fail()
+            yield
+
+        def end(callback, on_error):
+            try:
+                fail()
+            except KeyError as error:
+                on_error(error)
+
+        def handle(kind, error, trace):
+            self.log.append(kind)
+            return True
+
+        # Called by the loop: frames of this test would keep the tracebacks.
+        starts = [lambda: (gen.Task(fail), None)[1], lambda: (work(), None)[1],
+                  lambda: (return_future(fail)(), None)[1], lambda: (future_of(end), None)[1]]
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for number, start in enumerate(starts):
+            with ExceptionStackContext(handle):
+                self.loop.add_callback(start)
+            for _ in range(5):
+                self.loop.run_once()
+            self.assertEqual([KeyError] * (number + 1), self.log)
 
     def test_a_thousand_in_a_row(self):
         def main():
