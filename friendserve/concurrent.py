@@ -24,6 +24,7 @@ try:
 except ImportError:  # version: py2
     futures = None
 
+from friendserve import awaitable
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
 from friendserve.stack_context import ExceptionStackContext, state, wrap
@@ -151,7 +152,8 @@ class Future(object):
 
 
 class _Awaiting(object):
-    """The iterator of ``await future``: it yields the Future once, to the coroutine's runner."""
+    """The iterator of ``await future``: it yields the Future once, to the coroutine's runner, or
+    instead what a task of asyncio accepts."""
     __slots__ = ("_future", "_yielded")
 
     def __init__(self, future):
@@ -164,7 +166,8 @@ class _Awaiting(object):
     def __next__(self):
         if not self._yielded and not self._future.done():
             self._yielded = True
-            return self._future
+            return self._future if awaitable.await_by is None else \
+                awaitable.await_by(self._future)
         raise StopIteration(self._future.result())
 
     next = __next__  # version: py2

@@ -221,6 +221,12 @@ def wrap_with_variables(fn):
         state.contexts = active
 
 
+def wrap_step(fn):
+    """Like `wrap`, but context variables are those of the caller: for the steps of a coroutine,
+    which keeps its variables itself."""
+    return functools.partial(_call, _live(state.contexts), fn)
+
+
 def wrap_like(wrapped, fn):
     """A function that calls `fn` in the contexts of `wrapped`, if that is a wrapped function, or
     else `fn`."""

@@ -36,8 +36,10 @@ def coroutine(func, replace_callback=True):
         except Exception:
             future.set_exc_info(sys.exc_info())
         else:
-            if isinstance(result, types.GeneratorType) or is_native(result):
+            if isinstance(result, types.GeneratorType):
                 Runner(result, future).run()
+            elif is_native(result):
+                future = convert_yielded(result)
             else:
                 future.set_result(result)
         if callback is not None:

@@ -228,6 +228,11 @@ class Runner(object):
 
 
 def _run_native(coroutine):
+    run_native = IOLoop.current().run_native
+    if run_native is not None:
+        return adopt(run_native(coroutine))
+    if not is_native(coroutine):
+        coroutine = _Awaited(coroutine.__await__())
     future = Future()
     Runner(coroutine, future).run()
     try:
@@ -250,10 +255,8 @@ def _convert(yielded):
         return multi_future(yielded)
     if hasattr(yielded, "add_done_callback"):
         return adopt(yielded)
-    if is_native(yielded):
-        return _run_native(yielded)
     if hasattr(yielded, "__await__"):
-        return _run_native(_Awaited(yielded.__await__()))
+        return _run_native(yielded)
     raise BadYieldError("a coroutine cannot wait for %r: yield a Future or an awaitable; for a "
                         "function with a callback, use gen.Task" % (yielded,))
 

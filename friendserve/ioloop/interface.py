@@ -51,8 +51,11 @@ class IOLoop(Configurable):
     #: turn. None if this loop does not set it: then do it each time.
     turn = None
 
+    #: ``run_native(awaitable)`` runs an ``async def`` coroutine or another awaitable as the host of
+    #: this loop does, and returns a Future of the host. None: `friendserve.gen` runs coroutines.
+    run_native = None
+
     _attachments = None
-    _process = None     # the process it belongs to; None: unknown
 
     # A loop that cannot run is never the current one.
     _closed = False     # set by the `close` of an implementation
