@@ -812,9 +812,14 @@ class RequestHandler(Page):
             except Exception:
                 self._handle_exception(*sys.exc_info())
 
+        future = as_future(awaitable)
+        if future.done():
+            # No need for another turn of the loop.
+            ended(future)
+            return
         if not self._finished:
             self._wait()
-        as_future(awaitable).add_done_callback(ended)
+        future.add_done_callback(ended)
 
     def _finish_unless_finished(self):
         if not self._finished:
