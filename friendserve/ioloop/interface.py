@@ -307,10 +307,11 @@ class IOLoop(Configurable):
         if callback is None and on_error is None:
             return future_of(self.run_in_executor, executor, func, *args)
         executor = executor or self._find_executor()
-        deliver = wrap(functools.partial(_deliver_outcome, callback, on_error))
-        # In a list that is emptied: otherwise frames refer from the exception back to its future.
+        # Both in lists that are emptied: frames refer from the exception back to its future, which
+        # keeps its callbacks, and on Python 2 that cycle would keep ours.
+        deliver = [wrap(functools.partial(_deliver_outcome, callback, on_error))]
         executor.submit(func, *args).add_done_callback(
-            lambda future: self.spawn_callback(deliver, [future]))
+            lambda future: self.spawn_callback(deliver.pop(), [future]))
 
     def _find_executor(self):
         executor = self._default_executor
