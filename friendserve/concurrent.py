@@ -107,7 +107,14 @@ class Future(object):
     def add_done_callback(self, callback):
         """Have the current loop call `callback(self)`, in the current stack context, once this is
         done, or in its next turn if it is done already."""
-        add = functools.partial(IOLoop.current().add_callback, wrap(callback), self)
+        self._add(functools.partial(IOLoop.current().add_callback, wrap(callback), self))
+
+    def add_waiter(self, callback):
+        """The same for a callback without arguments: no frame then refers to this Future, which a
+        traceback might lead to."""
+        self._add(functools.partial(IOLoop.current().add_callback, wrap(callback)))
+
+    def _add(self, add):
         if self._done:
             add()
         else:

@@ -75,9 +75,14 @@ def engine(func):
 
 
 def _check_engine(func, future):
-    if future.result() is not None:
+    try:
+        result = future.result()
+    finally:
+        # The traceback refers to this frame.
+        future = None
+    if result is not None:
         raise ReturnValueIgnoredError("%r is a @gen.engine, which cannot return a value, but has "
-                                      "returned %r" % (func, future.result()))
+                                      "returned %r" % (func, result))
 
 
 def Task(func, *args, **kwargs):

@@ -759,6 +759,7 @@ class RequestHandler(Page):
                 prepared = self.prepare()
             if prepared is not None and is_awaitable(prepared):
                 self._await(prepared, self._run_method_unless_finished)
+                prepared = None
             elif not self._finished:
                 self._run_method()
         except Exception:
@@ -796,6 +797,8 @@ class RequestHandler(Page):
                 self._auto_finish or not isinstance(result, Pending)):
             # With a Pending, an asynchronous method only returns what its last call returned.
             self._await(result, self._finish_unless_finished)
+            # The traceback of an exception of it may lead to this frame. So below.
+            result = None
         elif not self._finished:
             if self._auto_finish:
                 self.finish()
@@ -806,8 +809,12 @@ class RequestHandler(Page):
         """Call `proceed()` when `awaitable` has ended; its exception is answered like one of the
         method."""
         def ended(future):
+            # Not by an exception here, whose traceback would refer to this frame.
+            exc_info = future.exc_info()
+            if exc_info is not None:
+                self._handle_exception(*exc_info)
+                return
             try:
-                future.result()
                 proceed()
             except Exception:
                 self._handle_exception(*sys.exc_info())
@@ -836,6 +843,7 @@ class RequestHandler(Page):
             result = self._begin(transforms, args, kwargs)
             if result is not None:
                 self._pause_for(result)
+                result = None
         except Exception:
             self._handle_exception(*sys.exc_info())
 
@@ -845,6 +853,7 @@ class RequestHandler(Page):
                 result = self.data_received(chunk)
                 if result is not None:
                     self._pause_for(result)
+                    result = None
             except Exception:
                 self._handle_exception(*sys.exc_info())
 

@@ -249,6 +249,8 @@ class WebSocketProtocol13(Read, Pending):
                     result = self._on_control(kind, event)
                 if result is not None and is_awaitable(result):
                     self._await(result, owner)
+                    # The traceback of an exception of it may lead to this frame.
+                    result = None
                     if self._running is not None:
                         self._running.events.extend(events)
             except Exception:
@@ -265,10 +267,9 @@ class WebSocketProtocol13(Read, Pending):
         """Read and deliver no more until an awaitable that `owner` has returned has ended; its
         exception is treated like one of on_message."""
         def ended(future):
-            try:
-                future.result()
-            except Exception:
-                self._crash(owner)
+            exc_info = future.exc_info()
+            if exc_info is not None:
+                self._crash(owner, exc_info)
             running.count -= 1
             if not running.count and self._running is running:
                 self._running = None
@@ -320,9 +321,9 @@ class WebSocketProtocol13(Read, Pending):
         except Exception:
             self._crash()
 
-    def _crash(self, owner=None):
-        """Handle an exception of the application."""
-        error = sys.exc_info()
+    def _crash(self, owner=None, error=None):
+        """Handle an exception of the application: the one in sys.exc_info, or `error`."""
+        error = error or sys.exc_info()
         if isinstance(error[1], WebSocketClosedError) and (
                 self._state is not OPEN or self.stream.closed()):
             # The application could not know that the WebSocket was closing.
