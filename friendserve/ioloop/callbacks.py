@@ -58,6 +58,10 @@ def run_returned(callback, result):
     if hasattr(result, "send") and hasattr(result, "__await__"):
         while isinstance(callback, Timed):
             callback = callback.callback
+        scheduled = plain(callback)
+        if isinstance(scheduled, Scheduled):
+            # In debug mode the contexts are inside.
+            callback = scheduled.callback
         wrap_like(callback, as_future)(result)
 
 

@@ -225,8 +225,7 @@ class WebSocketProtocol13(Read, Pending):
     # Receiving
 
     def _on_data(self, data, events=None):
-        """Call the owner for each event that these bytes complete, or for `events`. If that starts
-        a coroutine, the other events wait for its end."""
+        """Deliver the events that these bytes complete, or `events`: up to a coroutine's start."""
         if self._state is not OPEN and self._state is not CLOSING:
             # Data that arrives while the connection ends is discarded.
             return
@@ -264,8 +263,7 @@ class WebSocketProtocol13(Read, Pending):
             self.stream.write(b"", self._on_drained)
 
     def _await(self, result, owner):
-        """Read and deliver no more until an awaitable that `owner` has returned has ended; its
-        exception is treated like one of on_message."""
+        """Deliver no more until `result`, an awaitable of `owner`, has ended."""
         def ended(future):
             exc_info = future.exc_info()
             if exc_info is not None:
@@ -287,13 +285,10 @@ class WebSocketProtocol13(Read, Pending):
         """Deliver what has waited for the end of coroutines, and read on."""
         if before.events:
             self._on_data(None, before.events)
-        if not before.closed:
-            if not self.stream.closed():
-                self.stream.resume_read()
-        elif self._running is None:
+        if before.closed:
             self._on_close()
-        else:
-            self._running.closed = True
+        elif not self.stream.closed():
+            self.stream.resume_read()
 
     def _on_control(self, kind, event):
         if kind is Ping:
