@@ -104,10 +104,10 @@ class Future(object):
             self._untaken.exc_info = None
             self._untaken = None
 
-    def add_done_callback(self, callback):
-        """Have the current loop call `callback(self)`, in the current stack context, once this is
+    def add_done_callback(self, fn):
+        """Have the current loop call `fn(self)`, in the current stack context, once this is
         done, or in its next turn if it is done already."""
-        self._add(functools.partial(IOLoop.current().add_callback, wrap(callback), self))
+        self._add(functools.partial(IOLoop.current().add_callback, wrap(fn), self))
 
     def add_waiter(self, callback):
         """The same for a callback without arguments: no frame then refers to this Future, which a

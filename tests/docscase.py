@@ -12,7 +12,7 @@ from tests import ROOT
 
 
 def program_text(page, number=0):
-    """A program of a page, by default the first."""
+    """A program of a page; by default, its first."""
     with io.open(os.path.join(ROOT, "website", "docs", page), encoding="utf-8") as source:
         blocks = re.findall(u"code-block:: python\n\n((?:    .*\n|\n)+)", source.read())
     return textwrap.dedent(blocks[number])

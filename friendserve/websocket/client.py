@@ -12,6 +12,7 @@ from friendserve.httpclient import (
 from friendserve.httpclient.errors import connect_error, transfer_error
 from friendserve.httputil import HTTPHeaders, basic_credentials
 from friendserve.ioloop import IOLoop
+from friendserve.ioloop.positional import takes_loop_at
 from friendserve.iostream import StreamClosedError
 from friendserve.log import app_log, gen_log
 from friendserve.protocol.deflate import (
@@ -34,6 +35,7 @@ _SCHEMES = {"ws": "http", "wss": "https"}
 _DEFAULTS = dict(HTTPRequest._DEFAULTS, decompress_response=False)
 
 
+@takes_loop_at(1, "callback")
 def websocket_connect(url, callback=None, connect_timeout=None, on_message_callback=None,
                       compression_options=None, ping_interval=None, ping_timeout=None,
                       max_message_size=None, subprotocols=None, io_loop=None, on_error=None,
@@ -55,6 +57,8 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
     An error is an HTTPError with the status and the `response` if the server refused (redirects
     are not followed), or 599 without a response, of the same classes as for fetches; or a
     WebSocketError if the response breaks the protocol or does not match the offer.
+
+    An IOLoop may also be the second positional argument, before `callback`.
 
     Returns the WebSocketClientConnection, whose `close` also ends the attempt. Raises ValueError
     for an invalid URL or option.
