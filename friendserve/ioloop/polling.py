@@ -11,7 +11,7 @@ import warnings
 import six
 from six.moves._thread import get_ident
 
-from friendserve.ioloop.callbacks import calling_place, plain
+from friendserve.ioloop.callbacks import calling_place, plain, run_returned
 from friendserve.ioloop.interface import IOLoop
 from friendserve.ioloop.signals import forget_loop, hold_wakeup_fd, release_wakeup_fd
 from friendserve.ioloop.timers import TimerQueue
@@ -169,7 +169,8 @@ class PollIOLoop(IOLoop):
 
     def add_callback(self, callback, *args, **kwargs):
         """Call `callback(*args, **kwargs)` in the next turn, in the order added. May be called from
-        any thread; does nothing once the loop is closed."""
+        any thread; does nothing once the loop is closed. If the callback returns a coroutine, as
+        an ``async def`` function does, that is run. The same holds for timers."""
         if state.contexts:
             callback = wrap(callback)
         if args or kwargs:
@@ -383,15 +384,17 @@ class PollIOLoop(IOLoop):
 
     def _run_callbacks(self):
         callbacks = self._callbacks
-        callback = None
+        callback = result = None
         for _ in range(len(callbacks)):
             callback = callbacks.popleft()
             try:
-                callback()
+                result = callback()
+                if result is not None:
+                    run_returned(callback, result)
             except Exception:
                 self.handle_callback_exception(callback)
         # Nothing held by a callback may stay alive during the wait.
-        del callback
+        del callback, result
 
     def _fire_timers(self):
         due, timers = self._due, self._timers
@@ -400,17 +403,19 @@ class PollIOLoop(IOLoop):
             now = self.time_func()
             if deadline <= now:
                 timers.pop_due(now, due)
-        callback = None
+        callback = result = None
         # Timers that a KeyboardInterrupt leaves here run first in the next turn.
         while due:
             callback = due.popleft().take()
             # None: an earlier timer of the batch removed it.
             if callback is not None:
                 try:
-                    callback()
+                    result = callback()
+                    if result is not None:
+                        run_returned(callback, result)
                 except Exception:
                     self.handle_callback_exception(callback)
-        del callback
+        del callback, result
 
     def _poll(self, wait):
         if self._blocking_threshold is None:
