@@ -8,7 +8,7 @@ import subprocess
 import sys
 import types
 
-from friendserve.porting.alias import alias
+from friendserve.porting.alias import VERSION, alias
 
 #: Modules whose frames at the beginning of a traceback are not the program's.
 _OURS = frozenset((os.path.splitext(os.path.abspath(__file__))[0],
@@ -24,12 +24,9 @@ def run(arguments, module=None, packages=None, version=None):
     `arguments`: the path of the program and what follows it, or only what follows if `module`, its
     dotted name, is given. `packages` and `version` as for `alias`. SystemExit passes through; the
     traceback of another exception is printed without the frames of this package, and the status
-    is 1. OSError is raised if the program cannot be read.
+    is 1. OSError or ImportError is raised if there is no such program.
     """
-    if version is None:
-        alias(packages)
-    else:
-        alias(packages, version)
+    alias(packages, version or VERSION)
     if module is None:
         path = arguments[0]
         with io.open(path, "rb") as opened:
@@ -46,7 +43,12 @@ def run(arguments, module=None, packages=None, version=None):
         raise
     except BaseException:
         kind, error, trace = sys.exc_info()
-        sys.excepthook(kind, error, _without_our_frames(trace))
+        trace = _skip_our_frames(trace)
+        if trace is None and issubclass(kind, ImportError):
+            raise       # there is no such module
+        if hasattr(error, "__traceback__"):
+            error.__traceback__ = trace
+        sys.excepthook(kind, error, trace)
         return _INTERRUPTED if issubclass(kind, KeyboardInterrupt) else 1
     return 0
 
@@ -80,12 +82,11 @@ def _run_file(path, source):
     exec(compile(source, main.__file__, "exec", 0, True), main.__dict__)
 
 
-def _without_our_frames(trace):
-    """The part of a traceback that begins in the program; all of it if it never got there."""
-    rest = trace
-    while rest is not None:
-        path = rest.tb_frame.f_code.co_filename
+def _skip_our_frames(trace):
+    """The part of a traceback that begins in the program, or None if it never got there."""
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
         if os.path.splitext(os.path.abspath(path))[0] not in _OURS and "<frozen" not in path:
-            return rest
-        rest = rest.tb_next
-    return None if issubclass(sys.exc_info()[0], SyntaxError) else trace
+            break
+        trace = trace.tb_next
+    return trace
