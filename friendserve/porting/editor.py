@@ -30,8 +30,8 @@ class SourceError(Exception):
 Import = collections.namedtuple("Import", "module names line column head")
 
 #: An imported name: `name` (dotted, in a plain ``import``), the name that it is bound to, `asname`,
-#: or None, and the span of its first part, `head`.
-Name = collections.namedtuple("Name", "name asname head")
+#: or None, the span of its first part, `head`, and that of `asname`, `tail`, or None.
+Name = collections.namedtuple("Name", "name asname head tail")
 
 #: A name in an expression that is not an attribute: `attributes` are the names that follow it,
 #: each after a dot; `span` is its own.
@@ -128,7 +128,8 @@ class Source(object):
         argument, and in import statements: a list of `Use`."""
         taken = set()
         for statement in self.imports():
-            taken.update(name.head[0] for name in statement.names)
+            for name in statement.names:
+                taken.update(span[0] for span in (name.head, name.tail) if span is not None)
             if statement.head is not None:
                 taken.add(statement.head[0])
         found, depth = [], 0
@@ -194,14 +195,15 @@ def _read_names(tokens, index):
     while tokens[index].kind == tokenize.NAME or tokens[index].text == "*":
         if tokens[index].text == "*":
             token = tokens[index]
-            names.append(Name("*", None, (token.start, token.end)))
+            names.append(Name("*", None, (token.start, token.end), None))
             break
         name, head, index = _read_dotted(tokens, index)
-        asname = None
+        asname = tail = None
         if tokens[index].text == "as":
             asname = tokens[index + 1].text
+            tail = (tokens[index + 1].start, tokens[index + 1].end)
             index += 2
-        names.append(Name(name, asname, head))
+        names.append(Name(name, asname, head, tail))
         if tokens[index].text != ",":
             break
         index += 1
