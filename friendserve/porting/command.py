@@ -180,7 +180,8 @@ def _describe(dependent):
     line += "\n    friendserve.porting.alias(packages=[%s])" % ", ".join(
         '"%s"' % package for package in dependent.packages)
     if dependent.findings:
-        return line + "\n    %d places need a hand; check says which" % dependent.findings
+        return line + "\n    needs a hand at %d place%s; check says which" % (
+            dependent.findings, "s"[dependent.findings == 1:])
     return line + "\n    check finds nothing that needs a hand"
 
 

@@ -15,9 +15,17 @@ except ImportError:
 
 from friendserve.porting.editor import Source, SourceError, rename_package
 
-#: Fixers that are not applied: a second run would take the input() that the first one made of
-#: raw_input() for that of Python 2.
-_LEFT_OUT = frozenset(("fissix.fixes.fix_input",))
+#: Fixers that find something in programs for Python 2 only, and nothing in what they have made of
+#: it. The others are not so sure: they take the d.items() that was made of d.iteritems() for that
+#: of Python 2. So a program is left alone if neither these nor _OLD_NAMES find anything in it.
+_SURE = ["fissix.fixes.fix_" + name for name in (
+    "basestring", "except", "exec", "execfile", "getcwdu", "has_key", "imports", "imports2",
+    "intern", "itertools", "itertools_imports", "long", "methodattrs", "ne", "numliterals",
+    "print", "raise", "raw_input", "reduce", "repr", "standarderror", "sys_exc", "throw",
+    "tuple_params", "types", "urllib", "xrange")]
+_OLD_NAMES = frozenset((
+    "iteritems", "iterkeys", "itervalues", "unichr", "unicode", "viewitems", "viewkeys",
+    "viewvalues"))
 
 
 class RewriteError(Exception):
@@ -39,20 +47,33 @@ def require_fixers():
 
 
 def _to_python3(source):
-    fixers = [name for name in refactor.get_fixers_from_package("fissix.fixes")
-              if name not in _LEFT_OUT]
     # Where print is a statement, print (a, b) prints a tuple. That it is one shows: the file does
     # not parse otherwise, or has the >> that would parse as a shift.
     for function in ([False] if _has_print_chevron(source) else [True, False]):
-        tool = refactor.RefactoringTool(fixers, {"print_function": function})
         try:
-            # The parser wants a line end at the end.
-            tree = tool.refactor_string(source.text + u"\n", source.path)
+            if _fix(source, True, function) == source.text \
+                    and not any(token.text in _OLD_NAMES for token in source.code):
+                return source.replace([])
+            text = _fix(source, False, function)
         except Exception as error:
             problem = error
             continue
-        return source.replace([((0, len(source.text)), str(tree)[:-1])])
+        return source.replace([((0, len(source.text)), text)])
     raise SourceError("%s cannot be changed to Python 3: %s" % (source.path, problem))
+
+
+def _fix(source, sure, function):
+    # The parser wants a line end at the end.
+    return str(_make_tool(sure, function).refactor_string(source.text + u"\n", source.path))[:-1]
+
+
+def _make_tool(sure, function, made={}):
+    """A tool with the fixers that are sure, or all; `function`: whether print is one."""
+    if (sure, function) not in made:
+        made[sure, function] = refactor.RefactoringTool(
+            _SURE if sure else refactor.get_fixers_from_package("fissix.fixes"),
+            {"print_function": function})
+    return made[sure, function]
 
 
 def _has_print_chevron(source):

@@ -179,8 +179,11 @@ if sys.version_info >= (3, 8):
         ("for k, v in d.iteritems(): pass\nm = map(f, d.keys())\n",
          "for k, v in d.items(): pass\nm = list(map(f, list(d.keys())))\n"),
         ("try: pass\nexcept E, e: raise F, 'x'\n", "try: pass\nexcept E as e: raise F('x')\n"),
-        ("# comment  \nx = u'\xe9'", "# comment  \nx = '\xe9'"),
+        ("# comment  \nx = unicode(u'\xe9')", "# comment  \nx = str('\xe9')"),
         ("", ""),
+        # Nothing in them is of Python 2 only.
+        ("print(d.items())\nx = u'x'\n", "print(d.items())\nx = u'x'\n"),
+        ("import urllib.parse\ny = input()\n", "import urllib.parse\ny = input()\n"),
     )
 
     @unittest.skipUnless(rewriting.refactor, "needs fissix")
