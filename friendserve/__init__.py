@@ -177,6 +177,7 @@ testing/          test cases for unittest, fixtures for pytest
 
 porting/          programs and libraries that were written for Tornado
     editor        names in source text, found and replaced
+    templates     the same in templates
     knowledge     what differs from Tornado, as data
     adapted       tornado.websocket, where it differs
     alias         import tornado as this package

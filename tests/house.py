@@ -67,9 +67,10 @@ FLOORS = (
         "openidconnect", ""))),
     ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
      + _in("porting", (
-         "editor", "knowledge", "adapted", "alias", "running", "checking", "installed",
-         "rewriting", "command", "", "__main__")) + ("metrics",) + _in("serve", (
-        "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
+         "editor", "templates", "knowledge", "adapted", "alias", "running", "checking", "installed",
+         "rewriting", "command", "", "__main__"))
+     + ("metrics",) + _in("serve", (
+         "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,

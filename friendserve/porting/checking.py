@@ -30,9 +30,9 @@ def needs_hand(finding):
     return not finding.code.startswith("FS9")
 
 
-def find_files(paths):
-    """The files of these paths, in order; of a folder, all ``*.py`` below it, except in folders
-    whose names begin with a dot. Raises OSError for a path that does not exist."""
+def find_files(paths, suffixes=(".py",)):
+    """The files of these paths, in order; of a folder, all below it with such an ending, except in
+    folders whose names begin with a dot. Raises OSError for a path that does not exist."""
     for path in paths:
         if not os.path.isdir(path):
             os.stat(path)
@@ -42,7 +42,7 @@ def find_files(paths):
             folders[:] = sorted(name for name in folders if not name.startswith(".")
                                 and name not in _SKIPPED_FOLDERS)
             for name in sorted(names):
-                if name.endswith(".py"):
+                if name.endswith(suffixes):
                     yield os.path.join(place, name)
 
 

@@ -16,6 +16,7 @@ from friendserve.porting.knowledge import KINDS
 from friendserve.porting.rewriting import (
     RewriteError, make_diff, require_clean, require_fixers, rewrite, write_file)
 from friendserve.porting.running import run
+from friendserve.porting.templates import SUFFIXES, rename_in_template
 
 _PROGRAM = "python -m friendserve.porting"
 
@@ -50,8 +51,9 @@ check could not do its work.
 
 _ABOUT_REWRITE = """\
 Replace "tornado" by "friendserve" in import statements, and where a name that they have bound is
-used. Nothing else in a file changes, not a byte; strings and comments stay (check reports the
-strings that name a module). Without --write this prints a diff.
+used; in programs (*.py) and in the Python of templates (*.html, *.xml, *.txt and others). Nothing
+else in a file changes, not a byte; strings and comments stay (check reports the strings that name a
+module). Without --write this prints a diff.
 """
 
 
@@ -86,7 +88,7 @@ def make_parser():
     checker.add_argument("--json", action="store_true", help="print a JSON array")
 
     rewriter = _add_parser(commands, "rewrite", "change imports to friendserve", _ABOUT_REWRITE)
-    rewriter.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder of *.py")
+    rewriter.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder")
     rewriter.add_argument("--write", action="store_true", help="change the files")
     rewriter.add_argument("--python3", action="store_true",
                           help="also change them from Python 2 to 3, by the package fissix")
@@ -189,11 +191,14 @@ def _rewrite(parser, options):
     if options.python3:
         require_fixers()
     changes, status = [], 0
-    for path in find_files(options.paths):
+    for path in find_files(options.paths, (".py",) + SUFFIXES):
         with io.open(path, "rb") as opened:
             before = opened.read()
         try:
-            after = rewrite(Source(before, path), options.python3)
+            if path.endswith(SUFFIXES):
+                after = rename_in_template(before, "tornado", "friendserve")[0]
+            else:
+                after = rewrite(Source(before, path), options.python3)
         except SourceError as error:
             sys.stderr.write("%s; it stays as it is\n" % error)
             status = 1

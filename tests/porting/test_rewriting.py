@@ -10,6 +10,7 @@ import unittest
 from friendserve.porting import rewriting
 from friendserve.porting.editor import Source
 from friendserve.porting.rewriting import rewrite
+from friendserve.porting.templates import rename_in_template
 from tests.portingcase import PortingCase
 
 #: Programs before and after.
@@ -40,6 +41,29 @@ STRANGERS = (
     b"import tornadoes, my.tornado\nx.tornado.web\n", b"", b"\r", b"\x0c\n",
     b"tornado.web = 1\n",
 )
+
+
+#: Templates before and after.
+TEMPLATES = (
+    (b"{% import tornado.escape %}\r\n\t{{tornado.escape.linkify('tornado') }} tornado.escape\n",
+     b"{% import friendserve.escape %}\r\n\t{{friendserve.escape.linkify('tornado') }} "
+     b"tornado.escape\n"),
+    (b"{%from tornado.escape import utf8%}{{ tornado }}{% if utf8(tornado) %}{% end %}",
+     b"{%from friendserve.escape import utf8%}{{ tornado }}{% if utf8(tornado) %}{% end %}"),
+    (b"\xe9 {% import tornado %}{% raw tornado.x['\xe9'] %}{# tornado #}{{! tornado }}{% for a in\n"
+     b" tornado.y %}{% end %}{{ a.tornado }}",
+     b"\xe9 {% import friendserve %}{% raw friendserve.x['\xe9'] %}{# tornado #}{{! tornado }}"
+     b"{% for a in\n friendserve.y %}{% end %}{{ a.tornado }}"),
+    (b"{% import my.tornado, os %}{{ tornado }} {{ ( }} {% %}",
+     b"{% import my.tornado, os %}{{ tornado }} {{ ( }} {% %}"),
+)
+
+
+class TemplateTest(unittest.TestCase):
+    def test_names_in_directives(self):
+        for before, after in TEMPLATES:
+            self.assertEqual(after, rename_in_template(before, "tornado", "friendserve")[0])
+            self.assertEqual((after, 0), rename_in_template(after, "tornado", "friendserve"))
 
 
 class RewriteTest(unittest.TestCase):
@@ -105,6 +129,13 @@ class CommandTest(PortingCase):
         self.assertEqual((0, ""), self.run_command("rewrite", "app", "--write"))
         self.assertEqual(written, self.status("app/old.py").st_mtime)
         self.assertEqual(1000, self.status("app/other.py").st_mtime)
+
+    def test_templates_too(self):
+        self.write("app/page.html", "{% import tornado.escape %}")
+        self.write("app/page.pdf", "{% import tornado.escape %}")
+        self.run_command("rewrite", "app", "--write")
+        self.assertEqual(b"{% import friendserve.escape %}", self.read("app/page.html"))
+        self.assertEqual(b"{% import tornado.escape %}", self.read("app/page.pdf"))
 
     def test_a_link_stays_one(self):
         os.symlink("old.py", os.path.join(self.folder, "app", "link.py"))
