@@ -20,9 +20,14 @@ from tests import PATIENCE, ROOT, services
 OLD = os.environ.get("FRIENDSERVE_OLD")
 PEERS = os.environ.get("FRIENDSERVE_PEERS")
 
-#: What Python 3 needs in s3server beyond the fixers: there it mixes bytes and text.
-BY_HAND = ((b"escape.utf8(name)", b"name"), (b'open(path, "r")', b'open(path, "rb")'),
-           (b'open(path, "w")', b'open(path, "wb")'))
+#: What Python 3 needs beyond the fixers, because the demos mix bytes and text.
+BY_HAND = {
+    "s3server.py": ((b"escape.utf8(name)", b"name"), (b'open(path, "r")', b'open(path, "rb")'),
+                    (b'open(path, "w")', b'open(path, "wb")'),
+                    (b"md5(object_name)", b"md5(escape.utf8(object_name))")),
+    "chatdemo.py": ((b'self.render_string("message.html", message=chat)',
+                     b'self.render_string("message.html", message=chat).decode("utf-8")'),),
+}
 
 needs_old = unittest.skipUnless(OLD and PEERS, "FRIENDSERVE_OLD and FRIENDSERVE_PEERS are not set")
 
@@ -68,10 +73,17 @@ class Demo(services.Service):
             self.mend()
 
     def mend(self):
-        """What has to be done by hand on Python 3."""
+        """Do by hand what has to be done so."""
+        path = os.path.join(self.program_folder, self.program_name)
+        with open(path, "rb") as opened:
+            data = opened.read()
+        for before, after in BY_HAND[self.program_name]:
+            assert before in data, before
+            data = data.replace(before, after)
+        with open(path, "wb") as opened:
+            opened.write(data)
 
     def command(self):
-        # The program is killed if the tests are.
         words = ["env", "PYTHONPATH=" + os.pathsep.join([ROOT, self.program_folder]),
                  sys.executable]
         if sys.version_info[0] == 2:
@@ -82,16 +94,7 @@ class Demo(services.Service):
 
 class S3Server(Demo):
     name = "s3server"
-
-    def mend(self):
-        path = os.path.join(self.program_folder, "s3server.py")
-        with open(path, "rb") as opened:
-            data = opened.read()
-        for before, after in BY_HAND:
-            assert before in data
-            data = data.replace(before, after)
-        with open(path, "wb") as opened:
-            opened.write(data)
+    program_name = "s3server.py"
 
     def arguments(self):
         starter = os.path.join(self.folder, "starter.py")
@@ -103,9 +106,10 @@ class S3Server(Demo):
 
 class ChatDemo(Demo):
     name = "websocket"
+    program_name = "chatdemo.py"
 
     def arguments(self):
-        return [os.path.join(self.program_folder, "chatdemo.py"), "--port=%d" % self.port]
+        return [os.path.join(self.program_folder, self.program_name), "--port=%d" % self.port]
 
 
 @needs_old
