@@ -61,6 +61,7 @@ netutil/          listening sockets, host names, TLS contexts
 iostream/         byte streams with callbacks
     buffers       received bytes, and bytes that wait to be sent
     base          BaseIOStream: the reads and writes of every stream
+    goodbye       close_notify without reading
     sockets       IOStream, SSLIOStream
     pipe          PipeIOStream
 

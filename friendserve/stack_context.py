@@ -42,7 +42,7 @@ class _State(threading.local):
 
 
 #: ``state.contexts`` is the tuple of the contexts active in this thread, outermost first, or
-#: ``()``. Other modules read it; only a loop sets it, to `VARIABLES`.
+#: ``()``. Other modules read it; only a loop sets it, to ``()`` or `VARIABLES`.
 state = _State()
 
 

@@ -39,7 +39,7 @@ FLOORS = (
         "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))
      + ("loopthread",)),
     ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
-     + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
+     + _in("iostream", ("buffers", "base", "goodbye", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
         "foreign", "asyncio", "twisted", "caresresolver", "interface", "common", "posix",

@@ -77,7 +77,7 @@ class Collector(Read):
     def __init__(self, log):
         super(Collector, self).__init__(None)
         self.log = log
-        self.paused = self.wants_to_write = False
+        self.paused = self.wants_to_write = self.is_abandoned = False
 
     def find(self, buffer):
         return PAUSE if self.paused else len(buffer) or None
@@ -88,6 +88,9 @@ class Collector(Read):
 
     def ended(self):
         return self.wants_to_write
+
+    def abandoned(self):
+        return self.is_abandoned
 
     def deliver_rest(self, schedule, buffer):
         schedule(self.log.append, "end")
@@ -189,10 +192,10 @@ class ScriptedSocket(object):
     def __init__(self, real):
         self.real = real
         self.to_recv, self.to_send = collections.deque(), collections.deque()
-        self.to_shake = collections.deque()
+        self.to_shake, self.to_unwrap = collections.deque(), collections.deque()
         self.asked, self.sent, self.offered = [], b"", []
         self.option_error = self.connect_error = None
-        self.buffered = 0
+        self.buffered = self.unwrapped = 0
 
     def fileno(self):
         return self.real.fileno()
@@ -234,7 +237,10 @@ class ScriptedSocket(object):
         return answer
 
     def unwrap(self):
-        raise ssl.SSLError(ssl.SSL_ERROR_WANT_READ, "no answer")
+        self.unwrapped += 1
+        if not self.to_unwrap:
+            raise ssl.SSLError(ssl.SSL_ERROR_WANT_READ, "no answer")
+        self.play(self.to_unwrap)
 
     def play(self, script):
         answer = script.popleft() if script else socket.error(errno.EAGAIN, "not now")

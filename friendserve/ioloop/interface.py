@@ -23,7 +23,7 @@ from friendserve.ioloop.callbacks import plain
 from friendserve.ioloop.signals import unwatch_signal, watch_signal
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, NONE, PRI, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import Configurable, TimeoutError, load_now
 
@@ -64,6 +64,9 @@ class IOLoop(Configurable):
     PRI = PRI
     WRITE = WRITE
     ERROR = ERROR
+    #: That the peer of a socket that is not read at the moment has disconnected. A loop may ignore
+    #: it.
+    RDHUP = RDHUP
 
     _current = threading.local()
     _instance = None
@@ -301,10 +304,11 @@ class IOLoop(Configurable):
         if callback is None and on_error is None:
             return future_of(self.run_in_executor, executor, func, *args)
         executor = executor or self._find_executor()
-        deliver = wrap(functools.partial(_deliver_outcome, callback, on_error))
-        # In a list that is emptied: otherwise frames refer from the exception back to its future.
+        # Both in lists that are emptied: frames refer from the exception back to its future, which
+        # keeps its callbacks, and on Python 2 that cycle would keep ours.
+        deliver = [wrap(functools.partial(_deliver_outcome, callback, on_error))]
         executor.submit(func, *args).add_done_callback(
-            lambda future: self.spawn_callback(deliver, [future]))
+            lambda future: self.spawn_callback(deliver.pop(), [future]))
 
     def _find_executor(self):
         executor = self._default_executor

@@ -34,7 +34,8 @@ import socket
 try:
     from twisted.internet.defer import DeferredList, TimeoutError
     from twisted.internet.error import ReactorNotRunning
-    from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+    from twisted.internet.interfaces import (
+        IReactorDaemonize, IReactorFDSet, IReadDescriptor)
     from twisted.internet.main import installReactor
     from twisted.internet.posixbase import PosixReactorBase, _ContinuousPolling, _PollLikeMixin
     from twisted.names import client, dns, hosts
@@ -58,7 +59,7 @@ READ, WRITE, ERROR = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR
 _NEVER = float("inf")
 
 
-@implementer(IReactorFDSet)
+@implementer(IReactorDaemonize, IReactorFDSet)
 class IOLoopReactor(PosixReactorBase, _PollLikeMixin):
     """A Twisted reactor on `io_loop`, or on the current loop.
 
@@ -246,6 +247,12 @@ class IOLoopReactor(PosixReactorBase, _PollLikeMixin):
             self._io_loop.run_once(delay)
         finally:
             self._iterating = False
+
+    def beforeDaemonize(self):
+        """Called by twistd before it forks, to become a daemon."""
+
+    def afterDaemonize(self):
+        self._io_loop.after_fork()
 
     def stop(self):
         super(IOLoopReactor, self).stop()

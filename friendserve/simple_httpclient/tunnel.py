@@ -156,7 +156,7 @@ class _ConnectExchange(object):
     # The body of a refusal, which is dropped.
     max_body_size = 1 << 20
     decompress = False
-    is_sent = True
+    is_sent = require_close_notify = True
 
     def __init__(self, tunnel, connection):
         self._tunnel = tunnel

@@ -5,8 +5,6 @@ import gc
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import unittest
@@ -27,24 +25,10 @@ from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.auto import make_poller
 from friendserve.stack_context import StackContext
 from friendserve.tcpclient import TCPClient
-from tests import PATIENCE, ROOT
+from tests import PATIENCE
 from tests.loopcase import CountingPoller, LogCatcher, Loops, keeping, open_fds
-from tests.platform.test_caresresolver import NameServer
-from tests.resolvercase import ResolverCase, ResolverContract
-
-needs_twisted = unittest.skipIf(twisted is None, "Twisted is not installed")
-
-
-def run_program(program):
-    """(standard output and error, status) of a Python program."""
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program], cwd=ROOT,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    limit = threading.Timer(PATIENCE, process.kill)
-    limit.start()
-    output = process.communicate()[0].decode("utf-8")
-    limit.cancel()
-    limit.join()
-    return output, process.returncode
+from tests.resolvercase import NameServer, ResolverCase, ResolverContract
+from tests.twistedcase import needs_twisted, run_program
 
 
 class ImportTest(unittest.TestCase):
@@ -81,6 +65,26 @@ class ImportTest(unittest.TestCase):
             "reactor.callLater(0, os.kill, os.getpid(), signal.SIGTERM)\n"
             "reactor.run()\n")
         self.assertEqual("ended\n", output)
+
+    @needs_twisted
+    def test_b296_goes_on_in_a_daemon(self):
+        # As twistd does it: everything is made, then the process forks.
+        output, status = run_program(
+            "import os\n"
+            "from friendserve.platform.twisted import install\n"
+            "from twisted.internet.interfaces import IReactorDaemonize\n"
+            "reactor = install()\n"
+            "assert IReactorDaemonize.providedBy(reactor)\n"
+            "reactor.callWhenRunning(reactor.callLater, 0.001, reactor.callFromThread,\n"
+            "                        reactor.stop)\n"
+            "reactor.beforeDaemonize()\n"
+            "child = os.fork()\n"
+            "if child:\n"
+            "    raise SystemExit(os.waitpid(child, 0)[1])\n"
+            "reactor.afterDaemonize()\n"
+            "reactor.run()\n"
+            "print('ended')\n")
+        self.assertEqual(("ended\n", 0), (output, status))
 
 
 class ReactorCase(Loops, unittest.TestCase):

@@ -32,8 +32,8 @@ from tests.bridgecase import Browser, DemosOnBridge, Programs
 from tests.bridges import LOOPS
 from tests.loopcase import Loops, open_fds
 from tests.platform.stress import NAMES, wake_ups
-from tests.platform.test_twisted import needs_twisted, run_program
 from tests.services import free_port
+from tests.twistedcase import needs_twisted, run_program
 
 
 @needs_twisted

@@ -14,8 +14,8 @@ What follows: when a call fails, each number is tried by itself, and those that 
 stream socket that becomes writable for the first time is checked for a peer, since reading SO_ERROR
 would hide the error from the socket's owner.
 
-Given up: hang-ups of files that are watched for ERROR or NONE alone, and those of pipes without a
-reader, which are only writable.
+Given up: RDHUP, hang-ups of files that are watched for ERROR or NONE alone, and those of pipes
+without a reader, which are only writable.
 """
 
 from __future__ import absolute_import, division, print_function
