@@ -198,10 +198,11 @@ class _Checker(object):
 
     def _look_at_member(self, ours, member, position):
         """Report a member that the class `ours`, or one of its bases, has in Tornado."""
-        if hasattr(ours, member):
-            return
         for name in _public_names(ours, member):
-            if name in GONE:
+            if name in DIFFERS:
+                self._add(position, DIFFERS[name][0], name, DIFFERS[name][1])
+                break
+            if name in GONE and not hasattr(ours, member):
                 self._add_missing(position, name)
                 break
 
@@ -281,11 +282,10 @@ class _Checker(object):
                         self._look_at_member(base, token.text, token.start)
 
     def _look_at_override(self, base, token):
-        if hasattr(base, token.text):
-            return
+        table = DIFFERS if hasattr(base, token.text) else NOT_CALLED
         for name in _public_names(base, token.text):
-            if name in NOT_CALLED:
-                self._add(token.start, NOT_CALLED[name][0], name, NOT_CALLED[name][1])
+            if name in table:
+                self._add(token.start, table[name][0], name, table[name][1])
                 break
 
     # Strings
