@@ -16,6 +16,7 @@ from friendserve.porting.knowledge import (
 #: What was found: `line` and `column` count from 1, `name` is dotted and begins with "tornado".
 Finding = collections.namedtuple("Finding", "path line column code name text")
 
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SILENCE = re.compile(r"#.*\bfs:[ \t]*ok\b")
 _MODULE = re.compile(r"tornado(\.[A-Za-z_]\w*)+$")
 _REQUIREMENT = re.compile(r"tornado[ \t]*([<>=!~;(\[]|$)")
@@ -52,7 +53,8 @@ def check_file(path, alias_only=False):
         with open(path, "rb") as opened:
             source = Source(opened.read(), path)
     except (SourceError, EnvironmentError) as error:
-        return [Finding(path, 1, 1, "FS001", "-", "%s; check it by hand" % error)]
+        text = str(error).replace(path + " ", "", 1)
+        return [Finding(path, 1, 1, "FS001", "-", "%s; check it by hand" % text)]
     return check_source(source, alias_only)
 
 
@@ -70,12 +72,13 @@ def check_source(source, alias_only=False):
 def _import(name):
     """(module, whether there is one) for a module of this package. There may be one that cannot be
     imported, for want of another package."""
+    path = os.path.join(_HOME, *name.split("."))
+    if not os.path.exists(path + ".py") and not os.path.isdir(path):
+        return None, False
     try:
         return importlib.import_module("friendserve." + name), True
-    except ImportError as error:
-        missing = getattr(error, "name", None) or str(error).split()[-1]
-        ours = missing in ("friendserve." + name, name, name.rpartition(".")[2])
-        return None, not ours
+    except ImportError:
+        return None, True
 
 
 def _keywords(function):
@@ -168,7 +171,7 @@ class _Checker(object):
         while len(parts) > place and module is not None and hasattr(module, "__path__") \
                 and not hasattr(module, parts[place]):
             inner, known = _import(".".join(parts[:place + 1]))
-            if inner is None:
+            if not known:
                 break
             module, place = inner, place + 1
         if module is None or len(parts) == place:
