@@ -7,7 +7,7 @@ import unittest
 
 from friendserve.porting.checking import check_source
 from friendserve.porting.editor import Source
-from friendserve.porting.knowledge import ALIAS_ONLY, DIFFERS, GONE, KINDS, NOT_CALLED
+from friendserve.porting.knowledge import DIFFERS, GONE, KINDS, NOT_CALLED
 from tests.portingcase import PortingCase
 
 
@@ -132,7 +132,6 @@ class ClassesTest(unittest.TestCase):
                   u"class A(WebSocketHandler):",
                   u"    def allow_draft76(self): pass",
                   u"    def on_message(self, message): pass"))
-
 
     def test_hooks_that_are_called_otherwise(self):
         self.assertEqual(
