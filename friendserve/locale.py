@@ -197,7 +197,7 @@ def set_default_locale(code):
     Locale._cache.clear()
 
 
-def get_supported_locales():
+def get_supported_locales(cls=None):
     """The codes that have translations, and the default."""
     return frozenset(_translations) | frozenset([_default])
 
@@ -543,7 +543,7 @@ def _candidates(language, script, region, variants):
 
 
 def _utc_now():
-    return datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=int(time()))
+    return datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=time())
 
 
 def _to_utc(date):

@@ -33,11 +33,11 @@ FLOORS = (
         "oauth1", "jose"))),
     ("pollers", _in("platform.pollers", (
         "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
-        "windows", "auto"))),
+        "windows", "auto", "adapted"))),
     ("text", ("template", "locale", "options")),
     ("loop", _in("ioloop", (
-        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))
-     + ("loopthread",)),
+        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic",
+        "positional", "")) + ("loopthread",)),
     ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "goodbye", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
@@ -307,11 +307,12 @@ def sources(*folders):
     """Paths of the Python files of these folders of the project."""
     for folder in folders:
         for place, subfolders, names in os.walk(os.path.join(ROOT, folder)):
-            # The peers of the benchmark are written for newer Pythons than this project supports.
+            # The peers of the benchmark, and an asyncio program that embeds this package, are not
+            # written for all the Pythons that this project supports.
             subfolders[:] = sorted(name for name in subfolders if name not in (
                 "servers", "clients"))
             for name in sorted(names):
-                if name.endswith(".py"):
+                if name.endswith(".py") and name != "asyncio_service.py":
                     yield os.path.join(place, name)
 
 

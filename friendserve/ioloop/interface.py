@@ -77,6 +77,7 @@ class IOLoop(Configurable):
     _default_executor = None
     _executor_process = None    # the process in which the loop made that; None if it was passed
     _blocking_threshold = None
+    _takes_objects = False      # whether fds may be objects without `fileno()`
 
     @classmethod
     def configurable_base(cls):
@@ -167,6 +168,51 @@ class IOLoop(Configurable):
         if self._attachments is None:
             self._attachments = {}
         return self._attachments
+
+    # What every kind of loop defines; `PollIOLoop` describes them in full.
+
+    def _lacks(self, name):
+        return NotImplementedError("%s does not define %s" % (type(self).__name__, name))
+
+    def start(self):
+        """Run until `stop` is called."""
+        raise self._lacks("start")
+
+    def stop(self):
+        """Let `start` return after the present turn, or at once when it is called next."""
+        raise self._lacks("stop")
+
+    def running(self):
+        """Whether `start` has been called and has not returned."""
+        raise self._lacks("running")
+
+    def close(self, all_fds=False):
+        """Release what the loop holds, with `all_fds` also the descriptors it watches."""
+        raise self._lacks("close")
+
+    def add_handler(self, fd, handler, events):
+        """Call ``handler(fd, events)`` whenever one of these events occurs at `fd`."""
+        raise self._lacks("add_handler")
+
+    def update_handler(self, fd, events):
+        """Wait for other events at `fd`."""
+        raise self._lacks("update_handler")
+
+    def remove_handler(self, fd):
+        """Wait for events at `fd` no longer."""
+        raise self._lacks("remove_handler")
+
+    def add_callback(self, callback, *args, **kwargs):
+        """Call `callback` in the next turn; the one method that any thread may call."""
+        raise self._lacks("add_callback")
+
+    def call_at(self, deadline, callback, *args, **kwargs):
+        """Call `callback` once, at `deadline`, in seconds of `time()`; returns a handle."""
+        raise self._lacks("call_at")
+
+    def remove_timeout(self, timeout):
+        """Take back what a handle stands for; harmless if it was called."""
+        raise self._lacks("remove_timeout")
 
     def time(self):
         """Seconds on the loop's clock, which never goes back; its zero is arbitrary."""
@@ -331,7 +377,9 @@ class IOLoop(Configurable):
 
     def split_fd(self, fd):
         """(number, `fd`) for a number or an object with `fileno()`."""
-        return (fd, fd) if isinstance(fd, six.integer_types) else (fd.fileno(), fd)
+        if isinstance(fd, six.integer_types) or self._takes_objects and not hasattr(fd, "fileno"):
+            return fd, fd
+        return fd.fileno(), fd
 
     def close_fd(self, fd):
         """Close a number or an object with `close()`; harmless if it was closed before."""

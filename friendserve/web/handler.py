@@ -44,7 +44,7 @@ from friendserve.protocol.http1 import REASONS
 from friendserve.protocol.urls import ASCII
 from friendserve.web.debugpage import debug_page
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
-from friendserve.web.etags import etag_of, is_known_etag
+from friendserve.web.etags import Tagged
 from friendserve.web.page import Page
 from friendserve.web.xsrf import (
     MASK_SIZE, TOKEN_SIZE, decode_token, encode_plain_token, encode_token, is_cross_site)
@@ -71,7 +71,7 @@ _BODY_HEADERS = ("Allow", "Content-Encoding", "Content-Language", "Content-Lengt
                  "Content-Md5", "Content-Range", "Content-Type", "Last-Modified")
 
 
-class RequestHandler(Page):
+class RequestHandler(Page, Tagged):
     """Answers one request; see the module.
 
     `request` is the HTTPServerRequest and `application` the Application. No method may be called
@@ -87,6 +87,7 @@ class RequestHandler(Page):
     _transforms = ()
     _new_cookies = None
     _streams_body = False
+    _conditions_checked = False     # whether the method itself has decided against a 304
     path_args = ()
     path_kwargs = {}
 
@@ -144,14 +145,14 @@ class RequestHandler(Page):
         response were not already finished."""
         if isinstance(value, HTTPError):
             if value.log_message:
-                gen_log.warning("%d %s: %s", value.status_code, self._summary(), value)
+                gen_log.warning("%d %s: %s", value.status_code, self._request_summary(), value)
         elif isinstance(value, HTTPInputError):
-            gen_log.info("%d %s: %s", value.status, self._summary(), value)
+            gen_log.info("%d %s: %s", value.status, self._request_summary(), value)
         else:
-            app_log.error("Uncaught exception %s\n%r", self._summary(), self.request,
+            app_log.error("Uncaught exception %s\n%r", self._request_summary(), self.request,
                           exc_info=(typ, value, tb))
 
-    def _summary(self):
+    def _request_summary(self):
         request = self.request
         return escape_controls("%s %s (%s)" % (request.method, request.uri, request.remote_ip))
 
@@ -211,20 +212,22 @@ class RequestHandler(Page):
         values = []
         for value in arguments.get(native_str(name), ()):
             value = self.decode_argument(value, name)
-            # Users cannot type control characters, and they could end up in logs and headers.
-            value = value.translate(_CONTROL_TO_SPACE)
+            if isinstance(value, six.text_type):
+                # Users cannot type control characters, and they could end up in logs and headers.
+                value = value.translate(_CONTROL_TO_SPACE)
             values.append(value.strip() if strip else value)
         return values
 
     def decode_argument(self, value, name=None):
         """The bytes of an argument as text. `name` is None for a part of the path.
 
-        Raises HTTPError 400 if the bytes are not valid UTF-8. Override it for other encodings.
+        Raises HTTPError 400 if the bytes are not valid UTF-8. Override it for other encodings; it
+        may return bytes, for data that is not text, and these reach the handler unchanged.
         """
         try:
             return to_unicode(value)
         except UnicodeDecodeError:
-            raise HTTPError(400, "%s is not valid UTF-8: %r", name or "the path", value[:40])
+            raise HTTPError(400, "%s is not valid UTF-8: %r" % (name or "the path", value[:40]))
 
     @property
     def current_user(self):
@@ -303,8 +306,8 @@ class RequestHandler(Page):
     def set_header(self, name, value):
         """Set a header to a string, an integer, or a datetime (UTC).
 
-        Raises ValueError if the value cannot be sent as one line, and RuntimeError if the headers
-        have already been sent.
+        Raises ValueError if the value cannot be sent as one line. Once the headers have been sent,
+        this has no effect and logs a warning; with the setting debug it raises RuntimeError.
         """
         self._headers[name] = self._header_value(name, value)
 
@@ -319,10 +322,17 @@ class RequestHandler(Page):
 
     def _header_value(self, name, value):
         if self._headers_written:
-            raise RuntimeError("cannot set %s: the headers have already been sent" % name)
+            self._set_too_late(name)
         if isinstance(value, datetime.datetime):
             value = format_timestamp(value)
         return check_field(name, value)
+
+    def _set_too_late(self, name):
+        # Only an error while developing: to cut off a page that is otherwise good helps no user.
+        message = "cannot set %s: the headers have already been sent" % native_str(name)
+        if self.settings.get("debug"):
+            raise RuntimeError(message)
+        gen_log.warning("%s: %s", self._request_summary(), message)
 
     # Cookies
 
@@ -342,11 +352,10 @@ class RequestHandler(Page):
 
         `expires` is a datetime, a time tuple or a timestamp; `expires_days` counts from now.
         `kwargs` are further attributes: max_age, secure, httponly, samesite. Raises ValueError if
-        a name or value is not allowed in a cookie, and RuntimeError if the headers have already
-        been sent.
+        a name or value is not allowed in a cookie. It is too late when it is for `set_header`.
         """
         if self._headers_written:
-            raise RuntimeError("cannot set cookie %s: the headers have already been sent" % name)
+            self._set_too_late("cookie " + native_str(name))
         if expires_days is not None and not expires:
             expires = time.time() + expires_days * 86400
         cookie = format_set_cookie(native_str(name), native_str(value), domain=domain,
@@ -381,8 +390,12 @@ class RequestHandler(Page):
             secret, name, value, version=version,
             key_version=self.settings.get("key_version") if isinstance(secret, dict) else None)
 
-    def get_secure_cookie(self, name, value=None, max_age_days=31, min_version=None):
-        """The bytes of a signed cookie, or None if it is missing, forged or too old."""
+    def get_secure_cookie(self, name, value=None, max_age_days=31, min_version=None,
+                          include_name=True):
+        """The bytes of a signed cookie, or None if it is missing, forged or too old. `include_name`
+        is for old programs: without the name in it, one cookie could be passed off as another."""
+        if not include_name:
+            raise ValueError("include_name=False: cookies signed without their name are refused")
         self.require_setting("cookie_secret", "secure cookies")
         if value is None:
             value = self.get_cookie(name)
@@ -471,10 +484,17 @@ class RequestHandler(Page):
         if self._ui is not None:
             self._release_ui()
         try:
-            self.application.log_request(self)
+            # Without a call where it is not overridden, since every response ends here.
+            if type(self)._log == RequestHandler._log:
+                self.application.log_request(self)
+            else:
+                self._log()
         finally:
             self.on_finish()
         return sent
+
+    def _log(self):
+        self.application.log_request(self)
 
     def _finish_whole(self):
         """Send the headers and the whole body at once, as most responses are sent."""
@@ -482,7 +502,8 @@ class RequestHandler(Page):
         headers = self._headers
         if self._status_code == 200 and request.method in _TAGGED_METHODS:
             self.set_etag_header()
-            if "If-None-Match" in request.headers._values and self.check_etag_header():
+            if "If-None-Match" in request.headers._values and not self._conditions_checked \
+                    and self.check_etag_header():
                 self.set_status(304)
         buffer = self._write_buffer
         body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
@@ -496,8 +517,7 @@ class RequestHandler(Page):
             headers = self._headers
         if self._status_code == 304:
             body = b""
-            for name in _BODY_HEADERS:
-                self.clear_header(name)
+            self._clear_headers_for_304()
         if self._new_cookies is not None:
             self._complete_headers()
         self._write_buffer = []
@@ -516,6 +536,10 @@ class RequestHandler(Page):
         # Only now: if the response could not be sent, an error page can still replace it.
         self._headers_written = True
         return sent
+
+    def _clear_headers_for_304(self):
+        for name in _BODY_HEADERS:
+            self.clear_header(name)
 
     def _transform_first(self, chunk, finishing):
         for transform in self._transforms:
@@ -562,7 +586,7 @@ class RequestHandler(Page):
                 if self._ui is not None:
                     self._release_ui()
                 self.request.connection.close()
-                self.application.log_request(self)
+                self._log()
                 self.on_finish()
             return
         self.clear()
@@ -588,8 +612,7 @@ class RequestHandler(Page):
         With the setting serve_traceback (which debug turns on) it shows the traceback, as a page to
         browsers and as text to other clients.
         """
-        if hasattr(self, "get_error_html"):
-            # The hook of Tornado 1.0, which returns the page.
+        if type(self).get_error_html != RequestHandler.get_error_html:
             if "exc_info" in kwargs:
                 kwargs["exception"] = kwargs.pop("exc_info")[1]
             page = self.get_error_html(status_code, **kwargs)
@@ -602,26 +625,43 @@ class RequestHandler(Page):
                 self.set_header("Content-Type", "text/plain; charset=UTF-8")
                 self.finish("".join(traceback.format_exception(*kwargs["exc_info"])))
         else:
-            title = "%d: %s" % (status_code, xhtml_escape(self._reason))
-            self.finish("<html><head><title>%s</title></head><body>%s</body></html>"
-                        % (title, title))
+            self.finish(self.get_error_html(status_code, **kwargs))
+
+    def get_error_html(self, status_code, **kwargs):
+        """The error page, for programs that override this instead of `write_error`, as in Tornado
+        1.0: `kwargs` contain `exception` if there was one. It may call `finish` itself."""
+        title = "%d: %s" % (status_code, xhtml_escape(self._reason))
+        return "<html><head><title>%s</title></head><body>%s</body></html>" % (title, title)
 
     def _handle_exception(self, typ, value, tb):
         """Answer an exception with an error page. Always True: the exception has been handled."""
+        try:
+            self._handle_request_exception(value)
+        except Exception:
+            app_log.error("Uncaught exception while another was answered", exc_info=True)
+            self._finished = True
+            self.request.connection.close()
+        return True
+
+    def _handle_request_exception(self, e):
+        """Answer the exception that is being handled. Old programs override it."""
+        typ, value, tb = sys.exc_info()
+        if value is not e:
+            typ, value, tb = type(e), e, getattr(e, "__traceback__", None)
         if isinstance(value, Finish):
             try:
                 if not self._finished:
-                    self.finish()
-                return True
+                    self.finish(*value.args)
             except Exception:
-                return self._handle_exception(*sys.exc_info())
+                self._handle_exception(*sys.exc_info())
+            return
         try:
             self.log_exception(typ, value, tb)
         except Exception:
             app_log.error("Uncaught exception in log_exception", exc_info=True)
         if self._finished:
             # Too late for an error page: logging is all that can be done.
-            return True
+            return
         if isinstance(value, HTTPError):
             status = value.status_code
         else:
@@ -630,13 +670,7 @@ class RequestHandler(Page):
             app_log.error("%s raised an HTTPError with the invalid status %r",
                           type(self).__name__, status)
             status = 500
-        try:
-            self.send_error(status, exc_info=(typ, value, tb))
-        except Exception:
-            app_log.error("Uncaught exception in send_error", exc_info=True)
-            self._finished = True
-            self.request.connection.close()
-        return True
+        self.send_error(status, exc_info=(typ, value, tb))
 
     def async_callback(self, callback, *args, **kwargs):
         """A function that calls `callback` and answers its exceptions with an error page.
@@ -654,37 +688,12 @@ class RequestHandler(Page):
                 self._handle_exception(*sys.exc_info())
         return call
 
-    # ETag
-
-    def compute_etag(self):
-        """The ETag for the body written so far, or None to send none. May be overridden."""
-        buffer = self._write_buffer
-        return etag_of(buffer[0] if len(buffer) == 1 else b"".join(buffer))
-
-    def set_etag_header(self):
-        """Set the Etag header to `compute_etag()`, unless it is already set."""
-        if "Etag" not in self._headers._values:
-            etag = self.compute_etag()
-            if etag is not None:
-                # Without set_header: an invalid value is refused when the headers are sent.
-                self._headers._values["Etag"] = etag if type(etag) is str else native_str(etag)
-
-    def check_etag_header(self):
-        """Whether the client already has this response: If-None-Match includes its Etag, by weak
-        comparison (RFC 9110 13.1.2)."""
-        if "If-None-Match" not in self.request.headers._values:
-            return False
-        etag = self._headers.get("Etag")
-        if not etag:
-            return False
-        return is_known_etag(etag, self.request.headers["If-None-Match"])
-
     # XSRF
 
     @property
     def xsrf_token(self):
-        """The token that forms and scripts send back. If the request has no cookie with it, the
-        cookie is set.
+        """The token that forms and scripts send back, as bytes. If the request has no cookie with
+        it, the cookie is set.
 
         It is masked differently in each response, because a secret that is the same in every
         compressed page can be guessed byte by byte (the BREACH attack). Any masking is accepted.
@@ -693,10 +702,10 @@ class RequestHandler(Page):
             known, token, timestamp = self._get_raw_xsrf_token()
             version = self.settings.get("xsrf_cookie_version", 2)
             if version == 1:
-                self._xsrf_token = encode_plain_token(token)
+                self._xsrf_token = utf8(encode_plain_token(token))
             elif version == 2:
-                self._xsrf_token = encode_token(token, os.urandom(MASK_SIZE),
-                                                timestamp or time.time())
+                self._xsrf_token = utf8(encode_token(token, os.urandom(MASK_SIZE),
+                                                     timestamp or time.time()))
             else:
                 raise ValueError("xsrf_cookie_version must be 1 or 2, not %r" % (version,))
             if not known:
@@ -729,18 +738,18 @@ class RequestHandler(Page):
         token = (token or self.request.headers.get("X-Xsrftoken")
                  or self.request.headers.get("X-Csrftoken"))
         if not token:
-            raise HTTPError(403, "'_xsrf' argument missing from %s%s", self.request.method,
-                            "; if the body is streamed, send it in the query or a header"
-                            if self._streams_body else "")
+            raise HTTPError(403, "'_xsrf' argument missing from %s%s" % (
+                self.request.method, "; if the body is streamed, send it in the query or a header"
+                if self._streams_body else ""))
         sent = decode_token(token)
         expected = self._get_raw_xsrf_token()[1]
         if sent is None or not hmac.compare_digest(sent[1], expected):
-            raise HTTPError(403, "XSRF cookie does not match %s argument", self.request.method)
+            raise HTTPError(403, "XSRF cookie does not match %s argument" % self.request.method)
 
     def _check_origin(self):
         trusted = self.settings["cross_origin_protection"]
         if is_cross_site(self.request, () if trusted is True else trusted):
-            raise HTTPError(403, "%s sent by a page of another origin", self.request.method)
+            raise HTTPError(403, "%s sent by a page of another origin" % self.request.method)
 
     def xsrf_form_html(self):
         """The hidden field with the token, to be put into every form that is sent by POST."""

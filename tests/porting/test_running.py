@@ -25,7 +25,8 @@ class RunTest(PortingCase):
         status, output = self.run_command("run", "app/main.py", "--port=1", "-m", "--version")
         self.assertEqual((0, [
             "friendserve.web 4.5.3",
-            "['__main__', 'main.py', ['--port=1', '-m', '--version'], True]", "True"]), (status, output.splitlines()))
+            "['__main__', 'main.py', ['--port=1', '-m', '--version'], True]", "True"]),
+            (status, output.splitlines()))
 
     def test_where_it_looks_for_modules(self):
         self.write("app/paths.py", "import os, sys\nprint(os.path.realpath(sys.path[0]))\n"
