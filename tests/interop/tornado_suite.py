@@ -69,12 +69,12 @@ def run(place, python, mode, modules):
         limit.start()
         output = program.communicate()[0].decode("utf-8", "replace")
         limit.cancel()
-        for line in output.splitlines():
+        for line in output.split("\n"):
             if line.startswith("\x1e"):
                 name, outcome, reason = json.loads(line[1:])
                 results[name] = outcome, reason
         if program.returncode != 0:
-            results["%s (module)" % module] = "broken", "\n".join(output.splitlines()[-3:])
+            results["%s (module)" % module] = "broken", " ".join(output.split("\n")[-3:]).strip()
     return results
 
 
