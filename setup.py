@@ -39,7 +39,15 @@ TEST_REQUIRES = [
     'PyMySQL<1; python_version < "3"',
     'PyMySQL; python_version >= "3"',
     "psycopg2-binary",
+    # With their tests: Twisted's own need PyHamcrest.
+    "Twisted>=20.3",
+    "PyHamcrest",
     'websockets; python_version >= "3.6"',
+    # Loops and clients beside ours.
+    'aiohttp; python_version >= "3.9"',
+    'gevent; python_version >= "3.9" and platform_python_implementation == "CPython"',
+    'uvloop; python_version >= "3.8" and platform_python_implementation == "CPython" '
+    'and sys_platform != "win32"',
     'Flask<2; python_version < "3"',
     'Flask; python_version >= "3"',
     'Django<2; python_version < "3"',
@@ -77,6 +85,7 @@ setup(
         # Masks of WebSocket frames in C.
         "speedups": ['websockets; python_version >= "3.6"'],
         "test": TEST_REQUIRES,
+        "twisted": ["Twisted>=20.3"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -50,7 +50,10 @@ ioloop/           the loop
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback
 
+loopthread        LoopThread: a loop in a thread, and calls into it from other threads
+
 netutil/          listening sockets, host names, TLS contexts
+    endpoints     host names, ports and paths, checked
     resolver      from host names to addresses
     listening     binding and accepting
     tls           SSLContexts from options
@@ -58,6 +61,7 @@ netutil/          listening sockets, host names, TLS contexts
 iostream/         byte streams with callbacks
     buffers       received bytes, and bytes that wait to be sent
     base          BaseIOStream: the reads and writes of every stream
+    goodbye       close_notify without reading
     sockets       IOStream, SSLIOStream
     pipe          PipeIOStream
 
@@ -68,6 +72,9 @@ tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address
 
 platform/         other loops and resolvers, and names known from Tornado
+    foreign       a loop that another loop drives
+    asyncio       IOLoops on asyncio, and asyncio on an IOLoop
+    twisted       IOLoops on Twisted's reactors, reactors on an IOLoop, a resolver
     caresresolver CaresResolver: host names through c-ares
     interface common posix windows auto
                   the pollers' public names

@@ -36,6 +36,7 @@ except ImportError:
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.log import enable_pretty_logging, gen_log
 from friendserve.platform.pollers.auto import set_close_exec
+from friendserve.stack_context import NullContext
 
 __all__ = ["add_reload_hook", "main", "start", "wait", "watch"]
 
@@ -79,7 +80,8 @@ def start(io_loop=None, check_time=CHECK_TIME):
             return
         _watcher.stop()
     watcher = _SystemWatcher if inotify_simple is not None else _PollingWatcher
-    _watcher = watcher(io_loop, check_time)
+    with NullContext():
+        _watcher = watcher(io_loop, check_time)
 
 
 def wait():

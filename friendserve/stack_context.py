@@ -23,6 +23,11 @@ from __future__ import absolute_import, division, print_function
 import functools
 import threading
 
+try:
+    import contextvars
+except ImportError:  # version: py2, 3.6
+    contextvars = None
+
 
 class StackContextInconsistentError(Exception):
     """A context was exited while another one was active, or entered again before it was exited.
@@ -37,7 +42,7 @@ class _State(threading.local):
 
 
 #: ``state.contexts`` is the tuple of the contexts active in this thread, outermost first, or
-#: ``()``. Other modules read it and never set it.
+#: ``()``. Other modules read it; only a loop sets it, to `VARIABLES`.
 state = _State()
 
 
@@ -140,6 +145,20 @@ class _Guard(object):
         return self._handler(type, value, traceback)
 
 
+class _Variables(_Context):
+    """While this is active, each callback that is wrapped also keeps the values of the context
+    variables (PEP 567). It is always the outermost context, if it is active."""
+
+    def _manager(self):
+        return _NOTHING
+
+
+_NOTHING = _Guard(lambda *exc_info: False)
+
+#: The contexts in which a loop calls its callbacks if these keep the values of context variables.
+VARIABLES = (_Variables(),)
+
+
 class NullContext(object):
     """Sets all contexts aside in the body of the with statement, and restores them after it.
 
@@ -181,17 +200,31 @@ def wrap(fn):
     """
     if fn is None:
         return None
-    if type(fn) is functools.partial and fn.func is _call:
+    if type(fn) is functools.partial and (fn.func is _call or fn.func is _call_with):
         return fn
     if not callable(fn):
         raise TypeError("a callback must be a callable or None, not %r" % (fn,))
-    return functools.partial(_call, _live(state.contexts), fn)
+    contexts = _live(state.contexts)
+    if contexts and contexts[0] is VARIABLES[0]:
+        return functools.partial(_call_with, contexts, fn, contextvars.copy_context())
+    return functools.partial(_call, contexts, fn)
+
+
+def wrap_with_variables(fn):
+    """Like `wrap`, but in `VARIABLES` instead of the active contexts: for a loop whose callbacks
+    keep the values of context variables. Not on Python 2.7 and 3.6, which have none."""
+    active = state.contexts
+    state.contexts = VARIABLES
+    try:
+        return wrap(fn)
+    finally:
+        state.contexts = active
 
 
 def unwrap(fn):
     """The function inside wrappers and partials, for logs: their arguments may contain secrets."""
     while type(fn) is functools.partial:
-        fn = fn.args[1] if fn.func is _call else fn.func
+        fn = fn.args[1] if fn.func is _call or fn.func is _call_with else fn.func
     return fn
 
 
@@ -213,6 +246,15 @@ def _call(_contexts, _fn, *args, **kwargs):
         return _descend(contexts, 0, _fn, args, kwargs)
     finally:
         state.contexts = caller
+
+
+def _call_with(_contexts, _fn, _variables, *args, **kwargs):
+    # In a copy: one that is in use, by a callback that calls itself, cannot be entered again.
+    run = _variables.copy().run
+    if _contexts is VARIABLES is state.contexts:
+        # The loop is calling.
+        return run(_fn, *args, **kwargs)
+    return run(_call, _contexts, _fn, *args, **kwargs)
 
 
 def _descend(contexts, depth, fn, args, kwargs):

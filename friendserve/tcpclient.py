@@ -16,6 +16,8 @@ raised from the loop, in the stack context of the call.
 """
 from __future__ import absolute_import, division, print_function
 
+import functools
+import numbers
 import socket
 import ssl
 
@@ -23,7 +25,8 @@ import six
 
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream, StreamClosedError
-from friendserve.netutil import Resolver, ssl_options_to_context
+from friendserve.netutil import Resolver, is_valid_ip, ssl_options_to_context
+from friendserve.netutil.endpoints import environment_error, host_name, port_number, unix_path
 from friendserve.platform.pollers.auto import set_close_exec
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import TimeoutError, raise_error
@@ -75,17 +78,31 @@ class TCPClient(object):
         AF_UNIX, `host` is the path of a socket. `source_ip` and `source_port` are the local
         address. `timeout`, in seconds, bounds the whole operation, and its error is a TimeoutError.
         Other errors are an EnvironmentError (ssl.SSLError is one): that of the first address that
-        failed.
+        failed. One of the two callbacks is called, once, whatever happens after this has returned.
 
         The addresses are tried in the order of the resolver, except that the families take turns.
         The next attempt starts when one has failed or after `ATTEMPT_DELAY`; the first address that
         connects is used, and all other sockets are closed (RFC 8305).
 
         Returns a `Connecting`, whose `cancel` stops everything without a callback. Raises
-        ValueError for unsuitable options and for an invalid host name.
+        ValueError for unsuitable options and for an invalid host name, path or port (a number from
+        0 to 65535), and TypeError for values of a wrong type.
         """
+        is_unix = af == getattr(socket, "AF_UNIX", None)
+        if is_unix:
+            path = unix_path(host)
+        elif type(port) is not int or not 0 <= port <= 65535:
+            port = port_number(port)
+        if source_ip is not None or source_port is not None:
+            source_port = _check_source(is_unix, source_ip, source_port)
+        if max_buffer_size is not None and type(max_buffer_size) is not int:
+            _check_number("max_buffer_size", max_buffer_size)
+        if timeout is not None:
+            _check_number("timeout", timeout)
         if ssl_options is not None:
             ssl_options = ssl_options_to_context(ssl_options, server_side=False)
+            if server_hostname:
+                _check_server_name(server_hostname)
         connecting = Connecting(
             self.io_loop, server_hostname or host, ssl_options, max_buffer_size,
             (source_ip, source_port), wrap(callback), wrap(on_error or raise_error))
@@ -94,8 +111,8 @@ class TCPClient(object):
                 connecting.timer = self.io_loop.call_later(timeout, connecting.on_timeout)
         try:
             with NullContext():
-                if af == getattr(socket, "AF_UNIX", None):
-                    connecting.resolved([(af, host)])
+                if is_unix:
+                    connecting.resolved([(af, path)])
                 else:
                     self.resolver.resolve(host, port, af, callback=connecting.resolved,
                                           on_error=connecting.fail)
@@ -105,6 +122,35 @@ class TCPClient(object):
             connecting.cancel()
             raise
         return connecting
+
+
+def _check_source(is_unix, source_ip, source_port):
+    """`source_port` as an int, or None. Raises ValueError unless it and `source_ip` can be the
+    address of a socket."""
+    if is_unix:
+        raise ValueError("a Unix socket has neither a source_ip nor a source_port")
+    # An IPv6 address may have a zone.
+    if source_ip is not None and not (isinstance(source_ip, six.string_types) and
+                                      "\0" not in source_ip and
+                                      is_valid_ip(source_ip.partition("%")[0])):
+        raise ValueError("source_ip must be an IP address, not %r" % (source_ip,))
+    return None if source_port is None else port_number(source_port)
+
+
+def _check_number(name, value):
+    # NaN is not equal to itself.
+    if not isinstance(value, numbers.Real) or value != value:
+        raise TypeError("%s must be a number or None, not %r" % (name, value))
+
+
+def _check_server_name(name):
+    """Raise ValueError for a `server_hostname` that no certificate can have."""
+    try:
+        labels = host_name(name).encode("idna")
+    except UnicodeError as error:
+        raise ValueError("%r cannot be a server_hostname: %s" % (name, error))
+    if labels.startswith(b"."):
+        raise ValueError("a server_hostname cannot start with a dot: %r" % (name,))
 
 
 class Connecting(object):
@@ -139,14 +185,16 @@ class Connecting(object):
 
     def on_timeout(self):
         """Called when `timeout` has passed."""
-        self.fail(TimeoutError("it took too long to %s" % _TIMED_OUT.get(self.phase)))
+        self._fail(TimeoutError("it took too long to %s" % _TIMED_OUT.get(self.phase)))
 
     def fail(self, error):
         """End with an error, unless the outcome is known already."""
-        if self.phase is DONE:
-            return
-        self.failed_phase = self.phase
-        self._end(None, error)
+        self._fail(environment_error(error))
+
+    def _fail(self, error):
+        if self.phase is not DONE:
+            self.failed_phase = self.phase
+            self._end(None, error)
 
     def _end(self, stream=None, error=None):
         """Stop everything, and have the loop report the outcome if there is one."""
@@ -182,11 +230,15 @@ class Connecting(object):
 
     def resolved(self, addresses):
         """Start connecting to the first of these addresses."""
-        if self.phase is DONE:
+        if self.phase is not RESOLVE:
             return
         self.phase = MOVES[self.phase, CONNECT]
         self.resolved_at = self.io_loop.time()
-        self._addresses = interleave(addresses)
+        try:
+            self._addresses = interleave(addresses)
+        except Exception as error:
+            # The resolver has delivered something else than pairs.
+            self._note(error)
         self._try_next()
 
     def _try_next(self):
@@ -194,7 +246,7 @@ class Connecting(object):
             self.io_loop.remove_timeout(self._next_attempt)
             self._next_attempt = None
         while self._addresses and self.phase is CONNECT:
-            if self._try(*self._addresses.pop(0)):
+            if self._try(self._addresses.pop(0)):
                 if self._addresses:
                     self._next_attempt = self.io_loop.call_later(
                         ATTEMPT_DELAY, self._try_next)
@@ -203,10 +255,12 @@ class Connecting(object):
             self.fail(self._error or socket.gaierror(
                 socket.EAI_NONAME, "no address found for %r" % (self._host,)))
 
-    def _try(self, af, address):
-        """Start an attempt to connect to one address; returns whether it is in progress."""
-        sock = None
+    def _try(self, pair):
+        """Start an attempt to connect to an address, (family, address); returns whether it is in
+        progress."""
+        sock = stream = None
         try:
+            af, address = pair
             sock = socket.socket(af, socket.SOCK_STREAM)
             if six.PY2:  # version: py2
                 set_close_exec(sock.fileno())
@@ -214,22 +268,27 @@ class Connecting(object):
             if source_ip is not None or source_port is not None:
                 sock.bind((source_ip or ("::" if af == socket.AF_INET6 else "0.0.0.0"),
                            source_port or 0))
-        except EnvironmentError as error:
-            if sock is not None:
+            stream = IOStream(sock, self.io_loop, self._max_buffer_size)
+            stream.set_close_callback(functools.partial(self._attempt_failed, stream))
+            stream.connect(address, functools.partial(self._connected, stream))
+        except Exception as error:
+            # Not only errors of the system: the socket module has TypeError, ValueError and
+            # OverflowError for addresses that a resolver should not have delivered.
+            if stream is not None:
+                stream.set_close_callback(None)
+                stream.close()
+            elif sock is not None:
                 sock.close()
             self._note(error)
             return False
-        stream = IOStream(sock, self.io_loop, self._max_buffer_size)
         self._streams.append(stream)
-        stream.set_close_callback(lambda: self._attempt_failed(stream))
-        stream.connect(address, lambda: self._connected(stream))
         return True
 
     def _note(self, error):
         if self._error is None:
+            self._error = environment_error(error)
             # The frames of its traceback refer to this object, which would be a cycle.
-            error.__traceback__ = None
-            self._error = error
+            self._error.__traceback__ = None
 
     def _attempt_failed(self, stream):
         if stream not in self._streams:
@@ -250,8 +309,14 @@ class Connecting(object):
             return
         self._stop_attempts()
         self.phase = MOVES[self.phase, TLS]
-        self._streams = [start_tls(stream, self._ssl_context, self._host, self._shaken,
-                                   self.fail)]
+        try:
+            self._streams = [start_tls(stream, self._ssl_context, self._host, self._shaken,
+                                       self.fail)]
+        except Exception as error:
+            # The name of the host cannot be that of a certificate.
+            stream.set_close_callback(None)
+            stream.close()
+            self.fail(error)
 
     def _shaken(self, stream):
         if self.phase is TLS:

@@ -21,6 +21,7 @@ from friendserve.log import app_log
 from friendserve.netutil import (
     add_accept_handler, bind_sockets, ssl_options_to_context, ssl_wrap_socket)
 from friendserve.netutil.listening import DEFAULT_BACKLOG
+from friendserve.stack_context import NullContext
 
 
 class TCPServer(object):
@@ -90,13 +91,16 @@ class TCPServer(object):
 
     def add_sockets(self, sockets):
         """Accept connections on these sockets, which must be listening and non-blocking.
+        `handle_stream` is called without the caller's stack context.
 
         The server owns them from now on: `stop` closes them.
         """
         if self.io_loop is None:
             self.io_loop = IOLoop.current()
         for sock in sockets:
-            remove = add_accept_handler(sock, self._on_connection, io_loop=self.io_loop)
+            # The contexts of the code that starts a server do not apply to its connections.
+            with NullContext():
+                remove = add_accept_handler(sock, self._on_connection, io_loop=self.io_loop)
             self._listening.append((sock, remove))
 
     def add_socket(self, socket):
@@ -152,5 +156,10 @@ class TCPServer(object):
                 # The context was checked when the server was made, so the peer is the cause.
                 connection.close()
                 return None
-            return SSLIOStream(connection, handshake_timeout=self.handshake_timeout, **options)
+            try:
+                return SSLIOStream(connection, handshake_timeout=self.handshake_timeout, **options)
+            except ValueError:
+                # Its number is too high for select.
+                connection.close()
+                raise
         return IOStream(connection, **options)

@@ -16,6 +16,17 @@ from friendserve.tcpserver import TCPServer
 from tests.httpcase import HTTPCase, answer
 
 
+class KeepingServer(TCPServer):
+    """Reads from its connections, which are `streams`, and sends nothing."""
+    def __init__(self, **options):
+        super(KeepingServer, self).__init__(**options)
+        self.streams = []
+
+    def handle_stream(self, stream, address):
+        self.streams.append(stream)
+        stream.read_until_close(lambda data: None)
+
+
 class ScriptedServer(TCPServer):
     """Answers each request head with the next of `answers`: bytes, which need not be HTTP.
 

@@ -4,11 +4,14 @@ from __future__ import absolute_import, division, print_function
 
 import collections
 import errno
+import heapq
+import itertools
 import math
 import os
 import select
 import stat
 
+from friendserve.platform.foreign import ForeignIOLoop
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_registered)
@@ -97,6 +100,51 @@ class FakePoller(interface.Poller):
         self.closed = True
 
 
+class FakeHostLoop(ForeignIOLoop):
+    """A loop driven by a host whose clock is a FakeClock, the loop's `time_func`, and moves only by
+    waiting. The poller is a FakePoller on that clock, whose readiness does not wake the host."""
+
+    def initialize(self, impl, time_func, **kwargs):
+        self._clock = time_func
+        self._calls = []
+        self._numbers = itertools.count()
+        impl.fileno = lambda: -1
+        super(FakeHostLoop, self).initialize(impl=impl, time_func=time_func, **kwargs)
+
+    def _host_watch(self, fd, callback):
+        pass
+
+    def _host_unwatch(self, fd):
+        pass
+
+    def _host_soon(self, callback):
+        return self._host_later(0, callback)
+
+    def _host_later(self, seconds, callback):
+        call = _Call(callback)
+        heapq.heappush(self._calls, (self._clock.now + seconds, next(self._numbers), call))
+        return call
+
+    def _host_run(self):
+        self._host_running = True
+        while self._host_running:
+            when, _, call = heapq.heappop(self._calls)
+            if call.callback is not None:
+                self._clock.now = max(self._clock.now, when)
+                call.callback()
+
+    def _host_stop(self):
+        self._host_running = False
+
+
+class _Call(object):
+    def __init__(self, callback):
+        self.callback = callback
+
+    def cancel(self):
+        self.callback = None
+
+
 # The values of FreeBSD's <sys/event.h>.
 KQUEUE_CONSTANTS = {
     "KQ_FILTER_READ": -1,
@@ -104,7 +152,9 @@ KQUEUE_CONSTANTS = {
     "KQ_EV_ADD": 0x0001,
     "KQ_EV_DELETE": 0x0002,
     "KQ_EV_ENABLE": 0x0004,
+    "KQ_EV_CLEAR": 0x0020,
     "KQ_EV_EOF": 0x8000,
+    "KQ_NOTE_LOWAT": 0x0001,
 }
 _POLLRDHUP = 0x2000
 
@@ -131,7 +181,8 @@ class FakeKqueue(object):
       descriptor", also when its number is in use again;
     - every filter is reported as a separate event, and only filters that were added are;
     - EVFILT_READ is level-triggered: data to read, or the peer has shut down its side, which sets
-      EV_EOF and puts the socket error, if any, in fflags;
+      EV_EOF and puts the socket error, if any, in fflags; with NOTE_LOWAT, which is assumed to be
+      more than a socket holds, only the latter. EV_CLEAR is ignored;
     - EVFILT_WRITE: room to write; EV_EOF when the reader has closed, again with the error in
       fflags, so a refused connect is EVFILT_WRITE with EV_EOF;
     - a wait that a signal interrupts fails with EINTR (Python 3.5 resumes it);
@@ -144,6 +195,7 @@ class FakeKqueue(object):
         self._fd = os.open(os.devnull, os.O_RDONLY)
         self._process = os.getpid()
         self._filters = {}  # (fd, filter) -> identity of the file
+        self._low = set()   # the keys with NOTE_LOWAT
         self.refuse = set()
 
     def fileno(self):
@@ -189,6 +241,9 @@ class FakeKqueue(object):
             if key in self.refuse:
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             self._filters[key] = identity
+            self._low.discard(key)
+            if kevent.fflags & KQUEUE_CONSTANTS["KQ_NOTE_LOWAT"]:
+                self._low.add(key)
         elif key not in self._filters:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         elif kevent.flags & KQUEUE_CONSTANTS["KQ_EV_DELETE"]:
@@ -202,7 +257,7 @@ class FakeKqueue(object):
     def _wait(self, timeout):
         masks = {}
         for fd, kq_filter in self._filters:
-            mask = select.POLLIN | _POLLRDHUP
+            mask = _POLLRDHUP if (fd, kq_filter) in self._low else select.POLLIN | _POLLRDHUP
             if kq_filter == KQUEUE_CONSTANTS["KQ_FILTER_WRITE"]:
                 mask = select.POLLOUT
             masks[fd] = masks.get(fd, 0) | mask

@@ -36,13 +36,14 @@ FLOORS = (
         "windows", "auto"))),
     ("text", ("template", "locale", "options")),
     ("loop", _in("ioloop", (
-        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))),
-    ("streams", _in("netutil", ("resolver", "listening", "tls", ""))
-     + _in("iostream", ("buffers", "base", "sockets", "pipe", ""))),
+        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))
+     + ("loopthread",)),
+    ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
+     + _in("iostream", ("buffers", "base", "goodbye", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
-        "asyncio", "twisted", "caresresolver", "interface", "common", "posix", "windows", "auto",
-        "epoll", "kqueue", "select"))),
+        "foreign", "asyncio", "twisted", "caresresolver", "interface", "common", "posix",
+        "windows", "auto", "epoll", "kqueue", "select"))),
     ("futures", ("concurrent",) + _in("gen", ("points", "runner", "coroutines", ""))
      + ("locks", "queues")),
     ("http", ("httputil",) + _in("routing", ("paths", "rules", ""))

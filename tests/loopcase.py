@@ -12,6 +12,7 @@ import sys
 
 from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.clock import monotonic_time
+from friendserve.stack_context import VARIABLES, state
 from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeKevent, FakeKqueue
 
@@ -81,9 +82,15 @@ class CountingPoller(object):
 
 class Loops(LoopCase):
     """Makes loops, and closes them at the end; a failed assertion in a callback fails the test."""
+    loop_class = None   # the implementation; None for the configured one
+
+    def new_loop(self, *args, **kwargs):
+        """A loop that the caller closes."""
+        return (self.loop_class or IOLoop)(*args, **kwargs)
+
     def make_loop(self, *args, **kwargs):
         kwargs.setdefault("make_current", False)
-        loop = IOLoop(*args, **kwargs)
+        loop = self.new_loop(*args, **kwargs)
         self.addCleanup(loop.close)
         failures = []
         handle = loop.handle_callback_exception
@@ -125,6 +132,12 @@ class Loops(LoopCase):
             ends.append(number)
         for fd in ends:
             self.addCleanup(os.close, fd)
+
+
+def stack_depth():
+    """The number of active stack contexts, without the one of loops whose callbacks keep context
+    variables."""
+    return len([context for context in state.contexts if context not in VARIABLES])
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from friendserve.iostream.buffers import PAUSE, Read
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from tests import CA, CERT, KEY
+from tests.bridges import available_bridges, hosted_pollers
 from tests.loopcase import CountingPoller, FakeKqueueSelect, Loops, import_fake_kqueue
 
 SERVER = ssl_options_to_context({"certfile": CERT, "keyfile": KEY})
@@ -76,7 +77,7 @@ class Collector(Read):
     def __init__(self, log):
         super(Collector, self).__init__(None)
         self.log = log
-        self.paused = self.wants_to_write = False
+        self.paused = self.wants_to_write = self.is_abandoned = False
 
     def find(self, buffer):
         return PAUSE if self.paused else len(buffer) or None
@@ -87,6 +88,9 @@ class Collector(Read):
 
     def ended(self):
         return self.wants_to_write
+
+    def abandoned(self):
+        return self.is_abandoned
 
     def deliver_rest(self, schedule, buffer):
         schedule(self.log.append, "end")
@@ -140,12 +144,16 @@ class StreamCase(Streams):
 
 
 def make_tests(contract, name, namespace):
-    """A TestCase of the contract for every kind of stream on every poller."""
+    """A TestCase of the contract for every kind of stream on every poller and bridge."""
+    loops = [(impl, impl, None) for impl in sorted(set(available_pollers() + ["kqueue"]))]
+    # One bridge is enough here: all have the same turns.
+    loops += [("asyncio", hosted_pollers()[0], loop_class)
+              for bridge, loop_class in available_bridges().items() if bridge == "asyncio"]
     for kind in ("tcp", "unix", "tls"):
-        for impl in sorted(set(available_pollers() + ["kqueue"])):
-            full_name = str("%s%s%sTest" % (kind.title(), impl.title(), name))
-            namespace[full_name] = type(
-                full_name, (contract, unittest.TestCase), {"kind": kind, "impl": impl})
+        for loop, impl, loop_class in loops:
+            full_name = str("%s%s%sTest" % (kind.title(), loop.title(), name))
+            namespace[full_name] = type(full_name, (contract, unittest.TestCase), {
+                "kind": kind, "impl": impl, "loop_class": loop_class})
 
 
 class SocketCase(Streams, unittest.TestCase):
@@ -184,10 +192,10 @@ class ScriptedSocket(object):
     def __init__(self, real):
         self.real = real
         self.to_recv, self.to_send = collections.deque(), collections.deque()
-        self.to_shake = collections.deque()
+        self.to_shake, self.to_unwrap = collections.deque(), collections.deque()
         self.asked, self.sent, self.offered = [], b"", []
         self.option_error = self.connect_error = None
-        self.buffered = 0
+        self.buffered = self.unwrapped = 0
 
     def fileno(self):
         return self.real.fileno()
@@ -229,7 +237,10 @@ class ScriptedSocket(object):
         return answer
 
     def unwrap(self):
-        raise ssl.SSLError(ssl.SSL_ERROR_WANT_READ, "no answer")
+        self.unwrapped += 1
+        if not self.to_unwrap:
+            raise ssl.SSLError(ssl.SSL_ERROR_WANT_READ, "no answer")
+        self.play(self.to_unwrap)
 
     def play(self, script):
         answer = script.popleft() if script else socket.error(errno.EAGAIN, "not now")

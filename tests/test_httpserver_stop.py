@@ -5,6 +5,7 @@ import errno
 import socket
 
 from friendserve.httputil import HTTPHeaders, ResponseStartLine
+from friendserve.stack_context import ExceptionStackContext, state
 from friendserve.web import Application, RequestHandler, asynchronous
 from tests.httpcase import HTTPCase, LogCatcher, answer, get, head_of, post
 
@@ -45,6 +46,18 @@ class StopTest(HTTPCase):
         self.stop()
         self.assertEqual(self.stopped, [])
         self.check_stopped()
+
+    def test_b265_a_stop_callback_is_called_in_its_own_context(self):
+        seen = []
+        client = self.waiting_client()
+        request, = self.requests
+        request.connection.set_stop_callback(lambda: seen.append(len(state.contexts)))
+        with ExceptionStackContext(self.fail):
+            self.stop()
+        self.run_until(lambda: seen)
+        self.assertEqual([0], seen)
+        answer(request)
+        self.check_stopped(client)
 
     def test_b132_no_callback(self):
         client = self.connect(data=get())

@@ -57,6 +57,8 @@ NAMES = {
     "friendserve.options":
         "Error OptionParser add_parse_callback define enable_pretty_logging options "
         "parse_command_line parse_config_file parse_environment print_help",
+    "friendserve.platform.asyncio":
+        "AnyThreadEventLoopPolicy AsyncIOLoop AsyncIOMainLoop BaseAsyncIOLoop IOLoopEventLoop",
     "friendserve.platform.auto":
         "Waker available_pollers make_poller set_close_exec",
     "friendserve.platform.caresresolver":
@@ -73,6 +75,8 @@ NAMES = {
         "Waker set_close_exec",
     "friendserve.platform.select":
         "SelectIOLoop",
+    "friendserve.platform.twisted":
+        "IOLoopReactor TornadoReactor TwistedIOLoop TwistedResolver install",
     "friendserve.platform.windows":
         "Waker set_close_exec",
     "friendserve.protocol.cookies":
@@ -118,8 +122,10 @@ NAMES = {
         "WebSocketProtocol13 websocket_connect",
 }
 
-#: The third-party package that a module needs.
-NEEDS = {"friendserve.curl_httpclient": "pycurl", "friendserve.platform.caresresolver": "pycares"}
+#: The third-party package, or part of a newer Python, that a module needs.
+NEEDS = {"friendserve.curl_httpclient": "pycurl", "friendserve.platform.asyncio": "asyncio",
+         "friendserve.platform.caresresolver": "pycares",
+         "friendserve.platform.twisted": "twisted"}
 
 
 def _is_missing(package):

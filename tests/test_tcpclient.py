@@ -13,9 +13,9 @@ from friendserve.iostream import IOStream
 from friendserve.netutil import BlockingResolver, Resolver, bind_sockets, bind_unix_socket
 from friendserve.stack_context import ExceptionStackContext
 from friendserve.tcpclient import ATTEMPT_DELAY, TCPClient, interleave, start_tls
-from friendserve.tcpserver import TCPServer
 from friendserve.util import TimeoutError
 from tests import services
+from tests.clientcase import KeepingServer
 from tests.httpcase import CA, SERVER_OPTIONS, HTTPCase, LogCatcher
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -30,16 +30,6 @@ class FixedResolver(Resolver):
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
         self.io_loop.add_callback(callback, [
             (af, address[:1] + (address[1] or port,)) for af, address in self.addresses])
-
-
-class KeepingServer(TCPServer):
-    def __init__(self, **options):
-        super(KeepingServer, self).__init__(**options)
-        self.streams = []
-
-    def handle_stream(self, stream, address):
-        self.streams.append(stream)
-        stream.read_until_close(lambda data: None)
 
 
 class InterleaveTest(unittest.TestCase):

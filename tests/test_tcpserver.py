@@ -13,7 +13,7 @@ import unittest
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream, SSLIOStream
 from friendserve.netutil import bind_sockets, bind_unix_socket, ssl_options_to_context
-from friendserve.stack_context import ExceptionStackContext
+from friendserve.stack_context import ExceptionStackContext, state
 from friendserve.tcpserver import TCPServer
 from tests import CA, CERT, KEY, PATIENCE
 from tests.loopcase import LogCatcher, LoopCase
@@ -160,27 +160,21 @@ class TCPServerTest(ServerTest):
         self.assertIn("from handle_stream", str(records[0].exc_info[1]))
         self.assertTrue(server.streams[0].closed())
 
-    def test_b150_callbacks_of_the_streams_have_the_context_of_listen(self):
-        failures = []
+    def test_b265_connections_do_not_inherit_the_context_of_listen(self):
+        seen = []
 
         class Server(EchoServer):
             def handle_stream(self, stream, address):
                 self.streams.append(stream)
-                stream.read_until(b"\n", self.fail)
+                seen.append(len(state.contexts))
+                stream.read_until(b"\n", lambda data: seen.append(len(state.contexts)))
 
-            def fail(self, data):
-                raise ValueError("from the callback")
-
-        def failed(type, value, tb):
-            failures.append(value)
-            return True
-
-        with ExceptionStackContext(failed):
+        with ExceptionStackContext(self.fail):
             _, address = self.listening(Server)
         client = self.connect(address)
         client.sendall(b"hello\n")
-        self.run_until(lambda: failures)
-        self.assertEqual(str(failures[0]), "from the callback")
+        self.run_until(lambda: len(seen) == 2)
+        self.assertEqual([0, 0], seen)
 
     def test_b117_peer_reset_before_it_was_accepted(self):
         server, address = self.listening()

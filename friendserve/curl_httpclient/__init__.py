@@ -9,9 +9,10 @@ as "socks5h://127.0.0.1"); `network_interface` by name; and all options of libcu
 `prepare_curl_callback(curl)` can set. Redirects, cookies, limits and decompression are done by
 friendserve and are the same as in the simple client.
 
-Three things differ, because libcurl decides them: it keeps connections and resolves names itself;
+Four things differ, because libcurl decides them: it keeps connections and resolves names itself;
 it repeats a request, whatever its method, if a reused connection closes before the first byte of
-the response; and `ssl_options` may be a dict, but not an SSLContext.
+the response; `ssl_options` may be a dict, but not an SSLContext; and libcurl 7 does not notice that
+close_notify is missing (`require_close_notify`), nor does libcurl 8 over OpenSSL before 3.0.
 
 There is one thing that the simple client does and this one cannot: make sure that a kept connection
 has received nothing before it is used again (RFC 9112 9.2). Bytes that arrive together with a

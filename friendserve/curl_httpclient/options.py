@@ -10,6 +10,7 @@ from friendserve.escape import utf8
 from friendserve.httpclient import HTTPConnectError
 from friendserve.httpclient.fetch import WITH_BODY
 from friendserve.httputil import HTTPHeaders
+from friendserve.netutil.endpoints import port_number, unix_path
 from friendserve.netutil.tls import checked_ssl_options
 
 #: The schemes that proxy_host may have.
@@ -36,6 +37,8 @@ def check_request(url, request):
     if request.proxy_auth_mode not in _AUTH_MODES:
         raise ValueError("proxy_auth_mode must be None, 'basic' or 'digest', not %r"
                          % (request.proxy_auth_mode,))
+    if request.unix_socket is not None:
+        unix_path(request.unix_socket)
     if url.scheme == "https":
         _tls_options(request)
     if request.method == "HEAD" and (request.body is not None or request.body_producer):
@@ -43,7 +46,7 @@ def check_request(url, request):
 
 
 def _split_proxy(request):
-    """(kind, host) of the proxy."""
+    """(kind, host, port) of the proxy."""
     kind, separator, host = request.proxy_host.rpartition("://")
     kind = kind.lower() if separator else "http"
     if kind not in PROXY_KINDS:
@@ -54,7 +57,7 @@ def _split_proxy(request):
     # libcurl decodes percent-escapes here; only the zone of an IPv6 address may have some.
     if "%" in host.rpartition("@")[2] and "[" not in host:
         raise ValueError("percent-escapes in proxy_host %r" % request.proxy_host)
-    return kind, host
+    return kind, host, port_number(request.proxy_port)
 
 
 def _tls_options(request):
@@ -152,9 +155,9 @@ def _set_route(setopt, request, mapping, url):
         # Also overrides the environment (http_proxy).
         setopt(pycurl.PROXY, "")
     else:
-        kind, host = _split_proxy(request)
+        kind, host, port = _split_proxy(request)
         setopt(pycurl.PROXY, "%s://%s" % (kind, host))
-        setopt(pycurl.PROXYPORT, int(request.proxy_port))
+        setopt(pycurl.PROXYPORT, port)
         setopt(pycurl.NOPROXY, "")
         if kind == "https" and _TRUSTED.cafile:
             setopt(pycurl.PROXY_CAINFO, _TRUSTED.cafile)

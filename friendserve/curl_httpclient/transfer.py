@@ -7,6 +7,7 @@ are done here, so that they are the same in both clients.
 from __future__ import absolute_import, division, print_function
 
 import collections
+import re
 
 import pycurl
 import six
@@ -17,6 +18,9 @@ from friendserve.protocol.http1 import (
     CHUNKED, MAX_INTERIM_RESPONSES, UNTIL_CLOSE, read_response_head)
 from friendserve.protocol.http1body import MessageBody, take_response_coding
 from friendserve.stack_context import wrap
+
+# What libcurl says, over OpenSSL and over GnuTLS, when close_notify is missing.
+_MISSING_CLOSE_NOTIFY = re.compile("unexpected eof|non-properly terminated")
 
 SIZE_UPLOAD = getattr(pycurl, "SIZE_UPLOAD_T", pycurl.SIZE_UPLOAD)
 
@@ -230,7 +234,8 @@ class CurlTransfer(object):
         if self.curl.getinfo(pycurl.NUM_CONNECTS):
             exchange.note_times(self)
         rest = b""
-        if error is None and (errno == 0 or self._is_refused):
+        if error is None and (errno == 0 or self._is_refused
+                              or self._is_accepted_end(errno, message)):
             try:
                 rest = self._end_body()
             except HTTPInputError as reason:
@@ -245,6 +250,13 @@ class CurlTransfer(object):
             exchange.on_failure(error.phase, error, False)
         else:
             exchange.on_end(rest)
+
+    def _is_accepted_end(self, errno, message):
+        """Whether an error of libcurl is only that close_notify is missing at the end of a body
+        without a length, and the exchange does not require it."""
+        return (errno == pycurl.E_RECV_ERROR and not self._exchange.require_close_notify
+                and self._head is not None and self._head[-1] is UNTIL_CLOSE
+                and _MISSING_CLOSE_NOTIFY.search(message) is not None)
 
     def _end_body(self):
         """The part of the body that the exchange has not received yet."""

@@ -151,9 +151,10 @@ class SQLite(Engine):
             self.path, timeout=wait, isolation_level=None, check_same_thread=False)
         if str is bytes:  # version: py2
             connection.text_factory = six.text_type
-        connection.execute("PRAGMA foreign_keys = ON")
+        # Cursors are closed, as on PyPy one that is not may keep its lock until it is collected.
+        connection.execute("PRAGMA foreign_keys = ON").close()
         # So that readers need not wait for a writer. An in-memory database ignores it.
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA journal_mode = WAL").close()
         return connection
 
     def translate(self, statement):

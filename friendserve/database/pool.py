@@ -8,6 +8,7 @@
 from __future__ import absolute_import, division, print_function
 
 import collections
+import os
 import threading
 
 from friendserve.awaitable import future_of
@@ -40,7 +41,9 @@ class Pool(object):
     and the transaction is rolled back: jobs that follow would be lost with it. Use `transaction`.
 
     Threads are started as needed and end with the process. Call a pool only from the thread of
-    its loop.
+    its loop. In a child made by a fork, the pool begins again without threads, connections and
+    jobs: those of the parent are the parent's, which alone completes them. `io_loop` must then be a
+    loop of the child.
     """
     def __init__(self, url, threads=4, max_queue=1000, timeout=30, max_idle_time=MAX_IDLE_TIME,
                  io_loop=None):
@@ -55,11 +58,17 @@ class Pool(object):
             threads = 1
         self._max_threads = threads
         self._max_idle_time = max_idle_time
+        self._closed = False
+        self._begin()
+
+    def _begin(self):
+        self._process = os.getpid()
         self._threads = []                  # all that were started
         # The rest is changed only while holding _ready.
+        self._running = 0                   # threads that have not ended
         self._jobs = collections.deque()    # those that no thread has taken
         self._idle = 0                      # threads that wait for a job
-        self._closed = False
+        self._on_end = []                   # called when the last thread has ended
         self._ready = threading.Condition()
 
     def query(self, statement, *parameters, **options):
@@ -98,22 +107,25 @@ class Pool(object):
     def close(self, callback=None):
         """Accept no more statements: those waiting fail with Unavailable, those that have started
         are completed. `callback()` is called when the last thread has finished."""
+        self._claim()
+        callback = wrap(callback)
         with self._ready:
             self._closed = True
             waiting, self._jobs = list(self._jobs), collections.deque()
+            if callback is not None and self._running:
+                self._on_end.append(callback)
+                callback = None
             self._ready.notify_all()
         for job in waiting:
             self._tell(job, None, Unavailable("the pool was closed before this started"))
         if callback is not None:
-            callback = wrap(callback)
-            waiter = threading.Thread(target=self._await_end, args=(callback,))
-            waiter.daemon = True
-            waiter.start()
+            self.io_loop.spawn_callback(callback)
 
-    def _await_end(self, callback):
-        for thread in self._threads:
-            thread.join()
-        self.io_loop.spawn_callback(callback)
+    def _claim(self):
+        """Begin again if this is a child of the process that has used the pool so far: its threads
+        do not exist here, and one may have held the lock."""
+        if self._process != os.getpid():
+            self._begin()
 
     # In the loop
 
@@ -127,6 +139,7 @@ class Pool(object):
             raise TypeError("unexpected arguments: %s" % ", ".join(sorted(options)))
         if self._closed:
             raise InterfaceError("this pool is closed")
+        self._claim()
         job = _Job(method, arguments, callback, fail)
         with NullContext():
             with self._ready:
@@ -142,18 +155,25 @@ class Pool(object):
             if timeout is not None:
                 job.timer = self.io_loop.call_later(timeout, self._expire, job, timeout)
         if len(self._jobs) > self._idle and len(self._threads) < self._max_threads:
-            thread = threading.Thread(target=self._work)
-            # A slow statement must not keep the process from ending.
-            thread.daemon = True
-            try:
-                thread.start()
-            except RuntimeError as error:
-                # The system is out of threads; those already running must do.
-                gen_log.error("Cannot start a thread for %s: %s", self._engine.place, error)
-                if not self._threads and self._take_back(job):
-                    self._tell(job, None, Unavailable("no thread could be started: %s" % error))
-            else:
-                self._threads.append(thread)
+            self._start_thread(job)
+
+    def _start_thread(self, job):
+        thread = threading.Thread(target=self._work)
+        # A slow statement must not keep the process from ending.
+        thread.daemon = True
+        with self._ready:
+            self._running += 1
+        try:
+            thread.start()
+        except Exception as error:
+            # The system is out of threads; those already running must do.
+            gen_log.error("Cannot start a thread for %s: %s", self._engine.place, error)
+            with self._ready:
+                self._running -= 1
+            if not self._threads and self._take_back(job):
+                self._tell(job, None, Unavailable("no thread could be started: %s" % error))
+        else:
+            self._threads.append(thread)
 
     def _submit_for(self, method, arguments, options, callback, on_error):
         self._submit(method, arguments, dict(options, callback=callback, on_error=on_error))
@@ -169,6 +189,7 @@ class Pool(object):
 
     def _expire(self, job, timeout):
         job.timer = None
+        self._claim()
         if self._take_back(job):
             error = Unavailable("no connection was free within %s seconds; nothing was done"
                                 % timeout)
@@ -196,7 +217,19 @@ class Pool(object):
     # In the threads
 
     def _work(self):
-        connection = Connection.over(self._engine, self._max_idle_time, self.timeout)
+        try:
+            connection = Connection.over(self._engine, self._max_idle_time, self.timeout)
+            self._carry_out_jobs(connection)
+            connection.close()
+        finally:
+            with self._ready:
+                self._running -= 1
+                callbacks = [] if self._running else self._on_end
+            for callback in callbacks:
+                self.io_loop.spawn_callback(callback)
+
+    def _carry_out_jobs(self, connection):
+        """Carry out jobs until the pool is closed."""
         while True:
             with self._ready:
                 self._idle += 1
@@ -216,7 +249,6 @@ class Pool(object):
                     "a transaction was left open, and has been rolled back; use transaction()")
             self._tell(job, result, error)
             job = result = error = None
-        connection.close()
 
     def _end_open_transaction(self, connection):
         """Leave nothing of a job to the jobs that follow."""

@@ -23,7 +23,7 @@ import six
 
 from friendserve.awaitable import future_of
 from friendserve.ioloop import IOLoop
-from friendserve.stack_context import NullContext, wrap
+from friendserve.stack_context import NullContext, state, wrap
 
 #: How many messages a channel keeps by default.
 MAX_MESSAGES = 1000
@@ -277,7 +277,11 @@ class Feed(object):
         if watch.once:
             watch.channel.watches.pop(watch, None)
             self._stop_timer(watch)
-        self.io_loop.add_callback(self._hand_over, watch, batch)
+        if state.contexts:
+            # Those of the publisher do not apply to the watch.
+            self.io_loop.spawn_callback(self._hand_over, watch, batch)
+        else:
+            self.io_loop.add_callback(self._hand_over, watch, batch)
 
     def _hand_over(self, watch, batch):
         callback = watch.callback

@@ -6,9 +6,9 @@ the next exchange. A response that arrives in one piece, as most do, takes one c
 """
 from __future__ import absolute_import, division, print_function
 
+import errno
 import ssl
 
-from friendserve.iostream.base import RETRY
 from friendserve.iostream.buffers import Read
 from friendserve.protocol.errors import ConnectionLostError, HTTPInputError
 from friendserve.protocol.http1 import (
@@ -27,6 +27,9 @@ MOVES = dict(((old, new), new) for old, news in {
     CLOSING: (CLOSING,),
     UPGRADED: (),
 }.items() for new in news)
+
+# A shortage of memory is not among them: then it is unknown whether something is there.
+_NOTHING_THERE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 
 _HEAD_TO_BODY = MOVES[HEAD, BODY]
 _BODY_TO_IDLE = MOVES[BODY, IDLE]
@@ -51,6 +54,8 @@ class HTTP1ClientConnection(Read):
         Whether the body is to be decompressed.
     `is_sent`
         Whether its request was sent as a whole; if not, the connection closes after the response.
+    `require_close_notify`
+        Whether a body that ends with the connection must end with close_notify (TLS).
     `upgrades`
         Whether 101 is a final response to it; its `on_head` calls `detach` then.
 
@@ -114,7 +119,7 @@ class HTTP1ClientConnection(Read):
         except ssl.SSLError as error:
             return error.args[0] == ssl.SSL_ERROR_WANT_READ
         except EnvironmentError as error:
-            return error.errno in RETRY
+            return error.errno in _NOTHING_THERE
         return False
 
     def closed(self):
@@ -186,7 +191,9 @@ class HTTP1ClientConnection(Read):
         if exchange is None:
             return
         body, self._body = self._body, None
-        if state is BODY and is_clean:
+        error = self.stream.error
+        is_broken_off = isinstance(error, ssl.SSLEOFError)
+        if state is BODY and (is_clean or is_broken_off and not exchange.require_close_notify):
             try:
                 if body.closed():
                     exchange.on_end(body.whole())
@@ -198,8 +205,9 @@ class HTTP1ClientConnection(Read):
         exchange.on_failure(
             "body" if state is BODY else "headers",
             ConnectionLostError("the server closed the connection %s" % (
-                "before it answered" if unanswered else "in the middle of its response"),
-                self.stream.error),
+                "before it answered" if unanswered else
+                "without close_notify, so its response may be incomplete" if is_broken_off else
+                "in the middle of its response"), error),
             unanswered and self.exchanges > 1)
 
     # The response

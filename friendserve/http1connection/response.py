@@ -265,8 +265,13 @@ class HTTP1ResponseWriter(Read):
     # Closing
 
     def close(self):
-        """Close the connection now, whatever it is doing."""
-        self.stream.close()
+        """Close the connection now, whatever it is doing. If a response has begun, it is not
+        announced as complete (over TLS, by close_notify)."""
+        if self._sending is None:
+            self.stream.close()
+        else:
+            error = IOError("the connection was closed in the middle of a response")
+            self.stream.close(exc_info=(IOError, error, None))
 
     def _close_gently(self, unread):
         """Close when everything has been sent. If the client may still be sending (`unread`), read

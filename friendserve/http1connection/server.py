@@ -123,8 +123,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             return body.wanted(min(len(buffer), most)) or None
         if state is CLOSING:
             return len(buffer) or None
-        # A disconnect is noticed only while we are registered for READ, so a few early bytes must
-        # not pause us.
+        # select notices a disconnect only while we are registered for READ, so a few early bytes
+        # must not pause us.
         return PAUSE if len(buffer) >= _EARLY_BYTES else None
 
     def _find_slowly(self, buffer, end):
@@ -316,7 +316,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self.since += self.server.now - body.paused_at
             body.paused_at = None
             if body.state is ENDED:
-                self.stream.io_loop.add_callback(self._on_body)
+                self.stream.io_loop.spawn_callback(self._on_body)
             else:
                 self.stream.resume_read()
 
@@ -426,7 +426,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._close_gently(unread=False)
         elif self._stop_callback is not None:
             callback, self._stop_callback = self._stop_callback, None
-            self.stream.io_loop.add_callback(self._run, callback)
+            self.stream.io_loop.spawn_callback(self._run, callback)
 
     def detach(self, stop_callback=None):
         """Hand over the stream, with its unread bytes; this connection no longer uses it. Valid
@@ -459,6 +459,12 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         counts as a disconnect."""
         return (self._state in (HEAD, RESPONDING, DONE) and self._close_callback is None
                 or self._state is BODY and self._body.state is ENDED)
+
+    def abandoned(self):
+        """Called when the client will send no more, and has sent requests that are still unread. As
+        in `ended`, a close callback decides; without one, all of them are answered. (It is not
+        called with select, nor before the kernel has received all that the client has sent.)"""
+        return self._state is RESPONDING and self._close_callback is not None
 
     def deliver_rest(self, schedule, buffer):
         if self._state is HEAD:

@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 from friendserve.httpclient.errors import HTTPTransferError
 from friendserve.httpclient.interface import AsyncHTTPClient
-from friendserve.ioloop import IOLoop
+from friendserve.ioloop import PollIOLoop
 
 
 class HTTPClient(object):
@@ -19,7 +19,8 @@ class HTTPClient(object):
     """
     def __init__(self, async_client_class=None, **kwargs):
         self._closed = True     # for __del__, in case the next lines raise
-        self._io_loop = IOLoop(make_current=False)
+        # Whatever is configured: asyncio refuses to run one loop inside another.
+        self._io_loop = PollIOLoop(make_current=False)
         try:
             self._client = (async_client_class or AsyncHTTPClient)(
                 io_loop=self._io_loop, force_instance=True, **kwargs)

@@ -95,6 +95,10 @@ class BaseFetch(object):
         return self.client.max_header_size
 
     @property
+    def require_close_notify(self):
+        return self.request.require_close_notify
+
+    @property
     def max_body_size(self):
         return self.client.max_body_size
 

@@ -108,6 +108,9 @@ class HTTPRequest(object):
     - `validate_cert` (True), `ca_certs` (a file; default: the CAs the system trusts),
       `client_cert` and `client_key` (files): for https;
     - `ssl_options`: a dict or SSLContext that replaces these four;
+    - `require_close_notify` (True): whether a body without a length, which ends with the
+      connection, must end with the close_notify of TLS. Otherwise it may have been cut off, and the
+      fetch fails (RFC 9112 9.8). Set this to False for a server that never sends it;
     - `prepare_curl_callback(curl)`: called to set further options, by the curl client only.
 
     A client does not change the request it is given. This class and `fetch` raise ValueError for
@@ -116,7 +119,7 @@ class HTTPRequest(object):
     _DEFAULTS = dict(
         connect_timeout=20.0, request_timeout=20.0, follow_redirects=True, max_redirects=5,
         decompress_response=True, proxy_password="", allow_nonstandard_methods=False,
-        validate_cert=True, allow_ipv6=True)
+        validate_cert=True, allow_ipv6=True, require_close_notify=True)
 
     def __init__(self, url, method="GET", headers=None, body=None,
                  auth_username=None, auth_password=None, auth_mode=None,
@@ -129,7 +132,7 @@ class HTTPRequest(object):
                  allow_nonstandard_methods=None, validate_cert=None, ca_certs=None,
                  allow_ipv6=None, client_key=None, client_cert=None, body_producer=None,
                  expect_100_continue=False, decompress_response=None, ssl_options=None,
-                 unix_socket=None, cookie_jar=None):
+                 unix_socket=None, cookie_jar=None, require_close_notify=None):
         self.url = url
         self.method = method
         self.allow_nonstandard_methods = allow_nonstandard_methods
@@ -164,6 +167,7 @@ class HTTPRequest(object):
         self.ssl_options = ssl_options
         self.validate_cert, self.ca_certs = validate_cert, ca_certs
         self.client_cert, self.client_key = client_cert, client_key
+        self.require_close_notify = require_close_notify
         self.prepare_curl_callback = prepare_curl_callback
         #: When the request was made, as `time.time()`.
         self.start_time = time.time()

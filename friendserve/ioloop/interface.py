@@ -23,9 +23,12 @@ from friendserve.ioloop.callbacks import plain
 from friendserve.ioloop.signals import unwatch_signal, watch_signal
 from friendserve.log import app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, NONE, PRI, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import Configurable, TimeoutError, load_now
+
+# Executors of parents, in a process made by a fork.
+_of_parents = []
 
 #: A deadline above this belongs to the wall clock: monotonic ones count from the machine's start.
 _WALL_CLOCK = 1e9
@@ -61,6 +64,9 @@ class IOLoop(Configurable):
     PRI = PRI
     WRITE = WRITE
     ERROR = ERROR
+    #: That the peer of a socket that is not read at the moment has disconnected. A loop may ignore
+    #: it.
+    RDHUP = RDHUP
 
     _current = threading.local()
     _instance = None
@@ -69,6 +75,7 @@ class IOLoop(Configurable):
     _instance_locks = {}
 
     _default_executor = None
+    _executor_process = None    # the process in which the loop made that; None if it was passed
     _blocking_threshold = None
 
     @classmethod
@@ -289,26 +296,37 @@ class IOLoop(Configurable):
         loop, in the caller's stack context; without both this returns a Future. Once the loop is
         closed, results and exceptions are dropped. `executor` is one from concurrent.futures; None
         means the one passed to `set_default_executor`, or a pool of 5 threads made when first
-        needed.
+        needed in this process.
         """
         callback, on_error = kwargs.pop("callback", None), kwargs.pop("on_error", None)
         if kwargs:
             raise TypeError("unexpected arguments: %s" % ", ".join(sorted(kwargs)))
         if callback is None and on_error is None:
             return future_of(self.run_in_executor, executor, func, *args)
-        executor = executor or self._default_executor
-        if executor is None:
-            if ThreadPoolExecutor is None:
-                raise RuntimeError("no executor: install the package 'futures', or pass one")
-            executor = self._default_executor = ThreadPoolExecutor(5)
+        executor = executor or self._find_executor()
         deliver = wrap(functools.partial(_deliver_outcome, callback, on_error))
         # In a list that is emptied: otherwise frames refer from the exception back to its future.
         executor.submit(func, *args).add_done_callback(
             lambda future: self.spawn_callback(deliver, [future]))
 
+    def _find_executor(self):
+        executor = self._default_executor
+        if executor is None or self._executor_process not in (None, os.getpid()):
+            if ThreadPoolExecutor is None:
+                raise RuntimeError("no executor: install the package 'futures', or pass one")
+            if executor is not None:
+                # The threads of the parent do not exist in this child, but may have held locks
+                # that even the destruction of their executor would acquire.
+                _of_parents.append(executor)
+            executor = self._default_executor = ThreadPoolExecutor(5)
+            self._executor_process = os.getpid()
+        return executor
+
     def set_default_executor(self, executor):
-        """Set the executor for `run_in_executor(None, ...)`. The caller shuts it down."""
+        """Set the executor for `run_in_executor(None, ...)`. The caller shuts it down. Its threads
+        do not exist in a child made by a fork: set another there."""
         self._default_executor = executor
+        self._executor_process = None
 
     def split_fd(self, fd):
         """(number, `fd`) for a number or an object with `fileno()`."""
@@ -368,7 +386,10 @@ class IOLoop(Configurable):
 
 def _deliver_outcome(callback, on_error, futures):
     future = futures.pop()
-    error = future.exception()
+    try:
+        error = future.exception()
+    except Exception as cancelled:
+        error = cancelled
     if error is not None and on_error is not None:
         on_error(error)
     else:

@@ -163,10 +163,10 @@ class PollIOLoop(IOLoop):
     def add_callback(self, callback, *args, **kwargs):
         """Call `callback(*args, **kwargs)` in the next turn, in the order added. May be called from
         any thread; does nothing once the loop is closed."""
-        if args or kwargs:
-            callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
             callback = wrap(callback)
+        if args or kwargs:
+            callback = functools.partial(callback, *args, **kwargs)
         self._callbacks.append(callback)
         if self._wake_needed:
             self._wake()
@@ -186,10 +186,10 @@ class PollIOLoop(IOLoop):
 
         Like all methods that set timers, it is meant for the loop's thread. In another one it does
         no harm, and wakes the loop, but use `loop.add_callback(loop.call_at, ...)` there."""
-        if args or kwargs:
-            callback = functools.partial(callback, *args, **kwargs)
         if state.contexts:
             callback = wrap(callback)
+        if args or kwargs:
+            callback = functools.partial(callback, *args, **kwargs)
         if callback is None:
             raise TypeError("a timer needs a callback that can be called, not None")
         timer = self._timers.add(when, callback)

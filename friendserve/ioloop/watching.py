@@ -13,6 +13,7 @@ import threading
 
 from friendserve.ioloop.callbacks import Scheduled, Timed, calling_place, name_and_place
 from friendserve.log import gen_log
+from friendserve.stack_context import NullContext, wrap
 
 _MEASURED = ("_turn", "_poll", "_run_callbacks", "_fire_timers", "_dispatch")
 _TRACED = ("add_callback", "call_at", "remove_timeout", "add_handler", "update_handler",
@@ -173,13 +174,16 @@ class TurnWatch(object):
     # Debug mode
 
     def _watched_add_callback(self, callback, *args, **kwargs):
-        type(self._loop).add_callback(
-            self._loop, Scheduled(callback, calling_place()), *args, **kwargs)
+        # With its contexts inside, so that they are entered once.
+        scheduled = Scheduled(wrap(callback), calling_place())
+        with NullContext():
+            type(self._loop).add_callback(self._loop, scheduled, *args, **kwargs)
 
     def _watched_call_at(self, when, callback, *args, **kwargs):
         self._check_thread("call_at")
-        return type(self._loop).call_at(
-            self._loop, when, Scheduled(callback, calling_place()), *args, **kwargs)
+        scheduled = Scheduled(wrap(callback), calling_place())
+        with NullContext():
+            return type(self._loop).call_at(self._loop, when, scheduled, *args, **kwargs)
 
     def _watched_remove_timeout(self, timeout):
         self._check_thread("remove_timeout")

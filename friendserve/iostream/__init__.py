@@ -18,6 +18,9 @@ read is delivered first, and then the close callback is called, once.
 A stream does not read ahead: while no read is pending it reads one more chunk from the fd and
 leaves the rest in the kernel, which slows the sender down.
 
+With TLS, the peer must announce its end (close_notify); otherwise data may be missing, and `error`
+says so. See `SSLIOStream.require_close_notify`.
+
 The peer may stop sending and continue to receive. The stream then stays open until everything
 queued is sent and everything received is read.
 """

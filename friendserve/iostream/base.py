@@ -40,11 +40,17 @@ from friendserve.iostream.buffers import (
     PAUSE, FilePiece, ReadBuffer, ReadBytes, ReadUntil, ReadUntilClose, ReadUntilRegex, Sent,
     StreamBufferFullError, StreamBytes, UnsatisfiableReadError, WriteBuffer)
 from friendserve.log import gen_log
-from friendserve.platform.pollers.interface import ERROR, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext, state, wrap
+from friendserve.util import errno_from_exception
 
-#: Errors after which the call can be repeated: the loop will report that the fd is ready.
-RETRY = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR])
+#: Errors that mean the system is short of memory, for now.
+_SHORTAGES = frozenset(getattr(errno, name) for name in ("ENOBUFS", "ENOMEM", "WSAENOBUFS")
+                       if hasattr(errno, name))
+
+#: Errors after which the call can be repeated: the loop will report that the fd is ready. After a
+#: shortage it does so in every turn until the call succeeds.
+RETRY = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR]) | _SHORTAGES
 
 _READ_OR_ERROR = READ | ERROR
 
@@ -84,8 +90,8 @@ class BaseIOStream(Pending):
     """
     # One instance per connection, and there may be tens of thousands.
     __slots__ = ("io_loop", "max_buffer_size", "read_chunk_size", "max_write_buffer_size",
-                 "error", "_state", "_fd", "_events", "_buffer", "_pending", "_out", "_on_close",
-                 "__weakref__")
+                 "error", "_state", "_fd", "_events", "_peer_left", "_buffer", "_pending", "_out",
+                 "_on_close", "__weakref__")
 
     def __init__(self, io_loop=None, max_buffer_size=None, read_chunk_size=None,
                  max_write_buffer_size=None):
@@ -95,11 +101,13 @@ class BaseIOStream(Pending):
         self.read_chunk_size = min(read_chunk_size or DEFAULT_CHUNK_SIZE,
                                    self.max_buffer_size // 2 or 1)
         self.max_write_buffer_size = max_write_buffer_size
-        #: The exception that closed the stream; None while it is open, or if none did.
+        #: The exception that closed the stream, or broke off what the peer was sending; None while
+        #: there is none.
         self.error = None
         self._state = OPEN          # see MOVES; subclasses move it too
         self._fd = None             # the fd registered with the loop; None before
         self._events = None         # those registered with the loop; None: we are not registered
+        self._peer_left = False     # the poller has reported RDHUP
         self._buffer = ReadBuffer()     # received bytes that no read has consumed
         self._pending = None        # the pending Read, set by start_read; None if there is none
         self._out = None            # the WriteBuffer while it has something in it, else None
@@ -249,6 +257,8 @@ class BaseIOStream(Pending):
             self._maybe_close()
         elif self._events != READ:
             self._update_events()
+            if self._peer_left:
+                self._close_if_abandoned()
 
     def push_back(self, data):
         """Put delivered bytes back, as the first bytes of the next read."""
@@ -365,7 +375,12 @@ class BaseIOStream(Pending):
             self._out.call_when_sent(self._guard(callback))
         if self._state is not CONNECTING:
             if idle:
-                self._flush()
+                if state.contexts:
+                    # The callback carries its own.
+                    with NullContext():
+                        self._flush()
+                else:
+                    self._flush()
             self._update_events()
 
     def _queue(self, data, callback):
@@ -459,6 +474,10 @@ class BaseIOStream(Pending):
                 self._flush()
                 if self._out is None:
                     self._update_events()
+            if events & RDHUP:
+                self._peer_left = True
+                self._update_events()
+                self._close_if_abandoned()
         except Exception as error:
             self._crash(error)
 
@@ -490,7 +509,10 @@ class BaseIOStream(Pending):
             # After the callbacks of reads that were satisfied in this turn.
             self.io_loop.add_callback(self._maybe_close)
         elif events & ERROR:
-            self._lost(self.get_fd_error())
+            error = self.get_fd_error()
+            # Without an error, the call is to be repeated, as after a shortage.
+            if error is not None:
+                self._lost(error)
 
     def _handle_hangup(self):
         """Handle ERROR while reading is paused or has ended: the connection is lost, which a poller
@@ -506,6 +528,13 @@ class BaseIOStream(Pending):
             self._flush()
         self._lost(error)
 
+    def _close_if_abandoned(self):
+        """Close if the peer has left (RDHUP), reading is paused, and what is unread has no use for
+        the pending read."""
+        if self._state is OPEN and not self._wanted_events() & READ \
+                and self._pending is not None and self._pending.abandoned():
+            self.close()
+
     def _maybe_close(self):
         """If ENDED, close, unless received bytes are unread, bytes wait to be sent, or the pending
         read has yet to write an answer."""
@@ -519,10 +548,12 @@ class BaseIOStream(Pending):
             self.close()
 
     def _lost(self, error):
-        """Close because the fd has failed, but deliver what can still be read first."""
+        """Close because the fd has failed. First read what can still be read: the pending read gets
+        it, or reads that are started after the end."""
         if error is not None:
             gen_log.debug("%s lost: %s", type(self).__name__, error)
-        if self._pending is not None and self._state is OPEN:
+        if self._state is OPEN:
+            data = None
             try:
                 while len(self._buffer) <= self.max_buffer_size:
                     data = self.read_from_fd()
@@ -532,7 +563,14 @@ class BaseIOStream(Pending):
             except (OSError, IOError):
                 # The same failure again.
                 pass
-            self._try_read_here()
+            if error is None and data != b"":
+                error = IOError(errno.EIO, "the connection was lost before its end was read")
+            elif data == b"" and error is not None \
+                    and errno_from_exception(error) == errno.EPIPE:
+                # Our writes have failed, nothing else. (After a reset, the end is read as well.)
+                self._state = MOVES[self._state, ENDED]
+            if self._pending is not None:
+                self._try_read_here()
         self._fail(error)
 
     def _update_events(self):
@@ -551,8 +589,12 @@ class BaseIOStream(Pending):
     def _wanted_events(self):
         # An idle stream listens too: that is how a disconnect is noticed.
         read = self._pending
-        events = READ if self._state is OPEN and (
-            not len(self._buffer) or read is not None and read.find(self._buffer) is None) else 0
+        if self._state is not OPEN:
+            events = 0
+        elif not len(self._buffer) or read is not None and read.find(self._buffer) is None:
+            events = READ
+        else:
+            events = 0 if self._peer_left else RDHUP
         if self._out is not None:
             events |= WRITE
         return events
@@ -602,21 +644,21 @@ class BaseIOStream(Pending):
     def _close_for(self, error):
         if self._state is CLOSED:
             return
-        was_ended = self._state is ENDED
+        is_whole = self.error is None and (error is None or self._state is ENDED)
         self._state = MOVES[self._state, CLOSED]
-        self.error = error
+        if error is not None:
+            self.error = error
         if self._out is not None:
             for on_error in self._out.close():
-                self._schedule(on_error, StreamClosedError(error))
+                self._schedule(on_error, StreamClosedError(self.error))
             self._out = None
         read, self._pending = self._pending, None
         if read is not None:
-            failed = error is not None and not was_ended
-            if failed:
+            if not is_whole:
                 read.callback = None
-            satisfied = read.deliver_rest(self._schedule, self._buffer) and not failed
+            satisfied = read.deliver_rest(self._schedule, self._buffer) and is_whole
             if not satisfied and read.on_error is not None:
-                self._schedule(read.on_error, StreamClosedError(error))
+                self._schedule(read.on_error, StreamClosedError(self.error))
         self._forget_events()
         try:
             self.close_fd()

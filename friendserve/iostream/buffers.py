@@ -251,9 +251,12 @@ class Read(object):
     returns the read that is pending next: None, or itself if it wants more.
 
     When the peer will send no more, `ended()` returns whether the stream must stay open for
-    writing. When the stream closes, `deliver_rest(schedule, buffer)` may deliver what the buffer
-    holds; it returns whether that satisfied the read. If the stream closes because of an error,
-    `callback` is None by then, because the data is incomplete.
+    writing. When that is known while the read wants no more bytes for now, and some may be unread,
+    `abandoned()` returns whether the stream can close without reading them.
+
+    When the stream closes, `deliver_rest(schedule, buffer)` may deliver what the buffer holds; it
+    returns whether that satisfied the read. If the stream closes because of an error, `callback` is
+    None by then, because the data is incomplete.
     """
     __slots__ = ("callback",)
 
@@ -273,6 +276,9 @@ class Read(object):
         schedule(self.callback, data)
 
     def ended(self):
+        return False
+
+    def abandoned(self):
         return False
 
     def deliver_rest(self, schedule, buffer):

@@ -1,4 +1,4 @@
-"""Streams over pipes."""
+"""Streams over pipes and pseudo-terminals."""
 from __future__ import absolute_import, division, print_function
 
 import errno
@@ -13,7 +13,8 @@ from friendserve.util import errno_from_exception
 
 
 class PipeIOStream(BaseIOStream):
-    """A stream over one end of a pipe, whose fd it makes non-blocking and closes."""
+    """A stream over one end of a pipe, or over a pseudo-terminal; it makes the fd non-blocking and
+    closes it."""
     __slots__ = ("fd",)
 
     def __init__(self, fd, io_loop=None, max_buffer_size=None, read_chunk_size=None,
@@ -36,8 +37,9 @@ class PipeIOStream(BaseIOStream):
             return os.read(self.fd, self.read_chunk_size)
         except (OSError, IOError) as error:
             code = errno_from_exception(error)
-            if code == errno.EBADF:
-                # This is the write end: pollers report it as readable when the reader closes.
+            # EBADF: this is the write end, which pollers report as readable when the reader closes.
+            # EIO: Linux reports the end of a pseudo-terminal in this way.
+            if code == errno.EBADF or code == errno.EIO and os.isatty(self.fd):
                 return b""
             if code not in RETRY:
                 raise

@@ -8,9 +8,11 @@ import ssl
 
 from friendserve.iostream.base import (
     CLOSED, CONNECTING, ENDED, MOVES, OPEN, RETRY, BaseIOStream, StreamClosedError)
+from friendserve.iostream.goodbye import make_close_notify
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
-from friendserve.platform.pollers.interface import ERROR, READ, WRITE
+from friendserve.netutil.endpoints import environment_error
+from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
 
@@ -29,11 +31,11 @@ _FILE_PIECE = 1 << 20
 _NO_SENDFILE = frozenset([errno.EINVAL, errno.ENOSYS, getattr(errno, "ENOTSUP", errno.EINVAL),
                           getattr(errno, "EOPNOTSUPP", errno.EINVAL), errno.ENOTSOCK])
 
+#: Seconds that a closed stream keeps its socket open in order to send close_notify.
+_GOODBYE_TIMEOUT = 30
+
 #: The most bytes passed to the TLS library at a time; it counts in a C int.
 _TLS_PIECE = 1 << 20
-
-#: The most chunks that a TLS stream reads in order to shut down its sending side.
-_MAX_RECEIVES = 256
 
 
 class IOStream(BaseIOStream):
@@ -157,8 +159,13 @@ class IOStream(BaseIOStream):
                 return self
         self._state = MOVES[self._state, CONNECTING]
         self._fd = self.fileno()
-        with NullContext():
-            self.io_loop.add_handler(self, on_ready, WRITE)
+        try:
+            with NullContext():
+                self.io_loop.add_handler(self, on_ready, WRITE)
+        except (EnvironmentError, ValueError) as error:
+            # The poller is full, or, with ValueError, the number is too high for select.
+            self._fail(environment_error(error))
+            return
         self._events = WRITE
         return self
 
@@ -239,7 +246,8 @@ class SSLIOStream(IOStream):
     ``stream.socket.getpeercert()`` is the peer's certificate, if one was requested.
     """
     __slots__ = ("_ssl_options", "_server_hostname", "_handshake", "handshake_timeout",
-                 "_read_wants_write", "_write_wants_read")
+                 "require_close_notify", "_read_wants_write", "_write_wants_read",
+                 "_last_record", "_is_whole")
 
     def __init__(self, socket, io_loop=None, ssl_options=None, max_buffer_size=None,
                  read_chunk_size=None, max_write_buffer_size=None, handshake_timeout=30):
@@ -248,9 +256,17 @@ class SSLIOStream(IOStream):
         self._ssl_options = ssl_options if ssl_options is not None else {}      # for connect
         self._server_hostname = None        # set by connect
         self.handshake_timeout = handshake_timeout
+        #: Whether the peer has to send close_notify before it closes (RFC 8446 6.1). If it does
+        #: not, someone may have cut off its data: what was received can be read, but the stream
+        #: closes with an ssl.SSLEOFError as its `error`. Set this to False for a peer that never
+        #: sends close_notify.
+        self.require_close_notify = True
         # Whether the last call to the TLS library has to wait until the socket is writable in order
         # to read, or readable in order to write.
         self._read_wants_write = self._write_wants_read = False
+        # What is left to send of the close_notify of shutdown_write; None before that.
+        self._last_record = None
+        self._is_whole = False      # whether close_fd has to send close_notify
         self._handshake = _Handshake()      # None once it is over or the stream is closed
         self._state = MOVES[self._state, CONNECTING]
         is_tls = hasattr(socket, "do_handshake")
@@ -300,13 +316,16 @@ class SSLIOStream(IOStream):
         self._start_handshake()
 
     def _start_handshake(self):
+        # An end without close_notify is to be an error.
+        self.socket.suppress_ragged_eofs = False
+        # First, as this raises if the poller cannot watch the fd.
+        self._update_events()
         if self.handshake_timeout is not None:
             with NullContext():
                 self._handshake.timer = self.io_loop.call_later(
                     self.handshake_timeout, self._handshake_failed,
                     ssl.SSLError("the handshake took longer than %s seconds"
                                  % self.handshake_timeout))
-        self._update_events()
 
     def _do_handshake(self):
         handshake = self._handshake
@@ -364,7 +383,7 @@ class SSLIOStream(IOStream):
         except Exception as error:
             self._crash(error)
             return
-        ready = events & ERROR
+        ready = events & (ERROR | RDHUP)
         if events & (WRITE if self._read_wants_write else READ) and self._state is OPEN:
             ready |= READ
         if events & (READ if self._write_wants_read else WRITE):
@@ -377,7 +396,7 @@ class SSLIOStream(IOStream):
         if self._handshake is not None:
             return self._handshake.wants
         wanted = super(SSLIOStream, self)._wanted_events()
-        events = 0
+        events = wanted & RDHUP
         if wanted & READ:
             events |= WRITE if self._read_wants_write else READ
         if wanted & WRITE:
@@ -396,7 +415,10 @@ class SSLIOStream(IOStream):
                     break
         except (OSError, IOError) as error:
             code = error.args[0] if isinstance(error, ssl.SSLError) else None
-            if _is_end(error):
+            if code == ssl.SSL_ERROR_ZERO_RETURN:
+                pieces.append(b"")
+            elif _is_broken_off(error):
+                self._on_broken_off(error)
                 pieces.append(b"")
             elif code == ssl.SSL_ERROR_WANT_WRITE:
                 self._read_wants_write = True
@@ -404,6 +426,17 @@ class SSLIOStream(IOStream):
                     code is not None or errno_from_exception(error) not in RETRY):
                 raise
         return b"".join(pieces) if pieces else None
+
+    def _on_broken_off(self, error):
+        """Handle an end without close_notify."""
+        # Since Python 3.10, the ssl module reports a reset as such an end. OpenSSL 3 is certain
+        # about ends, and answers them with an alert, which the peer may answer with a reset.
+        if not _is_certain_end(error) and self._last_record is None and not self._is_connected():
+            raise _socket_error(errno.ECONNRESET)
+        if self.require_close_notify:
+            self.error = ssl.SSLEOFError(
+                ssl.SSL_ERROR_EOF, "the peer closed the connection without close_notify: "
+                "data may be missing")
 
     def write_to_fd(self, data):
         self._write_wants_read = False
@@ -427,43 +460,109 @@ class SSLIOStream(IOStream):
     def write_ahead_to_fd(self, data):
         return self.write_to_fd(data)
 
-    def _end_output(self):
-        # unwrap() looks for the peer's answer at once and breaks if it finds other data, so all
-        # input must be read first. A peer that sends too much for that gets no close_notify, and
-        # will report a truncation.
-        for _ in range(_MAX_RECEIVES):
-            data = self.read_from_fd()
-            if not data:
-                if data is not None or self._say_goodbye():
-                    self._state = MOVES[self._state, ENDED]
-                    self._schedule(self._maybe_close)
-                break
-            self._buffer.append(data)
-        # Not SSLSocket.shutdown, after which reads would bypass TLS.
-        socket.socket.shutdown(self.socket, socket.SHUT_WR)
-        if self._pending is not None and len(self._buffer):
-            self._try_read_here()
-        if self._events is not None:
-            self._update_events()
+    def shutdown_write(self):
+        """Like `IOStream.shutdown_write`, and sends close_notify (RFC 8446 6.1), which proves to
+        the peer that it has received everything. On Windows, where that cannot be sent without
+        losing received data, it is left out, so the peer may report an error."""
+        super(SSLIOStream, self).shutdown_write()
 
-    def _say_goodbye(self):
-        """Send close_notify (RFC 8446 6.1), which proves to the peer that it has received
-        everything. Returns whether the peer's close_notify has arrived."""
+    def _end_output(self):
+        if self._last_record is not None:
+            return
         try:
-            self.socket.unwrap()
-        except (OSError, IOError, ValueError):
-            return False
-        return True
+            self._last_record, is_answered = make_close_notify(self.socket)
+        except (OSError, IOError, NotImplementedError) as error:
+            gen_log.debug("close_notify was not sent: %s", error)
+            self._last_record, is_answered = b"", False
+        if is_answered and self._state is OPEN:
+            self._state = MOVES[self._state, ENDED]
+            self._schedule(self._maybe_close)
+        self._shut_down()
+
+    def _shut_down(self):
+        """Send what is left of close_notify, then shut down the socket for writing."""
+        self._send_last_record()
+        if self._last_record:
+            self._queue(b"", self._go_on_shutting_down)
+        else:
+            # Not SSLSocket.shutdown, after which reads would bypass TLS.
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
+
+    def _go_on_shutting_down(self):
+        if self._state is not CLOSED:
+            try:
+                self._shut_down()
+            except (OSError, IOError) as error:
+                self._lost(error)
+
+    def _send_last_record(self):
+        try:
+            if self._last_record:
+                self._last_record = self._last_record[os.write(self.fileno(), self._last_record):]
+        except (OSError, IOError) as error:
+            if errno_from_exception(error) not in RETRY:
+                raise
+
+    def _close_for(self, error):
+        # The peer must not take a part for the whole: close_notify only if everything was sent.
+        if self._state is not CLOSED:
+            self._is_whole = self._handshake is None and self._last_record is None \
+                and error is None and self.error is None and not self.unsent() \
+                and not self.io_loop.is_inherited()
+        super(SSLIOStream, self)._close_for(error)
+        self._forget_handshake()
 
     def close_fd(self):
         # In a child process the connection is a copy, which the parent continues to use.
-        if self._handshake is None and self.error is None and not self.io_loop.is_inherited():
-            self._say_goodbye()
-        super(SSLIOStream, self).close_fd()
+        if self._last_record and self.error is None and not self.io_loop.is_inherited():
+            try:
+                self._send_last_record()
+            except (OSError, IOError):
+                pass
+        if not self._is_whole or _say_goodbye(self.socket):
+            super(SSLIOStream, self).close_fd()
+        else:
+            with NullContext():
+                _Goodbye(self.socket, self.io_loop)
 
-    def _close_for(self, error):
-        super(SSLIOStream, self)._close_for(error)
-        self._forget_handshake()
+
+def _say_goodbye(sock):
+    """Send close_notify before a close. Returns False if there is no room for it now."""
+    try:
+        sock.unwrap()
+    except ssl.SSLError as error:
+        return error.args[0] != ssl.SSL_ERROR_WANT_WRITE
+    except (OSError, IOError, ValueError):
+        pass
+    return True
+
+
+class _Goodbye(object):
+    """Closes a TLS socket as soon as there is room for close_notify, or after a while."""
+    __slots__ = ("socket", "_io_loop", "_fd", "_timer")
+
+    def __init__(self, sock, io_loop):
+        self.socket = sock
+        self._io_loop = io_loop
+        self._fd = sock.fileno()
+        self._timer = io_loop.call_later(_GOODBYE_TIMEOUT, self.close)
+        try:
+            io_loop.add_handler(self._fd, self._handle_events, WRITE)
+        except (OSError, IOError, ValueError):
+            # The loop is closed.
+            self.close()
+
+    def fileno(self):
+        return self.socket.fileno()
+
+    def _handle_events(self, fd, events):
+        if events & ERROR or _say_goodbye(self.socket):
+            self.close()
+
+    def close(self):
+        self._io_loop.remove_timeout(self._timer)
+        self._io_loop.remove_handler(self._fd)
+        self.socket.close()
 
 
 class _Handshake(object):
@@ -477,13 +576,16 @@ class _Handshake(object):
         self.timer = None           # of handshake_timeout, once it has started
 
 
-def _is_end(error):
-    """Whether an error of a TLS socket means end of stream, with a close_notify or without."""
+def _is_broken_off(error):
+    """Whether an error of a TLS socket means an end of stream without close_notify."""
     if not isinstance(error, ssl.SSLError):
         return errno_from_exception(error) == 0     # Python 2 and 3.6
-    return (error.args[0] in (ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN)
-            # OpenSSL 3 under an ssl module older than it.
-            or "unexpected eof" in str(error).lower().replace("_", " "))
+    return error.args[0] == ssl.SSL_ERROR_EOF or _is_certain_end(error)
+
+
+def _is_certain_end(error):
+    # The code is that of any failure in an ssl module older than OpenSSL 3.
+    return "unexpected eof" in str(error).lower().replace("_", " ")
 
 
 def _socket_error(code):

@@ -3,7 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import os
-import re
 import socket
 import stat
 
@@ -11,6 +10,8 @@ import six
 
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
+from friendserve.netutil.endpoints import (
+    environment_error, host_name, port_number, unix_path)
 from friendserve.platform.pollers.auto import set_close_exec
 
 
@@ -61,16 +62,16 @@ def bind_sockets(port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BA
     (SO_REUSEPORT). The sockets are non-blocking and close-on-exec; IPv6 sockets accept no IPv4
     connections.
 
-    Raises ValueError for an invalid port or an option that the system does not have,
+    Raises ValueError for an invalid port, name or option that the system does not have,
     socket.gaierror for an address that cannot be resolved, and socket.error if binding fails; then
     no socket is left open.
     """
-    port = _port_number(port)
+    port = port_number(port)
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError("reuse_port needs SO_REUSEPORT, which this system does not have")
     if family == socket.AF_UNSPEC and not socket.has_ipv6:
         family = socket.AF_INET
-    places = _resolve_places(port, address or None, family,
+    places = _resolve_places(port, host_name(address) if address else None, family,
                              socket.AI_PASSIVE if flags is None else flags)
     attempts = _PORT_ZERO_ATTEMPTS if port == 0 and len(places) > 1 else 1
     while True:
@@ -83,19 +84,15 @@ def bind_sockets(port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BA
                 raise
 
 
-def _port_number(port):
-    if isinstance(port, six.string_types) and re.match(r"[0-9]{1,5}\Z", port):
-        port = int(port)
-    if not isinstance(port, six.integer_types) or not 0 <= port <= 65535:
-        raise ValueError("a port must be a number from 0 to 65535, not %r" % (port,))
-    return port
-
-
 def _resolve_places(port, address, family, flags):
     """A list of (family, type, protocol, socket address), without duplicates."""
+    try:
+        found = socket.getaddrinfo(address, port, family, socket.SOCK_STREAM, 0, flags)
+    except UnicodeError as error:
+        # A label of more than 63 characters.
+        raise environment_error(error)
     places = []
-    for af, kind, proto, _, place in socket.getaddrinfo(
-            address, port, family, socket.SOCK_STREAM, 0, flags):
+    for af, kind, proto, _, place in found:
         if address == "localhost" and af == socket.AF_INET6 and place[3] != 0:
             # macOS also gives localhost a link-local address, but only ::1 is meant.
             continue
@@ -170,19 +167,20 @@ def bind_unix_socket(file, mode=0o600, backlog=DEFAULT_BACKLOG):
     permissions are set. Closing the socket does not remove the file.
 
     A name that starts with NUL is abstract (Linux): it has no file and no `mode`. The socket is
-    non-blocking and close-on-exec. Raises ValueError if the system has no Unix sockets, and
-    socket.error or OSError if the file cannot be created.
+    non-blocking and close-on-exec. Raises ValueError if the system has no Unix sockets and for a
+    path with NUL in it, and socket.error or OSError if the file cannot be created.
     """
     if not hasattr(socket, "AF_UNIX"):
         raise ValueError("this system has no Unix sockets")
-    abstract = file[:1] == (b"\0" if isinstance(file, bytes) else u"\0")
+    path = unix_path(file)
+    abstract = path.startswith(b"\0")
     if not abstract:
         _remove_stale_socket(file)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         set_close_exec(sock.fileno())
         sock.setblocking(False)
-        sock.bind(file)
+        sock.bind(path)
         if not abstract:
             os.chmod(file, mode)
         sock.listen(backlog)

@@ -16,7 +16,9 @@ the default, looks up names in threads; `BlockingResolver` does so synchronously
 from __future__ import absolute_import, division, print_function
 
 import collections
+import errno
 import functools
+import os
 import re
 import socket
 import sys
@@ -27,14 +29,9 @@ import six
 
 from friendserve.awaitable import future_of
 from friendserve.ioloop import IOLoop
-from friendserve.protocol.grammar import MAX_HOST_NAME, is_host_name
+from friendserve.netutil.endpoints import environment_error, host_name, port_number
 from friendserve.stack_context import NullContext, wrap
 from friendserve.util import Configurable
-
-# Python imports this codec, and punycode, when it is first used: perhaps when no file can be opened
-# any more. On Python 2 a thread would wait for the import lock, which the main thread may hold
-# while it imports the program that looks up a name.
-u"\xfc.example".encode("idna")
 
 #: A look-up that takes more seconds than this hangs: usually a name server does not answer. Its
 #: thread is replaced, so that other look-ups need not wait for it.
@@ -42,6 +39,8 @@ HANGS_AFTER = 1.0
 
 #: The most threads that look up names and hang, for each one of `num_threads`.
 MOST_HANGING = 9
+
+_FAMILIES = (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6)
 
 #: Matches addresses that need no look-up: only digits and dots, or with a colon.
 _is_literal = re.compile(r"[0-9.]+\Z|[^:]*:").match
@@ -72,7 +71,8 @@ class Resolver(Configurable):
         If there is none, `on_error(error)` is called with an EnvironmentError (usually a
         socket.gaierror); without `on_error`, the error is raised from the loop, in the context of
         this call. Exactly one of them is called, once, after this has returned. Without both,
-        this returns a Future of the addresses. Raises ValueError for an invalid host name.
+        this returns a Future of the addresses. Raises ValueError for an invalid host name, port
+        (a number from 0 to 65535, or None for 0) or family.
         """
         raise NotImplementedError("%s must define resolve" % type(self).__name__)
 
@@ -82,6 +82,9 @@ class Resolver(Configurable):
     def _deliver(self, callback, on_error):
         """A function (addresses, error) that has the loop call one of the two. It may be called in
         any thread."""
+        for function in (callback, on_error):
+            if function is not None and not callable(function):
+                raise TypeError("a callback must be a callable or None, not %r" % (function,))
         return functools.partial(
             self.io_loop.spawn_callback, wrap(functools.partial(_tell, callback, on_error)))
 
@@ -94,28 +97,6 @@ def _tell(callback, on_error, addresses, error):
         on_error(error)
     else:
         raise error
-
-
-def _host_name(host):
-    """A host name as a native string. It is encoded here, not in a thread, for the reason given at
-    the top."""
-    if isinstance(host, bytes):
-        host = host.decode("utf-8")
-    if len(host) > MAX_HOST_NAME:
-        raise ValueError("a host name of %d characters is too long" % len(host))
-    try:
-        host.encode("ascii")
-        # An empty label, or one that is too long, is left for getaddrinfo to reject.
-        return str(host)
-    except UnicodeError:
-        try:
-            name = str(host.encode("idna").decode("ascii"))
-        except UnicodeError as error:
-            raise ValueError("%r cannot be a host name: %s" % (host, error))
-        # Some characters become ":" or "/", and a name may become longer.
-        if len(name) > MAX_HOST_NAME or not is_host_name(name):
-            raise ValueError("%r cannot be a host name" % host)
-        return name
 
 
 def _look_up(host, port, family, flags=0):
@@ -133,14 +114,20 @@ def _look_up(host, port, family, flags=0):
 
 
 def _outcome(host, port, family, flags=0):
-    """(addresses, None) from `_look_up`, or (None, the error that it raised)."""
+    """(addresses, None) from `_look_up`, or (None, an EnvironmentError)."""
     try:
         return _look_up(host, port, family, flags), None
-    except EnvironmentError as error:
-        # The frames of its traceback refer back to it, which would be a reference cycle.
-        if hasattr(error, "__traceback__"):
-            error.__traceback__ = None
-        return None, error
+    except Exception as error:
+        return None, _detached(error)
+
+
+def _detached(error):
+    """`error` as an EnvironmentError without its traceback, whose frames refer back to it, which
+    would be a reference cycle."""
+    error = environment_error(error)
+    if hasattr(error, "__traceback__"):
+        error.__traceback__ = None
+    return error
 
 
 class LookUpResolver(Resolver):
@@ -150,7 +137,12 @@ class LookUpResolver(Resolver):
     def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
         if callback is None and on_error is None:
             return future_of(self.resolve, host, port, family)
-        host = _host_name(host)
+        host = host_name(host)
+        if type(port) is not int or not 0 <= port <= 65535:
+            port = 0 if port is None else port_number(port)
+        if family not in _FAMILIES:
+            raise ValueError("names have addresses of the families AF_INET and AF_INET6, not %r"
+                             % (family,))
         deliver = self._deliver(callback, on_error)
         if _is_literal(host):
             deliver(*_outcome(host, port, family, socket.AI_NUMERICHOST))
@@ -170,15 +162,28 @@ class ExecutorResolver(LookUpResolver):
     def _look_up(self, host, port, family, deliver):
         if self.executor is None:
             deliver(*_outcome(host, port, family))
+            return
+        try:
+            future = self.executor.submit(_outcome, host, port, family)
+        except Exception as error:
+            # It was shut down, or the system allows no more threads.
+            deliver(None, _detached(error))
         else:
-            self.executor.submit(_outcome, host, port, family).add_done_callback(
-                lambda done: deliver(*done.result()))
+            future.add_done_callback(lambda done: deliver(*_result(done)))
 
     def close(self):
         executor, self.executor = self.executor, None
         if executor is not None and self.close_executor:
             # Do not wait: a look-up may take half a minute.
             executor.shutdown(wait=False)
+
+
+def _result(done):
+    """The outcome in a future, which its executor may have cancelled."""
+    try:
+        return done.result()
+    except Exception as error:
+        return None, _detached(error)
 
 
 class BlockingResolver(ExecutorResolver):
@@ -199,15 +204,32 @@ class ThreadedResolver(ExecutorResolver):
 
     def initialize(self, io_loop=None, num_threads=10):
         super(ThreadedResolver, self).initialize(io_loop)
+        self.num_threads = num_threads
         self._timer = None      # while a look-up waits for a thread
-        self._pool = self._pools.get(num_threads)
-        if self._pool is None:
-            self._pool = self._pools[num_threads] = _Threads(num_threads)
+        self._pool = None       # those threads, from the first look-up on
+
+    def _threads(self):
+        """The threads of this process: a child made by a fork has none of its parent's."""
+        process = os.getpid()
+        if self._pool is None or self._pool.process != process:
+            pool = self._pools.get(self.num_threads)
+            if pool is None or pool.process != process:
+                pool = self._pools[self.num_threads] = _Threads(self.num_threads, process)
+            self._pool = pool
+            # One that was set in the parent was for the parent's threads.
+            self._timer = None
+        return self._pool
 
     def _look_up(self, host, port, family, deliver):
-        if not self._pool.run(functools.partial(_look_up_and_tell, host, port, family, deliver)) \
-                and self._timer is None:
-            self._plan_relief()
+        try:
+            has_thread = self._threads().run(
+                functools.partial(_look_up_and_tell, host, port, family, deliver))
+        except Exception as error:
+            deliver(None, socket.error(errno.EAGAIN, "no thread could be started to look up %s: %s"
+                                       % (host, error)))
+        else:
+            if not has_thread and self._timer is None:
+                self._plan_relief()
 
     def _plan_relief(self):
         with NullContext():
@@ -215,19 +237,23 @@ class ThreadedResolver(ExecutorResolver):
 
     def _relieve(self):
         self._timer = None
-        if not self._pool.relieve():
+        if not self._threads().relieve():
             self._plan_relief()
 
 
-class DefaultExecutorResolver(Resolver):
+class DefaultExecutorResolver(LookUpResolver):
     """Looks up names on the executor of the loop (`IOLoop.set_default_executor`)."""
 
-    def resolve(self, host, port, family=socket.AF_UNSPEC, callback=None, on_error=None):
-        if callback is None and on_error is None:
-            return future_of(self.resolve, host, port, family)
-        deliver = self._deliver(callback, on_error)
-        self.io_loop.run_in_executor(None, _outcome, _host_name(host), port, family,
-                                     callback=lambda outcome: deliver(*outcome))
+    def _look_up(self, host, port, family, deliver):
+        def fail(error):
+            # The executor was shut down, or the system allows no more threads.
+            deliver(None, _detached(error))
+
+        try:
+            self.io_loop.run_in_executor(None, _outcome, host, port, family, on_error=fail,
+                                         callback=lambda outcome: deliver(*outcome))
+        except Exception as error:
+            fail(error)
 
 
 def _look_up_and_tell(host, port, family, deliver):
@@ -235,12 +261,14 @@ def _look_up_and_tell(host, port, family, deliver):
 
 
 class _Threads(object):
-    """Daemon threads that are started as needed and then wait for work.
+    """Daemon threads that are started as needed and then wait for work. They exist in the process
+    that made this only.
 
     Not a pool of concurrent.futures: that would wait for a look-up when the process ends, which may
     take half a minute; and Python 2.7 has none.
     """
-    def __init__(self, most):
+    def __init__(self, most, process):
+        self.process = process
         self._most = most                           # threads that do not hang
         self._work = collections.deque()
         self._idle = 0                              # threads that wait for work

@@ -8,6 +8,7 @@ from friendserve.http1connection.client import HTTP1ClientConnection
 from friendserve.httpclient.queue import QueuedHTTPClient
 from friendserve.iostream import StreamClosedError
 from friendserve.netutil import OverrideResolver, Resolver, is_valid_ip, ssl_options_to_context
+from friendserve.netutil.endpoints import unix_path
 from friendserve.simple_httpclient.digest import DigestAuth
 from friendserve.simple_httpclient.fetch import Fetch
 from friendserve.simple_httpclient.pool import ConnectionPool
@@ -78,6 +79,8 @@ class SimpleAsyncHTTPClient(QueuedHTTPClient):
         if request.network_interface is not None and not is_valid_ip(request.network_interface):
             raise ValueError("network_interface must be an IP address for the simple client, "
                              "not %r" % (request.network_interface,))
+        if request.unix_socket is not None:
+            unix_path(request.unix_socket)
         # For plain http the connection ends at the proxy, whatever the URL.
         return (url.origin if proxy is None or not is_plain else None, proxy,
                 None if is_plain else self._context(request), request.network_interface,

@@ -7,6 +7,7 @@ from friendserve.http1connection.client import HTTP1ClientConnection
 from friendserve.httpclient import HTTPConnectError
 from friendserve.httpclient.errors import transfer_error
 from friendserve.httputil import HTTPHeaders, basic_credentials
+from friendserve.netutil.endpoints import host_name, port_number
 from friendserve.protocol.http1 import encode_head
 from friendserve.stack_context import NullContext
 from friendserve.tcpclient import CONNECT, DONE, TLS, start_tls
@@ -30,8 +31,8 @@ class Proxy(collections.namedtuple("Proxy", "host port username password")):
         if request.proxy_username is not None and request.proxy_auth_mode not in (None, "basic"):
             raise ValueError("the simple client supports only 'basic' as proxy_auth_mode, not %r"
                              % (request.proxy_auth_mode,))
-        return cls(host.strip("[]"), int(request.proxy_port), request.proxy_username,
-                   request.proxy_password)
+        return cls(host_name(host.strip("[]")), port_number(request.proxy_port),
+                   request.proxy_username, request.proxy_password)
 
     def credentials(self):
         """The value of the Proxy-Authorization header, or None."""
@@ -155,7 +156,7 @@ class _ConnectExchange(object):
     # The body of a refusal, which is dropped.
     max_body_size = 1 << 20
     decompress = False
-    is_sent = True
+    is_sent = require_close_notify = True
 
     def __init__(self, tunnel, connection):
         self._tunnel = tunnel

@@ -241,7 +241,7 @@ class _Opening(object):
     """
     # The attributes of an exchange.
     method = "GET"
-    upgrades = is_sent = True
+    upgrades = is_sent = require_close_notify = True
     decompress = False
     max_header_size = 65536
     max_body_size = 65536

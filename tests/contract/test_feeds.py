@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 import unittest
 
 from friendserve.feed import FeedUnavailable, LocalFeed, RedisFeed, open_feed
-from friendserve.stack_context import ExceptionStackContext
+from friendserve.stack_context import ExceptionStackContext, state
 from tests import services
 from tests.feedcase import FeedCase, texts
 
@@ -230,6 +230,15 @@ class FeedContract(object):
         self.publish(u"new")
         self.run_until(lambda: batches and caught)
         self.assertEqual([ZeroDivisionError], caught)
+
+    def test_b265_a_waiter_is_not_called_in_the_context_of_the_publisher(self):
+        cursor = self.publish(u"old")[-1]
+        seen = []
+        self.feed.wait("room", cursor, lambda batch: seen.append(len(state.contexts)))
+        with ExceptionStackContext(self.fail):
+            self.feed.publish("room", u"new")
+        self.run_until(lambda: seen)
+        self.assertEqual([0], seen)
 
     def test_late_readers_are_told_what_they_missed(self):
         self.feed.close()

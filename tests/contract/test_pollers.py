@@ -9,11 +9,12 @@ import select
 import resource
 import signal
 import socket
+import sys
 import unittest
 
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, NONE, PRI, RDHUP, READ, WRITE
 from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeClock, FakePoller
 from tests.loopcase import FakeKqueueSelect, LogCatcher, import_fake_kqueue, in_child
@@ -71,7 +72,7 @@ class RegistrationContract(object):
         self.assertRaises(ValueError, self.poller.register, reader, READ | 0x20)
         self.assertRaises(KeyError, self.poller.unregister, reader)
         self.poller.register(reader, READ)
-        self.assertRaises(ValueError, self.poller.modify, reader, 0x2000)
+        self.assertRaises(ValueError, self.poller.modify, reader, 0x4000)
         self.poller.unregister(reader)
 
     def test_b283_watched_lists_fds_and_events(self):
@@ -107,6 +108,8 @@ class PollerContract(RegistrationContract):
     #: Whether failures and hang-ups are reported for fds registered with NONE or ERROR alone.
     volunteers = True
     has_fileno = True
+    #: Whether RDHUP is ever reported.
+    tells_rdhup = True
     #: Whether urgent data can be waited for.
     knows_urgent_data = True
     #: Whether a pipe without a reader is ERROR; if not, it is WRITE as for any write that fails.
@@ -299,6 +302,43 @@ class PollerContract(RegistrationContract):
             self.assertTrue(self.wait_for(a.fileno(), WRITE) & WRITE)
             self.poller.unregister(a.fileno())
             self.assertEqual(self.poller.poll(0), [])
+
+    def test_b255_the_end_of_a_peer_whose_data_is_unread(self):
+        for end in ("shutdown", "close"):
+            for a, b in (self.sockets(), self.socketpair()):
+                fd = a.fileno()
+                self.poller.register(fd, RDHUP)
+                b.send(b"unread")
+                self.assertEqual(self.poller.poll(0), [])
+                b.shutdown(socket.SHUT_WR) if end == "shutdown" else b.close()
+                if not self.tells_rdhup:
+                    self.assertEqual(self.poller.poll(0), [])
+                else:
+                    self.assertTrue(self.wait_for(fd, RDHUP) & RDHUP)
+                # Each change of what is asked for takes effect.
+                self.poller.modify(fd, NONE)
+                self.assertFalse(dict(self.poller.poll(0)).get(fd, NONE) & RDHUP)
+                self.poller.modify(fd, RDHUP | WRITE)
+                events = dict(self.poller.poll(0)).get(fd, NONE)
+                self.assertEqual(RDHUP | WRITE if self.tells_rdhup else WRITE,
+                                 events & (RDHUP | WRITE))
+                self.poller.modify(fd, READ)
+                self.assertEqual(READ, self.wait_for(fd, READ) & (READ | RDHUP))
+                self.assertEqual(a.recv(99), b"unread")
+                self.assertEqual(a.recv(99), b"")
+                self.poller.unregister(fd)
+                self.assertEqual(self.poller.poll(0), [])
+
+    def test_b255_data_alone_is_not_the_end(self):
+        a, b = self.sockets()
+        self.poller.register(a.fileno(), READ)
+        b.send(b"x" * 1000)
+        self.assertEqual(self.poller.poll(PATIENCE), [(a.fileno(), READ)])
+        for events in (RDHUP, RDHUP | ERROR):
+            self.poller.modify(a.fileno(), events)
+            self.assertEqual(self.poller.poll(0), [])
+        self.poller.modify(a.fileno(), READ | RDHUP)
+        self.assertEqual(self.poller.poll(PATIENCE), [(a.fileno(), READ)])
 
     def test_b002_peer_closes_while_only_errors_count(self):
         for events in (ERROR, NONE):
@@ -816,12 +856,13 @@ if "poll" in available_pollers():
     class TestPoll(NamedPollerContract, unittest.TestCase):
         name = "poll"
         has_fileno = False
+        tells_rdhup = sys.platform.startswith("linux")
 
 
 class TestSelect(NamedPollerContract, unittest.TestCase):
     name = "select"
     has_fileno = False
-    volunteers = False
+    volunteers = tells_rdhup = False
     tells_broken_pipes = False
 
     def test_b285_the_blocking_mode_of_sockets_is_left_alone(self):

@@ -1,10 +1,13 @@
 """The contract of streams, continued: sending files."""
 from __future__ import absolute_import, division, print_function
 
+import functools
 import os
 import tempfile
 
 from friendserve.iostream import StreamClosedError
+from friendserve.stack_context import StackContext, state
+from tests.loopcase import keeping
 from tests.streamcase import StreamCase, make_tests
 
 CONTENT = bytes(bytearray(range(256))) * 4096 * 3      # 3 MB
@@ -80,8 +83,12 @@ class FileContract(StreamCase):
         self.b.set_close_callback(self.note("closed"))
         self.b.write_file(source, len(CONTENT) - 1000, 2000, self.note("sent"))
         self.a.read_until_close(lambda data: self.log.append(len(data)))
-        self.run_until(lambda: len(self.log) == 2)
-        self.assertEqual({"closed", 1000}, set(self.log))
+        self.a.set_close_callback(self.note("end"))
+        self.run_until(lambda: "end" in self.log and "closed" in self.log)
+        # Only TLS can tell the peer.
+        self.assertEqual({"closed", "end"} if self.kind == "tls" else {"closed", "end", 1000},
+                         set(self.log))
+        self.assertEqual(self.kind == "tls", self.a.error is not None)
         self.assertIn("became shorter", str(self.b.error))
         self.assertTrue(source.closed)
 
@@ -97,6 +104,14 @@ class FileContract(StreamCase):
         self.assertTrue(third.closed)
         self.loop.run_once(0)
         self.assertEqual([], self.log)
+
+    def test_b265_the_context_of_the_callback_is_entered_once(self):
+        entered = []
+        with StackContext(functools.partial(keeping, entered)):
+            self.a.write_file(self.open(), 0, 1000, lambda: self.log.append(len(state.contexts)))
+            self.assertEqual(["in"], entered)
+        self.run_until(lambda: self.log)
+        self.assertEqual((["in", "out"] * 2, [1]), (entered, self.log))
 
     def test_the_loop_is_quiet_afterwards(self):
         self.a.write_file(self.open(), 0, len(CONTENT), self.note("sent"))

@@ -8,7 +8,7 @@ from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.auto import available_pollers
 from friendserve.web import Application, RequestHandler, asynchronous, stream_request_body
 from tests.httpcase import (
-    Delegate, HTTPCase, LogCatcher, Recorder, Waiting, answer, get, post)
+    SERVER_OPTIONS, Delegate, HTTPCase, LogCatcher, Recorder, Waiting, answer, get, post)
 
 
 class LateTest(HTTPCase):
@@ -170,6 +170,103 @@ class LateTest(HTTPCase):
             client.close()
             self.run_until(lambda: len(gone) == 2)
             self.assertEqual([False, True], gone)
+
+    def requests_in_progress(self, handler, data, name="auto", **options):
+        """A client whose request is in progress, with `data` after it."""
+        self.use_loop(IOLoop(impl=name))
+        self.serve_handler(handler, **options)
+        connect = self.connect_tls if options else self.connect
+        client = connect(data=get() + data[:700])
+        self.turn(times=3)
+        client.send(data[700:])
+        self.turn(times=3)
+        return client
+
+    def test_b255_a_close_is_noticed_after_many_requests(self):
+        for name in available_pollers():
+            for options in ({}, {"ssl_options": SERVER_OPTIONS}):
+                for size in (1100, 30000):
+                    seen = []
+
+                    class Handler(RequestHandler):
+                        @asynchronous
+                        def get(self):
+                            seen.append("request")
+
+                        def on_connection_close(self):
+                            seen.append("close")
+
+                    client = self.requests_in_progress(
+                        Handler, (get() * 9999)[:size], name, **options)
+                    self.assertEqual(["request"], seen)
+                    client.close()
+                    if name == "select" and size < 2000:
+                        # It reports nothing for a connection that is not read.
+                        self.turn(times=5)
+                        self.assertEqual(["request"], seen)
+                    elif name != "select":
+                        self.run_until(lambda: not self.server.connection_count())
+                        self.assertEqual(["request", "close"], seen)
+
+    def test_b255_a_callback_that_is_set_after_the_client_has_left(self):
+        waiting, closed = Waiting(), []
+        self.serve(waiting)
+        client = self.connect(data=get() + get() * 200)
+        self.run_until(lambda: waiting.requests)
+        client.end()
+        self.turn(times=5)
+        self.assertEqual(1, self.server.connection_count())
+        waiting.requests[0].connection.set_close_callback(lambda: closed.append(True))
+        self.run_until(lambda: not self.server.connection_count())
+        self.assertEqual([True], closed)
+
+    def test_b255_who_only_shuts_down_gets_all_answers(self):
+        waiting = []
+
+        class Handler(RequestHandler):
+            @asynchronous
+            def get(self):
+                waiting.append(self)
+
+        for name in available_pollers():
+            client = self.requests_in_progress(Handler, get() * 100, name)
+            client.end()
+            self.turn(times=5)
+            for _ in range(101):
+                self.run_until(lambda: waiting)
+                waiting.pop().finish("ok")
+                self.assertEqual(b"ok", client.read_response().body)
+            self.assertEqual(b"", client.read_rest())
+            self.run_until(lambda: not self.server.connection_count())
+
+    def test_b255_who_shuts_down_after_an_upload_gets_its_answer(self):
+        @stream_request_body
+        class Handler(RequestHandler):
+            def prepare(self):
+                self.size = 0
+                self.pause_reading()
+                paused.append(self)
+
+            def data_received(self, chunk):
+                self.size += len(chunk)
+
+            def on_connection_close(self):
+                paused.append("closed")
+
+            def post(self):
+                self.finish(str(self.size))
+
+        for name in available_pollers():
+            paused = []
+            self.use_loop(IOLoop(impl=name))
+            self.serve_handler(Handler)
+            client = self.connect(data=post(b"x" * 200000))
+            client.end()
+            self.run_until(lambda: paused)
+            self.turn(times=5)
+            self.assertEqual(1, len(paused))
+            paused[0].resume_reading()
+            self.assertEqual(b"200000", client.read_response("POST").body)
 
     def test_receiver_that_fails_is_told_once_that_nothing_more_comes(self):
         class Failing(Recorder):

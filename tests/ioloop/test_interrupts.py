@@ -95,7 +95,7 @@ class InterruptContract(Loops):
         self.outer.make_current()
         self.addCleanup(IOLoop.clear_current)
 
-    def new_loop(self):
+    def new_watched_loop(self):
         self.poller = WatchedPoller(make_poller(self.impl))
         return IOLoop(self.poller, make_current=False)
 
@@ -132,7 +132,7 @@ class InterruptContract(Loops):
 
     def test_b275_interrupted_anywhere_in_run_once(self):
         def once(interrupt):
-            loop, ran = self.new_loop(), []
+            loop, ran = self.new_watched_loop(), []
             self.work(loop, ran)
             found = interrupt(loop.run_once, 0)
             self.assert_sound(loop)
@@ -146,7 +146,7 @@ class InterruptContract(Loops):
 
     def test_b275_interrupted_anywhere_in_start(self):
         def once(interrupt):
-            loop, ran = self.new_loop(), []
+            loop, ran = self.new_watched_loop(), []
             self.work(loop, ran)
             found = interrupt(loop.start)
             self.assert_sound(loop)
@@ -161,7 +161,7 @@ class InterruptContract(Loops):
         _, writer = self.socket_pair()
 
         def once(interrupt):
-            loop = self.new_loop()
+            loop = self.new_watched_loop()
             loop.stop()
             signal.set_wakeup_fd(writer.fileno())
             found = interrupt(loop.start)
@@ -174,7 +174,7 @@ class InterruptContract(Loops):
     def test_b275_interrupted_anywhere_in_what_wakes_a_waiting_loop(self):
         for name, args in (("add_callback", (int,)), ("call_later", (0, int)), ("stop", ())):
             def once(interrupt):
-                loop, found, woken = self.new_loop(), [], []
+                loop, found, woken = self.new_watched_loop(), [], []
 
                 def while_it_waits():
                     found.append(interrupt(getattr(loop, name), *args))
@@ -194,7 +194,7 @@ class InterruptContract(Loops):
             def leave():
                 if not left:
                     raise SystemExit()
-            loop, left = self.new_loop(), []
+            loop, left = self.new_watched_loop(), []
             loop.add_callback(leave)
             try:
                 found = interrupt(loop.start)

@@ -20,7 +20,7 @@ import weakref
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.stack_context import ExceptionStackContext, StackContext, state
 from tests import PATIENCE
-from tests.fakes import FakeClock, FakePoller
+from tests.fakes import FakeClock, FakeHostLoop, FakePoller
 from tests.loopcase import LogCatcher, Loops, keeping
 
 try:
@@ -370,6 +370,15 @@ class PeriodicCallbackTest(Loops, unittest.TestCase):
             self.make(100, lambda: self.times.append(state.contexts))
         self.run_to(0.35)
         self.assertEqual([()] * 3, self.times)
+
+
+class HostedTurnTest(TurnTest):
+    """B293 in the catalogue of cases: the turns of a loop that another one drives."""
+    loop_class = FakeHostLoop
+
+
+class HostedPeriodicCallbackTest(PeriodicCallbackTest):
+    loop_class = FakeHostLoop
 
 
 @unittest.skipIf(ThreadPoolExecutor is None, "the package futures is not installed")

@@ -53,6 +53,62 @@ class ScriptedTest(SocketCase):
                 stream.set_close_callback(None)
                 stream.close()
 
+    def test_b266_a_shortage_of_memory_is_no_end(self):
+        for code in (errno.ENOBUFS, errno.ENOMEM):
+            for kind in (IOStream, SSLIOStream):
+                stream, sock = self.stream(kind)
+                self.peer.send(b"readable")
+                sock.to_recv.extend([socket.error(code, "x")] * 2 + [b"data"])
+                sock.to_send.extend([socket.error(code, "x")] * 2 + [3, socket.error(code, "x"),
+                                                                     None])
+                stream.read_bytes(4, self.note)
+                stream.write(b"abcdef", self.noting("written"))
+                self.run_until(lambda: len(self.log) == 2)
+                self.assertEqual({b"data", u"written"}, set(self.log))
+                self.assertEqual((b"abcdef", None), (sock.sent, stream.error))
+                del self.log[:]
+                stream.set_close_callback(None)
+                stream.close()
+
+    def test_b266_at_a_hang_up(self):
+        for code in (errno.EINTR, errno.ENOBUFS):
+            stream, sock = self.stream()
+            sock.to_recv.extend([socket.error(code, "x")] * 2 + [b"last words", b""])
+            stream.read_until_close(self.note)
+            self.peer.close()
+            self.expect(b"last words", "closed")
+            self.assertIsNone(stream.error)
+
+    def test_b266_in_a_handshake(self):
+        real, _ = self.socket_pair()
+        sock = ScriptedSocket(real)
+        sock.to_shake.extend([socket.error(errno.ENOBUFS, "x"), None])
+        stream, = self.keep(SSLIOStream(sock, self.loop))
+        stream.set_close_callback(self.noting("closed"))
+        stream.wait_for_handshake(self.noting("shaken"))
+        self.expect("shaken")
+        stream.set_close_callback(None)
+
+    def test_a656_a_part_is_not_announced_as_the_whole(self):
+        """close() drops what waits to be sent, so it does not say close_notify then."""
+        for sent in (3, None):
+            stream, sock = self.stream(SSLIOStream)
+            sock.to_send.append(sent)
+            stream.write(b"abcdef")
+            stream.close()
+            self.expect("closed")
+            self.assertEqual(0 if sent else 1, sock.unwrapped)
+
+    def test_a656_a_whole_is_announced_even_if_there_is_no_room_now(self):
+        for answer in (None, ssl_error(ssl.SSL_ERROR_SSL)):
+            stream, sock = self.stream(SSLIOStream)
+            sock.to_unwrap.extend([ssl_error(ssl.SSL_ERROR_WANT_WRITE)] * 2 + [answer])
+            stream.close()
+            self.expect("closed")
+            self.run_until(lambda: sock.unwrapped == 3)
+            self.assertEqual(-1, sock.real.fileno())
+            self.assertEqual(0, len(self.loop._timers))
+
     def test_b061_errors_of_recv(self):
         for code in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT,
                      errno.EBADF, errno.EPROTOTYPE):
@@ -185,11 +241,8 @@ class ScriptedTest(SocketCase):
         self.expect(b"y")
         self.assertLessEqual(max(sock.asked), 65536)
 
-    def test_b100_kinds_of_the_end_of_tls(self):
-        for end in (b"", ssl_error(ssl.SSL_ERROR_EOF), ssl_error(ssl.SSL_ERROR_ZERO_RETURN),
-                    ssl_error(ssl.SSL_ERROR_SSL, "[SSL: X] unexpected eof while reading"),
-                    ssl_error(ssl.SSL_ERROR_SSL, "[SSL: UNEXPECTED_EOF_WHILE_READING]"),
-                    socket.error(0, "Error")):
+    def test_b100_a_tls_stream_that_ends(self):
+        for end in (b"", ssl_error(ssl.SSL_ERROR_ZERO_RETURN)):
             stream, sock = self.stream(SSLIOStream)
             sock.to_recv.extend([b"data", end])
             self.peer.send(b"readable")
@@ -197,6 +250,28 @@ class ScriptedTest(SocketCase):
             with LogCatcher() as records:
                 self.expect(b"data", "closed")
             self.assertEqual(([], None), (records, stream.error))
+
+    def test_a656_a_tls_stream_that_is_broken_off(self):
+        for end in (ssl_error(ssl.SSL_ERROR_EOF),
+                    ssl_error(ssl.SSL_ERROR_SSL, "[SSL: X] unexpected eof while reading"),
+                    ssl_error(ssl.SSL_ERROR_SSL, "[SSL: UNEXPECTED_EOF_WHILE_READING]"),
+                    socket.error(0, "Error")):
+            for required in (True, False):
+                stream, sock = self.stream(SSLIOStream)
+                if not required:
+                    stream.require_close_notify = False
+                sock.to_recv.extend([b"data", end])
+                self.peer.send(b"readable")
+                stream.read_until_close(self.note)
+                with LogCatcher() as records:
+                    if required:
+                        self.expect("closed")
+                        self.assertIsInstance(stream.error, ssl.SSLEOFError)
+                        self.assertIn("close_notify", str(stream.error))
+                    else:
+                        self.expect(b"data", "closed")
+                        self.assertIsNone(stream.error)
+                self.assertEqual([], records)
 
     def test_errors_of_tls(self):
         for kind in ("read", "write"):

@@ -230,16 +230,66 @@ class TlsTest(SocketCase):
             self.expect("closed")
         self.assertEqual(1, len(records))
 
-    def test_b100_end_without_goodbye(self):
+    def break_off(self, stream):
+        """Close the connection of a stream without close_notify."""
+        stream._forget_events()
+        socket.socket.shutdown(stream.socket, socket.SHUT_RDWR)
+
+    def test_a656_an_end_without_close_notify_is_an_error(self):
+        for required in (True, False):
+            a, b = self.tls_pair()
+            if not required:
+                b.require_close_notify = False
+            b.set_close_callback(self.noting("closed"))
+            b.read_until_close(self.note)
+            with LogCatcher() as records:
+                a.write(b"data")
+                self.break_off(a)
+                self.expect(*["closed"] if required else [b"data", "closed"])
+            self.assertEqual([], records)
+            if required:
+                self.assertIsInstance(b.error, ssl.SSLEOFError)
+                self.assertRaises(StreamClosedError, b.read_until_close, self.fail)
+            else:
+                self.assertIsNone(b.error)
+
+    def test_a656_what_was_received_can_be_read(self):
         a, b = self.tls_pair()
         b.set_close_callback(self.noting("closed"))
-        b.read_until_close(self.note)
-        with LogCatcher() as records:
-            a.write(b"data")
-            a._forget_events()
-            socket.socket.shutdown(a.socket, socket.SHUT_RDWR)
-            self.expect(b"data", "closed")
-        self.assertEqual(([], None), (records, b.error))
+        a.write(b"one\ntwo\nthree")
+        self.break_off(a)
+        b.read_until(b"\n", lambda data: (self.note(data), b.read_until(b"\n", self.note)))
+        self.run_until(lambda: len(self.log) == 2)
+        self.assert_quiet()
+        b.read_until(b"\n", self.fail)
+        self.expect(b"one\n", b"two\n", "closed")
+        self.assertIsInstance(b.error, ssl.SSLEOFError)
+
+    def test_a656_a_local_close_does_not_hide_it(self):
+        a, b = self.tls_pair()
+        a.write(b"unread")
+        self.run_until(b.has_unread)
+        self.break_off(a)
+        b.read_bytes(3, self.note)
+        self.expect(b"unr")
+        b.read_bytes(3, lambda data: None)
+        self.run_until(lambda: b.error is not None or b.closed())
+        b.close()
+        self.assertIsInstance(b.error, ssl.SSLEOFError)
+
+    def test_a656_a_socket_of_the_program(self):
+        """One that was wrapped with the default of the ssl module, which hides such ends."""
+        client, server = self.tcp_sockets()
+        client = CLIENT.wrap_socket(client, server_hostname="localhost",
+                                    do_handshake_on_connect=False, suppress_ragged_eofs=True)
+        server = SERVER.wrap_socket(server, server_side=True, do_handshake_on_connect=False)
+        a, b = self.keep(SSLIOStream(client, self.loop), SSLIOStream(server, self.loop))
+        b.wait_for_handshake(self.noting("shaken"))
+        self.expect("shaken")
+        self.break_off(b)
+        a.set_close_callback(self.noting("closed"))
+        self.expect("closed")
+        self.assertIsInstance(a.error, ssl.SSLEOFError)
 
     def test_goodbye_is_said(self):
         """A peer that checks can distinguish our close from a truncation."""

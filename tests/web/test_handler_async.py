@@ -11,6 +11,7 @@ from friendserve.stack_context import NullContext, state
 from friendserve.web import (
     Finish, HTTPError, RequestHandler, asynchronous, stream_request_body)
 from tests.httpcase import LogCatcher, post_chunked
+from tests.loopcase import stack_depth
 from tests.webcase import HandlerCase, request
 
 
@@ -172,16 +173,16 @@ class AsynchronousTest(AsyncCase):
         depths = []
 
         def start(self):
-            depths.append(len(state.contexts))
+            depths.append(stack_depth())
             self.loop.add_callback(self.next)
 
         def next(self):
-            depths.append(len(state.contexts))
+            depths.append(stack_depth())
             self.write("x")
             self.flush(callback=self.last)
 
         def last(self):
-            depths.append(len(state.contexts))
+            depths.append(stack_depth())
             self.finish()
 
         self.serve_later(start=start, next=next, last=last)

@@ -9,10 +9,10 @@ import stat
 
 from friendserve.log import gen_log
 from friendserve.platform.pollers import interface
-from friendserve.platform.pollers.interface import ERROR, PRI, READ, WRITE
+from friendserve.platform.pollers.interface import ERROR, PRI, RDHUP, READ, WRITE
 
-_KNOWN = READ | PRI | WRITE | ERROR
-_UNKNOWN = "events 0x%x: only READ, PRI, WRITE and ERROR may be combined"
+_KNOWN = READ | PRI | WRITE | ERROR | RDHUP
+_UNKNOWN = "events 0x%x: only READ, PRI, WRITE, ERROR and RDHUP may be combined"
 _WINDOWS = os.name == "nt"
 _CHUNK = 4096
 _WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK))

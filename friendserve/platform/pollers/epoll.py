@@ -49,13 +49,13 @@ from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_registered, is_interrupt, warn_of_closed)
 from friendserve.platform.pollers.interface import (
-    CHECK_INTERVAL, ERROR, MAX_WAIT, NONE, PRI, READ, WRITE)
+    CHECK_INTERVAL, ERROR, MAX_WAIT, NONE, PRI, RDHUP, READ, WRITE)
 
 if not hasattr(select, "epoll"):
     raise ImportError("this system has no epoll")
 
-# READ, PRI, WRITE and ERROR are epoll's own bits, so masks are passed in and out unchanged. A value
-# above this one contains EPOLLERR or EPOLLHUP.
+# READ, PRI, WRITE, ERROR and RDHUP are epoll's own bits, so masks are passed in and out unchanged.
+# A value above this one contains EPOLLERR, EPOLLHUP or EPOLLRDHUP.
 _CALM = READ | PRI | WRITE
 _HUP = select.EPOLLHUP
 _PY2 = six.PY2
@@ -281,4 +281,7 @@ def _translate(events):
         return events
     # A pipe without writers is EPOLLHUP alone, yet reading it finds the end. ERROR is reported
     # whole, as by the other pollers, whichever of its two bits is set.
-    return events & _CALM | ERROR | (READ if events & _HUP else NONE)
+    result = events & (_CALM | RDHUP)
+    if events & ERROR:
+        result |= ERROR | (READ if events & _HUP else NONE)
+    return result

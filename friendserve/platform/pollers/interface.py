@@ -11,7 +11,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-NONE, READ, PRI, WRITE, ERROR = 0x000, 0x001, 0x002, 0x004, 0x018
+NONE, READ, PRI, WRITE, ERROR, RDHUP = 0x000, 0x001, 0x002, 0x004, 0x018, 0x2000
 
 #: The longest single wait in seconds. A longer `poll` returns an empty list after this time,
 #: because the system calls overflow at different lengths (the shortest: 2**31 milliseconds, about
@@ -27,10 +27,10 @@ CHECK_INTERVAL = 100
 class Poller(object):
     """Watches file descriptors and reports which are ready. It calls no callbacks.
 
-    `fd` is always an int, the number of an open descriptor. `events` is READ, PRI, WRITE and ERROR
-    in any combination, or NONE; other bits raise ValueError, as does PRI with kqueue. All pollers
-    are level-triggered: an fd that is ready and has not been handled is reported again by the next
-    `poll`.
+    `fd` is always an int, the number of an open descriptor. `events` is READ, PRI, WRITE, ERROR and
+    RDHUP in any combination, or NONE; other bits raise ValueError, as does PRI with kqueue. All
+    pollers are level-triggered: an fd that is ready and has not been handled is reported again by
+    the next `poll`.
 
     A number is registered from a successful `register` until `unregister`, whatever happens to its
     file. A `register` or `modify` that raised has had no effect.
@@ -105,6 +105,12 @@ class Poller(object):
         - a peer that closed is at least READ for an fd registered for READ;
         - a hang-up on both sides (a pipe without a writer, a closed socket pair) that the system
           reports by itself is READ | ERROR.
+
+        RDHUP is for a socket that is not read at the moment, and so is not registered for READ: its
+        peer has disconnected, or shut down its sending side, although received data may be unread.
+        epoll, kqueue, and poll on Linux report it; kqueue only once after each `register` or
+        `modify`. select cannot, nor can poll on other systems: there it is accepted and never
+        reported.
 
         With NONE or ERROR alone, epoll and poll report failures and hang-ups; kqueue and select
         cannot. So keep READ registered to notice a disconnect on every poller.

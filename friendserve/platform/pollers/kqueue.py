@@ -11,11 +11,14 @@ The facts:
    is enabled changes nothing, and fails if it does not exist: it shows whether the number was
    closed.
 4. Failures come only with a filter that is watched: EV_EOF, with the error in fflags.
+5. A READ filter with NOTE_LOWAT is ready once that number of bytes is there, or the end. macOS
+   limits the number to what the socket can hold, so a full one is ready.
 
 What follows: the requested events are kept here, and changes are made filter by filter, the
 additions first because only they can fail for an open file. Each poll joins the filters of a
 number. Nothing has to be done for a file that was closed, except that its number can be registered
-again.
+again. RDHUP is a READ filter that waits for more bytes than a socket can hold. It reports once
+(EV_CLEAR), so that a full socket on macOS does not make the loop spin.
 
 Given up: PRI, for which the standard library has no filter. With NONE and ERROR alone there is no
 filter, so no failure is reported. `modify` of a TCP socket whose number was closed and reused may
@@ -33,17 +36,24 @@ import six
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_identity, check_registered, identify, is_interrupt)
-from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, PRI, READ, WRITE
+from friendserve.platform.pollers.interface import (
+    ERROR, MAX_WAIT, NONE, PRI, RDHUP, READ, WRITE)
 
 if not hasattr(select, "kqueue"):
     raise ImportError("this system has no kqueue")
 
-_FILTERS = ((READ, select.KQ_FILTER_READ), (WRITE, select.KQ_FILTER_WRITE))
-_EVENT_OF = dict((kq_filter, event) for event, kq_filter in _FILTERS)
+_READING = select.KQ_FILTER_READ
+_WRITING = select.KQ_FILTER_WRITE
+_EVENT_OF = {_READING: READ, _WRITING: WRITE}
 _ADD = select.KQ_EV_ADD
 _DELETE = select.KQ_EV_DELETE
 _ENABLE = select.KQ_EV_ENABLE
 _EOF = select.KQ_EV_EOF
+
+# (flags, fflags, data) of a filter that is ready whenever something can be done, and of one that is
+# ready only at the end.
+_ALWAYS = _ADD, 0, 0
+_AT_THE_END = _ADD | select.KQ_EV_CLEAR, select.KQ_NOTE_LOWAT, 0x7fffffff
 
 # One wait reports at most this many filters; the next one reports the rest.
 _BATCH = 1024
@@ -64,6 +74,7 @@ class KqueuePoller(interface.Poller):
     """Poller over kqueue: the cost of a wait depends on what is ready, not on what is watched.
 
     READ and WRITE are one filter each, which exists exactly as long as the event is requested.
+    RDHUP is the filter of READ with other parameters, if READ is not requested.
     """
 
     def __init__(self):
@@ -98,12 +109,11 @@ class KqueuePoller(interface.Poller):
         del self._files[fd]
         if os.getpid() != self._process:
             return
-        for event, kq_filter in _FILTERS:
-            if events & event:
-                try:
-                    self._control(fd, kq_filter, _DELETE)
-                except EnvironmentError:
-                    pass  # the kernel removed the filter when the file was closed
+        for kq_filter in _filters(events):
+            try:
+                self._control(fd, kq_filter, _DELETE)
+            except EnvironmentError:
+                pass  # the kernel removed the filter when the file was closed
 
     def watched(self):
         return dict((fd, events & ~ERROR) for fd, events in six.iteritems(self._events))
@@ -120,6 +130,10 @@ class KqueuePoller(interface.Poller):
         result = {}
         for kevent in kevents:
             events = _EVENT_OF[kevent.filter]
+            if events == READ and not self._events.get(kevent.ident, READ) & READ:
+                if not kevent.flags & _EOF:
+                    continue
+                events = RDHUP
             if kevent.flags & _EOF and (events == WRITE or kevent.fflags):
                 # The reader has closed, or the socket has an error (in fflags); a refused connect
                 # is both. The end of the data to read is not an error.
@@ -155,34 +169,51 @@ class KqueuePoller(interface.Poller):
 
     def _change(self, fd, old, new):
         """Turn the filters of `old` into those of `new`, or raise and leave those of `old`."""
-        added = []
-        try:
-            for event, kq_filter in _FILTERS:
-                if new & event and not old & event:
-                    self._control(fd, kq_filter, _ADD)
-                    added.append(kq_filter)
-        except EnvironmentError:
-            for kq_filter in added:
-                self._control(fd, kq_filter, _DELETE)
-            raise
-        for event, kq_filter in _FILTERS:
-            if old & event and not new & event:
+        before, after = _filters(old), _filters(new)
+        changed = [kq_filter for kq_filter in after
+                   if after[kq_filter] != before.get(kq_filter)]
+        for count, kq_filter in enumerate(changed):
+            try:
+                if kq_filter in before:
+                    # The flags of a filter that exists cannot be changed.
+                    self._control(fd, kq_filter, _DELETE)
+                self._control(fd, kq_filter, *after[kq_filter])
+            except EnvironmentError:
+                for kq_filter in changed[:count]:
+                    self._control(fd, kq_filter, _DELETE)
+                for kq_filter in changed[:count + 1]:
+                    if kq_filter in before:
+                        self._control(fd, kq_filter, *before[kq_filter])
+                raise
+        for kq_filter in before:
+            if kq_filter not in after:
                 self._control(fd, kq_filter, _DELETE)
 
     def _has_filters(self, fd):
         """Whether the kernel still has the filters of `fd`, that is, whether it was not closed."""
-        for event, kq_filter in _FILTERS:
-            if self._events[fd] & event:
-                try:
-                    self._control(fd, kq_filter, _ENABLE)
-                except EnvironmentError as error:
-                    if error.errno != errno.ENOENT:
-                        raise
-                    return False
+        for kq_filter in _filters(self._events[fd]):
+            try:
+                self._control(fd, kq_filter, _ENABLE)
+            except EnvironmentError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+                return False
         return True
 
-    def _control(self, fd, kq_filter, flags):
-        self._kqueue.control([select.kevent(fd, kq_filter, flags)], 0, 0)
+    def _control(self, fd, kq_filter, flags, fflags=0, data=0):
+        self._kqueue.control([select.kevent(fd, kq_filter, flags, fflags, data)], 0, 0)
+
+
+def _filters(events):
+    """{filter: (flags, fflags, data)} of the filters for `events`."""
+    filters = {}
+    if events & READ:
+        filters[_READING] = _ALWAYS
+    elif events & RDHUP:
+        filters[_READING] = _AT_THE_END
+    if events & WRITE:
+        filters[_WRITING] = _ALWAYS
+    return filters
 
 
 def _refuse_priority(events):

@@ -14,6 +14,7 @@ from __future__ import absolute_import, division, print_function
 
 import math
 import select
+import sys
 
 import six
 
@@ -21,10 +22,14 @@ from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     CLOSED, already_registered, check_events, check_identity, check_registered, identify,
     is_interrupt)
-from friendserve.platform.pollers.interface import ERROR, MAX_WAIT, NONE, PRI, READ, WRITE
+from friendserve.platform.pollers.interface import (
+    ERROR, MAX_WAIT, NONE, PRI, RDHUP, READ, WRITE)
 
 if not hasattr(select, "poll"):
     raise ImportError("this system has no poll")
+
+# Python 2 does not know its name.
+_POLLRDHUP = getattr(select, "POLLRDHUP", RDHUP if sys.platform.startswith("linux") else 0)
 
 
 class PollPoller(interface.Poller):
@@ -100,7 +105,8 @@ class PollPoller(interface.Poller):
 def _mask(events):
     return ((select.POLLIN if events & READ else 0) |
             (select.POLLPRI if events & PRI else 0) |
-            (select.POLLOUT if events & WRITE else 0))
+            (select.POLLOUT if events & WRITE else 0) |
+            (_POLLRDHUP if events & RDHUP else 0))
 
 
 def _events(mask):
@@ -111,6 +117,8 @@ def _events(mask):
         events |= PRI
     if mask & select.POLLOUT:
         events |= WRITE
+    if mask & _POLLRDHUP:
+        events |= RDHUP
     if mask & select.POLLERR:
         events |= ERROR
     if mask & select.POLLHUP:

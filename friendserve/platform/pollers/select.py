@@ -14,8 +14,8 @@ What follows: when a call fails, each number is tried by itself, and those that 
 stream socket that becomes writable for the first time is checked for a peer, since reading SO_ERROR
 would hide the error from the socket's owner.
 
-Given up: hang-ups of files that are watched for ERROR or NONE alone, and those of pipes without a
-reader, which are only writable.
+Given up: RDHUP, hang-ups of files that are watched for ERROR or NONE alone, and those of pipes
+without a reader, which are only writable.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -169,7 +169,11 @@ def _connect_failed(fd):
     # socket.setdefaulttimeout, and always on PyPy.
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     # The family only decides the size of the buffer for the address; AF_UNIX has the largest.
-    sock = socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock = socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
+    except EnvironmentError:
+        # Out of descriptors. The failure shows when the socket is written to.
+        return False
     try:
         fcntl.fcntl(fd, fcntl.F_SETFL, flags)
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:

@@ -1,0 +1,19 @@
+"""friendserve with every default on, on an asyncio loop."""
+from __future__ import absolute_import, division, print_function
+
+import sys
+
+import friendserve.ioloop
+import friendserve.web
+
+
+class MainHandler(friendserve.web.RequestHandler):
+    def get(self):
+        self.write("Hello, world!")
+
+
+if __name__ == "__main__":
+    friendserve.ioloop.IOLoop.configure("friendserve.platform.asyncio.AsyncIOLoop")
+    application = friendserve.web.Application([(r"/", MainHandler)])
+    application.listen(int(sys.argv[1]), address="127.0.0.1")
+    friendserve.ioloop.IOLoop.instance().start()

@@ -1,0 +1,22 @@
+"""friendserve with every default on, on a loop of uvloop."""
+from __future__ import absolute_import, division, print_function
+
+import asyncio
+import sys
+
+import friendserve.ioloop
+import friendserve.web
+import uvloop
+
+
+class MainHandler(friendserve.web.RequestHandler):
+    def get(self):
+        self.write("Hello, world!")
+
+
+if __name__ == "__main__":
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    friendserve.ioloop.IOLoop.configure("friendserve.platform.asyncio.AsyncIOLoop")
+    application = friendserve.web.Application([(r"/", MainHandler)])
+    application.listen(int(sys.argv[1]), address="127.0.0.1")
+    friendserve.ioloop.IOLoop.instance().start()

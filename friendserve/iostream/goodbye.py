@@ -1,0 +1,58 @@
+"""close_notify (RFC 8446 6.1) without the rest of `SSLSocket.unwrap`.
+
+The ssl module has only `unwrap`, which sends close_notify and then reads the peer's at once. It
+drops any other data that it finds, so a stream that wants to continue reading cannot call it.
+"""
+from __future__ import absolute_import, division, print_function
+
+import os
+import socket
+
+import six
+
+from friendserve.platform.pollers.auto import set_close_exec
+
+
+def make_close_notify(sock):
+    """The bytes of the close_notify of an SSLSocket, for its connection: a pair of the bytes and
+    whether the peer's close_notify has arrived, after which `sock` must not be read. The bytes are
+    b"" if it was made before.
+
+    Nothing is read and nothing sent. Raises EnvironmentError when out of fds, ssl.SSLError if the
+    connection has failed, and NotImplementedError on Windows.
+    """
+    if os.name == "nt":
+        raise NotImplementedError("the number of a socket cannot be given to another")
+    # For the duration of the call, the fd is one end of a socket pair.
+    fd = sock.fileno()
+    inner, outer = socket.socketpair()
+    try:
+        for end in (inner, outer):
+            end.setblocking(False)
+        saved = os.dup(fd)
+        try:
+            _replace(fd, inner.fileno())
+            try:
+                sock.unwrap()
+                is_answered = True
+            except EnvironmentError:
+                is_answered = False
+            finally:
+                _replace(fd, saved)
+        finally:
+            os.close(saved)
+        try:
+            return outer.recv(4096), is_answered
+        except EnvironmentError:
+            return b"", is_answered
+    finally:
+        inner.close()
+        outer.close()
+
+
+def _replace(fd, other):
+    if six.PY2:  # version: py2
+        os.dup2(other, fd)
+        set_close_exec(fd)
+    else:
+        os.dup2(other, fd, inheritable=False)
