@@ -179,6 +179,7 @@ testing/          test cases for unittest, fixtures for pytest
 porting/          programs and libraries that were written for Tornado
     editor        names in source text, found and replaced
     adapted       tornado.websocket, where it differs
+    private       private names of Tornado that programs use
     alias         import tornado as this package
 """
 from __future__ import absolute_import, division, print_function

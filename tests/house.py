@@ -66,7 +66,7 @@ FLOORS = (
         "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
         "openidconnect", ""))),
     ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
-     + _in("porting", ("editor", "adapted", "alias", "")) + ("metrics",) + _in("serve", (
+     + _in("porting", ("editor", "adapted", "private", "alias", "")) + ("metrics",) + _in("serve", (
         "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
