@@ -48,7 +48,7 @@ PACKAGES = [
     _package("msgpack-rpc-python", "0.4.1", "server and client", "4.5.3", "msgpackrpc",
              ["msgpack-python==0.5.6"]),
     _package("terminado", "0.5", "server", "4.5.3", "terminado", ["ptyprocess"]),
-    _package("gunicorn", "19.0.0", "daemon", "4.0.2", "gunicorn", ["setuptools<45"]),
+    _package("gunicorn", "19.9.0", "daemon", "4.5.3", "gunicorn", ["setuptools<45"]),
     _package("livereload", "2.2.2", "daemon", "4.5.3", "livereload"),
     _package("circus", "0.15.0", "daemon", "4.5.3", "circus", ["pyzmq<20", "psutil"]),
     _package("threadloop", "1.0.2", "daemon", "4.5.3", "threadloop", ["futures"]),
@@ -93,7 +93,9 @@ class Runner(object):
         environ = dict(os.environ, PYTHONPATH=os.pathsep.join([target, SCENARIOS, ROOT]),
                        PYTHONDONTWRITEBYTECODE="1", **self._environ)
         scenario = os.path.join(SCENARIOS, "use_%s.py" % package.scenario)
-        program = "import runpy, signal; signal.alarm(%d); " % PATIENCE
+        # addsitedir for the ".pth" files of namespace packages.
+        program = "import logging, runpy, signal, site; signal.alarm(%d); " % PATIENCE
+        program += "logging.basicConfig(); site.addsitedir(%r); " % target
         if not self._original:
             environ["ALIAS"] = package.tornado
             program += "import friendserve.porting; friendserve.porting.alias(version=%r); " % (
@@ -146,7 +148,7 @@ def start_services(packages):
     if "momoko" in scenarios and services.PostgreSQL.program():
         server = services.shared(services.PostgreSQL)
         environ["POSTGRES_DSN"] = (
-            "host=127.0.0.1 port=%d dbname=test user=friend password=p@ss/word" % server.port)
+            "host=127.0.0.1 port=%d dbname=postgres user=friend password=p@ss/word" % server.port)
     if "pika" in scenarios and RabbitMQ.program():
         environ["RABBITMQ_PORT"] = str(services.shared(RabbitMQ).port)
     return environ

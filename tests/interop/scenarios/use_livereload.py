@@ -2,17 +2,16 @@
 import json
 import os
 import tempfile
-import threading
 
 from livereload import Server
-from scenario import equal, fetch, find_port, run
+from scenario import equal, fetch, find_port, pause, run
 from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
 
 folder, port = tempfile.mkdtemp(), find_port()
 with open(os.path.join(folder, "index.html"), "w") as page:
     page.write("<html><head></head><body>a page</body></html>")
-loop, checks = IOLoop.instance(), []
+loop = IOLoop.instance()
 serving, loop.start = loop.start, lambda: None
 server = Server()
 server.watch(folder)
@@ -30,6 +29,8 @@ connection.write_message(json.dumps({
 message = run(lambda done: connection.read_message(done)).result()
 equal("hello", json.loads(message)["command"])
 connection.write_message(json.dumps({"command": "info", "url": "/", "plugins": {}}))
+# Changes within three seconds of the start are ignored.
+pause(3.5)
 with open(os.path.join(folder, "index.html"), "w") as page:
     page.write("<html><head></head><body>another page</body></html>")
 message = run(lambda done: connection.read_message(done)).result()

@@ -3,12 +3,14 @@ import json
 
 from scenario import run, serve
 from terminado import SingleTermManager, TermSocket
+from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 manager = SingleTermManager(shell_command=["sh"])
 port = serve([("/terminal", TermSocket, {"term_manager": manager})])
 connection = run(lambda done: websocket_connect(
-    "ws://127.0.0.1:%d/terminal" % port, callback=done)).result()
+    HTTPRequest("ws://127.0.0.1:%d/terminal" % port,
+                headers={"Origin": "http://127.0.0.1:%d" % port}), callback=done)).result()
 text = ""
 connection.write_message(json.dumps(["stdin", "echo $((6 * 7))\n"]))
 while "42" not in text:
