@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import logging
 import unittest
 
+from friendserve import concurrent, gen
 from friendserve.httpclient import HTTPRequest
 from friendserve.log import LogFormatter
 from friendserve.porting.private import RequestProxy, mask_in_python
@@ -60,6 +61,10 @@ class SuiteDifferencesTest(unittest.TestCase):
         self.assertIsNone(proxy.auth_username)
         self.assertRaises(AttributeError, getattr, proxy, "colour")
         self.assertIsNone(RequestProxy(HTTPRequest("http://a/"), None).auth_username)
+
+    def test_gen_has_the_names_of_futures(self):
+        self.assertIs(concurrent.Future, gen.Future)
+        self.assertIs(concurrent.is_future, gen.is_future)
 
     def test_the_mask_comes_first(self):
         self.assertEqual(b"\x01\x00\x03\x00\x01", mask_in_python(b"\x01\x02\x03\x04",

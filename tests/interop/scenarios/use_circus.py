@@ -37,7 +37,9 @@ def command():
     except Exception as error:
         failures.append(error)
     finally:
-        client.send_message("quit", waiting=False)
+        # While it looks after its programs it refuses.
+        while client.send_message("quit", waiting=False)["status"] != "ok":
+            time.sleep(0.05)
 
 
 thread = threading.Thread(target=command)

@@ -5,6 +5,9 @@ from ws4py.client.tornadoclient import TornadoWebSocketClient
 
 
 class Echo(WebSocketHandler):
+    def check_origin(self, origin):
+        return True
+
     def on_message(self, message):
         self.write_message(message)
 
