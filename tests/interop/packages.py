@@ -2,7 +2,7 @@
 
     python -m tests.interop.packages --python python2.7 --python python3.11 [NAME ...]
 
-Each is installed with pip into a temporary folder (``--folder`` keeps them), without Tornado, and a
+Each is installed with pip into a temporary folder (``--folder`` keeps it), without Tornado, and a
 scenario in ``scenarios/`` uses it in a process whose ``import tornado`` is friendserve. Prints a
 table; the status is 1 unless each ends as `PACKAGES` says. ``--original`` uses the Tornado that each
 was written for instead, to see that a scenario holds there. Takes about four minutes.

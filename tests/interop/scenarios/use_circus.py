@@ -1,4 +1,6 @@
 """The daemon starts programs, restarts one that ends, answers commands, and stops all of them."""
+from __future__ import absolute_import, division, print_function
+
 import os
 import signal
 import sys

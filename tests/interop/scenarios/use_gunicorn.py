@@ -1,5 +1,6 @@
 """The worker class "tornado" serves an Application and a WSGI application, and ends when asked."""
-import os
+from __future__ import absolute_import, division, print_function
+
 import sys
 
 from scenario import Program, equal, fetch, fetch_soon, find_port

@@ -1,4 +1,6 @@
 """The development server: pages with its script put in, and the greeting over WebSocket."""
+from __future__ import absolute_import, division, print_function
+
 import json
 import os
 import tempfile

@@ -1,4 +1,6 @@
 """A pool of connections to a real PostgreSQL: queries, an error, two at a time."""
+from __future__ import absolute_import, division, print_function
+
 import os
 
 import momoko

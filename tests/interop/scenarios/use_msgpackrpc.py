@@ -1,4 +1,6 @@
 """A server in a thread with a loop of its own, and a client that calls it, at once and later."""
+from __future__ import absolute_import, division, print_function
+
 import threading
 
 import msgpackrpc

@@ -1,4 +1,6 @@
 """TornadoConnection: a queue is declared, and a message goes to a real RabbitMQ and comes back."""
+from __future__ import absolute_import, division, print_function
+
 import os
 
 import pika

@@ -1,4 +1,6 @@
 """AsyncSentryClient and SentryMixin: an error in a handler reaches a server."""
+from __future__ import absolute_import, division, print_function
+
 from raven.contrib.tornado import AsyncSentryClient, SentryMixin
 from scenario import equal, fetch, pause, serve
 from tornado.web import Application, RequestHandler

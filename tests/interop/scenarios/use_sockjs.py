@@ -1,4 +1,6 @@
 """An echo over WebSocket and over long polling, and the page of greeting."""
+from __future__ import absolute_import, division, print_function
+
 import json
 
 from scenario import equal, fetch, run, serve

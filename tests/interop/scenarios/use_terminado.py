@@ -1,4 +1,6 @@
 """A shell in a page: what is typed over WebSocket comes back, and what the program prints."""
+from __future__ import absolute_import, division, print_function
+
 import json
 
 from scenario import run, serve

@@ -1,4 +1,6 @@
 """A loop in a thread takes functions and coroutines from outside."""
+from __future__ import absolute_import, division, print_function
+
 import threading
 
 from scenario import equal

@@ -1,4 +1,6 @@
 """Commands, a thousand in a row, and messages of a channel."""
+from __future__ import absolute_import, division, print_function
+
 import toredis
 from scenario import Redis, equal, run
 

@@ -1,4 +1,6 @@
 """A handshake and an echo over long polling, by the protocol of socket.io 0.7."""
+from __future__ import absolute_import, division, print_function
+
 from scenario import equal, fetch, serve
 from tornadio2 import SocketConnection, TornadioRouter
 from tornado.web import Application

@@ -1,4 +1,6 @@
 """A preflight request and a GET."""
+from __future__ import absolute_import, division, print_function
+
 from scenario import equal, fetch, serve
 from tornado.web import RequestHandler
 from tornado_cors import CorsMixin

@@ -1,4 +1,6 @@
 """Commands, a pipeline, and messages of a channel."""
+from __future__ import absolute_import, division, print_function
+
 import tornadoredis
 from scenario import Redis, equal, run
 

@@ -1,4 +1,6 @@
 """A call by JSON-RPC and one by XML-RPC, one of them answered later."""
+from __future__ import absolute_import, division, print_function
+
 import json
 
 import tornadorpc

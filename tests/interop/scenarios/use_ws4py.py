@@ -1,4 +1,6 @@
 """TornadoWebSocketClient talks to a WebSocketHandler."""
+from __future__ import absolute_import, division, print_function
+
 from scenario import equal, run, serve
 from tornado.websocket import WebSocketHandler
 from ws4py.client.tornadoclient import TornadoWebSocketClient

@@ -1,4 +1,6 @@
 """ZMQStream on a loop: a thousand messages there and back."""
+from __future__ import absolute_import, division, print_function
+
 import zmq
 from scenario import equal, run
 from zmq.eventloop import ioloop, zmqstream
