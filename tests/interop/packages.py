@@ -4,8 +4,8 @@
 
 Each is installed with pip into a temporary folder (``--folder`` keeps it), without Tornado, and a
 scenario in ``scenarios/`` uses it in a process whose ``import tornado`` is friendserve. Prints a
-table; the status is 1 unless each ends as `PACKAGES` says. ``--original`` uses the Tornado that each
-was written for instead, to see that a scenario holds there. Takes about four minutes.
+table; the status is 1 unless each ends as `PACKAGES` says. ``--original`` uses the Tornado that
+each was written for instead, to see that a scenario holds there. Takes about four minutes.
 
 Redis must be installed; PostgreSQL and RabbitMQ are used where they are (see `tests.services`).
 website/docs/porting-packages.rst shows the results.

@@ -89,46 +89,49 @@ def read_reasons(path=REASONS):
     return reasons
 
 
-def split(name):
-    module, case, test = name.split(".")
-    return module, case, test
-
-
 def compare(release, python, folder, only=None):
-    """Run both and print the comparison. Returns whether it is good enough."""
+    """Run both and print the comparison. Returns the share of the tests in callback style that
+    pass here as well, and a list of those that do not and have no reason in the file."""
     place = fetch(release, folder)
     sources = read_suite(place)
     suite = Suite(sources)
     modules = sorted(name for name in sources if name.endswith("_test") and
                      (not only or name in only))
     original = run(place, python, "original", modules)
-    aliased = run(place, python, "alias", modules)
     passing = sorted(name for name, (outcome, _) in original.items() if outcome == "passed")
-    measured = [name for name in passing if suite.is_callback_style(*split(name))]
-    good = [name for name in measured if aliased.get(name, ("missing",))[0] == "passed"]
-    all_good = [name for name in passing if aliased.get(name, ("missing",))[0] == "passed"]
-    reasons = read_reasons()
-    print("Tornado %s, on %s" % (release, python))
-    unexplained = 0
-    for name in measured:
-        outcome, error = aliased.get(name, ("missing", ""))
-        if outcome == "passed":
-            continue
-        reason = reasons.pop((release, name), None)
-        if reason is None:
-            unexplained += 1
-        print("%s: %s: %s" % (outcome, name, reason or "NO REASON GIVEN. " + error))
-    for name in passing:
-        if name not in measured and name not in all_good:
-            print("other style: %s: %s: %s" % ((name,) + aliased.get(name, ("missing", ""))))
-    for (other, name) in sorted(reasons):
-        if other == release and not only:
-            print("a reason is given, but the test passes now, or is not measured: %s" % name)
+    measured = [name for name in passing if suite.is_callback_style(*name.split("."))]
+    reasons = dict((name, reason) for (of, name), reason in read_reasons().items()
+                   if of == release and (not only or name.split(".")[0] in only))
+    aliased = run(place, python, "alias", modules)
+    # Some tests wait for hundredths of a second, too little on a busy machine: they get a second
+    # chance.
+    again = set(name.split(".")[0] for name in measured
+                if not _passes(aliased, name) and name not in reasons)
+    for name, result in run(place, python, "alias", sorted(again)).items():
+        if not _passes(aliased, name):
+            aliased[name] = result
+    good = [name for name in measured if _passes(aliased, name)]
+    unexplained = [name for name in measured if name not in good and name not in reasons]
     share = len(good) / max(len(measured), 1)
-    print("passing on Tornado itself: %d, of these also here: %d" % (len(passing), len(all_good)))
+    print("Tornado %s, on %s" % (release, python))
+    for name in passing:
+        if not _passes(aliased, name):
+            outcome, error = aliased.get(name, ("not run", ""))
+            print("%s%s: %s: %s" % ("" if name in measured else "other style: ", outcome, name,
+                                    reasons.get(name) or error))
+    for name in sorted(set(reasons) - (set(measured) - set(good))):
+        print("the file has a reason for a test that passes now, or is not measured: " + name)
+    print("passing on Tornado itself: %d, of these also here: %d" % (
+        len(passing), sum(_passes(aliased, name) for name in passing)))
     print("in callback style: %d, of these also here: %d (%.1f %%)" % (
         len(measured), len(good), 100 * share))
-    return share >= NEEDED and not unexplained
+    for name in unexplained:
+        print("no reason is given for " + name)
+    return share, unexplained
+
+
+def _passes(results, name):
+    return results.get(name, ("", ""))[0] == "passed"
 
 
 def main(arguments=None):
@@ -140,7 +143,8 @@ def main(arguments=None):
     parser.add_argument("modules", nargs="*", help="names such as web_test; otherwise all")
     options = parser.parse_args(arguments)
     folder = options.folder or tempfile.mkdtemp()
-    return 0 if compare(options.release, options.python, folder, options.modules) else 1
+    share, unexplained = compare(options.release, options.python, folder, options.modules)
+    return 0 if share >= NEEDED and not unexplained else 1
 
 
 if __name__ == "__main__":
