@@ -14,6 +14,7 @@ installs), the kernel reports changes; elsewhere the files are checked twice a s
 from __future__ import absolute_import, division, print_function
 
 import importlib
+import numbers
 import os
 import runpy
 import signal
@@ -74,6 +75,9 @@ def start(io_loop=None, check_time=CHECK_TIME):
     `check_time` is in milliseconds, and is used only where the files have to be checked.
     """
     global _watcher
+    if isinstance(io_loop, numbers.Real):
+        # By position, as in Tornado 5.
+        io_loop, check_time = None, io_loop
     io_loop = io_loop or IOLoop.current()
     if _watcher is not None:
         if _watcher.io_loop is io_loop:

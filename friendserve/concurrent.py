@@ -103,10 +103,10 @@ class Future(object):
             self._untaken.exc_info = None
             self._untaken = None
 
-    def add_done_callback(self, callback):
-        """Have the current loop call `callback(self)`, in the current stack context, once this is
+    def add_done_callback(self, fn):
+        """Have the current loop call `fn(self)`, in the current stack context, once this is
         done, or in its next turn if it is done already."""
-        add = functools.partial(IOLoop.current().add_callback, wrap(callback), self)
+        add = functools.partial(IOLoop.current().add_callback, wrap(fn), self)
         if self._done:
             add()
         else:

@@ -12,6 +12,10 @@ import six
 from six.moves import html_entities
 from six.moves.urllib.parse import quote, quote_plus, unquote_to_bytes
 
+#: As in `friendserve.util`, for programs written for Tornado; `_unicode` is that of release 1.
+unicode_type = six.text_type
+basestring_type = six.string_types[0]
+
 __all__ = ["json_decode", "json_encode", "linkify", "native_str", "parse_qs_bytes",
            "recursive_unicode", "squeeze", "to_basestring", "to_unicode", "url_escape",
            "url_unescape", "utf8", "xhtml_escape", "xhtml_unescape"]
@@ -51,6 +55,8 @@ def to_unicode(value):
     raise TypeError("expected text, bytes or None, not %s" % type(value).__name__)
 
 
+_unicode = to_unicode
+
 #: Converts to a native string: `utf8` on Python 2 and `to_unicode` on Python 3.
 native_str = utf8 if str is bytes else to_unicode  # version: py2
 
@@ -80,7 +86,7 @@ def xhtml_escape(value):
     ``& < > " '`` become ``&amp; &lt; &gt; &quot; &#39;``.
     """
     if value.__class__ is not six.text_type:
-        value = _to_string(value)
+        value = _to_plain(_to_string(value))
     # `in` is much faster than `replace`, and most text contains none of these.
     if "&" in value:
         value = value.replace("&", "&amp;")
@@ -99,6 +105,11 @@ def _to_string(value):
     if value is None:
         raise TypeError("expected text or bytes, not None")
     return to_basestring(value)
+
+
+def _to_plain(value):
+    """`value`, a string, without the methods of a subclass: those of a Markup escape again."""
+    return (b"" if isinstance(value, bytes) else u"").join((value,))
 
 
 #: XML defines one name that HTML 4 does not.
@@ -178,12 +189,19 @@ def url_escape(value, plus=True):
 def url_unescape(value, encoding="utf-8", plus=True):
     """`value` without percent-encoding, and with "+" replaced by spaces if `plus`.
 
-    The result is text, decoded from `encoding`, or bytes if that is None. Raises
-    UnicodeDecodeError for bytes that are not valid in `encoding`. A "%" without two hexadecimal
-    digits after it is kept.
+    The result is text, decoded from `encoding`, or bytes if that is None. Bytes that are not valid
+    in `encoding` become U+FFFD: a URL is a stranger's. Characters of a text that are not ASCII are
+    kept, whatever the encoding. A "%" without two hexadecimal digits after it is kept.
     """
-    value = _unquote(utf8(value), plus)
-    return value if encoding is None else value.decode(encoding)
+    if encoding is None:
+        return _unquote(utf8(value), plus)
+    if isinstance(value, six.text_type):
+        return _ASCII.sub(lambda run: _unquote(run.group().encode("ascii"), plus).decode(
+            encoding, "replace"), value)
+    return _unquote(utf8(value), plus).decode(encoding, "replace")
+
+
+_ASCII = re.compile(u"[\0-\x7f]+")
 
 
 def _unquote(value, plus):
@@ -225,10 +243,12 @@ def _to_name(name):
 
 #: The beginning of a link (a scheme and slashes, "mailto:" or "www."), and the rest: no whitespace,
 #: quotes or angle brackets, and parentheses only in pairs. Nothing follows the last repetition, so
-#: it never backtracks; a scheme is searched for once per word.
+#: it never backtracks; the bound of the scheme, which may begin after each "+" or "-", keeps the
+#: search linear.
 _LINK = re.compile(
-    u"(?<![A-Za-z0-9_+-])"
-    u"(?:(?P<scheme>[A-Za-z0-9_+-]+):/{1,3}(?!/)|(?P<mail>[mM][aA][iI][lL][tT][oO]):|[wW]{3}[.])"
+    u"(?<![A-Za-z0-9_])"
+    u"(?:(?P<scheme>[A-Za-z][A-Za-z0-9_+-]{0,30}):/{1,3}(?!/)"
+    u"|(?P<mail>[mM][aA][iI][lL][tT][oO]):|[wW]{3}[.])"
     u"(?P<rest>(?:[^\\s\\x00-\\x1f\\x7f()<>\"]+|\\([^\\s\\x00-\\x1f\\x7f()<>\"]*\\))+)",
     re.UNICODE)
 
@@ -251,7 +271,7 @@ def linkify(text, shorten=False, extra_params="", require_protocol=False,
     text: ``linkify(text, extra_params='rel="nofollow"')``. `require_protocol` leaves out
     "www.example.com". `permitted_protocols` may include "mailto"; never permit "javascript".
     """
-    text = to_unicode(text)
+    text = _to_plain(to_unicode(text))
     permitted = set(to_unicode(protocol).lower() for protocol in permitted_protocols)
     pieces = []
     position = 0

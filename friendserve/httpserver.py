@@ -21,10 +21,11 @@ import six
 
 from friendserve.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from friendserve.httputil import (
-    HTTPServerConnectionDelegate, HTTPServerRequest, RequestStartLine)
+    HTTPMessageDelegate, HTTPServerConnectionDelegate, HTTPServerRequest, RequestStartLine)
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
 from friendserve.netutil import is_valid_ip
+from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.grammar import TOKEN_CHARS, is_token
 from friendserve.stack_context import NullContext, wrap
 from friendserve.tcpserver import TCPServer
@@ -34,6 +35,7 @@ __all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParame
 #: The names in Tornado 1.0.
 HTTPConnection = HTTP1ServerConnection
 HTTPRequest = HTTPServerRequest
+_BadRequestException = HTTPInputError
 
 #: Seconds between two searches for connections whose time limit has passed; shorter if one of the
 #: limits is small.
@@ -77,12 +79,19 @@ class HTTPServer(TCPServer):
     of X-Real-IP and X-Forwarded-For, and of X-Scheme and X-Forwarded-Proto: the proxy must set or
     delete all four. `trusted_downstream` are the addresses of further proxies, to be skipped at
     the end of the list of addresses.
+
+    A subclass may override `initialize`, which gets the arguments of the constructor, and
+    `start_request`.
     """
-    def __init__(self, request_callback, no_keep_alive=False, io_loop=None, xheaders=False,
-                 ssl_options=None, protocol=None, decompress_request=False, chunk_size=None,
-                 max_header_size=None, idle_connection_timeout=None, body_timeout=None,
-                 max_body_size=None, max_buffer_size=None, trusted_downstream=None,
-                 max_write_buffer_size=None, handshake_timeout=None, **limits):
+    def __init__(self, *args, **kwargs):
+        self.initialize(*args, **kwargs)
+
+    def initialize(self, request_callback, no_keep_alive=False, io_loop=None, xheaders=False,
+                   ssl_options=None, protocol=None, decompress_request=False, chunk_size=None,
+                   max_header_size=None, idle_connection_timeout=None, body_timeout=None,
+                   max_body_size=None, max_buffer_size=None, trusted_downstream=None,
+                   max_write_buffer_size=None, handshake_timeout=None, **limits):
+        """Set up the server; called by the constructor."""
         super(HTTPServer, self).__init__(
             io_loop=io_loop, ssl_options=ssl_options, max_buffer_size=max_buffer_size,
             read_chunk_size=chunk_size, max_write_buffer_size=max_write_buffer_size,
@@ -122,16 +131,28 @@ class HTTPServer(TCPServer):
             # An application knows which of its handlers accept the body in pieces.
             self.start_body = getattr(request_callback, "start_body", _collect_body)
             self.handle_request = request_callback
+        if type(self).start_request != HTTPServer.start_request:
+            # The server is the delegate itself.
+            self._begin_request = self.start_body, self.handle_request
+            self.start_body = functools.partial(start_delegate, self)
+            self.handle_request = functools.partial(serve_delegate, self)
+
+    def start_request(self, server_conn, request_conn):
+        """The HTTPMessageDelegate for a request that begins. Overridden by servers that answer some
+        requests themselves, or look at all; called only in such a subclass."""
+        if self._delegate is not None:
+            return self._delegate.start_request(server_conn, request_conn)
+        return _Message(self._begin_request, request_conn)
 
     # Called by the connections, as are start_body and handle_request
 
-    def on_close(self, connection):
+    def on_close(self, server_conn):
         """Called once for each connection, when it has closed or was detached."""
-        self._connections.discard(connection)
+        self._connections.discard(server_conn)
         if self._on_stopped is not None and not self._connections and not self._detached:
             self._finish_stop()
         if self._delegate is not None:
-            self._delegate.on_close(connection)
+            self._delegate.on_close(server_conn)
 
     def on_detach(self, connection):
         """Called before `on_close` when a connection is detached with a stop callback."""
@@ -294,6 +315,38 @@ def _read_forwarded(element):
 
 def _collect_body(request):
     return None
+
+
+class _Message(HTTPMessageDelegate):
+    """A request for a function or an Application, from a server that is a delegate. `begin` are the
+    functions `start_body` and `handle_request` that it would have called."""
+    def __init__(self, begin, connection):
+        self._start_body, self._handle_request = begin
+        self._request = connection.request
+        self._receiver = None
+        self._pieces = []
+
+    def headers_received(self, start_line, headers):
+        self._receiver = self._start_body(self._request)
+
+    def data_received(self, chunk):
+        if self._receiver is not None:
+            self._receiver.data_received(chunk)
+        else:
+            self._pieces.append(chunk)
+
+    def finish(self):
+        # From here on the handler sets its own callback.
+        self._request.connection.set_close_callback(None)
+        if self._receiver is not None:
+            self._receiver.finish()
+        else:
+            self._request.body = b"".join(self._pieces)
+            self._handle_request(self._request)
+
+    def on_connection_close(self):
+        if self._receiver is not None:
+            self._receiver.on_connection_close()
 
 
 def start_delegate(delegate, request):

@@ -197,7 +197,7 @@ def set_default_locale(code):
     Locale._cache.clear()
 
 
-def get_supported_locales():
+def get_supported_locales(cls=None):
     """The codes that have translations, and the default."""
     return frozenset(_translations) | frozenset([_default])
 

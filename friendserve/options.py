@@ -344,7 +344,8 @@ class _Option(object):
         if self.type in (str, six.text_type):
             return isinstance(value, six.string_types)
         if self._is_integer():
-            return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+            # True and False are numbers too.
+            return isinstance(value, numbers.Integral)
         if self.type is float:
             return isinstance(value, numbers.Real) and not isinstance(value, bool)
         return not isinstance(self.type, type) or isinstance(value, self.type)
@@ -461,6 +462,12 @@ def add_parse_callback(callback):
 def enable_pretty_logging(options=options):
     """`friendserve.log.enable_pretty_logging`, under its name in Tornado 1.0."""
     log.enable_pretty_logging(options)
+
+
+class _LogFormatter(log.LogFormatter):
+    """`friendserve.log.LogFormatter` with the arguments of Tornado 2."""
+    def __init__(self, color, *args, **kwargs):
+        super(_LogFormatter, self).__init__(color=color, *args, **kwargs)
 
 
 log.set_defaults(options)

@@ -42,7 +42,7 @@ class _State(threading.local):
 
 
 #: ``state.contexts`` is the tuple of the contexts active in this thread, outermost first, or
-#: ``()``. Other modules read it; only a loop sets it, to `VARIABLES`.
+#: ``()``. Other modules read it; only a loop sets it, to ``()`` or `VARIABLES`.
 state = _State()
 
 
@@ -53,7 +53,19 @@ class _Context(object):
     """
 
     active = True
+    _managers = ()  # those that `enter` has entered
     _entered = None  # (outer contexts, inner contexts, manager) inside the with block
+
+    def enter(self):
+        """Enter the context manager alone, as in Tornado 4."""
+        manager = self._manager()
+        manager.__enter__()
+        self._managers += (manager,)
+
+    def exit(self, type, value, traceback):
+        """Exit the context manager that `enter` has entered."""
+        manager, self._managers = self._managers[-1], self._managers[:-1]
+        return manager.__exit__(type, value, traceback)
 
     def __enter__(self):
         if self._entered is not None:

@@ -136,9 +136,11 @@ class Template(object):
     def generate(self, **kwargs):
         """The template filled in with `kwargs`, as UTF-8 bytes.
 
-        A value that is neither unicode nor bytes is converted by str(); bytes must be UTF-8. UI
-        modules are found in ``_tt_modules``, else in ``modules``. Exceptions from the template's
-        Python code pass through; in their tracebacks, a comment names each template and line.
+        A value that is neither unicode nor bytes is converted by str(). Bytes that are not escaped
+        are kept as they are, whatever their encoding; to be escaped, they must be UTF-8 on Python
+        3. UI modules are found in ``_tt_modules``, else in ``modules``. Exceptions from the
+        template's Python code pass through; in their tracebacks, a comment names each template and
+        line.
         """
         namespace = {
             "datetime": datetime,
@@ -156,14 +158,14 @@ class Template(object):
             autoescape = functools.partial(_pass_through, namespace["xhtml_escape"])
         namespace.update(
             __name__=self.name.replace(".", "_"), __loader__=self,
-            _tt_escape=autoescape, _tt_pass_through=_pass_through, _tt_text=_text,
-            _tt_join=six.text_type().join)
+            _tt_escape=autoescape, _tt_pass_through=_pass_through, _tt_bytes=_bytes,
+            _tt_join=b"".join)
         namespace.setdefault("_tt_modules", namespace.get("modules"))
         # Tracebacks must not show the cached lines of another template of the same name.
         linecache.cache.pop(self.compiled.co_filename, None)
         six.exec_(self.compiled, namespace)
         # Removed, because function and namespace would otherwise be a cycle.
-        return namespace.pop("_tt_execute")().encode("utf-8")
+        return namespace.pop("_tt_execute")()
 
     def get_source(self, fullname):
         """The generated source; called by tracebacks (PEP 302)."""
@@ -278,22 +280,20 @@ class DictLoader(BaseLoader):
 
 # Functions called by the generated code
 
-def _text(value):
-    """`value` as unicode."""
-    if isinstance(value, six.text_type):
-        return value
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    return to_unicode(str(value))
+def _bytes(value):
+    """`value` as bytes."""
+    return utf8(value if isinstance(value, (six.text_type, bytes)) else str(value))
 
 
 def _escape(value):
-    return xhtml_escape(value if value.__class__ is six.text_type else _text(value))
+    if not isinstance(value, (six.text_type, bytes)):
+        value = str(value)
+    return utf8(xhtml_escape(value))
 
 
 def _pass_through(function, value):
     # The function is the application's, and has always been passed bytes.
-    return _text(function(utf8(_text(value))))
+    return _bytes(function(_bytes(value)))
 
 
 # From text to tags. A template is a list of tokens (kind, content, line); the kind is None for
@@ -402,7 +402,7 @@ class _Parser(object):
                 nodes.append(_Text(content, self._whitespace, line))
                 continue
             if kind == "{{":
-                nodes.append(_Expression(content, False, line))
+                nodes.append(self._parse_expression(content, "", False, line))
                 continue
             word, argument = self._split(content, line)
             if word in _STATEMENTS:
@@ -452,9 +452,9 @@ class _Parser(object):
     def _parse_line(self, word, argument, content, line, opener):
         """A list with the node of a directive that has no body; empty if it makes none."""
         if word == "raw":
-            return [_Expression(argument, True, line)]
+            return [self._parse_expression(argument, "", True, line)]
         if word == "module":
-            return [_Expression("_tt_modules." + argument, True, line)]
+            return [self._parse_expression(argument, "_tt_modules.", True, line)]
         if word == "set":
             return [_Statement(argument, line)]
         if word in ("import", "from"):
@@ -477,6 +477,13 @@ class _Parser(object):
         elif word != "comment":
             self._fail("unknown directive %s" % word, line)
         return []
+
+    def _parse_expression(self, source, prefix, raw, line):
+        # Some templates end it as a statement of other languages ends.
+        source = (source[:-1] if source.endswith(";") else source).strip()
+        if source.startswith("#") and not _on_one_line(source) or not source:
+            self._fail("a tag without an expression", line)
+        return _Expression(prefix + source, raw, line)
 
     def _split(self, content, line):
         match = _WORD.match(content)
@@ -539,7 +546,12 @@ class _Writer(object):
         """The template that `template` extends or includes; `route` names those that led here."""
         if template.loader is None:
             raise ParseError("%r needs a loader" % reference.name, template.name, reference.line)
-        loaded = template.loader.load(reference.name, parent_path=template.name)
+        try:
+            loaded = template.loader.load(reference.name, parent_path=template.name)
+        except (KeyError, EnvironmentError) as error:
+            # The loader names the file that is missing, at best, and not where it is wanted.
+            six.raise_from(ParseError("%r cannot be loaded (%s)" % (
+                reference.name, error), template.name, reference.line), error)
         if loaded.name in route:
             raise ParseError("%s leads back to itself" % " -> ".join(route + [loaded.name]),
                              template.name, reference.line)
@@ -592,7 +604,7 @@ class _Writer(object):
 
     def _write_text(self, node):
         value, self._element = _filter_text(node.whitespace, node.value, self._element)
-        self._emit("_tt_append(%r)" % value, node.line)
+        self._emit("_tt_append(%r)" % value.encode("utf-8"), node.line)
 
     def _write_expression(self, node):
         # In additional brackets, because it may be a tuple without brackets.
@@ -601,7 +613,7 @@ class _Writer(object):
             source = "(%s\n)" % node.source
         function = self._template.autoescape
         if node.raw or function is None:
-            source = "_tt_text(%s)" % source
+            source = "_tt_bytes(%s)" % source
         elif function == "xhtml_escape":
             source = "_tt_escape(%s)" % source
         else:
@@ -634,6 +646,9 @@ class _Writer(object):
     def _write_include(self, node):
         route = [template.name for template, line in self._route] + [self._template.name]
         included = self._load(self._template, node, route)
+        if included.file.extends is not None:
+            raise ParseError("the included file %s extends another, which it cannot do here: use a "
+                             "UI module" % included.name, self._template.name, node.line)
         self._write_from(included, included.file.body, node.line)
 
     _WRITERS = {

@@ -22,6 +22,7 @@ import inspect
 import numbers
 import re
 import string
+import sys
 import time
 import zlib
 
@@ -395,3 +396,48 @@ def _has_ended(member):  # version: py2
     except zlib.error:
         return False
     return bool(probe.unused_data)
+
+
+# For programs written for Tornado, whose releases had these to run on Python 2 and 3 alike.
+
+PY3 = not six.PY2
+bytes_type = bytes
+unicode_type = six.text_type
+basestring_type = six.string_types[0]
+
+
+def b(s):
+    """A native string as bytes."""
+    return s if isinstance(s, bytes) else s.encode("latin-1")
+
+
+def u(s):
+    """A native string as text; on Python 2 its escapes are replaced."""
+    return s.decode("unicode_escape") if isinstance(s, bytes) else s
+
+
+def raise_exc_info(exc_info):
+    """Raise an exception again, with its traceback: `exc_info` is a tuple as from sys.exc_info."""
+    try:
+        six.reraise(*exc_info)
+    finally:
+        # The traceback refers to this frame.
+        exc_info = None
+
+
+def exec_in(code, glob, loc=None):
+    """Execute Python, a string or code object, with these global and local variables."""
+    if isinstance(code, six.string_types):
+        # The __future__ imports of this file must not apply to it.
+        code = compile(code, "<string>", "exec", 0, True)
+    six.exec_(code, glob, loc)
+
+
+def timedelta_to_seconds(td):
+    """The seconds of a timedelta."""
+    return td.total_seconds()
+
+
+def is_finalizing():
+    """Whether the interpreter is ending, when modules may be empty already."""
+    return sys is None or getattr(sys, "is_finalizing", bool)()

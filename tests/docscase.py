@@ -11,11 +11,11 @@ import six
 from tests import ROOT
 
 
-def program_text(page):
-    """The first program of a page."""
+def program_text(page, number=0):
+    """A program of a page; by default, its first."""
     with io.open(os.path.join(ROOT, "website", "docs", page), encoding="utf-8") as source:
-        block = re.search(u"code-block:: python\n\n((?:    .*\n|\n)+)", source.read()).group(1)
-    return textwrap.dedent(block)
+        blocks = re.findall(u"code-block:: python\n\n((?:    .*\n|\n)+)", source.read())
+    return textwrap.dedent(blocks[number])
 
 
 def program(page):

@@ -302,11 +302,12 @@ def sources(*folders):
     """Paths of the Python files of these folders of the project."""
     for folder in folders:
         for place, subfolders, names in os.walk(os.path.join(ROOT, folder)):
-            # The peers of the benchmark are written for newer Pythons than this project supports.
+            # The peers of the benchmark, and an asyncio program that embeds this package, are not
+            # written for all the Pythons that this project supports.
             subfolders[:] = sorted(name for name in subfolders if name not in (
                 "servers", "clients"))
             for name in sorted(names):
-                if name.endswith(".py"):
+                if name.endswith(".py") and name != "asyncio_service.py":
                     yield os.path.join(place, name)
 
 

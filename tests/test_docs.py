@@ -7,13 +7,19 @@ import re
 import sys
 import unittest
 
+import six
+from six.moves.urllib.request import urlopen
+
 import friendserve
 from friendserve.feed import open_feed
+from friendserve.ioloop import IOLoop
+from friendserve.platform.pollers.auto import available_pollers
 from friendserve.web import Application
 from friendserve.websocket import websocket_connect
-from tests import ROOT
-from tests.docscase import program
+from tests import PATIENCE, ROOT
+from tests.docscase import program, program_text
 from tests.house import PACKAGE, find_symbol, parse_tree, table_of_contents
+from tests.services import free_port
 from tests.webcase import WebCase
 
 
@@ -35,6 +41,47 @@ class WebSocketPageTest(WebCase):
         for connection in connections:
             connection.close()
         self.run_until(lambda: heard[2:] == [None, None])
+
+
+class EmbeddingPageTest(unittest.TestCase):
+    def test_b299_a_loop_of_your_own(self):
+        run = program("embedding.rst")["run"]
+        for poller in available_pollers():
+            reader, writer = os.pipe()
+            seen = []
+
+            def on_readable():
+                seen.append(os.read(reader, 1))
+                # Between turns, for the next one.
+                loop.call_later(0.001, on_timer)
+
+            def on_timer():
+                seen.append(b"timer")
+                loop.stop()
+            with IOLoop(impl=poller, make_current=False) as loop:
+                loop.call_later(PATIENCE, loop.stop)
+                loop.call_later(0.001, os.write, writer, b"x")
+                run(loop, {reader: on_readable})
+            os.close(reader)
+            os.close(writer)
+            self.assertEqual([b"x", b"timer"], seen, poller)
+
+    def test_b299_a_thread(self):
+        port = free_port()
+        names = {"__name__": "page"}
+        six.exec_(program_text("embedding.rst", 1).replace("8888", str(port)), names)
+        self.addCleanup(names["thread"].stop)
+        answer = urlopen("http://127.0.0.1:%d/status" % port, timeout=PATIENCE)
+        self.addCleanup(answer.close)
+        self.assertEqual(b'{"jobs": 2}', answer.read())
+
+    def test_b299_the_table_leads_to_pages(self):
+        folder = os.path.join(ROOT, "website", "docs")
+        with io.open(os.path.join(folder, "embedding.rst"), encoding="utf-8") as source:
+            pages = re.findall(u"^.. _[^:]+: (\\S+\\.rst)$", source.read(), re.M)
+        self.assertLessEqual(5, len(pages))
+        for page in pages:
+            self.assertTrue(os.path.exists(os.path.join(folder, page)), page)
 
 
 class ArchitecturePageTest(unittest.TestCase):

@@ -141,8 +141,9 @@ class UrlTest(unittest.TestCase):
             self.assertEqual(u"a \u00e9 b%zz%", url_unescape(value))
             self.assertEqual(u"a \u00e9+b%zz%", url_unescape(value, plus=False))
             self.assertEqual(b"a \xc3\xa9 b%zz%", url_unescape(value, encoding=None))
-            self.assertEqual(u"a \u00c3\u00a9 b%zz%", url_unescape(value, "latin-1"))
-        self.assertRaises(UnicodeDecodeError, url_unescape, "%ff")
+        for value in ("%C3%A9", u"%c3%a9", b"\xc3\xa9"):
+            self.assertEqual(u"\u00c3\u00a9", url_unescape(value, "latin-1"))
+        self.assertEqual(u"\ufffd", url_unescape("%ff"))
         self.assertEqual(b"\xff+ ", url_unescape("%ff%2B+", encoding=None))
 
 

@@ -119,7 +119,7 @@ class DefinitionTest(OptionsCase):
         self.options.names = [u"a", "b"]
         self.options.share = 1
         self.options["port"] = None
-        for name, value in [("port", "443"), ("port", True), ("names", "a"), ("names", [1]),
+        for name, value in [("port", "443"), ("port", 443.5), ("names", "a"), ("names", [1]),
                             ("share", "x")]:
             self.refuses(name, setattr, self.options, name, value)
         with self.assertRaises(AttributeError):

@@ -4,9 +4,13 @@ from __future__ import absolute_import, division, print_function
 import ast
 import io
 import os
+import sys
 import unittest
 
 from tests import ROOT
+
+if sys.version_info >= (3, 8):
+    from tests import mutants
 
 
 def sources():
@@ -50,6 +54,41 @@ class TestModulesTest(unittest.TestCase):
                      "from .test_util import a", "def f():\n    import tests.test_util as b"):
             self.assertEqual(1, len(imported_tests(text)), text)
         self.assertEqual([], imported_tests("from tests import ROOT\nimport tests.loopcase"))
+
+
+if sys.version_info >= (3, 8):
+    class MutantsTest(unittest.TestCase):
+        def find(self, source):
+            found = mutants.Finder("a.py", (source + "\n").encode("utf-8")).found
+            return sorted(mutant.new for mutant in found if mutant.is_valid())
+
+        def test_changes(self):
+            for source, changed in (
+                    ("a = b < c", ["a = b <= c"]),
+                    ("a = b is not c", ["a = b is c"]),
+                    ("a = b and c or d", ["a = c or d", "a = b or d", "a = b and c", "a = d",
+                                          "a = b or c or d", "a = b and c and d"]),
+                    ("a = (b) and c", ["a = (b) or c"]),
+                    ("a = not b", ["a = b"]),
+                    ("a = b + 1", ["a = b"]),
+                    ("if a == 5:\n    b = 7", ["if a != 5:", "if a == 6:"]),
+                    ("if a:\n    raise b(\n        c)", ["pass"]),
+                    (u"a = u'\u00e9' == b", [u"a = u'\u00e9' != b", u"a = '\u00e9?' == b"]),
+                    ("if str is bytes:  # version: py2\n    a = b < c",
+                     ["if str is not bytes: # version: py2"])):
+                self.assertEqual(sorted(changed), self.find(source), source)
+
+        def test_a_draw(self):
+            drawn = mutants.draw("any", 50)
+            self.assertEqual(50, len(set((mutant.path, mutant.line) for mutant in drawn)))
+            self.assertEqual(set(mutants.TESTS), set(mutant.folder for mutant in drawn))
+            self.assertEqual([mutant.change for mutant in drawn],
+                             [mutant.change for mutant in mutants.draw("any", 50)])
+            for mutant in drawn:
+                self.assertTrue(mutant.is_valid())
+                for paths in mutants.steps_for(mutant):
+                    self.assertTrue(paths and all(os.path.exists(os.path.join(ROOT, path))
+                                                  for path in paths), paths)
 
 
 if __name__ == "__main__":

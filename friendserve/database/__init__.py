@@ -23,14 +23,16 @@ SQLite comes with Python. The others need a driver: the extras `mysql` and `post
 from __future__ import absolute_import, division, print_function
 
 from friendserve.database.connection import Connection, Row, connect
+from friendserve.database.engines import CONVERSIONS, field_types
 from friendserve.database.errors import (
     DatabaseError, DataError, Error, IntegrityError, InterfaceError, InternalError,
     NotSupportedError, OperationalError, OutcomeUnknown, ProgrammingError, Unavailable)
 from friendserve.database.pool import Pool
 from friendserve.util import set_public_module
 
-__all__ = ["Connection", "DataError", "DatabaseError", "Error", "IntegrityError",
+__all__ = ["CONVERSIONS", "Connection", "DataError", "DatabaseError", "Error", "IntegrityError",
            "InterfaceError", "InternalError", "NotSupportedError", "OperationalError",
-           "OutcomeUnknown", "Pool", "ProgrammingError", "Row", "Unavailable", "connect"]
+           "OutcomeUnknown", "Pool", "ProgrammingError", "Row", "Unavailable", "connect",
+           "field_types"]
 
 set_public_module(globals())

@@ -89,20 +89,20 @@ class Connection(object):
 
     # Reading
 
-    def query(self, statement, *parameters):
+    def query(self, query, *parameters):
         """All rows, as a list of Row."""
-        return self._run(statement, parameters, _fetch_all)
+        return self._run(query, parameters, _fetch_all)
 
-    def get(self, statement, *parameters):
+    def get(self, query, *parameters):
         """The only row, or None if there is none. Raises ProgrammingError if there are more."""
-        rows = self.query(statement, *parameters)
+        rows = self.query(query, *parameters)
         if len(rows) > 1:
             raise ProgrammingError("get() expects at most one row, not %d" % len(rows))
         return rows[0] if rows else None
 
-    def iter(self, statement, *parameters):
+    def iter(self, query, *parameters):
         """An iterator over the rows. Run no other statement before it is exhausted or closed."""
-        cursor = self._run(statement, parameters, None)
+        cursor = self._run(query, parameters, None)
         try:
             make_row = _row_maker(cursor)
             rows = self._fetch_some(cursor)
@@ -119,32 +119,32 @@ class Connection(object):
 
     # Writing
 
-    def execute(self, statement, *parameters):
+    def execute(self, query, *parameters):
         """The same as `execute_lastrowid`."""
-        return self.execute_lastrowid(statement, *parameters)
+        return self.execute_lastrowid(query, *parameters)
 
-    def execute_lastrowid(self, statement, *parameters):
+    def execute_lastrowid(self, query, *parameters):
         """Run a statement; returns the id that the database gave to the inserted row. PostgreSQL
         does not report one: add ``RETURNING id`` there and use `get`."""
-        return self._run(statement, parameters, _last_id)
+        return self._run(query, parameters, _last_id)
 
-    def execute_rowcount(self, statement, *parameters):
+    def execute_rowcount(self, query, *parameters):
         """Run a statement; returns the number of rows matched, including those that already had the
         new values."""
-        return self._run(statement, parameters, lambda cursor: cursor.rowcount)
+        return self._run(query, parameters, lambda cursor: cursor.rowcount)
 
-    def executemany(self, statement, parameters):
+    def executemany(self, query, parameters):
         """Run a statement once for each list in `parameters`, in one transaction; the same as
         `executemany_lastrowid`."""
-        return self.executemany_lastrowid(statement, parameters)
+        return self.executemany_lastrowid(query, parameters)
 
-    def executemany_lastrowid(self, statement, parameters):
+    def executemany_lastrowid(self, query, parameters):
         """As `executemany`; returns the id of the row inserted last."""
-        return self._run_many(statement, parameters)[0]
+        return self._run_many(query, parameters)[0]
 
-    def executemany_rowcount(self, statement, parameters):
+    def executemany_rowcount(self, query, parameters):
         """As `executemany`; returns the sum of the row counts of `execute_rowcount`."""
-        return self._run_many(statement, parameters)[1]
+        return self._run_many(query, parameters)[1]
 
     def _run_many(self, statement, parameters):
         if self._in_transaction:

@@ -6,6 +6,7 @@ driver expects; everything else is the same for all three, thanks to PEP 249.
 from __future__ import absolute_import, division, print_function
 
 import contextlib
+import importlib
 import re
 import select
 import sqlite3
@@ -29,6 +30,18 @@ except ImportError:
         import psycopg as postgresql_driver
     except ImportError:
         postgresql_driver = None
+
+try:
+    _converters = importlib.import_module(mysql_driver.__name__ + ".converters").conversions
+    _constants = importlib.import_module(mysql_driver.__name__ + ".constants").FIELD_TYPE
+except (ImportError, AttributeError):
+    _converters, _constants = {}, None
+
+#: The conversions of MySQL's driver, from and to Python, as a dict that a program may change before
+#: it connects, and the types of text and binary columns. For programs written for Tornado.
+CONVERSIONS = dict(_converters)
+field_types = [getattr(_constants, name) for name in ("BLOB", "STRING", "VAR_STRING", "VARCHAR")
+               if hasattr(_constants, name)]
 
 #: Seconds for which an SQLite statement waits for other writers.
 BUSY_SECONDS = 30
@@ -291,6 +304,8 @@ class MySQL(_Server):
                      "init_command": "SET time_zone = '+0:00', sql_mode = 'TRADITIONAL'"}
         if timeout is not None:
             arguments["read_timeout"] = arguments["write_timeout"] = int(timeout) or 1
+        if CONVERSIONS != _converters:
+            arguments["conv"] = CONVERSIONS
         if self.password:
             arguments[password] = self.password
         if "unix_socket" in self.options:

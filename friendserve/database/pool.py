@@ -71,29 +71,29 @@ class Pool(object):
         self._on_end = []                   # called when the last thread has ended
         self._ready = threading.Condition()
 
-    def query(self, statement, *parameters, **options):
+    def query(self, query, *parameters, **options):
         """Call back with all rows, as a list of Row."""
-        return self._submit("query", (statement,) + parameters, options)
+        return self._submit("query", (query,) + parameters, options)
 
-    def get(self, statement, *parameters, **options):
+    def get(self, query, *parameters, **options):
         """Call back with the only row, or None if there is none."""
-        return self._submit("get", (statement,) + parameters, options)
+        return self._submit("get", (query,) + parameters, options)
 
-    def execute(self, statement, *parameters, **options):
+    def execute(self, query, *parameters, **options):
         """Run a statement, and call back with the id of an inserted row."""
-        return self._submit("execute", (statement,) + parameters, options)
+        return self._submit("execute", (query,) + parameters, options)
 
-    def execute_rowcount(self, statement, *parameters, **options):
+    def execute_rowcount(self, query, *parameters, **options):
         """Run a statement, and call back with the number of rows matched."""
-        return self._submit("execute_rowcount", (statement,) + parameters, options)
+        return self._submit("execute_rowcount", (query,) + parameters, options)
 
-    def executemany(self, statement, parameters, **options):
+    def executemany(self, query, parameters, **options):
         """Run a statement once for each list in `parameters`, in one transaction."""
-        return self._submit("executemany", (statement, parameters), options)
+        return self._submit("executemany", (query, parameters), options)
 
-    def executemany_rowcount(self, statement, parameters, **options):
+    def executemany_rowcount(self, query, parameters, **options):
         """As `executemany`, and call back with the total number of rows matched."""
-        return self._submit("executemany_rowcount", (statement, parameters), options)
+        return self._submit("executemany_rowcount", (query, parameters), options)
 
     def run(self, function, **options):
         """Call `function(connection)` in a thread, and call back with its result. It must not touch

@@ -111,6 +111,7 @@ class RedisFeed(Feed):
             for watch in watches:
                 self._end(watch)
         self._fetching.clear()
+        self._reading = None
         self._commands.close()
         self._news_link.close()
 
@@ -239,7 +240,7 @@ class RedisFeed(Feed):
     def _unblock(self, reading):
         """End the XREAD under way. It may not have reached Redis yet, so try until it has ended."""
         def on_reply(reply, error):
-            if reading is not self._reading or self._closed:
+            if reading is not self._reading:
                 return
             if answered_code(error) is not None:
                 # This XREAD ends after BLOCK; the next ones are shorter.
@@ -250,7 +251,7 @@ class RedisFeed(Feed):
             elif not reply:
                 self._unblock(reading)
 
-        if reading is self._reading and not self._closed:
+        if reading is self._reading:
             self._commands.call(on_reply, b"CLIENT", b"UNBLOCK", str(self._client_id))
 
     def _on_news(self, reading, reply, error):
@@ -266,8 +267,7 @@ class RedisFeed(Feed):
         for key, entries in reply or ():
             channel = reading[key]
             for position, message in _messages(channel.name, entries):
-                if position > channel.last:
-                    channel.append(position, message, REMEMBERED)
+                channel.append(position, message, REMEMBERED)
             self._news(channel)
         self._listen()
 

@@ -175,6 +175,9 @@ def with_timeout(timeout, future, io_loop=None, quiet_exceptions=()):
     from now. After it, an exception of `future` is logged, unless it is an instance of
     `quiet_exceptions`; nothing is cancelled.
     """
+    if isinstance(io_loop, (type, tuple)):
+        # By position, as in Tornado 5.
+        io_loop, quiet_exceptions = None, io_loop
     io_loop = io_loop or IOLoop.current()
     future = convert_yielded(future)
     result = Future()

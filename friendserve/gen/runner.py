@@ -59,6 +59,7 @@ class Runner(object):
         self.results = {}
         self.stack_context_deactivate = None
         self.exc_info = None        # an exception to raise in it, from a callback in its context
+        self.had_exception = False  # whether one was raised in it
         if first_yielded is not None:
             self.handle_yield(first_yielded)
 
@@ -84,7 +85,8 @@ class Runner(object):
             yielded = self._step(future)
         except (StopIteration, Return) as end:
             result_future = self._end()
-            if self.pending_callbacks:
+            # After an exception, some Callbacks may have nothing left to be called by.
+            if self.pending_callbacks and not self.had_exception:
                 result_future.set_exception(LeakedCallbackError(
                     "%r ended without waiting for the callbacks %r" % (
                         self.gen, sorted(self.pending_callbacks, key=repr))))
@@ -111,6 +113,7 @@ class Runner(object):
         future = None
         if exc_info is None:
             return self.gen.send(value)
+        self.had_exception = True
         try:
             return self.gen.throw(*exc_info if six.PY2 else exc_info[1:2])  # version: py2
         finally:

@@ -32,9 +32,14 @@ from friendserve.httpclient.messages import HTTPRequest, HTTPResponse, end_to_en
 from friendserve.httputil import encode_multipart_formdata
 from friendserve.util import set_public_module
 
-__all__ = ["AsyncHTTPClient", "HTTPClient", "HTTPClientClosedError", "HTTPClientError",
-           "HTTPConnectError", "HTTPError", "HTTPProtocolError", "HTTPRequest", "HTTPResponse",
-           "HTTPStreamClosedError", "HTTPTLSError", "HTTPTimeoutError", "HTTPTransferError",
-           "encode_multipart_formdata", "end_to_end_headers", "main"]
+#: Names of Tornado 1, whose client was libcurl.
+AsyncHTTPClient2 = AsyncHTTPClient
+CurlError = HTTPTransferError
+
+__all__ = ["AsyncHTTPClient", "AsyncHTTPClient2", "CurlError", "HTTPClient",
+           "HTTPClientClosedError", "HTTPClientError", "HTTPConnectError", "HTTPError",
+           "HTTPProtocolError", "HTTPRequest", "HTTPResponse", "HTTPStreamClosedError",
+           "HTTPTLSError", "HTTPTimeoutError", "HTTPTransferError", "encode_multipart_formdata",
+           "end_to_end_headers", "main"]
 
 set_public_module(globals())

@@ -7,6 +7,7 @@ import time
 from friendserve.awaitable import future_of
 from friendserve.httpclient.messages import HTTPRequest
 from friendserve.ioloop import IOLoop
+from friendserve.log import app_log
 from friendserve.protocol.urls import parse_url
 from friendserve.stack_context import state, wrap
 from friendserve.util import Configurable, import_object, load_with_loop
@@ -134,6 +135,10 @@ class AsyncHTTPClient(Configurable):
             # The template has those of the defaults.
             own.auth_username = own.auth_password = None
         return own
+
+    def handle_callback_exception(self, callback):
+        """Log the exception that is being handled. Only implementations of Tornado 2 call it."""
+        app_log.error("Exception in callback %r", callback, exc_info=True)
 
     def fetch_impl(self, request, callback):
         """Called by `fetch` with a complete request. To be overridden."""

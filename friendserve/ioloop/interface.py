@@ -168,6 +168,51 @@ class IOLoop(Configurable):
             self._attachments = {}
         return self._attachments
 
+    # What every kind of loop defines; `PollIOLoop` describes them in full.
+
+    def _lacks(self, name):
+        return NotImplementedError("%s does not define %s" % (type(self).__name__, name))
+
+    def start(self):
+        """Run until `stop` is called."""
+        raise self._lacks("start")
+
+    def stop(self):
+        """Let `start` return after the present turn, or at once when it is called next."""
+        raise self._lacks("stop")
+
+    def running(self):
+        """Whether `start` has been called and has not returned."""
+        raise self._lacks("running")
+
+    def close(self, all_fds=False):
+        """Release what the loop holds, with `all_fds` also the descriptors it watches."""
+        raise self._lacks("close")
+
+    def add_handler(self, fd, handler, events):
+        """Call ``handler(fd, events)`` whenever one of these events occurs at `fd`."""
+        raise self._lacks("add_handler")
+
+    def update_handler(self, fd, events):
+        """Wait for other events at `fd`."""
+        raise self._lacks("update_handler")
+
+    def remove_handler(self, fd):
+        """Wait for events at `fd` no longer."""
+        raise self._lacks("remove_handler")
+
+    def add_callback(self, callback, *args, **kwargs):
+        """Call `callback` in the next turn; the one method that any thread may call."""
+        raise self._lacks("add_callback")
+
+    def call_at(self, deadline, callback, *args, **kwargs):
+        """Call `callback` once, at `deadline`, in seconds of `time()`; returns a handle."""
+        raise self._lacks("call_at")
+
+    def remove_timeout(self, timeout):
+        """Take back what a handle stands for; harmless if it was called."""
+        raise self._lacks("remove_timeout")
+
     def time(self):
         """Seconds on the loop's clock, which never goes back; its zero is arbitrary."""
         return monotonic_time()
@@ -304,10 +349,11 @@ class IOLoop(Configurable):
         if callback is None and on_error is None:
             return future_of(self.run_in_executor, executor, func, *args)
         executor = executor or self._find_executor()
-        deliver = wrap(functools.partial(_deliver_outcome, callback, on_error))
-        # In a list that is emptied: otherwise frames refer from the exception back to its future.
+        # Both in lists that are emptied: frames refer from the exception back to its future, which
+        # keeps its callbacks, and on Python 2 that cycle would keep ours.
+        deliver = [wrap(functools.partial(_deliver_outcome, callback, on_error))]
         executor.submit(func, *args).add_done_callback(
-            lambda future: self.spawn_callback(deliver, [future]))
+            lambda future: self.spawn_callback(deliver.pop(), [future]))
 
     def _find_executor(self):
         executor = self._default_executor

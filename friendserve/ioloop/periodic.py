@@ -1,6 +1,7 @@
 """Callbacks that are called periodically."""
 from __future__ import absolute_import, division, print_function
 
+import numbers
 import random
 
 from friendserve.ioloop.interface import IOLoop
@@ -16,6 +17,9 @@ class PeriodicCallback(object):
     other values.
     """
     def __init__(self, callback, callback_time, io_loop=None, jitter=0):
+        if isinstance(io_loop, numbers.Real):
+            # By position, as in Tornado 5.
+            io_loop, jitter = None, io_loop
         if not callback_time or callback_time <= 0:
             raise ValueError("callback_time must be a positive number of milliseconds")
         if not 0 <= jitter <= 1:

@@ -34,6 +34,7 @@ class PollIOLoop(IOLoop):
     it, and are called when they would have been.
     """
     _watch = None
+    _contexts = ()      # those in which callbacks run that have none
 
     def initialize(self, impl=None, time_func=None, make_current=None):
         self._closed = True     # until it is complete
@@ -209,7 +210,7 @@ class PollIOLoop(IOLoop):
     def start(self):
         """Run turns until `stop`. Raises RuntimeError if this loop is already running, was closed,
         or was made in another process."""
-        before = [getattr(IOLoop._current, "loop", None)]
+        before = [getattr(IOLoop._current, "loop", None), state.contexts]
         try:
             try:
                 self._enter(before)
@@ -257,7 +258,7 @@ class PollIOLoop(IOLoop):
         raises KeyboardInterrupt or SystemExit, those that did not run are kept, and `fileno()` is
         readable. Raises as `start` does.
         """
-        before = [getattr(IOLoop._current, "loop", None)]
+        before = [getattr(IOLoop._current, "loop", None), state.contexts]
         try:
             try:
                 self._enter(before)
@@ -337,6 +338,8 @@ class PollIOLoop(IOLoop):
             raise RuntimeError("this loop is already running")
         self._thread = get_ident()
         IOLoop._current.loop = self
+        # Callbacks carry their own contexts; the caller's must not apply to those without any.
+        state.contexts = self._contexts
         if self._blocking_threshold is not None:
             self._set_alarm(self._blocking_threshold)
 
@@ -346,7 +349,7 @@ class PollIOLoop(IOLoop):
             return
         if self._blocking_threshold is not None:
             self._set_alarm(None)
-        IOLoop._current.loop = before[0]
+        IOLoop._current.loop, state.contexts = before
         # A `stop` after this test is for the next `start`.
         self._stopped = self._stopping
         if self._stopped:

@@ -92,6 +92,7 @@ def _new_ssl_context(version, server_side):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
     elif best:  # version: py2, 3.6
         context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+    # Python 3 and newer libraries do this themselves, Python 2 over an older library does not.
     context.options |= ssl.OP_NO_SSLv2 | ssl.OP_NO_SSLv3 | ssl.OP_NO_COMPRESSION
     if server_side:
         context.options |= (ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_DH_USE

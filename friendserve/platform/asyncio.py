@@ -104,6 +104,8 @@ class BaseAsyncIOLoop(ForeignIOLoop):
             state.contexts = VARIABLES
 
     if contextvars is not None:
+        _contexts = VARIABLES
+
         def _advance(self):
             # Not undone afterwards: coroutines of this thread call streams and clients too.
             state.contexts = VARIABLES

@@ -22,6 +22,7 @@ import six
 
 from friendserve.ioloop import IOLoop, PollIOLoop
 from friendserve.platform.pollers.interface import MAX_WAIT
+from friendserve.stack_context import state
 
 #: The turns made at a time before the host gets its turn, if callbacks are queued. In the first, a
 #: request usually arrives; in the second, it is answered.
@@ -162,8 +163,8 @@ class ForeignIOLoop(PollIOLoop):
             return
         self._in_turn = True
         self._wake_needed = False
-        before = getattr(IOLoop._current, "loop", None)
-        IOLoop._current.loop = self
+        before = getattr(IOLoop._current, "loop", None), state.contexts
+        IOLoop._current.loop, state.contexts = self, self._contexts
         self._set_alarm(self._blocking_threshold)
         try:
             if self._part is not None:
@@ -181,7 +182,7 @@ class ForeignIOLoop(PollIOLoop):
             self._stopping = True
         finally:
             self._set_alarm(None)
-            IOLoop._current.loop = before
+            IOLoop._current.loop, state.contexts = before
             self._in_turn = False
             if self._stopping or self._part is not None:
                 self._host_stopped = self._in_run

@@ -375,3 +375,8 @@ def _split_v2(value):
     if not _is_timestamp(key_version) or not _is_timestamp(timestamp):
         return None
     return int(key_version), int(timestamp), name, payload, value[position:]
+
+
+def _time_independent_equals(a, b):
+    # The name of `hmac.compare_digest` in Tornado.
+    return hmac.compare_digest(utf8(a), utf8(b))

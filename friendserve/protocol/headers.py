@@ -124,6 +124,14 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
                 result.parse_line(line)
         return result
 
+    def update(self, *args, **kwargs):
+        """Set items as those of a dict: from a mapping, pairs or keywords. Each replaces every
+        value of its name; the values of other HTTPHeaders stay apart."""
+        if len(args) == 1 and isinstance(args[0], HTTPHeaders):
+            self._values.update(args[0].copy()._values)
+            args = ()
+        super(HTTPHeaders, self).update(*args, **kwargs)
+
     def copy(self):
         """A copy that shares no list with this one."""
         return type(self).from_values(dict(

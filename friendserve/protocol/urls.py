@@ -157,7 +157,7 @@ def quote_octets(text):
     return quote(to_octets(text), safe=ASCII)
 
 
-_is_local_path = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z").match
+_is_local_path = re.compile(r"/(?!/)[!-\[\]-~]*\Z").match
 
 
 def is_safe_next(url):

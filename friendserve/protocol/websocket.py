@@ -267,8 +267,6 @@ class FrameReader(object):
         if message.fragments > self.max_fragments:
             raise WebSocketInputError("a message has more than %d frames" % self.max_fragments,
                                       1009)
-        if message.inflater is None and message.size + length > self.max_message_size:
-            raise _too_large(self.max_message_size)
         self._frame = _Frame(first & FIN, length,
                              bytes(data[start - 4:start]) if self._mask_bit else b"")
 

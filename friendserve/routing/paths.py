@@ -5,9 +5,13 @@ import re
 
 import six
 
-from friendserve.escape import url_escape, url_unescape, utf8
+try:
+    from re import _parser as sre_parse
+except ImportError:  # before Python 3.11
+    import sre_parse
+
+from friendserve.escape import native_str, url_escape, url_unescape, utf8
 from friendserve.protocol.urls import to_octets
-from friendserve.util import re_unescape
 
 
 class PathPattern(object):
@@ -20,7 +24,7 @@ class PathPattern(object):
         else:
             self.regex, pattern = pattern, pattern.pattern
         self._pattern = pattern
-        self._pieces = None         # the text around the groups, once `reverse` was called
+        self._pieces = None         # what a path is made of, once `reverse` was called
         named = len(self.regex.groupindex)
         if named and named != self.regex.groups:
             raise ValueError("either all groups of %r must have names, or none" % pattern)
@@ -37,22 +41,19 @@ class PathPattern(object):
         return [_unquote(value) for value in match.groups()], None
 
     def reverse(self, *args):
-        """The path that this pattern matches, with `args` in place of its groups.
+        """A path that this pattern matches, with `args` in place of its groups.
 
-        Raises ValueError if the pattern contains anything but text and groups, and for the wrong
-        number of arguments.
+        What the pattern does not need is left out, except a single optional character, such as
+        the slash of ``/entry/([0-9]+)/?``; an optional group is left out if its argument is None.
+        Raises ValueError for the wrong number of arguments, and if the pattern needs something
+        beside the groups that may be one of several characters, as ``/[a-z]+/`` does.
         """
         if self._pieces is None:
-            self._pieces = _split_pattern(self._pattern, self.regex.groups)
-        if len(args) != len(self._pieces) - 1:
+            self._pieces = _Reversal(self._pattern, self.regex).pieces
+        if len(args) != self.regex.groups:
             raise ValueError("%r takes %d arguments, not %d" % (
-                self.regex.pattern, len(self._pieces) - 1, len(args)))
-        path = self._pieces[0]
-        for arg, text in zip(args, self._pieces[1:]):
-            if not isinstance(arg, (six.text_type, bytes)):
-                arg = str(arg)
-            path += url_escape(utf8(arg), plus=False) + text
-        return path
+                self.regex.pattern, self.regex.groups, len(args)))
+        return "".join(_fill(self._pieces, args))
 
 
 def _unquote(value):
@@ -79,42 +80,78 @@ def compile_whole(pattern):
     return re.compile(pattern)
 
 
-def _split_pattern(whole_pattern, count):
-    """The literal text before, between and after the `count` groups of a pattern."""
-    pattern = whole_pattern[:-1] if _ends(whole_pattern) else whole_pattern
-    if pattern.startswith("^"):
-        pattern = pattern[1:]
-    pieces = []
-    position = 0
-    for start, end in _groups(pattern):
-        pieces.append(pattern[position:start])
-        position = end
-    pieces.append(pattern[position:])
-    if len(pieces) != count + 1 or any(
-            set(re.sub(r"\\.", "", piece)) & set("*+?[]{}|^$") for piece in pieces):
-        raise ValueError("%r cannot be reversed: it must consist of text and simple groups"
-                         % whole_pattern)
-    return [re_unescape(piece) for piece in pieces]
+def _fill(pieces, args):
+    """The texts of `pieces`, as native strings; those of arguments are quoted."""
+    texts = []
+    for piece in pieces:
+        if isinstance(piece, list):
+            # Optional, with the argument that decides.
+            if args[piece[0]] is not None:
+                texts.extend(_fill(piece[1:], args))
+            continue
+        if isinstance(piece, int):
+            piece = args[piece]
+            if not isinstance(piece, (six.text_type, bytes)):
+                piece = str(piece)
+            piece = url_escape(utf8(piece), plus=False)
+        texts.append(piece)
+    return texts
 
 
-def _groups(pattern):
-    """(start, end) of each outermost pair of parentheses."""
-    depth = start = position = 0
-    in_class = False
-    while position < len(pattern):
-        char = pattern[position]
-        if char == "\\":
-            position += 1
-        elif in_class:
-            in_class = char != "]"
-        elif char == "[":
-            in_class = True
-        elif char == "(":
-            if not depth:
-                start = position
-            depth += 1
-        elif char == ")":
-            depth -= 1
-            if not depth:
-                yield start, position + 1
-        position += 1
+class _Reversal(object):
+    """What a path is made of that a pattern matches: `pieces` is a list of texts, of numbers of
+    arguments, and of lists for optional parts, which begin with the number of an argument."""
+
+    def __init__(self, pattern, regex):
+        self._pattern = pattern
+        # A flag that is not for this kind of string would be refused.
+        tree = sre_parse.parse(pattern, regex.flags & (re.VERBOSE | re.IGNORECASE))
+        self._groups = 0
+        self.pieces = self._convert(tree)
+        if self._groups != regex.groups:
+            self._fail("it has alternatives, or groups inside groups")
+
+    def _fail(self, reason):
+        raise ValueError("%r cannot be reversed: %s" % (self._pattern, reason))
+
+    def _convert(self, tree):
+        pieces = []
+        for kind, value in tree:
+            name = str(kind).lower()
+            if name == "literal":
+                pieces.append(self._to_native(value))
+            elif name == "subpattern":
+                if value[0] is None:
+                    pieces.extend(self._convert(value[-1]))
+                else:
+                    pieces.append(self._groups)
+                    self._groups += 1
+            elif name == "in" and all(str(one[0]).lower() == "literal" for one in value):
+                # Also alternatives that are single characters.
+                pieces.append(self._to_native(value[0][1]))
+            elif name == "branch":
+                pieces.extend(self._convert(value[1][0]))
+            elif name in ("max_repeat", "min_repeat", "possessive_repeat"):
+                pieces.extend(self._repeat(*value))
+            elif name == "atomic_group":
+                pieces.extend(self._convert(value))
+            elif name not in ("at", "assert", "assert_not"):
+                self._fail("it needs something that may be one of several characters")
+        return pieces
+
+    def _repeat(self, least, most, tree):
+        first = self._groups
+        if least:
+            return self._convert(tree) * least
+        if most == 1 and len(tree) == 1 and str(tree[0][0]).lower() == "literal":
+            return self._convert(tree)
+        try:
+            pieces = self._convert(tree)
+        except ValueError:
+            pieces = []
+        return [[first] + pieces] if self._groups > first else []
+
+    def _to_native(self, code):
+        if isinstance(self._pattern, six.text_type):
+            return native_str(six.unichr(code))
+        return chr(code)

@@ -108,9 +108,12 @@ class URLSpec(Rule):
     `pattern` is a regular expression for the whole path. Its groups are the arguments of the
     handler's methods: by name if they have names, else by position. `handler` is a class, or its
     dotted name, which is imported immediately. `kwargs` are passed to the handler's `initialize`.
-    `name` is for `reverse_url`.
+    `name` is for `reverse_url`. `handler_class` is the older name of `handler`.
     """
-    def __init__(self, pattern, handler, kwargs=None, name=None):
+    def __init__(self, pattern, handler=None, kwargs=None, name=None, handler_class=None):
+        handler = handler_class if handler is None else handler
+        if handler is None:
+            raise TypeError("URLSpec needs a handler for %r" % (pattern,))
         matcher = PathMatches(pattern)
         super(URLSpec, self).__init__(matcher, handler, kwargs, name)
         self.regex = matcher.regex

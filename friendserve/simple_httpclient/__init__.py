@@ -11,10 +11,11 @@ options, proxy and local address; and never after an error.
 """
 from __future__ import absolute_import, division, print_function
 
-from friendserve.httpclient import HTTPStreamClosedError, HTTPTimeoutError
+from friendserve.httpclient import HTTPStreamClosedError, HTTPTimeoutError, main
 from friendserve.simple_httpclient.client import SimpleAsyncHTTPClient
+from friendserve.simple_httpclient.client import _DEFAULT_CA_CERTS  # noqa: F401 - old programs do
 from friendserve.util import set_public_module
 
-__all__ = ["HTTPStreamClosedError", "HTTPTimeoutError", "SimpleAsyncHTTPClient"]
+__all__ = ["HTTPStreamClosedError", "HTTPTimeoutError", "SimpleAsyncHTTPClient", "main"]
 
 set_public_module(globals())

@@ -1,6 +1,7 @@
 """`SimpleAsyncHTTPClient`: opens connections, and decides which fetch gets which one."""
 from __future__ import absolute_import, division, print_function
 
+import os
 import socket
 import ssl
 
@@ -19,6 +20,11 @@ from friendserve.util import remember
 
 #: How many SSLContexts a client keeps, one for each different set of TLS options.
 MAX_CONTEXTS = 100
+
+#: The file of certificates that old programs pass as `ca_certs`; None if there is none.
+_DEFAULT_CA_CERTS = next((path for path in (
+    ssl.get_default_verify_paths().cafile, "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt") if path and os.path.exists(path)), None)
 
 
 class SimpleAsyncHTTPClient(QueuedHTTPClient):

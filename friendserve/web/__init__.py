@@ -29,6 +29,7 @@ from friendserve.protocol.cookies import (
     DEFAULT_SIGNED_VALUE_MIN_VERSION, DEFAULT_SIGNED_VALUE_VERSION,
     MAX_SUPPORTED_SIGNED_VALUE_VERSION, MIN_SUPPORTED_SIGNED_VALUE_VERSION, create_signed_value,
     decode_signed_value, get_signature_key_version)
+from friendserve.protocol.cookies import _time_independent_equals  # noqa: F401 - old programs do
 from friendserve.protocol.urls import is_safe_next
 from friendserve.routing import URLSpec
 from friendserve.util import set_public_module

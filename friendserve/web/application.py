@@ -297,15 +297,22 @@ class Application(object):
         # Format nothing for a level that is not logged.
         if access_log.isEnabledFor(level):
             milliseconds = 1000.0 * handler.request.request_time()
-            access_log.log(level, "%d %s %.2fms", status, handler._summary(), milliseconds,
+            access_log.log(level, "%d %s %.2fms", status, handler._request_summary(), milliseconds,
                            extra={"fields": _access_fields(handler, status, milliseconds)})
 
     def get_template_loader(self, path, handler):
         """The template loader for a folder, created by `handler` when first needed."""
-        loader = self._template_loaders.get(path)
+        # Those that are made of nothing but the folder are found where old programs empty them.
+        loaders = handler._template_loaders if _LOADER_SETTINGS.isdisjoint(self.settings) \
+            and type(handler).create_template_loader == RequestHandler.create_template_loader \
+            else self._template_loaders
+        loader = loaders.get(path)
         if loader is None or self.settings.get("compiled_template_cache") is False:
-            loader = self._template_loaders[path] = handler.create_template_loader(path)
+            loader = loaders[path] = handler.create_template_loader(path)
         return loader
+
+
+_LOADER_SETTINGS = frozenset(["template_loader", "autoescape", "template_whitespace"])
 
 
 def _access_fields(handler, status, milliseconds):

@@ -8,6 +8,8 @@ from __future__ import absolute_import, division, print_function
 import hashlib
 import re
 
+from friendserve.escape import native_str
+
 _sha1 = hashlib.sha1
 
 # A small body is often sent again: the same message to every client that waits for it.
@@ -56,3 +58,30 @@ def is_same_etag(etag, header):
         return True
     return bool(etag) and not etag.startswith("W/") and _is_list(header) is not None \
         and etag in _find_tags(header)
+
+
+class Tagged(object):
+    """The part of a RequestHandler that compares ETags."""
+
+    def compute_etag(self):
+        """The ETag for the body written so far, or None to send none. May be overridden."""
+        buffer = self._write_buffer
+        return etag_of(buffer[0] if len(buffer) == 1 else b"".join(buffer))
+
+    def set_etag_header(self):
+        """Set the Etag header to `compute_etag()`, unless it is already set."""
+        if "Etag" not in self._headers._values:
+            etag = self.compute_etag()
+            if etag is not None:
+                # Without set_header: an invalid value is refused when the headers are sent.
+                self._headers._values["Etag"] = etag if type(etag) is str else native_str(etag)
+
+    def check_etag_header(self):
+        """Whether the client already has this response: If-None-Match includes its Etag, by weak
+        comparison (RFC 9110 13.1.2)."""
+        if "If-None-Match" not in self.request.headers._values:
+            return False
+        etag = self._headers.get("Etag")
+        if not etag:
+            return False
+        return is_known_etag(etag, self.request.headers["If-None-Match"])

@@ -44,7 +44,7 @@ from friendserve.protocol.http1 import REASONS
 from friendserve.protocol.urls import ASCII
 from friendserve.web.debugpage import debug_page
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
-from friendserve.web.etags import etag_of, is_known_etag
+from friendserve.web.etags import Tagged
 from friendserve.web.page import Page
 from friendserve.web.xsrf import (
     MASK_SIZE, TOKEN_SIZE, decode_token, encode_plain_token, encode_token, is_cross_site)
@@ -71,7 +71,7 @@ _BODY_HEADERS = ("Allow", "Content-Encoding", "Content-Language", "Content-Lengt
                  "Content-Md5", "Content-Range", "Content-Type", "Last-Modified")
 
 
-class RequestHandler(Page):
+class RequestHandler(Page, Tagged):
     """Answers one request; see the module.
 
     `request` is the HTTPServerRequest and `application` the Application. No method may be called
@@ -144,14 +144,14 @@ class RequestHandler(Page):
         response were not already finished."""
         if isinstance(value, HTTPError):
             if value.log_message:
-                gen_log.warning("%d %s: %s", value.status_code, self._summary(), value)
+                gen_log.warning("%d %s: %s", value.status_code, self._request_summary(), value)
         elif isinstance(value, HTTPInputError):
-            gen_log.info("%d %s: %s", value.status, self._summary(), value)
+            gen_log.info("%d %s: %s", value.status, self._request_summary(), value)
         else:
-            app_log.error("Uncaught exception %s\n%r", self._summary(), self.request,
+            app_log.error("Uncaught exception %s\n%r", self._request_summary(), self.request,
                           exc_info=(typ, value, tb))
 
-    def _summary(self):
+    def _request_summary(self):
         request = self.request
         return escape_controls("%s %s (%s)" % (request.method, request.uri, request.remote_ip))
 
@@ -381,8 +381,12 @@ class RequestHandler(Page):
             secret, name, value, version=version,
             key_version=self.settings.get("key_version") if isinstance(secret, dict) else None)
 
-    def get_secure_cookie(self, name, value=None, max_age_days=31, min_version=None):
-        """The bytes of a signed cookie, or None if it is missing, forged or too old."""
+    def get_secure_cookie(self, name, value=None, max_age_days=31, min_version=None,
+                          include_name=True):
+        """The bytes of a signed cookie, or None if it is missing, forged or too old. `include_name`
+        is for old programs: without the name in it, one cookie could be passed off as another."""
+        if not include_name:
+            raise ValueError("include_name=False: cookies signed without their name are refused")
         self.require_setting("cookie_secret", "secure cookies")
         if value is None:
             value = self.get_cookie(name)
@@ -471,10 +475,17 @@ class RequestHandler(Page):
         if self._ui is not None:
             self._release_ui()
         try:
-            self.application.log_request(self)
+            # Without a call where it is not overridden, since every response ends here.
+            if type(self)._log == RequestHandler._log:
+                self.application.log_request(self)
+            else:
+                self._log()
         finally:
             self.on_finish()
         return sent
+
+    def _log(self):
+        self.application.log_request(self)
 
     def _finish_whole(self):
         """Send the headers and the whole body at once, as most responses are sent."""
@@ -496,8 +507,7 @@ class RequestHandler(Page):
             headers = self._headers
         if self._status_code == 304:
             body = b""
-            for name in _BODY_HEADERS:
-                self.clear_header(name)
+            self._clear_headers_for_304()
         if self._new_cookies is not None:
             self._complete_headers()
         self._write_buffer = []
@@ -516,6 +526,10 @@ class RequestHandler(Page):
         # Only now: if the response could not be sent, an error page can still replace it.
         self._headers_written = True
         return sent
+
+    def _clear_headers_for_304(self):
+        for name in _BODY_HEADERS:
+            self.clear_header(name)
 
     def _transform_first(self, chunk, finishing):
         for transform in self._transforms:
@@ -562,7 +576,7 @@ class RequestHandler(Page):
                 if self._ui is not None:
                     self._release_ui()
                 self.request.connection.close()
-                self.application.log_request(self)
+                self._log()
                 self.on_finish()
             return
         self.clear()
@@ -588,8 +602,7 @@ class RequestHandler(Page):
         With the setting serve_traceback (which debug turns on) it shows the traceback, as a page to
         browsers and as text to other clients.
         """
-        if hasattr(self, "get_error_html"):
-            # The hook of Tornado 1.0, which returns the page.
+        if type(self).get_error_html != RequestHandler.get_error_html:
             if "exc_info" in kwargs:
                 kwargs["exception"] = kwargs.pop("exc_info")[1]
             page = self.get_error_html(status_code, **kwargs)
@@ -602,26 +615,43 @@ class RequestHandler(Page):
                 self.set_header("Content-Type", "text/plain; charset=UTF-8")
                 self.finish("".join(traceback.format_exception(*kwargs["exc_info"])))
         else:
-            title = "%d: %s" % (status_code, xhtml_escape(self._reason))
-            self.finish("<html><head><title>%s</title></head><body>%s</body></html>"
-                        % (title, title))
+            self.finish(self.get_error_html(status_code, **kwargs))
+
+    def get_error_html(self, status_code, **kwargs):
+        """The error page, for programs that override this instead of `write_error`, as in Tornado
+        1.0: `kwargs` contain `exception` if there was one. It may call `finish` itself."""
+        title = "%d: %s" % (status_code, xhtml_escape(self._reason))
+        return "<html><head><title>%s</title></head><body>%s</body></html>" % (title, title)
 
     def _handle_exception(self, typ, value, tb):
         """Answer an exception with an error page. Always True: the exception has been handled."""
+        try:
+            self._handle_request_exception(value)
+        except Exception:
+            app_log.error("Uncaught exception while another was answered", exc_info=True)
+            self._finished = True
+            self.request.connection.close()
+        return True
+
+    def _handle_request_exception(self, e):
+        """Answer the exception that is being handled. Old programs override it."""
+        typ, value, tb = sys.exc_info()
+        if value is not e:
+            typ, value, tb = type(e), e, getattr(e, "__traceback__", None)
         if isinstance(value, Finish):
             try:
                 if not self._finished:
                     self.finish()
-                return True
             except Exception:
-                return self._handle_exception(*sys.exc_info())
+                self._handle_exception(*sys.exc_info())
+            return
         try:
             self.log_exception(typ, value, tb)
         except Exception:
             app_log.error("Uncaught exception in log_exception", exc_info=True)
         if self._finished:
             # Too late for an error page: logging is all that can be done.
-            return True
+            return
         if isinstance(value, HTTPError):
             status = value.status_code
         else:
@@ -630,13 +660,7 @@ class RequestHandler(Page):
             app_log.error("%s raised an HTTPError with the invalid status %r",
                           type(self).__name__, status)
             status = 500
-        try:
-            self.send_error(status, exc_info=(typ, value, tb))
-        except Exception:
-            app_log.error("Uncaught exception in send_error", exc_info=True)
-            self._finished = True
-            self.request.connection.close()
-        return True
+        self.send_error(status, exc_info=(typ, value, tb))
 
     def async_callback(self, callback, *args, **kwargs):
         """A function that calls `callback` and answers its exceptions with an error page.
@@ -653,31 +677,6 @@ class RequestHandler(Page):
             except Exception:
                 self._handle_exception(*sys.exc_info())
         return call
-
-    # ETag
-
-    def compute_etag(self):
-        """The ETag for the body written so far, or None to send none. May be overridden."""
-        buffer = self._write_buffer
-        return etag_of(buffer[0] if len(buffer) == 1 else b"".join(buffer))
-
-    def set_etag_header(self):
-        """Set the Etag header to `compute_etag()`, unless it is already set."""
-        if "Etag" not in self._headers._values:
-            etag = self.compute_etag()
-            if etag is not None:
-                # Without set_header: an invalid value is refused when the headers are sent.
-                self._headers._values["Etag"] = etag if type(etag) is str else native_str(etag)
-
-    def check_etag_header(self):
-        """Whether the client already has this response: If-None-Match includes its Etag, by weak
-        comparison (RFC 9110 13.1.2)."""
-        if "If-None-Match" not in self.request.headers._values:
-            return False
-        etag = self._headers.get("Etag")
-        if not etag:
-            return False
-        return is_known_etag(etag, self.request.headers["If-None-Match"])
 
     # XSRF
 

@@ -11,16 +11,20 @@ import functools
 import os
 import re
 import sys
+import threading
 
 from friendserve import locale
 from friendserve.escape import utf8, xhtml_escape
-from friendserve.template import Loader
+from friendserve.template import Loader, Template
 from friendserve.util import ObjectDict
 from friendserve.web.uimodule import active_modules, bind_modules
 
 _match_language = re.compile(
     r"[ \t]*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,8})[ \t]*"
     r"(?:;[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*)?\Z").match
+
+#: Modules between a call of `render` and the template.
+_PAGE_MODULES = ("friendserve.web.", "friendserve.template")
 
 _STARTS_ELSEWHERE = ("/", "http:", "https:")
 
@@ -112,6 +116,10 @@ class Page(object):
     """
     _ui = None
 
+    # Template loaders by folder, of all applications. Old programs empty it.
+    _template_loaders = {}
+    _template_loader_lock = threading.Lock()
+
     @property
     def locale(self):
         """The `friendserve.locale.Locale` of the reader: the user's, or else the browser's. It can
@@ -176,8 +184,7 @@ class Page(object):
     def render_string(self, template_name, **kwargs):
         """Render a template to bytes, with `kwargs` and `get_template_namespace` as its
         variables."""
-        path = self.get_template_path() or os.path.dirname(os.path.abspath(
-            sys.modules[type(self).__module__].__file__))
+        path = self.get_template_path() or self._find_folder()
         loader = self.application.get_template_loader(path, self)
         namespace = self.get_template_namespace()
         namespace.update(kwargs)
@@ -185,8 +192,22 @@ class Page(object):
 
     def get_template_path(self):
         """The folder of the templates: the setting template_path, or None for the folder of the
-        handler's module. May be overridden."""
+        file that calls `render` or `render_string`. May be overridden."""
         return self.settings.get("template_path")
+
+    def _find_folder(self):
+        """The folder of the file that asks for a template; that of the handler's module if the loop
+        does."""
+        frame = sys._getframe(2)
+        while frame is not None and (
+                frame.f_globals.get("__name__", "").startswith(_PAGE_MODULES)
+                or isinstance(frame.f_globals.get("__loader__"), Template)):
+            frame = frame.f_back
+        if frame is None or frame.f_globals.get("__name__", "").startswith("friendserve."):
+            path = sys.modules[type(self).__module__].__file__
+        else:
+            path = frame.f_code.co_filename
+        return os.path.dirname(os.path.abspath(path))
 
     def create_template_loader(self, template_path):
         """A template loader for a folder; called once for each folder."""
@@ -198,11 +219,13 @@ class Page(object):
         return Loader(template_path, **options)
 
     def get_template_namespace(self):
-        """The variables of every template."""
-        return dict(self.ui, handler=self, request=self.request, locale=self.locale,
-                    _=self.locale.translate, pgettext=self.locale.pgettext,
-                    current_user=self.current_user, static_url=self.static_url,
-                    xsrf_form_html=self.xsrf_form_html, reverse_url=self.reverse_url)
+        """The variables of every template. UI methods replace others of the same name."""
+        namespace = dict(handler=self, request=self.request, locale=self.locale,
+                         _=self.locale.translate, pgettext=self.locale.pgettext,
+                         current_user=self.current_user, static_url=self.static_url,
+                         xsrf_form_html=self.xsrf_form_html, reverse_url=self.reverse_url)
+        namespace.update(self.ui)
+        return namespace
 
     @property
     def ui(self):

@@ -196,6 +196,7 @@ class StaticFileHandler(RequestHandler):
         if plan.keeps_files and stream is not None \
                 and self.application.settings.get("static_hash_cache", True):
             values = request.headers._values
+            # A pattern may leave the last slash out of `path`; without it, a folder is redirected.
             key = (self.root, self.default_filename, path, request.path[-1:] == "/",
                    accepted_codings(values["Accept-Encoding"])
                    if "Accept-Encoding" in values else ())

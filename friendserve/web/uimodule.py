@@ -17,24 +17,20 @@ from __future__ import absolute_import, division, print_function
 class UIModule(object):
     """A part of a page. Subclasses define `render`, and the styles and scripts the page needs.
 
-    `handler` is the RequestHandler that renders the page, `request` its request, and `ui` its UI
-    methods and modules.
+    `handler` is the RequestHandler that renders the page, `request` its request, `ui` its UI
+    methods and modules, and `locale` its locale.
     """
 
     def __init__(self, handler):
         self.ui = handler.ui
         self.request = handler.request
         self.handler = handler
+        self.locale = handler.locale
 
     @property
     def current_user(self):
         """The handler's `current_user`."""
         return self.handler.current_user
-
-    @property
-    def locale(self):
-        """The handler's `locale`."""
-        return self.handler.locale
 
     def render(self, *args, **kwargs):
         """The markup, as unicode or UTF-8 bytes, which is not escaped. To be overridden."""

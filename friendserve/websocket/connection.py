@@ -135,6 +135,10 @@ class WebSocketProtocol13(Read, Pending):
     `mask_outgoing` is true for the client. The WebSocket itself is the pending read of its
     `stream`, for as long as it is open.
     """
+    # Bits of the first byte of a frame (RFC 6455 5.2).
+    FIN, RSV1, RSV2, RSV3 = FIN, RSV1, 0x20, 0x10
+    RSV_MASK, OPCODE_MASK = 0x70, 0x0f
+
     __slots__ = ("stream", "owner", "mask_outgoing", "max_queue_size", "_reader", "_deflater",
                  "_recent", "_state", "_out", "_paused", "_held", "_code", "_reason", "_pinger",
                  "_timer")

@@ -89,6 +89,10 @@ class WebSocketHandler(RequestHandler):
         return scheme in ("http", "https") and place != "" and \
             place == self.request.headers.get("Host", "").lower()
 
+    def get_websocket_scheme(self):
+        """The scheme of this WebSocket's URL: "wss" if the page's is https, else "ws"."""
+        return "wss" if self.request.protocol == "https" else "ws"
+
     def select_subprotocol(self, subprotocols):
         """Called with the list of subprotocols that the client offers, which may be empty; returns
         one of them, or None."""

@@ -6,7 +6,7 @@ from friendserve.iostream.buffers import FilePiece
 from friendserve.log import app_log
 from friendserve.protocol.http1 import REASONS
 from friendserve.web import Application
-from friendserve.wsgi.environ import BodyTooLarge, read_environ
+from friendserve.wsgi.environ import BodyIncomplete, BodyTooLarge, read_environ
 
 _CHUNK = 65536
 
@@ -34,6 +34,8 @@ class WSGIAdapter(object):
             request = read_environ(environ, connection, self.max_body_size)
         except BodyTooLarge:
             connection.fail(413)
+        except BodyIncomplete:
+            connection.fail(400)
         else:
             # Of a WSGIApplication too, which is called with an environ itself.
             Application.__call__(self.application, request) \

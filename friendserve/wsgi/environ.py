@@ -72,7 +72,8 @@ def make_environ(request, body, multithread=False):
 
 
 def read_environ(environ, connection, max_body_size):
-    """The HTTPServerRequest for an environ, with its whole body. Raises BodyTooLarge."""
+    """The HTTPServerRequest for an environ, with its whole body. Raises BodyTooLarge,
+    BodyIncomplete."""
     uri = quote(from_wsgi_str(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")))
     if environ.get("QUERY_STRING"):
         uri += "?" + environ["QUERY_STRING"]
@@ -96,6 +97,10 @@ class BodyTooLarge(Exception):
     """The body of a request is longer than the application accepts."""
 
 
+class BodyIncomplete(Exception):
+    """The client disconnected before the body was complete."""
+
+
 def _read_body(environ, max_body_size):
     source = environ["wsgi.input"]
     length = environ.get("CONTENT_LENGTH") or ""
@@ -103,7 +108,10 @@ def _read_body(environ, max_body_size):
         size = int(length)
         if size > max_body_size:
             raise BodyTooLarge()
-        return source.read(size) if size else b""
+        body = source.read(size) if size else b""
+        if len(body) < size:
+            raise BodyIncomplete()
+        return body
     if not environ.get("wsgi.input_terminated"):
         # PEP 3333 does not allow to read further than a Content-Length.
         return b""

@@ -8,6 +8,7 @@ import tempfile
 import sys
 import threading
 import unittest
+import warnings
 
 from friendserve import database
 from friendserve.database import engines
@@ -161,6 +162,14 @@ class DatabaseContract(object):
         self.assertEqual(["one"], self.titles())
         self.db.reconnect()
         self.assertEqual(["one"], self.titles())
+
+    def test_b334_the_driver_warns_of_nothing(self):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            db = database.connect(self.url())
+            self.addCleanup(db.close)
+            self.assertEqual(1, db.get("SELECT 1 AS one").one)
+        self.assertEqual([], [str(warning.message) for warning in caught])
 
     def test_idle_connections_are_made_anew(self):
         self.add("one")

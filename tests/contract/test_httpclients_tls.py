@@ -167,6 +167,11 @@ class ProxyContract(object):
             error = self.fetch_error(HTTPConnectError, "https://example.test/", **self.proxied())
             self.assertEqual(error.phase, "proxy")
 
+    def test_an_ipv6_address_behind_a_proxy_does_not_need_ipv6_here(self):
+        self.proxy = self.script(response())
+        self.fetch_ok("http://[2001:db8::1]/", **self.proxied(allow_ipv6=False))
+        self.assertIn(b" http://[2001:db8::1]/ ", self.proxy.heads[0])
+
     def test_a_proxy_that_is_not_there(self):
         self.proxy = self.script()
         self.proxy.stop()

@@ -20,7 +20,7 @@ import six
 from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time
-from friendserve.stack_context import StackContext, wrap
+from friendserve.stack_context import StackContext, state, wrap
 from tests import PATIENCE, ROOT
 from tests.bridges import available_bridges, hosted_pollers, rows_for
 from tests.loopcase import CountingPoller, LogCatcher, Loops, in_child, keeping, open_fds
@@ -39,6 +39,23 @@ class LoopContract(Loops):
     def setUp(self):
         self.poller = CountingPoller(make_poller(self.impl))
         self.loop = self.make_loop(self.poller)
+
+    def test_p01_the_contexts_of_start_do_not_leak_into_callbacks(self):
+        seen = []
+
+        def later():
+            seen.append(state.contexts)
+            self.loop.add_callback(lambda: seen.append(state.contexts))
+            self.loop.add_callback(self.loop.stop)
+
+        self.loop.add_callback(later)
+        outside = state.contexts
+        with StackContext(functools.partial(keeping, [])):
+            inside = state.contexts
+            self.loop.start()
+            self.assertEqual(inside, state.contexts)
+        self.assertEqual([seen[0]] * 2, seen)
+        self.assertFalse(set(inside) - set(outside) & set(seen[0]))
 
     def test_b265_a_wrapped_callback_with_arguments_enters_its_context_once(self):
         entered, done = [], []

@@ -209,6 +209,28 @@ class RedisFaults(FeedCase):
         self.run_until(lambda: len(outcomes) == 25)
         self.assertEqual(15, sum(isinstance(one, FeedUnavailable) for one in outcomes))
 
+    def test_b330_pending_commands_are_bounded_while_redis_is_up(self):
+        feed = self.make_feed(max_pending=10)
+        outcomes = []
+        feed.publish("room", u"x", outcomes.append, outcomes.append)
+        self.run_until(lambda: outcomes)
+        del outcomes[:]
+        self.redis.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.redis.process.send_signal, signal.SIGCONT)
+        for _ in range(25):
+            feed.publish("room", u"x", outcomes.append, outcomes.append)
+        self.run_until(lambda: len(outcomes) == 15)
+        self.assertEqual(set(["10 commands are already waiting for Redis at 127.0.0.1:%d/0"
+                              % self.redis.port]), set(map(str, outcomes)))
+        self.assertEqual(set([FeedUnavailable]), set(map(type, outcomes)))
+        self.redis.process.send_signal(signal.SIGCONT)
+        self.run_until(lambda: len(outcomes) == 25)
+        self.assertEqual(set([str]), set(map(type, outcomes[15:])))
+        # There is room again.
+        feed.publish("room", u"x", outcomes.append, outcomes.append)
+        self.run_until(lambda: len(outcomes) == 26)
+        self.assertEqual(str, type(outcomes[25]))
+
     def test_a_channel_that_is_no_stream(self):
         sock = socket.create_connection(("127.0.0.1", self.redis.port), 5)
         sock.sendall(b"SET feed:room x\r\n")

@@ -378,6 +378,22 @@ class EngineTest(GenCase):
             self.run_until(lambda: errors)
             self.assertEqual([error], errors)
 
+    def test_callbacks_may_be_left_over_after_an_exception(self):
+        def main(callback):
+            yield gen.Callback("never called")
+            try:
+                yield self.failing(KeyError())
+            except KeyError:
+                callback("caught")
+
+        errors = []
+        with ExceptionStackContext(lambda type, value, tb: errors.append(type) or True):
+            gen.engine(main)(self.log.append)
+        self.run_until(lambda: self.log)
+        self.loop.run_once(0)
+        self.loop.run_once(0)
+        self.assertEqual((["caught"], []), (self.log, errors))
+
     def test_own_yield_points(self):
         class Ready(gen.YieldPoint):
             def start(self, runner):

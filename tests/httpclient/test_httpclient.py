@@ -239,6 +239,8 @@ class InThread(HTTPCase):
                 results.append(error)
 
         thread = threading.Thread(target=run)
+        # After a failure it may never return.
+        thread.daemon = True
         thread.start()
         self.run_until(lambda: results)
         thread.join(PATIENCE)
@@ -301,6 +303,7 @@ class MainTest(InThread):
             process = subprocess.Popen(
                 [sys.executable, "-m", "friendserve.httpclient"] + list(arguments), cwd=ROOT,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.addCleanup(lambda: process.poll() is None and process.kill())
             out, err = process.communicate()
             return process.returncode, out, err.decode("utf-8", "replace")
         return self.run_blocking(run)

@@ -2,20 +2,22 @@
 
     python tests/ioloop/stress.py all 10
     python tests/ioloop/stress.py foreign 10 --poller epoll
-    python tests/ioloop/stress.py twisted 10 --module tests.platform.twisted_stress
+    python tests/ioloop/stress.py uvloop 10
 
 Each thread adds callbacks to the loop, one or a few at a time, and waits until they have been
 called; then it pauses for a moment of random length, since a wake-up can be lost only at certain
 moments of a turn. The loop has nothing else to do: a wake-up that is lost leaves the thread waiting
-for `patience` seconds, which is counted, and the command then exits with 1.
+for `patience` seconds, which is counted, and the command then exits with 1. Half of each run is
+that of one thread, because several may make up for a wake-up that another has lost.
 
-A mode is a way to run the loop, a function in `MODES`; `--module` imports a module that adds more.
+A mode is a way to run the loop, a function in `MODES`: by itself, driven by select, or on each
+bridge whose host is installed.
 """
 from __future__ import absolute_import, division, print_function
 
 import argparse
 import collections
-import importlib
+import functools
 import os
 import random
 import select
@@ -25,11 +27,6 @@ import time
 
 import six
 
-try:
-    import asyncio
-except ImportError:  # version: py2
-    asyncio = None
-
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(
         os.path.abspath(__file__)))))
@@ -38,6 +35,12 @@ from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.auto import available_pollers
 from friendserve.platform.pollers.clock import monotonic_time
 from tests import PATIENCE
+from tests.bridges import available_bridges
+
+try:
+    from friendserve.platform.twisted import IOLoopReactor
+except ImportError:
+    IOLoopReactor = None
 
 #: The threads that add callbacks.
 THREADS = 4
@@ -80,30 +83,36 @@ def run_by_select(poller, started):
     loop.close()
 
 
-def run_by_asyncio(poller, started, make_loop=None):
-    """A loop of asyncio waits for the fd of the loop, and then calls run_once."""
-    loop = IOLoop(impl=poller, make_current=False)
-    outer = (make_loop or asyncio.new_event_loop)()
-    timers = []
-
-    def turn():
-        while timers:
-            timers.pop().cancel()
-        wait = loop.run_once(0)
-        if wait is not None:
-            timers.append(outer.call_later(wait, turn))
-
-    outer.add_reader(loop.fileno(), turn)
-    started(loop, outer.stop)
-    outer.call_soon(turn)
-    outer.run_forever()
-    outer.remove_reader(loop.fileno())
-    outer.close()
+def run_on_bridge(loop_class, poller, started):
+    """The loop is a bridge, and its host waits."""
+    loop = loop_class(impl=poller, make_current=False)
+    started(loop, loop.stop)
+    loop.start()
     loop.close()
 
 
-if asyncio is not None:
-    mode("asyncio")(run_by_asyncio)
+for _name, _class in sorted(available_bridges().items()):
+    mode(_name)(functools.partial(run_on_bridge, _class))
+
+
+def run_reactor(poller, started):
+    """A Twisted reactor on the loop; threads wake it by `callFromThread`."""
+    loop = IOLoop(impl=poller, make_current=False)
+    reactor = IOLoopReactor(loop)
+    started(_ReactorAsLoop(reactor), reactor.crash)
+    reactor.run(installSignalHandlers=False)
+    loop.close()
+
+
+class _ReactorAsLoop(object):
+    """The methods of a loop that the stress calls."""
+    def __init__(self, reactor):
+        self.add_callback = reactor.callFromThread
+        self.call_later = reactor.callLater
+
+
+if IOLoopReactor is not None:
+    mode("twisted_reactor")(run_reactor)
 
 
 def fds_of(loop):
@@ -126,19 +135,24 @@ def can_be_driven(poller, name):
     return True
 
 
+def is_possible(name, poller):
+    return name in ("thread", "twisted_reactor") or can_be_driven(poller, name)
+
+
 def combinations(names=None, pollers=None):
     """Pairs (mode, poller) that are possible, of these or all."""
     for name in names or MODES:
         for poller in pollers or available_pollers():
-            if name == "thread" or can_be_driven(poller, name):
+            if is_possible(name, poller):
                 yield name, poller
 
 
 class _Stress(object):
     """One run: `start` is called with the loop, and starts the threads that add callbacks."""
 
-    def __init__(self, seconds, patience):
+    def __init__(self, seconds, patience, count):
         self.seconds = seconds
+        self.count_of_threads = count
         self.patience = patience
         self.threads = []
         self.added = self.called = self.lost = 0
@@ -150,7 +164,7 @@ class _Stress(object):
         self.until = monotonic_time() + self.seconds
         # So that even a loop that nothing can wake any more comes to an end.
         loop.call_later(self.seconds + 2 * self.patience, stop)
-        for number in range(THREADS):
+        for number in range(self.count_of_threads):
             self.threads.append(threading.Thread(target=self.add, args=(random.Random(number),)))
         for thread in self.threads:
             thread.start()
@@ -189,9 +203,9 @@ class _Stress(object):
         self.loop.add_callback(self.stop)
 
 
-def stress(name, seconds, poller=None, patience=PATIENCE):
+def stress(name, seconds, poller=None, patience=PATIENCE, threads=THREADS):
     """The Outcome of `seconds` in the mode of that name, over a poller (by default the best)."""
-    run = _Stress(seconds, patience)
+    run = _Stress(seconds, patience, threads)
     # Threads take turns in the middle of a turn of the loop, too.
     if six.PY2:  # version: py2
         before, set_interval, often = sys.getcheckinterval(), sys.setcheckinterval, 1
@@ -211,23 +225,20 @@ def main():
     parser.add_argument("mode", help="one of %s, or all" % ", ".join(MODES))
     parser.add_argument("seconds", type=float, help="the length of each run")
     parser.add_argument("--poller", help="the poller of the loop (default: each of this system)")
-    parser.add_argument("--module", action="append", default=[],
-                        help="import this module, which adds modes to MODES")
     options = parser.parse_args()
-    for module in options.module:
-        importlib.import_module(module)
     if options.mode not in MODES and options.mode != "all":
         parser.error("the modes are %s and all" % ", ".join(MODES))
     lost = 0
     for name, poller in combinations([options.mode] if options.mode != "all" else None,
                                      [options.poller] if options.poller else None):
-        outcome = stress(name, options.seconds, poller)
-        lost += outcome.lost + (outcome.added != outcome.called)
-        print("%-10s %-7s %8d callbacks added, %8d called, %d lost" % ((name, poller) + outcome))
+        for threads in (1, THREADS):
+            outcome = stress(name, options.seconds / 2, poller, threads=threads)
+            lost += outcome.lost + (outcome.added != outcome.called)
+            print("%-15s %-7s threads: %d, callbacks added: %7d, called: %7d, lost: %d"
+                  % ((name, poller, threads) + outcome))
+            sys.stdout.flush()
     return 1 if lost else 0
 
 
 if __name__ == "__main__":
-    # As `tests.ioloop.stress`, so that the modules that --module imports extend this one.
-    from tests.ioloop import stress as this_module
-    sys.exit(this_module.main())
+    sys.exit(main())

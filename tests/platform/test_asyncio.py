@@ -23,7 +23,6 @@ from tests import PATIENCE
 from tests.bridges import available_bridges
 from tests.httpcase import answer
 from tests.loopcase import CountingPoller, LogCatcher, Loops, open_fds, stack_depth
-from tests.platform.stress import wake_ups
 from tests.services import free_port
 
 MODULE = "friendserve.platform.asyncio"
@@ -204,11 +203,6 @@ class BridgeCase(Loops):
             self.loop.call_at(when, note, when)
         self.run_until(lambda: len(self.seen) == 50)
         self.assertGreaterEqual(min(self.seen), 0)
-
-    def test_b293_callbacks_of_threads_are_not_lost(self):
-        count, lost = wake_ups(self.loop, 0.3, 2)
-        self.assertTrue(count)
-        self.assertEqual(0, lost)
 
     # Exceptions
 

@@ -3,7 +3,6 @@
 from __future__ import absolute_import, division, print_function
 
 import socket
-import struct
 import subprocess
 import sys
 import unittest
@@ -15,65 +14,13 @@ except ImportError:
     pycares = CaresResolver = None
 
 from friendserve.httpclient import HTTPConnectError
-from friendserve.ioloop import IOLoop
 from friendserve.netutil import Resolver
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from tests import ROOT
 from tests.clientcase import ClientCase
-from tests.resolvercase import ResolverCase, ResolverContract
-
-A, AAAA = 1, 28
-NO_ERROR, SERVER_FAILURE, NO_NAME = 0, 2, 3
+from tests.resolvercase import A, NameServer, ResolverCase, ResolverContract
 
 needs_cares = unittest.skipIf(pycares is None, "pycares is not installed")
-
-
-class NameServer(object):
-    """A name server (RFC 1035) over UDP: `names` has {name: [addresses]}. A name that begins with
-    "silent" is not answered, and one with "broken" is an error. `asked` has all questions."""
-
-    def __init__(self, loop, names):
-        self.names = names
-        self.asked = []
-        self._loop = loop
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.setblocking(False)
-        self.port = self._socket.getsockname()[1]
-        loop.add_handler(self._socket.fileno(), self._on_question, IOLoop.READ)
-
-    def close(self):
-        self._loop.remove_handler(self._socket.fileno())
-        self._socket.close()
-
-    def _on_question(self, fd, events):
-        question, address = self._socket.recvfrom(4096)
-        answer = self.answer(question)
-        if answer is not None:
-            self._socket.sendto(answer, address)
-
-    def answer(self, question):
-        labels, position = [], 12
-        data = bytearray(question)
-        while data[position]:
-            size = data[position]
-            labels.append(bytes(data[position + 1:position + 1 + size]).decode("ascii").lower())
-            position += 1 + size
-        name = ".".join(labels)
-        kind, = struct.unpack_from(">H", question, position + 1)
-        end = position + 5
-        self.asked.append((name, kind))
-        if name.startswith("silent"):
-            return None
-        family = socket.AF_INET6 if kind == AAAA else socket.AF_INET
-        found = [socket.inet_pton(family, place) for place in self.names.get(name, ())
-                 if (":" in place) == (kind == AAAA)]
-        code = SERVER_FAILURE if name.startswith("broken") else \
-            NO_ERROR if name in self.names else NO_NAME
-        head = question[:2] + struct.pack(">HHHHH", 0x8580 | code, 1, len(found), 0, 0)
-        return head + question[12:end] + b"".join(
-            [b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(place)) + place
-             for place in found])
 
 
 class WithoutTest(unittest.TestCase):

@@ -5,8 +5,6 @@ import gc
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import unittest
@@ -27,24 +25,10 @@ from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.auto import make_poller
 from friendserve.stack_context import StackContext
 from friendserve.tcpclient import TCPClient
-from tests import PATIENCE, ROOT
+from tests import PATIENCE
 from tests.loopcase import CountingPoller, LogCatcher, Loops, keeping, open_fds
-from tests.platform.test_caresresolver import NameServer
-from tests.resolvercase import ResolverCase, ResolverContract
-
-needs_twisted = unittest.skipIf(twisted is None, "Twisted is not installed")
-
-
-def run_program(program):
-    """(standard output and error, status) of a Python program."""
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program], cwd=ROOT,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    limit = threading.Timer(PATIENCE, process.kill)
-    limit.start()
-    output = process.communicate()[0].decode("utf-8")
-    limit.cancel()
-    limit.join()
-    return output, process.returncode
+from tests.resolvercase import NameServer, ResolverCase, ResolverContract
+from tests.twistedcase import needs_twisted, run_program
 
 
 class ImportTest(unittest.TestCase):

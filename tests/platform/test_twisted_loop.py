@@ -31,9 +31,8 @@ from tests import PATIENCE, ROOT
 from tests.bridgecase import Browser, DemosOnBridge, Programs
 from tests.bridges import LOOPS
 from tests.loopcase import Loops, open_fds
-from tests.platform.stress import NAMES, wake_ups
-from tests.platform.test_twisted import needs_twisted, run_program
 from tests.services import free_port
+from tests.twistedcase import needs_twisted, run_program
 
 
 @needs_twisted
@@ -198,20 +197,6 @@ class LifeTest(BridgeCase):
         thread.start()
         thread.join(PATIENCE)
         self.assertEqual([1], ran)
-
-
-@needs_twisted
-class WakeUpTest(unittest.TestCase):
-    """A short run of the stress."""
-
-    def test_b296_b297_no_wake_up_is_lost(self):
-        for name in ("twisted_epoll", "twisted_poll", "twisted_select", "twisted_reactor"):
-            for count in (1, 4):
-                loop = NAMES[name]()()
-                called, lost = wake_ups(loop, 0.2, count)
-                loop.close()
-                self.assertEqual(0, lost, name)
-                self.assertLess(10, called, name)
 
 
 @needs_twisted

@@ -119,6 +119,15 @@ class CompressionTest(unittest.TestCase):
         self.assertLess(len(bomb), 100000)
         self.assertEqual(len(Inflater(Side()).feed(bomb, 1000, True)), 1001)
 
+    def test_a697_a_bomb_after_what_fills_the_limit(self):
+        # zlib takes a limit of 0 for none.
+        for size in (999, 1000, 1001, 1002):
+            payload = b""
+            for data in (b"x" * size, b"y" * (1 << 24)):
+                compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+                payload += compressor.compress(data) + compressor.flush()
+            self.assertEqual(1001, len(Inflater(Side()).feed(payload, 1000, False)), size)
+
     def test_garbage(self):
         with self.assertRaises(DeflateError):
             Inflater(Side()).feed(b"\xff\xff\xff", 99, True)

@@ -3,7 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 import copy
 import pickle
-import time
 import unittest
 
 from friendserve.httputil import HTTPHeaders as PublicHeaders
@@ -13,6 +12,7 @@ from friendserve.protocol.grammar import (
     is_content_length, is_field_value, is_host, is_token, split_list)
 from friendserve.protocol.headers import (
     HTTPHeaders, check_field, normalize_name, parse_field_line, parse_fields)
+from tests import cpu_time
 
 try:
     from hypothesis import given, strategies as st
@@ -116,12 +116,12 @@ class HTTPHeadersTest(unittest.TestCase):
     def test_a039_many_lines_of_one_name(self):
         def spend(count):
             headers = HTTPHeaders()
-            start = time.time()
+            start = cpu_time()
             for _ in range(count):
                 headers.add("X", "y")
                 "x" in headers
             self.assertEqual(len(headers["x"]), 3 * count - 2)
-            return time.time() - start
+            return cpu_time() - start
 
         # Ten times the lines take ten times as long, not a hundred times.
         self.assertLess(min(spend(100000) for _ in range(3)),
@@ -168,9 +168,9 @@ class LineTest(unittest.TestCase):
     def test_a126_long_values_take_linear_time(self):
         def spend(size):
             line = "A: " + "a " * size + "\x10"
-            start = time.time()
+            start = cpu_time()
             self.refuse(line)
-            return time.time() - start
+            return cpu_time() - start
 
         self.assertLess(min(spend(400000) for _ in range(3)),
                         60 * max(min(spend(40000) for _ in range(3)), 1e-5))

@@ -6,9 +6,10 @@ import gc
 import socket
 
 from friendserve.httpclient import (
-    AsyncHTTPClient, HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError)
+    AsyncHTTPClient, HTTPRequest, HTTPStreamClosedError, HTTPTimeoutError, HTTPTransferError)
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import Resolver, ssl_options_to_context
+from friendserve.protocol.urls import parse_url
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from tests.clientcase import ClientCase, ScriptedServer, answer, response
 from tests.httpcase import CA, SERVER_OPTIONS
@@ -65,6 +66,32 @@ class PoolTest(ClientCase):
             for _ in range(2):
                 self.fetch_ok(self.url(host=host), **options)
             self.assertEqual(self.client.statistics()["connects"], before + 1, options)
+
+    def keys(self, origins, ways):
+        return [self.client.key_of(parse_url(origin), HTTPRequest(
+            origin, **dict({"validate_cert": True}, **options)))
+            for origin in origins for options in ways]
+
+    def test_a695_connections_are_not_shared_by_different_origins(self):
+        plain = ["http://a", "http://b", "http://a:443"]
+        tls = ["https://a", "https://b", "https://a:80"]
+        proxy = {"proxy_host": "proxy", "proxy_port": 1}
+        proxies = [proxy] + [dict(proxy, proxy_username=name) for name in ("me", "you")]
+        keys = self.keys(plain + tls, [
+            {}, {"network_interface": "127.0.0.1"}, {"unix_socket": "/a"}, {"unix_socket": "/b"}])
+        keys += self.keys(tls, proxies + [{"validate_cert": False}])
+        self.assertEqual(36, len(keys))
+        self.assertEqual(36, len(set(keys)))
+        # A proxy gets plain requests to all origins on one connection.
+        shared = set(self.keys(plain, proxies))
+        self.assertEqual(3, len(shared))
+        self.assertEqual(set(), shared.intersection(keys))
+
+    def test_a695_with_an_interface_each_origin_has_its_connection(self):
+        first, second = self.script(response(b"1")), self.script(response(b"2"))
+        for server, body in ((first, b"1"), (second, b"2")):
+            self.assertEqual(body, self.fetch_ok(self.url(server=server),
+                                                 network_interface="127.0.0.1").body)
 
     def test_b196_a_request_is_repeated_when_its_kept_connection_was_closed(self):
         for method, body in (("GET", None), ("PUT", b"x"), ("DELETE", None)):

@@ -274,6 +274,15 @@ class SettingsTest(WebCase):
         self.ask("/missing")
         self.assertEqual(self.records[0].levelno, logging.WARNING)
 
+    def test_b338_the_level_of_the_access_log_follows_the_class_of_the_status(self):
+        self.serve_app([("/([0-9]+)", handler(
+            get=lambda self, status: self.set_status(int(status), "Any")))])
+        for status, level in ((200, "INFO"), (399, "INFO"), (400, "WARNING"), (499, "WARNING"),
+                              (500, "ERROR"), (599, "ERROR")):
+            self.ask("/%d" % status)
+            record = [record for record in self.records if record.name == "friendserve.access"][-1]
+            self.assertEqual((status, level), (record.fields["status"], record.levelname))
+
     def test_access_log_has_fields_for_programs(self):
         self.serve_app([("/", handler(get=lambda self: self.write("12345")))])
         self.ask("/?a=b", headers=[("User-Agent", "Test")])

@@ -2,9 +2,11 @@
 """The page for an exception in debug mode (A006, A305)."""
 from __future__ import absolute_import, division, print_function
 
+import re
+
 import six
 
-from friendserve.web import HTTPError, RequestHandler
+from friendserve.web import HTTPError, RequestHandler, debugpage
 from tests.webcase import WebCase
 
 HTML = [("Accept", "text/html,*/*")]
@@ -83,15 +85,27 @@ class DebugPageTest(WebCase):
         self.assertIn("(13 characters, not shown)", page)
 
     if not six.PY2:
-        def test_what_it_came_from(self):
+        def test_b339_what_it_came_from(self):
             _, page = self.page("/twice")
             self.assertIn(u"Raised while handling KeyError", page)
             self.assertIn(u"second", page)
+            # Only the last call of the program itself is open, and only in the first traceback.
+            opened, = re.findall(u"<details open><summary><b>([^<]*)</b> <small>([^<]*):", page)
+            self.assertEqual((u"fail_twice", __file__), opened)
 
-    def test_endless_recursion_and_exceptions_without_text(self):
+    def test_b339_endless_recursion_and_exceptions_without_text(self):
         response, page = self.page("/deep")
         self.assertIn("calls not shown", page)
         self.assertLess(len(page), 200000)
+        before, after = page.split("calls not shown")
+        for part in (before, after):
+            self.assertEqual(debugpage.MAX_FRAMES // 2, part.count("<details"))
+        left_out = int(before.rpartition(">")[2])
+        self.assertGreater(left_out, 100)
+        # The last call is the first that is shown, and the first call the last.
+        self.assertIn("<b>fail_deep</b>", before)
+        self.assertIn("<b>_run_method</b>", after)
+        self.assertEqual(1, page.count("<details open>"))
         _, page = self.page("/unshown")
         self.assertIn("(cannot be shown)", page)
 

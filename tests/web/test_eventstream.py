@@ -151,6 +151,8 @@ class StreamTest(WebCase):
             self.opened[0].close()
             self.turn(0, 3)
             self.assertEqual(self.closed, self.opened)
+            # Such a response was not completed.
+            self.assertEqual(([], False), (self.logged(access=True), self.opened[0]._finished))
 
     def test_server_ends(self):
         self.serve_stream()
@@ -197,6 +199,17 @@ class StreamTest(WebCase):
         with LogCatcher() as records:
             self.turn(0, 3)
         self.assertEqual(records, [])
+
+    def test_no_heartbeat(self):
+        for interval in (None, 0):
+            clock = SkippingClock()
+            self.use_loop(IOLoop(time_func=clock))
+            self.serve_stream(type("Quiet", (Stream,), {"heartbeat_interval": interval}))
+            client = self.open_stream()
+            self.assertIsNone(self.opened[0]._heartbeat)
+            clock.skip(1000)
+            self.opened[0].send_event(u"news")
+            self.assertEqual(self.read_event(client), b"data: news\n\n")
 
     def test_open_may_refuse(self):
         class Handler(Stream):

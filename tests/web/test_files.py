@@ -1,7 +1,9 @@
 """FileCache: values made from files."""
 from __future__ import absolute_import, division, print_function
 
+import errno
 import os
+import shutil
 import tempfile
 import unittest
 
@@ -59,3 +61,33 @@ class FileCacheTest(unittest.TestCase):
         self.assertIsNone(cache.get("a"))
         cache.put("b", "value", [(self.path + ".missing", None)])
         self.assertIsNone(cache.get("b"))
+
+
+class OpenFileTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.path = os.path.join(self.folder, "file")
+
+    def test_a693_only_a_regular_file_is_opened(self):
+        os.mkfifo(self.path)
+        # The null device would end at once, a pipe stall the loop, /dev/zero never end.
+        for path in (self.path, self.folder, os.devnull, "/dev/zero"):
+            before = os.listdir("/dev/fd")
+            for checked in (None, os.stat(path)):
+                with self.assertRaises(IOError) as caught:
+                    files.open_file(path, checked).close()
+                self.assertEqual(errno.EACCES, caught.exception.errno, path)
+                self.assertEqual(path, caught.exception.filename)
+            self.assertEqual(len(before), len(os.listdir("/dev/fd")))
+
+    def test_a690_only_the_file_that_was_checked_is_opened(self):
+        for name in ("file", "other"):
+            with open(os.path.join(self.folder, name), "wb") as target:
+                target.write(b"content")
+        files.open_file(self.path, os.stat(self.path)).close()
+        before = os.listdir("/dev/fd")
+        with self.assertRaises(IOError) as caught:
+            files.open_file(self.path, os.stat(os.path.join(self.folder, "other"))).close()
+        self.assertEqual(errno.EACCES, caught.exception.errno)
+        self.assertEqual(len(before), len(os.listdir("/dev/fd")))

@@ -200,8 +200,9 @@ class WritingTest(HandlerCase):
     def test_own_etag(self):
         self.serve_handler(lambda self: self.set_header("Etag", '"own"'))
         self.assertEqual(self.ask(headers=[("If-None-Match", '"own"')]).status, 304)
-        for wanted in ('"own"', None):
-            self.serve_handler(lambda self: None, compute_etag=lambda self: wanted)
+        for wanted, computed in (('"own"', '"own"'), ('"own"', b'"own"'), ('"own"', u'"own"'),
+                                 (None, None)):
+            self.serve_handler(lambda self: None, compute_etag=lambda self: computed)
             self.assertEqual(self.ask().headers.get("Etag"), wanted)
         self.serve_handler(post=lambda self: None)
         self.assertNotIn("Etag", self.ask("/", "POST").headers)

@@ -223,3 +223,13 @@ class MemoryTest(StaticCase):
         for _ in range(2):
             self.assertEqual(self.ask("/sub/").body, b"<p>")
             self.assertEqual(self.ask("/sub").status, 301)
+
+    def test_b332_default_filename_in_memory_and_a_pattern_without_the_slash(self):
+        self.write("sub/index.html", b"<p>", self.OLD)
+        os.utime(os.path.join(self.root, "sub"), (self.OLD, self.OLD))
+        self.serve_files([(r"/(.*?)/?", StaticFileHandler,
+                           {"path": self.root, "default_filename": "index.html"})])
+        for _ in range(2):
+            self.assertEqual(self.ask("/sub/").body, b"<p>")
+            response = self.ask("/sub")
+            self.assertEqual((301, "/sub/"), (response.status, response.headers.get("Location")))

@@ -178,6 +178,21 @@ class UploadTest(WebCase):
         self.run_until(lambda: closed)
         self.assertEqual(1, len(closed))
 
+    def test_b331_a_kept_handler_keeps_no_files_of_a_client_that_went_away(self):
+        kept = []
+
+        def on_connection_close(handler):
+            kept.append((handler, self.left(), handler.uploads["f"][0]._file.closed))
+
+        self.serve_upload(on_connection_close=on_connection_close)
+        headers, body = form((), [("f", "a", b"x" * 100000)])
+        data = request("/", "POST", headers, body)
+        client = self.connect(data=data[:len(data) // 2])
+        self.run_until(self.left)
+        client.close()
+        self.run_until(lambda: kept)
+        self.assertEqual(([], True), kept[0][1:])
+
     def test_an_upload_is_moved_once(self):
         upload = Upload(u"a", "text/plain", self.folder)
         upload.write(b"x")

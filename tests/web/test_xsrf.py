@@ -93,6 +93,13 @@ class XsrfTest(WebCase):
         self.assertEqual(self.post(PLAIN, body={"_xsrf": ""}), 403)
         self.assertEqual(self.post(PLAIN, headers=[("X-Xsrftoken", other)]), 403)
 
+    def test_a692_every_byte_of_a_token_is_compared(self):
+        for place in range(len(TOKEN)):
+            other = bytearray(TOKEN)
+            other[place] ^= 1
+            for token in (encode_plain_token(other), encode_token(other, b"mask", 1400000000)):
+                self.assertEqual(403, self.post(PLAIN, headers=[("X-Xsrftoken", token)]), place)
+
     def test_a021_malformed_is_absent(self):
         for bad in ("zz", "2|", "2|01020304|00|x", "a" * 31, "2|1|2|3|4"):
             self.assertEqual(self.post(PLAIN, body={"_xsrf": bad}), 403, bad)

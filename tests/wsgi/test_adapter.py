@@ -116,6 +116,11 @@ class AdapterContract(object):
         endless = {"wsgi.input": io.BytesIO(b"chunked"), "wsgi.input_terminated": True}
         self.assertEqual(b"chunked", self.call(method="POST", **endless)[2])
 
+    def test_a_body_that_is_incomplete(self):
+        status = self.call(method="POST", CONTENT_LENGTH="6", **{
+            "wsgi.input": io.BytesIO(b"hello")})[0]
+        self.assertEqual("400", status[:3])
+
     def test_a_body_that_is_too_long(self):
         adapter = WSGIAdapter(self.application, max_body_size=4)
         self.assertEqual("413", self.call(method="POST", body=b"hello",
