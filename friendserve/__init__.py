@@ -36,6 +36,7 @@ platform/pollers/ what the operating system provides for a loop
     posix windows
                   wakers, close-on-exec
     auto          chooses the best for this system
+    adapted       pollers that were written for Tornado
 
 template          templates, compiled to Python
 locale            translations, plurals, dates, numbers
@@ -49,6 +50,7 @@ ioloop/           the loop
     interface     IOLoop: what every loop provides
     polling       PollIOLoop: the turn, over a poller
     periodic      PeriodicCallback
+    positional    loops that are given by position
 
 loopthread        LoopThread: a loop in a thread, and calls into it from other threads
 

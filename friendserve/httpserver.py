@@ -63,7 +63,8 @@ class HTTPServer(TCPServer):
     `no_keep_alive` closes each connection after one response. `ssl_options` (a dict of arguments
     for `friendserve.netutil.ssl_options_to_context`, or an SSLContext) makes it an HTTPS server.
     `protocol` is the scheme that the application sees, if it is not that of the connection.
-    `decompress_request` decompresses gzip bodies. The limits are those of
+    `decompress_request` decompresses gzip bodies; the pieces of a streamed one may then be larger
+    than `chunk_size`, up to a megabyte. The limits are those of
     `HTTP1ConnectionParameters`; `max_buffer_size` limits the bytes that a connection may buffer.
 
     `xheaders` takes the client's address and scheme from headers of a proxy in front; set it only
@@ -143,6 +144,15 @@ class HTTPServer(TCPServer):
         if self._delegate is not None:
             return self._delegate.start_request(server_conn, request_conn)
         return _Message(self._begin_request, request_conn)
+
+    @property
+    def no_keep_alive(self):
+        """Whether each connection is closed after one response. It can be set."""
+        return self.params.no_keep_alive
+
+    @no_keep_alive.setter
+    def no_keep_alive(self, value):
+        self.params.no_keep_alive = bool(value)
 
     # Called by the connections, as are start_body and handle_request
 

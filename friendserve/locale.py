@@ -543,7 +543,7 @@ def _candidates(language, script, region, variants):
 
 
 def _utc_now():
-    return datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=int(time()))
+    return datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=time())
 
 
 def _to_utc(date):

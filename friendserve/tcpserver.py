@@ -16,6 +16,7 @@ from __future__ import absolute_import, division, print_function
 import socket
 
 from friendserve.ioloop import IOLoop
+from friendserve.ioloop.positional import takes_loop_at
 from friendserve.iostream import IOStream, SSLIOStream
 from friendserve.log import app_log
 from friendserve.netutil import (
@@ -37,9 +38,11 @@ class TCPServer(object):
 
     `max_buffer_size`, `read_chunk_size` and `max_write_buffer_size`, in bytes, are passed to each
     stream, and `handshake_timeout`, in seconds (default 30), to each TLS stream. The server runs
-    on `io_loop`, or by default on the loop that is current when it first listens.
+    on `io_loop`, or by default on the loop that is current when it first listens. An IOLoop may
+    also be the first positional argument.
     """
 
+    @takes_loop_at(1, "ssl_options")
     def __init__(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None,
                  io_loop=None, max_write_buffer_size=None, handshake_timeout=None):
         if ssl_options is not None:

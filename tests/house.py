@@ -33,11 +33,11 @@ FLOORS = (
         "oauth1", "jose"))),
     ("pollers", _in("platform.pollers", (
         "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
-        "windows", "auto"))),
+        "windows", "auto", "adapted"))),
     ("text", ("template", "locale", "options")),
     ("loop", _in("ioloop", (
-        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic", ""))
-     + ("loopthread",)),
+        "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic",
+        "positional", "")) + ("loopthread",)),
     ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
      + _in("iostream", ("buffers", "base", "goodbye", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),

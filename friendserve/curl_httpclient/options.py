@@ -41,8 +41,6 @@ def check_request(url, request):
         unix_path(request.unix_socket)
     if url.scheme == "https":
         _tls_options(request)
-    if request.method == "HEAD" and (request.body is not None or request.body_producer):
-        raise ValueError("libcurl cannot send a body with HEAD")
 
 
 def _split_proxy(request):
@@ -75,6 +73,8 @@ def set_options(curl, fetch):
     """Set all options for a fetch on a handle that was reset. Raises pycurl.error and ValueError,
     and whatever prepare_curl_callback raises."""
     request, url = fetch.request, fetch.url
+    if request.method == "HEAD" and (request.body is not None or request.body_producer):
+        raise ValueError("libcurl cannot send a body with HEAD")
     setopt = curl.setopt
     setopt(pycurl.NOSIGNAL, 1)
     # Also limits libcurl's redirects, in case prepare_curl_callback turns them on.

@@ -274,7 +274,13 @@ class HTTP1ClientConnection(Read):
         body = self._body
         wanted = body.wanted(len(data))
         try:
-            piece = body.feed(data if wanted == len(data) else data[:wanted])
+            if body.receiver is not None and body.is_chunked():
+                pieces = body.feed_chunks(data)
+                piece = pieces.pop() if pieces else b""
+                for one in pieces:
+                    body.receiver.on_data(one)
+            else:
+                piece = body.feed(data if wanted == len(data) else data[:wanted])
         except HTTPInputError as error:
             self._fail(error)
             return

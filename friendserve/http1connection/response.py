@@ -80,6 +80,12 @@ class HTTP1ResponseWriter(Read):
             self._end_response()
         return sent
 
+    def respond_and_finish(self, status, reason, headers, body):
+        """As `respond`, by way of `finish`."""
+        sent = self._start_response(status, reason, headers, body, True, None)
+        self.finish()
+        return sent
+
     # A response in pieces
 
     def write_headers(self, start_line, headers, chunk=None, callback=None):

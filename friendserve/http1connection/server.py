@@ -35,6 +35,8 @@ _HEAD_TO_CLOSING = MOVES[HEAD, CLOSING]
 _READING_TO_DELIVERING = BODY_MOVES[READING, DELIVERING]
 _DELIVERING_TO_READING = BODY_MOVES[DELIVERING, READING]
 
+_FINISH = HTTP1ResponseWriter.finish
+
 _EMPTY_LINE = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -74,7 +76,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     The connection itself is the stream's pending read, for as long as it lives. `request` is the
     request in progress, or None.
     """
-    __slots__ = ("remote_ip", "protocol", "stalled", "_head_begun", "_searched")
+    __slots__ = ("remote_ip", "protocol", "stalled", "_head_begun", "_searched", "__dict__")
 
     def __init__(self, stream, server, remote_ip, protocol):
         super(HTTP1ServerConnection, self).__init__(stream, server)
@@ -83,6 +85,9 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         self.stalled = None         # for the server's sweeps: (write_progress, since when), or None
         self._head_begun = False    # whether some of the next head has arrived, but not all
         self._searched = 0          # bytes of the next head already searched for its end
+        if type(self).finish != _FINISH:
+            # Programs replace it to count responses.
+            self.respond = self.respond_and_finish
 
     def start(self):
         """Begin to serve. Called once."""
@@ -328,6 +333,33 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             function(*args)
         except Exception as error:
             self._handle_exception(error)
+
+    # Attributes that Tornado's HTTPConnection had
+
+    @property
+    def address(self):
+        """The address of the peer, in the format of the socket module."""
+        try:
+            return self.stream.socket.getpeername()
+        except EnvironmentError:
+            # The connection was lost.
+            return self.remote_ip, 0
+
+    @property
+    def xheaders(self):
+        """As that of the server."""
+        return self.server.xheaders
+
+    @property
+    def no_keep_alive(self):
+        """Whether the connection is to be closed after this response. It can be set to True while a
+        request is in progress."""
+        return not self._keep_alive
+
+    @no_keep_alive.setter
+    def no_keep_alive(self, value):
+        if value:
+            self._keep_alive = False
 
     def _handle_exception(self, error):
         """Answer after an exception that the application did not catch, unless a response has

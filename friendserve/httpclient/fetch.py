@@ -203,6 +203,7 @@ class BaseFetch(object):
             step = self._redirect
         elif status == 417 and request.expect_100_continue and request.body is not None:
             # Repeat it without the expectation (RFC 9110 10.1.1).
+            self._keep_original()
             request.expect_100_continue = False
             step = self._ask_again
         else:
@@ -281,6 +282,7 @@ class BaseFetch(object):
                              % (status, len(locations)))
         place = join_url(request.url, decode_location(locations[0]))
         url = parse_url(place)
+        self._keep_original()
         if status == 303 and self.method != "HEAD" or \
                 status in (301, 302) and self.method == "POST":
             request.method = "GET"
@@ -302,6 +304,12 @@ class BaseFetch(object):
         self._redirect_time = self.client.io_loop.time() - self.started
         self._set_url(url)
         self.client.begin(self)
+
+    def _keep_original(self):
+        """Called before `request` changes: the response is to what was asked."""
+        request = self.request
+        if request.original_request is None:
+            request.original_request = request.copy()
 
     def _drop(self, names):
         headers = self.request._headers

@@ -3,9 +3,11 @@ from __future__ import absolute_import, division, print_function
 
 import functools
 import time
+import warnings
 
 from friendserve.awaitable import future_of
-from friendserve.httpclient.messages import HTTPRequest
+from friendserve.httpclient.errors import HTTPTransferError
+from friendserve.httpclient.messages import HTTPRequest, HTTPResponse
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
 from friendserve.protocol.urls import parse_url
@@ -23,11 +25,22 @@ def _choose(callback, on_error, response):
         callback(response)
 
 
+def _refusal(request, own, error):
+    """The response to a request, given as an HTTPRequest or a URL, that cannot be sent."""
+    if not isinstance(request, HTTPRequest):
+        request = own or HTTPRequest(request)
+    return HTTPResponse(request, 599, error=HTTPTransferError(str(error), "request", error),
+                        request_time=0, start_time=request.start_time)
+
+
 class AsyncHTTPClient(Configurable):
     """The client of a loop, shared by all code on that loop.
 
     The constructor returns the same client for the same loop (`io_loop`, or the current one)
-    until it is closed; with `force_instance` it makes a separate one, with separate settings.
+    until it is closed, and warns if it therefore ignores other settings; a subclass that is called
+    by its own name has its own. With `force_instance` it makes a separate one, with separate
+    settings. As in Tornado 1 and 2, a number in the place of `force_instance` is `max_clients`,
+    which `force_instance` follows; as in Tornado 5, `force_instance` may come first.
     `configure` chooses the implementation and its settings. `defaults` is a dict of values for
     options that an HTTPRequest leaves None; of "headers", each applies to requests without a header
     of that name. The implementation defines the other settings.
@@ -45,7 +58,14 @@ class AsyncHTTPClient(Configurable):
         # By name: that module imports this one.
         return import_object("friendserve.simple_httpclient.SimpleAsyncHTTPClient")
 
-    def __new__(cls, io_loop=None, force_instance=False, **kwargs):
+    def __new__(cls, io_loop=None, force_instance=False, *args, **kwargs):
+        if isinstance(io_loop, bool):
+            io_loop, force_instance = None, io_loop
+        elif type(force_instance) is int:
+            kwargs["max_clients"] = force_instance
+            force_instance, args = args[:1] == (True,), args[1:]
+        if args:
+            raise TypeError("%s: too many positional arguments" % cls.__name__)
         io_loop = io_loop or IOLoop.current()
         if force_instance:
             return super(AsyncHTTPClient, cls).__new__(cls, io_loop=io_loop, **kwargs)
@@ -53,11 +73,16 @@ class AsyncHTTPClient(Configurable):
         clients = io_loop.attachments.setdefault(_ATTACHED_AS, {})
         # A subclass may be configurable apart from this class.
         is_base = cls is AsyncHTTPClient or cls is cls.configurable_base()
-        kind = cls.configured_class() if is_base else cls
+        kind = cls, cls.configured_class() if is_base else cls
         client = clients.get(kind)
         if client is None:
             client = clients[kind] = super(AsyncHTTPClient, cls).__new__(
                 cls, io_loop=io_loop, **kwargs)
+            client._settings = kwargs
+        elif kwargs and kwargs != client._settings:
+            warnings.warn("%s: this loop already has such a client, so these settings are ignored: "
+                          "%s; with force_instance=True they would be those of a separate client"
+                          % (cls.__name__, ", ".join(sorted(kwargs))), RuntimeWarning, stacklevel=2)
         return client
 
     def initialize(self, io_loop=None, defaults=None):
@@ -87,8 +112,10 @@ class AsyncHTTPClient(Configurable):
         instead. Without both, this returns a Future of the response, or of the error if
         `raise_error`. `kwargs` are the options of HTTPRequest, and are allowed only with a URL.
 
-        Raises ValueError synchronously for a request that cannot be sent, and RuntimeError if the
-        client is closed.
+        A URL, method, header or body that cannot be sent makes the fetch fail like any other, with
+        the ValueError as `real_error`, because it may be data. Raises ValueError synchronously for
+        other options that the client does not support, TypeError for a value of a wrong type, and
+        RuntimeError if the client is closed.
         """
         if self._closed:
             raise RuntimeError("this HTTP client is closed")
@@ -98,23 +125,29 @@ class AsyncHTTPClient(Configurable):
             if raise_error:
                 return future_of(self.fetch, request, **kwargs)
             return future_of(self._fetch_any, request, **kwargs)
-        if isinstance(request, HTTPRequest):
-            if kwargs:
-                raise ValueError("set these options on the HTTPRequest, not in fetch: %s"
-                                 % ", ".join(sorted(kwargs)))
-            own = request.copy()
-            own.original_request = request
-            own.complete(self.defaults)
-        elif kwargs:
-            own = HTTPRequest(request, **kwargs)
-            own.complete(self.defaults)
-        else:
-            own = self._get(request)
         if state.contexts:
             callback = wrap(callback)
         elif not callable(callback):
             raise TypeError("a callback must be a callable, not %r" % (callback,))
-        self.fetch_impl(own, functools.partial(self.io_loop.add_callback, callback))
+        callback = functools.partial(self.io_loop.add_callback, callback)
+        if kwargs and isinstance(request, HTTPRequest):
+            raise ValueError("set these options on the HTTPRequest, not in fetch: %s"
+                             % ", ".join(sorted(kwargs)))
+        own = None
+        try:
+            if isinstance(request, HTTPRequest):
+                own = request.copy()
+                own.original_request = request
+                own.complete(self.defaults)
+            elif kwargs:
+                own = HTTPRequest(request, **kwargs)
+                own.complete(self.defaults)
+            else:
+                own = self._get(request)
+        except ValueError as error:
+            callback(_refusal(request, own, error))
+        else:
+            self.fetch_impl(own, callback)
 
     def _fetch_any(self, request, callback, on_error, **kwargs):
         """`fetch` for a Future that does not raise the error of a response."""

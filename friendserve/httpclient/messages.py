@@ -12,7 +12,7 @@ from friendserve.protocol.grammar import is_token, split_list
 from friendserve.protocol.headers import check_field, normalize_name
 from friendserve.protocol.http1 import REASONS
 from friendserve.protocol.urls import parse_url
-from friendserve.stack_context import wrap
+from friendserve.stack_context import state, wrap
 
 #: Each method, and whether a request with it must have a body, must not, or may (None).
 METHODS = {"GET": False, "HEAD": False, "POST": True, "PUT": True, "PATCH": True,
@@ -113,8 +113,8 @@ class HTTPRequest(object):
       fetch fails (RFC 9112 9.8). Set this to False for a server that never sends it;
     - `prepare_curl_callback(curl)`: called to set further options, by the curl client only.
 
-    A client does not change the request it is given. This class and `fetch` raise ValueError for
-    options that cannot be sent.
+    A client does not change the request it is given. The callbacks are called in the stack contexts
+    in which the request is made, or if there are none, in those of the fetch.
     """
     _DEFAULTS = dict(
         connect_timeout=20.0, request_timeout=20.0, follow_redirects=True, max_redirects=5,
@@ -173,6 +173,10 @@ class HTTPRequest(object):
         self.start_time = time.time()
         #: In the copy that a client works with: the request that the caller passed.
         self.original_request = None
+        if state.contexts:
+            # They may differ from those of the fetch.
+            for name in _CALLBACKS:
+                setattr(self, name, wrap(getattr(self, name)))
 
     @property
     def headers(self):
@@ -311,7 +315,7 @@ class HTTPResponse(object):
     - `body` (bytes) and `buffer` (the same as a BytesIO): its body;
     - `error`: None for a success (2xx), else an `HTTPError`, with code 599 if there was no
       complete response;
-    - `request`: the HTTPRequest;
+    - `request`: the HTTPRequest as it was made, before any redirect;
     - `effective_url`: the URL that the last redirect led to, without user name and password;
     - `request_time`: seconds from leaving the queue to the end;
     - `start_time`: when the request was made, as `time.time()`;

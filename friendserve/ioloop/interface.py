@@ -77,6 +77,7 @@ class IOLoop(Configurable):
     _default_executor = None
     _executor_process = None    # the process in which the loop made that; None if it was passed
     _blocking_threshold = None
+    _takes_objects = False      # whether fds may be objects without `fileno()`
 
     @classmethod
     def configurable_base(cls):
@@ -376,7 +377,9 @@ class IOLoop(Configurable):
 
     def split_fd(self, fd):
         """(number, `fd`) for a number or an object with `fileno()`."""
-        return (fd, fd) if isinstance(fd, six.integer_types) else (fd.fileno(), fd)
+        if isinstance(fd, six.integer_types) or self._takes_objects and not hasattr(fd, "fileno"):
+            return fd, fd
+        return fd.fileno(), fd
 
     def close_fd(self, fd):
         """Close a number or an object with `close()`; harmless if it was closed before."""

@@ -17,6 +17,7 @@ from friendserve.ioloop.signals import forget_loop, hold_wakeup_fd, release_wake
 from friendserve.ioloop.timers import TimerQueue
 from friendserve.ioloop.watching import TurnWatch
 from friendserve.log import app_log, gen_log
+from friendserve.platform.pollers.adapted import AdaptedPoller
 from friendserve.platform.pollers.auto import Waker, make_poller
 from friendserve.platform.pollers.clock import monotonic_time, noticing_steps
 from friendserve.platform.pollers.interface import MAX_WAIT, NONE, READ
@@ -29,7 +30,8 @@ class PollIOLoop(IOLoop):
     """The loop over a poller.
 
     `impl`: a poller or its name ("epoll", "kqueue", "poll", "select", "auto"), or None for the one
-    named by the environment variable FRIENDSERVE_POLLER, or else the best one on this system.
+    named by the environment variable FRIENDSERVE_POLLER, or else the best one on this system. It
+    may be a poller that was written for Tornado, and watch objects without `fileno()`.
     `time_func`: a clock to use instead of the monotonic one. If it is set back, timers move with
     it, and are called when they would have been.
     """
@@ -71,6 +73,9 @@ class PollIOLoop(IOLoop):
         try:
             if impl is None or isinstance(impl, six.string_types):
                 impl = poller = make_poller(impl)
+            if not hasattr(impl, "watched"):
+                impl = AdaptedPoller(impl)
+                self._takes_objects = True
             self._poller = impl
             impl.register(waker.fileno(), READ)
             self._handlers[waker.fileno()] = (
@@ -95,8 +100,8 @@ class PollIOLoop(IOLoop):
         """Call `handler(fd, events)` whenever one of `events` (READ, WRITE) is ready on `fd`, and
         for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on unchanged;
         pass the object if there is one, so that ``close(all_fds=True)`` can close it. Each fd can
-        have one handler; a second raises ValueError. Raises TypeError if `handler` cannot be
-        called, and RuntimeError if this loop was made in another process."""
+        have one handler; a second raises ValueError, which is also an IOError. Raises TypeError if
+        `handler` cannot be called, and RuntimeError if this loop was made in another process."""
         if not callable(handler):
             raise TypeError("a handler must be callable with (fd, events), unlike %r" % (handler,))
         if os.getpid() != self._process:
@@ -154,7 +159,7 @@ class PollIOLoop(IOLoop):
             number = self.split_fd(fd)[0]
         except (OSError, IOError, ValueError):
             number = -1
-        if number < 0:
+        if isinstance(number, six.integer_types) and number < 0:
             # A closed object no longer knows its number.
             for known, (obj, _) in six.iteritems(self._handlers):
                 if obj is fd:

@@ -91,7 +91,7 @@ class BaseIOStream(Pending):
     # One instance per connection, and there may be tens of thousands.
     __slots__ = ("io_loop", "max_buffer_size", "read_chunk_size", "max_write_buffer_size",
                  "error", "_state", "_fd", "_events", "_peer_left", "_buffer", "_pending", "_out",
-                 "_on_close", "__weakref__")
+                 "_on_close", "__dict__", "__weakref__")
 
     def __init__(self, io_loop=None, max_buffer_size=None, read_chunk_size=None,
                  max_write_buffer_size=None):
@@ -204,8 +204,8 @@ class BaseIOStream(Pending):
         """Call `callback(data)` with all bytes received until either side closes the stream.
 
         With `streaming_callback`, that is called with each piece, and at the end `callback` is
-        called with b"". When an error closes the stream the data may be incomplete, so only the
-        close callback is called.
+        called with b"". When an error closes the stream the data may be incomplete: `error` is set
+        by then. With `on_error`, that is called instead.
         """
         if callback is None and on_error is None:
             return (future_of if streaming_callback is None else noted)(
@@ -240,6 +240,24 @@ class BaseIOStream(Pending):
             self._pending = None
             if self.error is not None or not read.deliver_rest(self._schedule, self._buffer):
                 raise StreamClosedError(self.error)
+
+    # For code that takes received bytes by Tornado's private names, to hand another socket to the
+    # stream.
+
+    @property
+    def _read_buffer_size(self):
+        """How many received bytes are unread."""
+        return len(self._buffer)
+
+    def _consume(self, size):
+        """Take the first `size` unread bytes and return them. In the next turn the stream tries to
+        read: a socket that replaces the present one may hold data that no poller reports."""
+        self.io_loop.add_callback(self._read_again)
+        return self._buffer.consume(size)
+
+    def _read_again(self):
+        if self._state is OPEN:
+            self._handle_events(self._fd, READ)
 
     def is_quiet(self):
         """Whether everything was sent, nothing is unread, and the stream is registered for READ:
@@ -617,6 +635,15 @@ class BaseIOStream(Pending):
                 and self._is_connected():
             self._update_events()
 
+    @property
+    def _close_callback(self):
+        """The close callback under its name in Tornado, where programs set it to None."""
+        return self._on_close
+
+    @_close_callback.setter
+    def _close_callback(self, callback):
+        self.set_close_callback(callback)
+
     def _is_connected(self):
         """Whether there is a peer, which can disconnect."""
         return True
@@ -654,7 +681,7 @@ class BaseIOStream(Pending):
             self._out = None
         read, self._pending = self._pending, None
         if read is not None:
-            if not is_whole:
+            if not is_whole and not (read.at_every_end and read.on_error is None):
                 read.callback = None
             satisfied = read.deliver_rest(self._schedule, self._buffer) and is_whole
             if not satisfied and read.on_error is not None:

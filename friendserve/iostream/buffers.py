@@ -256,9 +256,12 @@ class Read(object):
 
     When the stream closes, `deliver_rest(schedule, buffer)` may deliver what the buffer holds; it
     returns whether that satisfied the read. If the stream closes because of an error, `callback` is
-    None by then, because the data is incomplete.
+    None by then, because the data is incomplete, unless the read is to be satisfied `at_every_end`
+    and has no `on_error`.
     """
     __slots__ = ("callback",)
+
+    at_every_end = False
 
     #: Called with a StreamClosedError if the stream closes before this read is satisfied.
     on_error = None
@@ -382,8 +385,10 @@ class StreamBytes(_PlainRead):
 
 
 class ReadUntilClose(_PlainRead):
-    """All bytes until the peer closes, as a whole or piece by piece."""
+    """All bytes until the stream closes, as a whole or piece by piece."""
     __slots__ = ("_streaming",)
+
+    at_every_end = True
 
     def __init__(self, callback, streaming_callback=None):
         super(ReadUntilClose, self).__init__(callback)

@@ -54,8 +54,8 @@ def bind_sockets(port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BA
 
     `address` is an IP address or a host name of this machine, resolved synchronously; None and ""
     mean every interface. A name or an empty address often has both an IPv4 and an IPv6 address,
-    hence the list; with port 0 all get the same free port. An IPv6 address that the system does not
-    support or cannot assign is skipped if another address remains.
+    hence the list; with port 0 or None all get the same free port. An IPv6 address that the system
+    does not support or cannot assign is skipped if another address remains.
 
     `family` may restrict the addresses to AF_INET or AF_INET6, `flags` replaces the AI_* flags
     (default AI_PASSIVE), and `reuse_port` lets several processes listen on one port
@@ -66,7 +66,7 @@ def bind_sockets(port, address=None, family=socket.AF_UNSPEC, backlog=DEFAULT_BA
     socket.gaierror for an address that cannot be resolved, and socket.error if binding fails; then
     no socket is left open.
     """
-    port = port_number(port)
+    port = port_number(0 if port is None else port)
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError("reuse_port needs SO_REUSEPORT, which this system does not have")
     if family == socket.AF_UNSPEC and not socket.has_ipv6:

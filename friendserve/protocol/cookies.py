@@ -1,6 +1,6 @@
 """Cookies: reading and writing them (RFC 6265), and signing their values.
 
-    header = format_set_cookie("user", "7", httponly=True)     # "user=7; Path=/; HttpOnly"
+    header = format_set_cookie("user", "7", httponly=True)     # "user=7; HttpOnly; Path=/"
     parse_cookie("user=7; theme=dark")["user"]                 # "7"
     signed = create_signed_value(secret, "user", "7")
     decode_signed_value(secret, "user", signed)                # b"7"
@@ -99,8 +99,9 @@ def _decode(text):
 # Writing
 
 _is_name = re.compile(r"[%s:]+\Z" % TOKEN_CHARS).match
-#: RFC 6265 4.1.1, cookie-octet.
-_is_plain_value = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*\Z").match
+#: RFC 6265 4.1.1 allows more characters without quotes. But http.cookies quotes a value with any
+#: other than these, and programs and their tests know its lines.
+_is_plain_value = re.compile(r"[%s:]*\Z" % TOKEN_CHARS).match
 _find_unquotable = re.compile(r"[\x00-\x1f\x7f]").search
 _QUOTE = re.compile(r'[",;\\\x80-\xff]')
 #: RFC 6265 4.1.1 allows av-octets in attributes; a space is useless there, and can mislead.
@@ -111,7 +112,8 @@ _SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
 
 def format_set_cookie(name, value, domain=None, expires=None, path="/", max_age=None,
                       secure=False, httponly=False, samesite=None, **other):
-    """The value of a Set-Cookie header (RFC 6265 4.1), a native string.
+    """The value of a Set-Cookie header (RFC 6265 4.1), a native string; the same as from Python 3's
+    http.cookies, with the attributes in alphabetical order. Only an empty value gets no quotes.
 
     `value` is text or UTF-8 bytes; it is quoted if necessary, and `parse_cookie` restores it.
     `expires` is a datetime, a time tuple (both UTC) or a timestamp, `max_age` a number of seconds,
@@ -205,10 +207,10 @@ def _write_same_site(label, value):
 
 
 _ATTRIBUTES = (
-    ("domain", "Domain", _write_text), ("expires", "Expires", _write_time),
-    ("max_age", "Max-Age", _write_seconds), ("path", "Path", _write_text),
-    ("secure", "Secure", _write_flag), ("httponly", "HttpOnly", _write_flag),
-    ("samesite", "SameSite", _write_same_site), ("partitioned", "Partitioned", _write_flag))
+    ("domain", "Domain", _write_text), ("expires", "expires", _write_time),
+    ("httponly", "HttpOnly", _write_flag), ("max_age", "Max-Age", _write_seconds),
+    ("partitioned", "Partitioned", _write_flag), ("path", "Path", _write_text),
+    ("samesite", "SameSite", _write_same_site), ("secure", "Secure", _write_flag))
 
 
 # Signing

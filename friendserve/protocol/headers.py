@@ -114,14 +114,21 @@ class HTTPHeaders(six.moves.collections_abc.MutableMapping):
     def parse(cls, headers):
         """The headers in a native string of lines, each ended by CRLF or LF.
 
-        This is for text from files and tests; text from the wire is parsed by `parse_fields`.
+        This is for text from files and tests; text from the wire is parsed by `parse_fields`. A
+        line that begins with whitespace continues the one before it (obs-fold, RFC 9112 5.2): the
+        two are joined by a space.
         """
-        result = cls()
+        lines = []
         for line in headers.split("\n"):
             if line.endswith("\r"):
                 line = line[:-1]
-            if line:
-                result.parse_line(line)
+            if lines and line[:1] in (" ", "\t"):
+                lines[-1] += " " + line.strip(" \t")
+            elif line:
+                lines.append(line)
+        result = cls()
+        for line in lines:
+            result.parse_line(line)
         return result
 
     def update(self, *args, **kwargs):

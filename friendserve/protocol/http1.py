@@ -390,8 +390,9 @@ class ChunkedDecoder(object):
         #: Bytes that followed the end of the body; None until the end has arrived.
         self.unused = None
 
-    def feed(self, data):
-        """The bytes of the body in `data`, or b"".
+    def feed(self, data, whole=True):
+        """The bytes of the body in `data`, or b""; unless `whole`, a list of pieces, each from one
+        chunk.
 
         Once the end has arrived, `unused` holds the bytes that followed it, and no more may be fed.
         Raises HTTPInputError: 400 for malformed framing, 413 for a body over the limit.
@@ -404,6 +405,8 @@ class ChunkedDecoder(object):
         position = 0
         while self.unused is None and position < len(data):
             position = self._step(self, data, position, pieces)
+        if not whole:
+            return pieces
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_line(self, data, position, limit):

@@ -172,6 +172,28 @@ class MessageBody(object):
             self._keep(data)
         return data
 
+    def is_chunked(self):
+        """Whether `feed_chunks` may be used."""
+        return self._decoder is not None
+
+    def feed_chunks(self, data):
+        """As `feed`, for a receiver of a chunked body, but returns a list of pieces, none of them
+        empty and each from one chunk: some servers send each message as a chunk."""
+        decoder = self._decoder
+        pieces = decoder.feed(data, whole=False)
+        last = []
+        if decoder.unused is not None:
+            self.unused = decoder.unused
+            if self._inflater is not None:
+                # The last one, perhaps empty, is inflated with the end in sight.
+                pieces, last = pieces[:-1], pieces[-1:] or [b""]
+        if self._inflater is not None:
+            pieces = [self._inflate(piece) for piece in pieces]
+        if decoder.unused is not None:
+            self.state = _READING_TO_ENDED
+            pieces += [self._inflate(piece) for piece in last]
+        return [piece for piece in pieces if piece]
+
     def closed(self):
         """Whether the body is complete now that the connection has closed (RFC 9112 8). Raises
         HTTPInputError when compressed data ends too early."""

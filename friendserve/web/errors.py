@@ -9,7 +9,8 @@ class HTTPError(Exception):
     """Ends the request with an error page of this status.
 
     `log_message` and its `args` (as for logging) are written to the log and never sent to the
-    client. The keyword `reason` replaces the standard reason phrase.
+    client. The keyword `reason` replaces the standard reason phrase. Error pages of applications
+    may show `log_message`, so the framework's own errors format theirs at once.
     """
     def __init__(self, status_code=500, log_message=None, *args, **kwargs):
         super(HTTPError, self).__init__(status_code, log_message)
@@ -49,9 +50,10 @@ def _rebuild(cls, attributes, args):
 class MissingArgumentError(HTTPError):
     """The request lacks an argument that has no default: status 400."""
     def __init__(self, arg_name):
-        super(MissingArgumentError, self).__init__(400, "Missing argument %s", arg_name)
+        super(MissingArgumentError, self).__init__(400, "Missing argument %s" % arg_name)
         self.arg_name = arg_name
 
 
 class Finish(Exception):
-    """Ends the request and sends what has been written so far; nothing is logged."""
+    """Ends the request and sends what has been written so far; nothing is logged. An argument is
+    passed to `RequestHandler.finish`."""

@@ -7,6 +7,7 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
+import functools
 import hashlib
 import io
 import os
@@ -29,6 +30,14 @@ _WINDOWS_SPECIAL = re.compile(
     re.IGNORECASE | re.DOTALL)
 
 _stat = os.stat
+
+try:
+    # A system in FIPS mode allows MD5 only for this.
+    _md5 = functools.partial(hashlib.md5, usedforsecurity=False)
+    _md5()
+except TypeError:
+    # Before Python 3.9.
+    _md5 = hashlib.md5
 
 
 class _Entry(object):
@@ -194,11 +203,13 @@ def read_pieces(source, size, start=None, end=None):
 
 
 def hash_of(pieces):
-    """A native string that identifies the content with these pieces."""
-    digest = hashlib.sha256()
+    """A native string that identifies the content with these pieces: its MD5, as in Tornado, so
+    that what browsers have cached remains valid. It guards against changes, not against attacks.
+    """
+    digest = _md5()
     for piece in pieces:
         digest.update(piece)
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()
 
 
 def file_key(path):

@@ -87,6 +87,7 @@ class RequestHandler(Page, Tagged):
     _transforms = ()
     _new_cookies = None
     _streams_body = False
+    _conditions_checked = False     # whether the method itself has decided against a 304
     path_args = ()
     path_kwargs = {}
 
@@ -211,20 +212,22 @@ class RequestHandler(Page, Tagged):
         values = []
         for value in arguments.get(native_str(name), ()):
             value = self.decode_argument(value, name)
-            # Users cannot type control characters, and they could end up in logs and headers.
-            value = value.translate(_CONTROL_TO_SPACE)
+            if isinstance(value, six.text_type):
+                # Users cannot type control characters, and they could end up in logs and headers.
+                value = value.translate(_CONTROL_TO_SPACE)
             values.append(value.strip() if strip else value)
         return values
 
     def decode_argument(self, value, name=None):
         """The bytes of an argument as text. `name` is None for a part of the path.
 
-        Raises HTTPError 400 if the bytes are not valid UTF-8. Override it for other encodings.
+        Raises HTTPError 400 if the bytes are not valid UTF-8. Override it for other encodings; it
+        may return bytes, for data that is not text, and these reach the handler unchanged.
         """
         try:
             return to_unicode(value)
         except UnicodeDecodeError:
-            raise HTTPError(400, "%s is not valid UTF-8: %r", name or "the path", value[:40])
+            raise HTTPError(400, "%s is not valid UTF-8: %r" % (name or "the path", value[:40]))
 
     @property
     def current_user(self):
@@ -303,8 +306,8 @@ class RequestHandler(Page, Tagged):
     def set_header(self, name, value):
         """Set a header to a string, an integer, or a datetime (UTC).
 
-        Raises ValueError if the value cannot be sent as one line, and RuntimeError if the headers
-        have already been sent.
+        Raises ValueError if the value cannot be sent as one line. Once the headers have been sent,
+        this has no effect and logs a warning; with the setting debug it raises RuntimeError.
         """
         self._headers[name] = self._header_value(name, value)
 
@@ -319,10 +322,17 @@ class RequestHandler(Page, Tagged):
 
     def _header_value(self, name, value):
         if self._headers_written:
-            raise RuntimeError("cannot set %s: the headers have already been sent" % name)
+            self._set_too_late(name)
         if isinstance(value, datetime.datetime):
             value = format_timestamp(value)
         return check_field(name, value)
+
+    def _set_too_late(self, name):
+        # Only an error while developing: to cut off a page that is otherwise good helps no user.
+        message = "cannot set %s: the headers have already been sent" % native_str(name)
+        if self.settings.get("debug"):
+            raise RuntimeError(message)
+        gen_log.warning("%s: %s", self._request_summary(), message)
 
     # Cookies
 
@@ -342,11 +352,10 @@ class RequestHandler(Page, Tagged):
 
         `expires` is a datetime, a time tuple or a timestamp; `expires_days` counts from now.
         `kwargs` are further attributes: max_age, secure, httponly, samesite. Raises ValueError if
-        a name or value is not allowed in a cookie, and RuntimeError if the headers have already
-        been sent.
+        a name or value is not allowed in a cookie. It is too late when it is for `set_header`.
         """
         if self._headers_written:
-            raise RuntimeError("cannot set cookie %s: the headers have already been sent" % name)
+            self._set_too_late("cookie " + native_str(name))
         if expires_days is not None and not expires:
             expires = time.time() + expires_days * 86400
         cookie = format_set_cookie(native_str(name), native_str(value), domain=domain,
@@ -493,7 +502,8 @@ class RequestHandler(Page, Tagged):
         headers = self._headers
         if self._status_code == 200 and request.method in _TAGGED_METHODS:
             self.set_etag_header()
-            if "If-None-Match" in request.headers._values and self.check_etag_header():
+            if "If-None-Match" in request.headers._values and not self._conditions_checked \
+                    and self.check_etag_header():
                 self.set_status(304)
         buffer = self._write_buffer
         body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
@@ -641,7 +651,7 @@ class RequestHandler(Page, Tagged):
         if isinstance(value, Finish):
             try:
                 if not self._finished:
-                    self.finish()
+                    self.finish(*value.args)
             except Exception:
                 self._handle_exception(*sys.exc_info())
             return
@@ -682,8 +692,8 @@ class RequestHandler(Page, Tagged):
 
     @property
     def xsrf_token(self):
-        """The token that forms and scripts send back. If the request has no cookie with it, the
-        cookie is set.
+        """The token that forms and scripts send back, as bytes. If the request has no cookie with
+        it, the cookie is set.
 
         It is masked differently in each response, because a secret that is the same in every
         compressed page can be guessed byte by byte (the BREACH attack). Any masking is accepted.
@@ -692,10 +702,10 @@ class RequestHandler(Page, Tagged):
             known, token, timestamp = self._get_raw_xsrf_token()
             version = self.settings.get("xsrf_cookie_version", 2)
             if version == 1:
-                self._xsrf_token = encode_plain_token(token)
+                self._xsrf_token = utf8(encode_plain_token(token))
             elif version == 2:
-                self._xsrf_token = encode_token(token, os.urandom(MASK_SIZE),
-                                                timestamp or time.time())
+                self._xsrf_token = utf8(encode_token(token, os.urandom(MASK_SIZE),
+                                                     timestamp or time.time()))
             else:
                 raise ValueError("xsrf_cookie_version must be 1 or 2, not %r" % (version,))
             if not known:
@@ -728,18 +738,18 @@ class RequestHandler(Page, Tagged):
         token = (token or self.request.headers.get("X-Xsrftoken")
                  or self.request.headers.get("X-Csrftoken"))
         if not token:
-            raise HTTPError(403, "'_xsrf' argument missing from %s%s", self.request.method,
-                            "; if the body is streamed, send it in the query or a header"
-                            if self._streams_body else "")
+            raise HTTPError(403, "'_xsrf' argument missing from %s%s" % (
+                self.request.method, "; if the body is streamed, send it in the query or a header"
+                if self._streams_body else ""))
         sent = decode_token(token)
         expected = self._get_raw_xsrf_token()[1]
         if sent is None or not hmac.compare_digest(sent[1], expected):
-            raise HTTPError(403, "XSRF cookie does not match %s argument", self.request.method)
+            raise HTTPError(403, "XSRF cookie does not match %s argument" % self.request.method)
 
     def _check_origin(self):
         trusted = self.settings["cross_origin_protection"]
         if is_cross_site(self.request, () if trusted is True else trusted):
-            raise HTTPError(403, "%s sent by a page of another origin", self.request.method)
+            raise HTTPError(403, "%s sent by a page of another origin" % self.request.method)
 
     def xsrf_form_html(self):
         """The hidden field with the token, to be put into every form that is sent by POST."""

@@ -109,8 +109,9 @@ class StaticFileHandler(RequestHandler):
     not a readable regular file, and anything outside the folder, including by way of a symbolic
     link; the folder itself may be one.
 
-    Supports conditional requests (RFC 9110 13) and requests for a single range (RFC 9110 14). A
-    compressed file next to the plain one (`PRECOMPRESSED`) is sent only if it is not older.
+    Supports conditional requests (RFC 9110 13) and, for GET, a single range (RFC 9110 14), which is
+    ignored if the response is compressed on the way. A compressed file next to the plain one
+    (`PRECOMPRESSED`) is sent only if it is not older.
 
     A subclass that overrides only `get_cache_time`, `set_extra_headers` and the methods that every
     handler has is as fast as this class.
@@ -123,6 +124,7 @@ class StaticFileHandler(RequestHandler):
     _memory = FileCache(MAX_MEMORY)
 
     absolute_path = None
+    content_path = None     # of the file to be sent: this one, or a compressed one next to it
     _made_plan = None
     _file = None        # set if the file came from memory or is being put there
     _status = None      # os.stat of the file at content_path
@@ -163,9 +165,11 @@ class StaticFileHandler(RequestHandler):
             self.set_status(304)
             self.finish()
             return
+        self._conditions_checked = True
         start, end = 0, size
-        if "Range" in self.request.headers._values:
-            status, start, end = select_part(self.request.headers, self._headers, size)
+        # Ranges are defined for GET only (RFC 9110 14.2).
+        if "Range" in headers and include_body:
+            status, start, end = self._select_part(size)
             if status == 416:
                 self._refuse_range(size)
                 return
@@ -347,7 +351,8 @@ class StaticFileHandler(RequestHandler):
     @classmethod
     def get_content(cls, abspath, start=None, end=None):
         """The bytes from `start` up to, not including, `end`, as an iterator of pieces; without
-        `end`, up to the end of the file. An override may return bytes instead."""
+        `end`, up to the end of the file. For the whole content both are None. An override may
+        return bytes instead."""
         return read_pieces(open_file(abspath), PIECE_SIZE, start, end)
 
     def _read(self, start, end):
@@ -389,8 +394,15 @@ class StaticFileHandler(RequestHandler):
         return self._status
 
     def get_content_size(self):
-        """The size of the whole content in bytes."""
-        return self._get_status().st_size
+        """The size of the whole content in bytes. Without a file, that of what an override of
+        `get_content` returns."""
+        try:
+            return self._get_status().st_size
+        except EnvironmentError:
+            if self._plan().sends_by_system:
+                raise
+        content = self.get_content(self.content_path)
+        return len(content) if isinstance(content, bytes) else sum(map(len, content))
 
     def get_modified_time(self):
         """When the content was last changed: a datetime (UTC) in whole seconds, or None."""
@@ -461,18 +473,20 @@ class StaticFileHandler(RequestHandler):
         asked = request.query_arguments["v"][-1]
         version = self._file.version if self._file is not None else None
         if version is None:
-            version = self._current_version()
+            version = self._current_version(path)
         return self.CACHE_MAX_AGE if version and version == asked else 0
 
-    def _current_version(self):
-        """The version that `static_url` puts into the URL of this file, as bytes, or None."""
+    def _current_version(self, path):
+        """The version that `static_url` puts into the URL of the file at `path`, as bytes, or
+        None."""
         use_memory = self.settings.get("static_hash_cache", True)
         try:
             if _inherits(type(self), "get_version"):
-                version = utf8(self._find_version(self.absolute_path, use_memory))
+                version = utf8(self._find_version(
+                    self.absolute_path or self.get_absolute_path(self.root, path), use_memory))
             else:
                 settings = dict(self.settings, static_path=self.root)
-                return utf8(self.get_version(settings, self.path))
+                return utf8(self.get_version(settings, path))
         except (EnvironmentError, TypeError, ValueError):
             return None
         if self._file is not None:
@@ -481,7 +495,10 @@ class StaticFileHandler(RequestHandler):
         return version
 
     def compute_etag(self):
-        """The version of the content as an ETag, or None if it has no version."""
+        """The version of the content as an ETag, or None if it has no version. If a subclass writes
+        something else than a file, that of what it has written."""
+        if self.content_path is None:
+            return super(StaticFileHandler, self).compute_etag()
         version = self._find_version(
             self.content_path, self.settings.get("static_hash_cache", True), self._status)
         return '"%s"' % version if version else None
@@ -506,6 +523,23 @@ class StaticFileHandler(RequestHandler):
             return not is_same_etag(self._headers.get("Etag"), headers["If-Match"])
         return is_modified_since(headers["If-Unmodified-Since"], self.modified)
 
+    def _select_part(self, size):
+        """`select_part`, by the headers of the 200 that a request without Range would get. If a
+        transform would change its content, parts of the file are not parts of that content, and
+        the range is ignored."""
+        headers = self._headers
+        if self._transforms:
+            headers = headers.copy()
+            headers["Content-Length"] = str(size)
+            status = 200
+            for transform in self.application.transforms:
+                # Not the objects of this response, which see its headers later.
+                status, headers, _ = transform(self.request).transform_first_chunk(
+                    status, headers, b"", False)
+            if headers.get("Content-Length") != str(size):
+                return 200, 0, size
+        return select_part(self.request.headers, headers, size)
+
     def _refuse_range(self, size):
         for name in ("Cache-Control", "Expires", "Content-Encoding"):
             self.clear_header(name)
@@ -525,7 +559,7 @@ class StaticFileHandler(RequestHandler):
         if not include_body:
             self.finish()
         elif self._transforms or start == end or not self._plan().sends_by_system:
-            self._send_pieces(start, end)
+            self._send_pieces(start, end, size)
         else:
             self._send_file(start, end)
 
@@ -548,11 +582,13 @@ class StaticFileHandler(RequestHandler):
             raise
 
     @asynchronous
-    def _send_pieces(self, start, end):
+    def _send_pieces(self, start, end, size):
         content = b""
         try:
             if start < end:
-                content = self._read(start, end)
+                # An override need not support ranges unless clients ask for them.
+                content = self._read(None, None) if end - start == size else \
+                    self._read(start, end)
         except EnvironmentError as error:
             raise as_http_error(error, self.content_path)
         # A generator here must not refer to this handler: if the client disconnected, the open file

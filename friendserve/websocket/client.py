@@ -12,6 +12,7 @@ from friendserve.httpclient import (
 from friendserve.httpclient.errors import connect_error, transfer_error
 from friendserve.httputil import HTTPHeaders, basic_credentials
 from friendserve.ioloop import IOLoop
+from friendserve.ioloop.positional import takes_loop_at
 from friendserve.iostream import StreamClosedError
 from friendserve.log import app_log, gen_log
 from friendserve.protocol.deflate import (
@@ -34,6 +35,7 @@ _SCHEMES = {"ws": "http", "wss": "https"}
 _DEFAULTS = dict(HTTPRequest._DEFAULTS, decompress_response=False)
 
 
+@takes_loop_at(1, "callback")
 def websocket_connect(url, callback=None, connect_timeout=None, on_message_callback=None,
                       compression_options=None, ping_interval=None, ping_timeout=None,
                       max_message_size=None, subprotocols=None, io_loop=None, on_error=None,
@@ -42,9 +44,9 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
     `on_error`, the error is raised from the loop, in the stack context of this call. Without both,
     return a Future of the connection.
 
-    `url` is a ws:// or wss:// URL, or an HTTPRequest with one, whose headers, authentication,
-    timeouts and TLS options are used. `connect_timeout` (20 seconds by default) bounds everything
-    until the WebSocket is open.
+    `url` is a ws:// or wss:// URL, or an HTTPRequest with one, whose headers (but none that the
+    client decides on), authentication, timeouts and TLS options are used. `connect_timeout` (20
+    seconds by default) bounds everything until the WebSocket is open.
 
     `on_message_callback(message)` is called with each message, and with None at the end; without
     it, messages wait for `read_message`. `compression_options` is a value that
@@ -55,6 +57,8 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
     An error is an HTTPError with the status and the `response` if the server refused (redirects
     are not followed), or 599 without a response, of the same classes as for fetches; or a
     WebSocketError if the response breaks the protocol or does not match the offer.
+
+    An IOLoop may also be the second positional argument, before `callback`.
 
     Returns the WebSocketClientConnection, whose `close` also ends the attempt. Raises ValueError
     for an invalid URL or option.
@@ -266,6 +270,8 @@ class _Opening(object):
         request = client.request
         headers = HTTPHeaders({"Host": url.authority})
         headers.update(request.headers)
+        # In those of a relayed request, it is what the other client offers.
+        headers.pop("Sec-WebSocket-Extensions", None)
         if request.user_agent:
             headers["User-Agent"] = request.user_agent
         headers.update({

@@ -174,6 +174,10 @@ class WebSocketHandler(RequestHandler):
         self._check_response("finish")
         super(WebSocketHandler, self).finish(chunk)
 
+    def _set_too_late(self, name):
+        self._check_response("set_header")
+        super(WebSocketHandler, self)._set_too_late(name)
+
     def _check_response(self, name):
         if self._status_code == 101:
             raise RuntimeError("%s() is for responses; use write_message() and close() on a "

@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import unittest
 
-from friendserve.httpclient import HTTPRequest
+from friendserve.httpclient import HTTPRequest, HTTPTransferError
 from friendserve.httputil import HTTPHeaders
 from tests.clientcase import answer, for_each_client, response
 from tests.httpcase import post_chunked
@@ -128,8 +128,9 @@ class FramingContract(object):
         self.assertEqual([("POST", "/a", b"0\r\n\r\n" + EVIL)], seen)
 
     def test_a600_connect_is_refused(self):
-        self.assertRaises(ValueError, self.client.fetch, "http://127.0.0.1:9/", None,
-                          method="CONNECT", allow_nonstandard_methods=True)
+        error = self.fetch_error(HTTPTransferError, "http://127.0.0.1:9/", method="CONNECT",
+                                 allow_nonstandard_methods=True)
+        self.assertIn("proxy_host", str(error))
 
 
 for_each_client(globals(), FramingContract)

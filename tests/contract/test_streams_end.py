@@ -125,19 +125,36 @@ class EndContract(StreamCase):
     def test_b065_read_until_close_over_the_limit(self):
         a, b = self.make_pair(max_buffer_size=1000)
         b.set_close_callback(self.note("closed"))
-        b.read_until_close(self.fail)
+        b.read_until_close(lambda data: self.log.append((data[:2], type(b.error))))
         a.write(b"x" * 5000)
-        self.expect("closed")
+        self.expect((b"xx", StreamBufferFullError), "closed")
         self.assertIsInstance(b.error, StreamBufferFullError)
         self.assertRaises(StreamClosedError, b.read_until_close, self.fail)
 
-    def test_b065_error_is_no_end(self):
+    def test_b065_p05_an_error_is_an_end_that_leaves_its_error(self):
+        for is_whole in (False, True):
+            a, b = self.make_pair()
+            # A Unix socket is only reset if something is unread.
+            b.write(b"unread")
+            b.set_close_callback(self.note("closed"))
+            b.read_until_close(lambda data: self.log.append((data, b.error is not None)),
+                               streaming_callback=None if is_whole else self.log.append)
+            a.write(b"part")
+            if is_whole:
+                self.run_until(b.has_unread)
+            else:
+                self.expect(b"part")
+            self.reset(a)
+            self.expect((b"part" if is_whole else b"", True), "closed")
+
+    def test_b065_error_with_on_error(self):
         self.b.set_close_callback(self.note("closed"))
-        self.b.read_until_close(self.fail, streaming_callback=self.log.append)
+        self.b.read_until_close(self.fail, streaming_callback=self.log.append,
+                                on_error=lambda error: self.log.append(type(error)))
         self.a.write(b"part")
         self.expect(b"part")
         self.reset(self.a)
-        self.expect("closed")
+        self.expect(StreamClosedError, "closed")
         self.assertIsInstance(self.b.error, EnvironmentError)
 
     def test_b061_write_to_a_peer_that_has_gone(self):

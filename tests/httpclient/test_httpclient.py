@@ -268,7 +268,7 @@ class HTTPClientTest(InThread):
                 with self.assertRaises(HTTPTransferError):
                     client.fetch("http://127.0.0.1:%d/" % services.free_port(),
                                  raise_error=False)
-                with self.assertRaises(ValueError):
+                with self.assertRaises(HTTPTransferError):
                     client.fetch("ftp://x/")
             with self.assertRaises(RuntimeError):
                 client.fetch(self.url("/200"))
@@ -323,7 +323,7 @@ class MainTest(InThread):
         self.assertIn("302", err)
         status, out, err = self.run_main("ftp://x/", self.url())
         self.assertEqual((status, out), (1, b"body\xff\n"))
-        self.assertIn("ftp://x/: only absolute", err)
+        self.assertIn("ftp://x/: HTTP 599: only absolute", err)
         host, port = self.server.address
         self.assertEqual(self.run_main("--proxy_host=" + host, "--proxy_port=%d" % port,
                                        "http://example.test/")[:2], (0, b"body\xff\n"))

@@ -9,7 +9,7 @@ recv and send transfer less than asked, or fail with EAGAIN, EINTR or ENOBUFS. I
 shuts down, closes, closes too early, or resets the connection. Checked are:
 
 - what is delivered is the beginning of what was sent; all of it, without an error, if both sides
-  end well; and `read_until_close` over TLS delivers all or nothing;
+  end well; and `read_until_close` over TLS delivers all or leaves an error;
 - callbacks of writes are called at most once, in order; all of them, if both sides end well;
 - both streams close, and each calls its close callback once; their fds are free again;
 - the loop waits when there is nothing to do, and nothing is logged as a warning or an error.
@@ -197,7 +197,8 @@ class Side(object):
         self.received += data
 
     def on_all(self, data):
-        self.got_all = data
+        if self.stream.error is None:
+            self.got_all = data
         self.received += data
 
     def read(self):

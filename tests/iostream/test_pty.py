@@ -66,7 +66,7 @@ class OtherFilesTest(SocketCase):
         self.addCleanup(os.close, writer)
         stream, = self.keep(PipeIOStream(reader, self.loop))
         stream.set_close_callback(self.noting("closed"))
-        stream.read_until_close(self.fail)
+        stream.read_until_close(lambda data: self.log.append((data, stream.error.errno)))
 
         def read(fd, size):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -76,7 +76,7 @@ class OtherFilesTest(SocketCase):
             "close": staticmethod(os.close)})
         try:
             os.write(writer, b"x")
-            self.expect("closed")
+            self.expect((b"", errno.EIO), "closed")
         finally:
             pipe_module.os = real_os
         self.assertEqual(errno.EIO, stream.error.errno)

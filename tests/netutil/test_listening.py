@@ -217,8 +217,12 @@ class BindSocketsTest(unittest.TestCase):
                           flags=socket.AI_NUMERICHOST)
 
     def test_no_port(self):
-        for port in (-1, 65536, None, "http", "80\n", "", 1.5, b"\xd9"):
+        for port in (-1, 65536, "http", "80\n", "", 1.5, b"\xd9"):
             self.assertRaises(ValueError, bind_sockets, port, "127.0.0.1")
+
+    def test_p19_none_is_any_port(self):
+        sock, = self.bind(None, "127.0.0.1")
+        self.assertGreater(sock.getsockname()[1], 0)
 
     def test_port_as_text(self):
         self.assertEqual(len(self.bind("0", "127.0.0.1")), 1)

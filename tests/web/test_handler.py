@@ -65,20 +65,13 @@ class WritingTest(HandlerCase):
             self.assertEqual(response.body, b"ok")
 
     def test_b153_after_flush(self):
-        def flush_and(function):
-            def get(self):
-                self.write("ok")
-                self.flush()
-                function(self)
-            return get
+        def get(self):
+            self.write("ok")
+            self.flush()
+            self.redirect("/")
 
-        for function in [lambda self: self.set_header("X", "y"),
-                         lambda self: self.add_header("X", "y"),
-                         lambda self: self.set_cookie("x", "y"),
-                         lambda self: self.redirect("/")]:
-            response = self.failing(flush_and(function), RuntimeError,
-                                    "headers have already been sent")
-            self.assertEqual(response.body, b"ok")
+        response = self.failing(get, RuntimeError, "headers have already been sent")
+        self.assertEqual(response.body, b"ok")
 
     def test_b154_without_asynchronous(self):
         late = []

@@ -47,14 +47,14 @@ class CookieTest(HandlerCase):
         self.assertEqual(cookies["a"], "a=x; Path=/")
         self.assertEqual(cookies["c"], "c=y; Path=/")
         self.assertEqual(cookies["d"],
-                         "d=z; Domain=example.com; Expires=Wed, 02 Jan 2030 00:00:00 GMT; "
-                         "Max-Age=5; Path=/p; Secure; HttpOnly; SameSite=Lax")
+                         "d=z; Domain=example.com; expires=Wed, 02 Jan 2030 00:00:00 GMT; "
+                         "HttpOnly; Max-Age=5; Path=/p; SameSite=Lax; Secure")
 
     def test_expires_days(self):
         stamps = [util.format_timestamp(int(time.time()) + 10 * 86400 + second)
                   for second in range(60)]
         line = self.set_cookies(lambda self: self.set_cookie("a", "x", expires_days=10))["a"]
-        self.assertIn(line.partition("Expires=")[2].partition(";")[0], stamps)
+        self.assertIn(line.partition("expires=")[2].partition(";")[0], stamps)
 
     def test_a042_a309_refused(self):
         for args, kwargs in [
@@ -72,8 +72,8 @@ class CookieTest(HandlerCase):
     def test_a309_clearing(self):
         cookies = self.set_cookies(lambda self: self.clear_cookie(
             "a", path="/p", domain="example.com", secure=True, samesite="None", max_age=9))
-        self.assertEqual(cookies["a"], "a=; Domain=example.com; Expires=Thu, 01 Jan 1970 "
-                                       "00:00:00 GMT; Path=/p; Secure; SameSite=None")
+        self.assertEqual(cookies["a"], "a=; Domain=example.com; expires=Thu, 01 Jan 1970 "
+                                       "00:00:00 GMT; Path=/p; SameSite=None; Secure")
         self.serve_handler(lambda self: self.clear_all_cookies())
         response = self.ask(headers=[("Cookie", "a=1; b=2")])
         self.assertEqual(sorted(self.cookies_of(response)), ["a", "b"])
@@ -115,7 +115,7 @@ class SecureCookieTest(HandlerCase):
                                          self.write(self.create_signed_value("user", u"\u00e9"))),
                            settings={"cookie_secret": SECRET})
         line = self.cookies_of(self.ask())["user"]
-        self.assertIn("; Expires=", line)
+        self.assertIn("; expires=", line)
         self.assertTrue(self.read(line.partition(";")[0].partition("=")[2]))
         self.assertEqual(self.logged(), [])
 

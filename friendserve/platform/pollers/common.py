@@ -21,6 +21,14 @@ _WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK))
 CLOSED = object()
 
 
+class AlreadyRegisteredError(IOError, ValueError):
+    """A second registration of a number. Also an IOError, as from epoll_ctl(2)."""
+
+
+class NotRegisteredError(IOError, KeyError):
+    """A change for a number that is not registered. Also an IOError, as from epoll_ctl(2)."""
+
+
 def check_events(events):
     """Raise ValueError unless `events` is a valid mask."""
     if events & ~_KNOWN:
@@ -28,16 +36,18 @@ def check_events(events):
 
 
 def check_registered(fd, events, registered):
-    """Raise KeyError unless `fd` is in `registered`, ValueError unless `events` is valid."""
+    """Raise NotRegisteredError unless `fd` is in `registered`, ValueError unless `events` is
+    valid."""
     if fd not in registered:
-        raise KeyError("fd %r is not registered" % (fd,))
+        raise NotRegisteredError(errno.ENOENT, "fd %r is not registered" % (fd,))
     if events & ~_KNOWN:
         raise ValueError(_UNKNOWN % events)
 
 
 def already_registered(fd):
-    """The ValueError for a second registration of `fd`."""
-    return ValueError("fd %d is already registered; use modify, or unregister it first" % fd)
+    """The AlreadyRegisteredError for a second registration of `fd`."""
+    return AlreadyRegisteredError(
+        errno.EEXIST, "fd %d is already registered; use modify, or unregister it first" % fd)
 
 
 def identify(fd):

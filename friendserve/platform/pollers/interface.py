@@ -63,16 +63,18 @@ class Poller(object):
     def register(self, fd, events):
         """Start watching `fd`.
 
-        Raises ValueError when `fd` is already registered and still has the same file, or cannot be
-        watched by this kind of poller because its number is too high; EnvironmentError when it is
-        not open, or is of a kind that the system cannot wait for.
+        Raises ValueError when `fd` is already registered and still has the same file (then it is an
+        IOError too, with EEXIST), or cannot be watched by this kind of poller because its number is
+        too high; EnvironmentError when it is not open, or is of a kind that the system cannot wait
+        for.
         """
         raise NotImplementedError
 
     def modify(self, fd, events):
         """Watch `fd` for `events` instead of those given before.
 
-        Raises KeyError when `fd` is not registered, EnvironmentError when its file was closed.
+        Raises KeyError when `fd` is not registered (it is an IOError too, with ENOENT),
+        EnvironmentError when its file was closed.
         """
         raise NotImplementedError
 
