@@ -183,6 +183,7 @@ porting/          programs and libraries that were written for Tornado
     templates     the same in templates
     knowledge     what differs from Tornado, as data
     adapted       tornado.websocket, where it differs
+    private       private names of Tornado that programs use
     alias         import tornado as this package
     running       a program under the alias
     checking      what in a program needs a hand
