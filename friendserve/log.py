@@ -99,7 +99,9 @@ class LogFormatter(logging.Formatter):
             logging.Formatter.__init__(self, _to_text(fmt), datefmt)
         else:
             logging.Formatter.__init__(self, fmt, datefmt, style)
+        # Programs set both attributes to colour lines in a way of their own.
         self._colors = {}
+        self._normal = u"\x1b[0m"
         if color and _stderr_has_colors():
             self._colors = dict((level, u"\x1b[3%dm" % number)
                                 for level, number in colors.items())
@@ -115,7 +117,7 @@ class LogFormatter(logging.Formatter):
         record.message = _CONTROL_IN_LINES.sub(_escape_one, message)
         record.asctime = _to_text(self.formatTime(record, self.datefmt))
         record.color = self._colors.get(record.levelno, u"")
-        record.end_color = u"\x1b[0m" if record.color else u""
+        record.end_color = self._normal if record.color else u""
         name = _dotted_names.get(record.pathname)
         if name is None:
             name = remember(_dotted_names, 1000, record.pathname, _dotted_name(record.pathname))

@@ -147,6 +147,16 @@ class Configurable(object):
         base = cls.configurable_base()
         return base._own_configuration()[0] or cls.configurable_default()
 
+    # The names by which test suites keep what is configured while a test runs.
+
+    @classmethod
+    def _save_configuration(cls):
+        return cls.configurable_base()._own_configuration()
+
+    @classmethod
+    def _restore_configuration(cls, saved):
+        cls.configurable_base()._configuration = saved
+
     @classmethod
     def _own_configuration(cls):
         # If an interface inherits from another, it does not inherit its configuration.

@@ -5,6 +5,8 @@ from __future__ import absolute_import, division, print_function
 import unittest
 
 from friendserve.httpserver import HTTPServer
+from friendserve.routing import DefaultHostMatches, RuleRouter
+from friendserve.web import Application, RequestHandler
 from tests.httpcase import HTTPCase, answer, get
 
 OURS = "127.0.0.1"
@@ -126,6 +128,28 @@ class ForwardedTest(ProxyCase):
         self.assertEqual(("192.0.2.7", "https"), self.facts(
             'Forwarded: for=9.9.9.9;proto=http, for="192.0.2.7:5";proto=https, '
             'for=10.0.0.1;proto=http, for="[2001:db8::1]:7"'))
+
+
+class DefaultHostTest(ProxyCase):
+    def test_a671_the_named_header_tells_that_there_is_a_proxy(self):
+        """Requests for an unknown host are served by the default host only if they are direct."""
+        class Tell(RequestHandler):
+            def get(self):
+                self.write("main")
+
+        application = Application(default_host="main.example")
+        application.add_handlers(r"main\.example", [("/", Tell)])
+        router = RuleRouter([(DefaultHostMatches(application, r"main\.example"), application)])
+        names = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "CF-Connecting-IP")
+        for xheaders, proxies in [(name, [name]) for name in names] + [
+                (True, names[:2]), (False, names[1:2])]:
+            for callback, redirected in ((application, 301), (router, 404)):
+                self.serve(callback, xheaders=xheaders)
+                self.assertEqual(200, self.fetch(get("/")).status)
+                for name in names:
+                    response = self.fetch(get("/", "%s: for=192.0.2.1\r\n" % name))
+                    self.assertEqual(redirected if name in proxies else 200, response.status,
+                                     (xheaders, name))
 
 
 class SchemeTest(ProxyCase):

@@ -23,7 +23,7 @@ that take a callback, and `engine` returns nothing.
 """
 from __future__ import absolute_import, division, print_function
 
-from friendserve.concurrent import ReturnValueIgnoredError
+from friendserve.concurrent import Future, ReturnValueIgnoredError, is_future
 from friendserve.gen.coroutines import (
     Task, WaitIterator, coroutine, engine, is_coroutine_function, maybe_future, sleep,
     with_timeout)
@@ -38,10 +38,10 @@ from friendserve.util import TimeoutError, set_public_module
 Multi = multi
 
 __all__ = [
-    "Arguments", "BadYieldError", "Callback", "KeyReuseError", "LeakedCallbackError", "Multi",
-    "MultiYieldPoint", "Return", "ReturnValueIgnoredError", "Runner", "Task", "TimeoutError",
-    "UnknownKeyError", "Wait", "WaitAll", "WaitIterator", "YieldFuture", "YieldPoint",
-    "convert_yielded", "coroutine", "engine", "is_coroutine_function", "maybe_future", "moment",
-    "multi", "multi_future", "sleep", "with_timeout"]
+    "Arguments", "BadYieldError", "Callback", "Future", "KeyReuseError", "LeakedCallbackError",
+    "Multi", "MultiYieldPoint", "Return", "ReturnValueIgnoredError", "Runner", "Task",
+    "TimeoutError", "UnknownKeyError", "Wait", "WaitAll", "WaitIterator", "YieldFuture",
+    "YieldPoint", "convert_yielded", "coroutine", "engine", "is_coroutine_function",
+    "is_future", "maybe_future", "moment", "multi", "multi_future", "sleep", "with_timeout"]
 
 set_public_module(globals())

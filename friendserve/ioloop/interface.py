@@ -59,7 +59,7 @@ class IOLoop(Configurable):
 
     # A loop that cannot run is never the current one.
     _closed = False     # set by the `close` of an implementation
-    _process = None     # the process it belongs to, set by `initialize`
+    _process = None     # the process it belongs to, set by `initialize`; None: unknown
 
     NONE = NONE
     READ = READ

@@ -145,8 +145,13 @@ class AsyncIOLoop(BaseAsyncIOLoop):
     one from ``asyncio.new_event_loop()`` (so ``uvloop.install()`` makes it one of uvloop)."""
 
     def initialize(self, impl=None, asyncio_loop=None, **kwargs):
-        super(AsyncIOLoop, self).initialize(
-            asyncio_loop or asyncio.new_event_loop(), close_loop=True, impl=impl, **kwargs)
+        host = asyncio_loop or asyncio.new_event_loop()
+        try:
+            super(AsyncIOLoop, self).initialize(host, close_loop=True, impl=impl, **kwargs)
+        except BaseException:
+            if host is not asyncio_loop:
+                host.close()
+            raise
 
 
 class AsyncIOMainLoop(BaseAsyncIOLoop):

@@ -13,25 +13,24 @@ except ImportError:  # version: py2
     import imp
     machinery = util = None
 
-from friendserve import netutil, tcpserver
+from friendserve import httpclient, netutil, util as own_util
 from friendserve.porting.editor import Source, rename_package
+from friendserve.porting.knowledge import GIVEN_UP
+from friendserve.porting.private import RequestProxy, mask_in_python
+from friendserve.tcpserver import TCPServer
 
 #: The version that programs find by default: the last one whose interface this package has whole.
 VERSION = "4.5.3"
 
-#: Modules of Tornado that there are none of here, and what to do.
-GIVEN_UP = {
-    "epoll": "the loop has its own pollers; nothing needs it",
-    "s3server": "it was a demo; copy it from Tornado's source distribution",
-    "speedups": "there is no compiled code; pip install friendserve[speedups] is faster",
-    "win32_support": "use platform.windows",
-}
-
 #: Modules that differ from those of the same name here.
 _ADAPTED = {"websocket": "porting.adapted"}
 
-#: Names that old programs find in other modules than today's.
-_MOVED = ((netutil, "TCPServer", tcpserver),)
+#: Names that old programs find in other modules than today's, or that are private.
+_ADDED = (
+    (httpclient, "_RequestProxy", RequestProxy),
+    (netutil, "TCPServer", TCPServer),
+    (own_util, "_websocket_mask_python", mask_in_python),
+)
 
 _LOGGERS = ("", ".access", ".application", ".general", ".curl_httpclient")
 
@@ -148,9 +147,9 @@ class _AliasFinder(object):
     def _find(self, name):
         if name in GIVEN_UP:
             raise ImportError("friendserve has no %s: %s" % (name, GIVEN_UP[name]))
-        for home, attribute, source in _MOVED:
+        for home, attribute, value in _ADDED:
             if not hasattr(home, attribute):
-                setattr(home, attribute, getattr(source, attribute))
+                setattr(home, attribute, value)
         name = _ADAPTED.get(name, name)
         try:
             return importlib.import_module("friendserve." + name)

@@ -47,9 +47,19 @@ class HostMatches(Matcher):
         return {} if self.host_pattern.match(request.host_name) else None
 
 
+def is_from_proxy(request):
+    """Whether a request has the header in which a proxy in front gives the client's address: the
+    one that `xheaders` of the HTTPServer names; if it names none, X-Real-Ip, and if it is True,
+    X-Forwarded-For as well."""
+    xheaders = getattr(getattr(request.connection, "server", None), "xheaders", False)
+    if isinstance(xheaders, six.string_types):
+        return xheaders in request.headers
+    return "X-Real-Ip" in request.headers or xheaders and "X-Forwarded-For" in request.headers
+
+
 class DefaultHostMatches(Matcher):
-    """All requests without an X-Real-Ip header from a proxy, if the application's default host
-    matches."""
+    """All requests that did not come through a proxy (`is_from_proxy`), if the application's
+    default host matches."""
 
     def __init__(self, application, host_pattern):
         self.application = application
@@ -57,8 +67,8 @@ class DefaultHostMatches(Matcher):
             host_pattern, six.string_types) else host_pattern
 
     def match(self, request):
-        if "X-Real-Ip" not in request.headers and \
-                self.host_pattern.match(self.application.default_host or ""):
+        if self.host_pattern.match(self.application.default_host or "") \
+                and not is_from_proxy(request):
             return {}
         return None
 

@@ -23,7 +23,7 @@ from friendserve.log import access_log
 from friendserve.protocol.urls import quote_octets
 from friendserve.routing import URLSpec
 from friendserve.routing.paths import compile_whole
-from friendserve.routing.rules import reverse_inside, to_rule
+from friendserve.routing.rules import is_from_proxy, reverse_inside, to_rule
 from friendserve.util import import_object
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
@@ -109,8 +109,9 @@ class Application(object):
     `handlers` is a list of URLSpec objects, or tuples of their arguments (pattern, handler,
     kwargs, name); the first pattern that matches is used. They serve every host; `add_handlers`
     adds handlers for particular hosts. A request for an unknown host is served by the handlers of
-    `default_host`. `transforms` are subclasses of `OutputTransform` for every response.
-    `settings` are the keyword arguments named in the documentation of each feature.
+    `default_host`, or redirected there if it came through a proxy. `transforms` are subclasses of
+    `OutputTransform` for every response. `settings` are the keyword arguments named in the
+    documentation of each feature.
     """
     static_handler_class = StaticFileHandler
 
@@ -282,7 +283,7 @@ class Application(object):
         handlers = self.handlers
         host = request.host_name
         specs = [spec for pattern, specs in handlers if pattern.match(host) for spec in specs]
-        if not specs and self.default_host and "X-Real-Ip" not in request.headers:
+        if not specs and self.default_host and not is_from_proxy(request):
             specs = [spec for pattern, specs in handlers if pattern.match(self.default_host)
                      for spec in specs]
         return specs or None

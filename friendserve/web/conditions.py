@@ -11,6 +11,13 @@ import calendar
 import email.utils
 import re
 
+# RFC 9110 5.6.7: the form of a date, and the two older ones. The standard library's function also
+# takes a list of them, or what only begins with one.
+_is_date = re.compile(
+    "[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\\Z"
+    "|[A-Z][a-z]{5,8}, [0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\\Z"
+    "|[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9 ][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}\\Z").match
+
 # Numbers of nineteen or more digits exceed any file size.
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*\Z", re.IGNORECASE)
 
@@ -22,12 +29,13 @@ def select_part(request_headers, response_headers, size):
     cannot be satisfied; 200, for the whole content, if the range covers it or is to be ignored:
     it is not a single range of bytes (RFC 9110 14.2), or the client has a part of another
     version (If-Range, 13.1.5). `response_headers` are those of the whole content, with its Etag
-    and Last-Modified.
+    and Last-Modified. If they have a Vary, the date is that of several contents, and so does not
+    tell which one the client has a part of.
     """
     condition = request_headers.get("If-Range")
-    if condition is not None and (condition not in (
-            response_headers.get("Etag"), response_headers.get("Last-Modified"))
-            or condition.startswith("W/")):
+    if condition is not None and (
+            condition != response_headers.get("Etag") or condition.startswith("W/")) and (
+            condition != response_headers.get("Last-Modified") or "Vary" in response_headers):
         return 200, 0, size
     part = _parse_range(request_headers["Range"], size)
     if part is None:
@@ -67,6 +75,8 @@ def is_modified_since(header, modified):
 
 def _parse_date(header):
     """The timestamp of an HTTP date, or None."""
+    if _is_date(header) is None:
+        return None
     try:
         return email.utils.mktime_tz(email.utils.parsedate_tz(header))
     except (AttributeError, IndexError, OverflowError, TypeError, ValueError):

@@ -332,7 +332,7 @@ class RequestHandler(Page, Tagged):
         message = "cannot set %s: the headers have already been sent" % native_str(name)
         if self.settings.get("debug"):
             raise RuntimeError(message)
-        gen_log.warning("%s: %s", self._summary(), message)
+        gen_log.warning("%s: %s", self._request_summary(), message)
 
     # Cookies
 

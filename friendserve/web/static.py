@@ -109,8 +109,9 @@ class StaticFileHandler(RequestHandler):
     not a readable regular file, and anything outside the folder, including by way of a symbolic
     link; the folder itself may be one.
 
-    Supports conditional requests (RFC 9110 13) and requests for a single range (RFC 9110 14). A
-    compressed file next to the plain one (`PRECOMPRESSED`) is sent only if it is not older.
+    Supports conditional requests (RFC 9110 13) and, for GET, a single range (RFC 9110 14), which is
+    ignored if the response is compressed on the way. A compressed file next to the plain one
+    (`PRECOMPRESSED`) is sent only if it is not older.
 
     A subclass that overrides only `get_cache_time`, `set_extra_headers` and the methods that every
     handler has is as fast as this class.
@@ -166,8 +167,9 @@ class StaticFileHandler(RequestHandler):
             return
         self._conditions_checked = True
         start, end = 0, size
-        if "Range" in self.request.headers._values:
-            status, start, end = select_part(self.request.headers, self._headers, size)
+        # Ranges are defined for GET only (RFC 9110 14.2).
+        if "Range" in headers and include_body:
+            status, start, end = self._select_part(size)
             if status == 416:
                 self._refuse_range(size)
                 return
@@ -520,6 +522,23 @@ class StaticFileHandler(RequestHandler):
         if "If-Match" in headers._values:
             return not is_same_etag(self._headers.get("Etag"), headers["If-Match"])
         return is_modified_since(headers["If-Unmodified-Since"], self.modified)
+
+    def _select_part(self, size):
+        """`select_part`, by the headers of the 200 that a request without Range would get. If a
+        transform would change its content, parts of the file are not parts of that content, and
+        the range is ignored."""
+        headers = self._headers
+        if self._transforms:
+            headers = headers.copy()
+            headers["Content-Length"] = str(size)
+            status = 200
+            for transform in self.application.transforms:
+                # Not the objects of this response, which see its headers later.
+                status, headers, _ = transform(self.request).transform_first_chunk(
+                    status, headers, b"", False)
+            if headers.get("Content-Length") != str(size):
+                return 200, 0, size
+        return select_part(self.request.headers, headers, size)
 
     def _refuse_range(self, size):
         for name in ("Cache-Control", "Expires", "Content-Encoding"):

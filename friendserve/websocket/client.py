@@ -44,9 +44,9 @@ def websocket_connect(url, callback=None, connect_timeout=None, on_message_callb
     `on_error`, the error is raised from the loop, in the stack context of this call. Without both,
     return a Future of the connection.
 
-    `url` is a ws:// or wss:// URL, or an HTTPRequest with one, whose headers, authentication,
-    timeouts and TLS options are used. `connect_timeout` (20 seconds by default) bounds everything
-    until the WebSocket is open.
+    `url` is a ws:// or wss:// URL, or an HTTPRequest with one, whose headers (but none that the
+    client decides on), authentication, timeouts and TLS options are used. `connect_timeout` (20
+    seconds by default) bounds everything until the WebSocket is open.
 
     `on_message_callback(message)` is called with each message, and with None at the end; without
     it, messages wait for `read_message`. `compression_options` is a value that
@@ -270,6 +270,8 @@ class _Opening(object):
         request = client.request
         headers = HTTPHeaders({"Host": url.authority})
         headers.update(request.headers)
+        # In those of a relayed request, it is what the other client offers.
+        headers.pop("Sec-WebSocket-Extensions", None)
         if request.user_agent:
             headers["User-Agent"] = request.user_agent
         headers.update({

@@ -128,6 +128,14 @@ class GatewayContract(object):
             "te", "x-named", "connection", "proxy-authorization", "forwarded", "x-real-ip")
             if name in fields])
 
+    def test_a602_underscores_in_names(self):
+        self.serve_gateway(self.load_page())
+        response = self.send(get("/", "X_Forwarded_For: 6.6.6.6\r\nX-Real_IP: 6.6.6.6\r\n"
+                                      "x_scheme: https\r\nX-Kept: 1\r\n"))
+        names = [name for name, _ in json_decode(response.body)["headers"]]
+        self.assertIn("x-kept", [name.lower() for name in names])
+        self.assertEqual([], [name for name in names if "_" in name])
+
     def test_a602_methods(self):
         self.serve_gateway(self.load_page())
         for method in ("GET", "HEAD", "DELETE", "OPTIONS"):

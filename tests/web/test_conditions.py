@@ -5,7 +5,8 @@ import datetime
 import unittest
 
 from friendserve.protocol.headers import HTTPHeaders
-from friendserve.web.conditions import is_unmodified_since, select_part
+from friendserve.web.conditions import (
+    is_modified_since, is_unmodified_since, select_part)
 
 DATE = "Thu, 10 Sep 2009 12:00:00 GMT"
 
@@ -64,6 +65,16 @@ class UnmodifiedSinceTest(unittest.TestCase):
     def test_a_malformed_date_is_ignored(self):
         for header in ("", "junk", "Thu, 10 Xxx 2009 12:00:00 GMT", 10000 * "9"):
             self.assertIs(False, is_unmodified_since(header, self.MODIFIED), header)
+
+    def test_a654_a_list_of_dates_and_a_part_of_the_value_are_no_date(self):
+        later = "Fri, 11 Sep 2009 12:00:00 GMT"
+        earlier = "Wed, 09 Sep 2009 12:00:00 GMT"
+        self.assertIs(True, is_unmodified_since(later, self.MODIFIED))
+        self.assertIs(True, is_modified_since(earlier, self.MODIFIED))
+        for form in ("%s, %s", "%s,%s", "%s junk", "%s\t", "x %s", "%s +0200"):
+            for header, function in ((later, is_unmodified_since), (earlier, is_modified_since)):
+                value = form % ((header,) * form.count("%s"))
+                self.assertIs(False, function(value, self.MODIFIED), value)
 
     def test_content_without_a_time_counts_as_modified(self):
         self.assertIs(False, is_unmodified_since(DATE, None))

@@ -115,6 +115,30 @@ class ConnectTest(ClientCase):
         self.assertNotIn("secret", str(client))
         self.assertEqual(request.url, url)
 
+    def test_b343_the_headers_of_a_relayed_handshake(self):
+        """Those of another client's request, as in a gateway for WebSockets."""
+        class Handler(Echo):
+            def get_compression_options(self):
+                return {}
+
+            def open(self, **kwargs):
+                super(Handler, self).open()
+                self.note(self.request.headers.get("X-A"), [
+                    name for name in ("Content-Length", "Transfer-Encoding", "Expect", "Te", "X-B")
+                    if name in self.request.headers])
+
+        self.serve_sockets(Handler)
+        client = self.open_client(HTTPRequest(self.url(), headers=[
+            ("Connection", "Upgrade, X-B"), ("Upgrade", "websocket"), ("Host", "a"), ("Host", "b"),
+            ("Sec-WebSocket-Version", "8"), ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+            ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"),
+            ("Content-Length", "5"), ("Transfer-Encoding", "chunked"), ("Expect", "100-continue"),
+            ("TE", "trailers"), ("X-A", "a"), ("X-B", "b")]))
+        self.assertNotIn("Sec-WebSocket-Extensions", client.headers)
+        client.write_message(u"Hello" * 100)
+        self.run_until(lambda: self.messages)
+        self.assertEqual(([u"Hello" * 100], ("a", [])), (self.messages, self.notes[1]))
+
     def test_subprotocols(self):
         class Handler(Echo):
             def select_subprotocol(self, subprotocols):
