@@ -806,7 +806,7 @@ class RequestHandler(Page, Tagged):
                 self._auto_finish or not isinstance(result, Pending)):
             # With a Pending, an asynchronous method only returns what its last call returned.
             self._await(result, self._finish_unless_finished)
-            # The traceback of an exception of it may lead to this frame. So below.
+            # The traceback of an exception of it may lead to this frame.
             result = None
         elif not self._finished:
             if self._auto_finish:
@@ -815,8 +815,7 @@ class RequestHandler(Page, Tagged):
                 self._wait()
 
     def _await(self, awaitable, proceed):
-        """Call `proceed()` when `awaitable` has ended; its exception is answered like one of the
-        method."""
+        """Call `proceed()` when `awaitable` has ended, or answer its exception."""
         def ended(future):
             # Not by an exception here, whose traceback would refer to this frame.
             exc_info = future.exc_info()
@@ -830,9 +829,7 @@ class RequestHandler(Page, Tagged):
 
         future = as_future(awaitable)
         if future.done():
-            # No need for another turn of the loop.
-            ended(future)
-            return
+            return ended(future)
         if not self._finished:
             self._wait()
         future.add_done_callback(ended)
@@ -852,7 +849,6 @@ class RequestHandler(Page, Tagged):
             result = self._begin(transforms, args, kwargs)
             if result is not None:
                 self._pause_for(result)
-                result = None
         except Exception:
             self._handle_exception(*sys.exc_info())
 
@@ -862,7 +858,6 @@ class RequestHandler(Page, Tagged):
                 result = self.data_received(chunk)
                 if result is not None:
                     self._pause_for(result)
-                    result = None
             except Exception:
                 self._handle_exception(*sys.exc_info())
 

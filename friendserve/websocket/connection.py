@@ -252,8 +252,7 @@ class WebSocketProtocol13(Read, Pending):
                     result = self._on_control(kind, event)
                 if result is not None and is_awaitable(result):
                     self._await(result, owner)
-                    # The traceback of an exception of it may lead to this frame.
-                    result = None
+                    result = None   # The traceback of its exception may lead to this frame.
                     if self._running is not None:
                         self._running.events.extend(events)
             except Exception:
@@ -279,9 +278,7 @@ class WebSocketProtocol13(Read, Pending):
 
         if isinstance(result, Pending):
             return
-        if self._running is None:
-            self._running = _Running()
-        running = self._running
+        running = self._running = self._running or _Running()
         running.count += 1
         as_future(result).add_done_callback(ended)
 
@@ -328,7 +325,6 @@ class WebSocketProtocol13(Read, Pending):
             # The application could not know that the WebSocket was closing.
             return
         try:
-            # A coroutine may end after the WebSocket has closed.
             (owner or self.owner).log_exception(*error)
         finally:
             del error
