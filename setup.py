@@ -53,6 +53,7 @@ TEST_REQUIRES = [
     'Django<2; python_version < "3"',
     'Django; python_version >= "3"',
     'gunicorn; python_version >= "3"',
+    'fissix; python_version >= "3.8"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -79,6 +80,8 @@ setup(
         # What demos/blog needs.
         "demos": ["Markdown>=3.1"],
         "mysql": ["PyMySQL"],
+        # What python -m friendserve.porting rewrite --python3 needs.
+        "py3": ['fissix; python_version >= "3.8"'],
         "postgresql": ["psycopg2-binary"],
         "progress": ["tqdm"],
         "redis": ["hiredis"],

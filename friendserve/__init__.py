@@ -180,9 +180,16 @@ testing/          test cases for unittest, fixtures for pytest
 
 porting/          programs and libraries that were written for Tornado
     editor        names in source text, found and replaced
+    templates     the same in templates
+    knowledge     what differs from Tornado, as data
     adapted       tornado.websocket, where it differs
     private       private names of Tornado that programs use
     alias         import tornado as this package
+    running       a program under the alias
+    checking      what in a program needs a hand
+    installed     which installed distributions require Tornado
+    rewriting     import friendserve in place of tornado
+    command       python -m friendserve.porting
 """
 from __future__ import absolute_import, division, print_function
 

@@ -10,6 +10,10 @@ from __future__ import absolute_import, division, print_function
 
 import importlib
 
+#: What ``await future`` yields is ``await_by(future)``, unless this is None. Set by the bridge to
+#: asyncio, whose tasks accept only its own Futures.
+await_by = None
+
 _loaded = {}
 
 

@@ -24,6 +24,7 @@ try:
 except ImportError:  # version: py2
     futures = None
 
+from friendserve import awaitable
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
 from friendserve.stack_context import ExceptionStackContext, state, wrap
@@ -106,7 +107,14 @@ class Future(object):
     def add_done_callback(self, fn):
         """Have the current loop call `fn(self)`, in the current stack context, once this is
         done, or in its next turn if it is done already."""
-        add = functools.partial(IOLoop.current().add_callback, wrap(fn), self)
+        self._add(functools.partial(IOLoop.current().add_callback, wrap(fn), self))
+
+    def add_waiter(self, callback):
+        """The same for a callback without arguments: no frame then refers to this Future, which a
+        traceback might lead to."""
+        self._add(functools.partial(IOLoop.current().add_callback, wrap(callback)))
+
+    def _add(self, add):
         if self._done:
             add()
         else:
@@ -151,7 +159,8 @@ class Future(object):
 
 
 class _Awaiting(object):
-    """The iterator of ``await future``: it yields the Future once, to the coroutine's runner."""
+    """The iterator of ``await future``: it yields the Future once, to the coroutine's runner, or
+    instead what a task of asyncio accepts."""
     __slots__ = ("_future", "_yielded")
 
     def __init__(self, future):
@@ -164,7 +173,8 @@ class _Awaiting(object):
     def __next__(self):
         if not self._yielded and not self._future.done():
             self._yielded = True
-            return self._future
+            return self._future if awaitable.await_by is None else \
+                awaitable.await_by(self._future)
         raise StopIteration(self._future.result())
 
     next = __next__  # version: py2
@@ -234,8 +244,13 @@ def future_of(call, *args, **kwargs):
     """A Future of the result of ``call(*args, callback=..., on_error=..., **kwargs)``, see
     `friendserve.awaitable.future_of`."""
     future = Future()
-    call(*args, callback=future.set_result, on_error=future.set_exception, **kwargs)
-    return future
+    once = Once(future)
+    try:
+        call(*args, callback=once.deliver, on_error=once.fail_with, **kwargs)
+        return future
+    finally:
+        # The traceback of an error may lead to this frame.
+        future = None
 
 
 def adopt(foreign):
@@ -308,31 +323,47 @@ def return_future(f):
     @six.wraps(f)
     def wrapper(*args, **kwargs):
         future = Future()
-        callback, args, kwargs = replacer.replace(_once(future), args, kwargs)
-
-        def failed(type, value, tb):
-            if future.done():
-                return False
-            future.set_exc_info((type, value, tb))
-            return True
-
-        with ExceptionStackContext(failed):
-            if f(*args, **kwargs) is not None:
-                raise ReturnValueIgnoredError("a function with @return_future passes its result to "
-                                              "its callback, and returns None")
+        once = Once(future)
+        callback, args, kwargs = replacer.replace(once.deliver, args, kwargs)
         if callback is not None:
             # Its errors are those of the caller.
             future.add_done_callback(lambda future: callback(future.result()))
-        return future
+        try:
+            with ExceptionStackContext(once.fail):
+                if f(*args, **kwargs) is not None:
+                    raise ReturnValueIgnoredError("a function with @return_future passes its "
+                                                  "result to its callback, and returns None")
+            return future
+        finally:
+            # A traceback may refer to this frame.
+            future = None
     return wrapper
 
 
-def _once(future):
-    """A callback that sets the result, at its first call."""
-    def deliver(result=None):
-        if not future.done():
+class Once(object):
+    """Gives a Future the first of several outcomes, and ignores the others. `fail` is the handler
+    of an ExceptionStackContext."""
+    __slots__ = ("_future",)
+
+    def __init__(self, future):
+        self._future = future       # None after the first
+
+    def deliver(self, result=None):
+        future, self._future = self._future, None
+        if future is not None:
             future.set_result(result)
-    return deliver
+
+    def fail(self, type, value, tb):
+        """Set the exception. Whether it was the first outcome."""
+        future, self._future = self._future, None
+        if future is None:
+            return False
+        future.set_exc_info((type, value, tb))
+        return True
+
+    def fail_with(self, error):
+        """The same, for an exception alone."""
+        return self.fail(type(error), error, getattr(error, "__traceback__", None))
 
 
 class DummyExecutor(object):

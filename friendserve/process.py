@@ -23,14 +23,20 @@ import errno
 import os
 import signal
 import subprocess
+import threading
 
 from friendserve.awaitable import future_of
-from friendserve.ioloop import IOLoop
+from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.iostream import PipeIOStream
 from friendserve.platform.pollers.auto import set_close_exec
 from friendserve.stack_context import NullContext, wrap
 
 _SIGCHLD = getattr(signal, "SIGCHLD", None)
+
+#: Milliseconds after which a loop outside the main thread looks for ended children by itself. Linux
+#: sends SIGCHLD to the thread that has started the child, but Python handles it in the main thread,
+#: which does not notice it while it waits for a lock, for example.
+_LOOK_INTERVAL = 100
 
 
 def add_child_handler(pid, callback, io_loop=None):
@@ -67,6 +73,7 @@ class _Children(object):
         self._loop = loop
         self._callbacks = {}    # pid -> callback
         self._handle = None
+        self._looks = PeriodicCallback(self._check_all, _LOOK_INTERVAL, loop)
 
     def add(self, pid, callback):
         if pid in self._callbacks:
@@ -80,6 +87,8 @@ class _Children(object):
                 self._handle = self._loop.add_signal_handler(_SIGCHLD, self._check_all)
             # It may have ended before there was a handler.
             self._loop.add_callback(self._check, pid)
+            if not isinstance(threading.current_thread(), threading._MainThread):
+                self._looks.start()
         self._callbacks[pid] = callback
 
     def remove(self, pid):
@@ -87,6 +96,7 @@ class _Children(object):
         if not self._callbacks and self._handle is not None:
             self._loop.remove_signal_handler(self._handle)
             self._handle = None
+            self._looks.stop()
 
     def _check_all(self):
         for pid in list(self._callbacks):
@@ -221,6 +231,9 @@ class Subprocess(object):
     def initialize(cls, io_loop=None):
         """Handle SIGCHLD until `uninitialize`. Call it in the main thread if loops of other
         threads have children; otherwise it is not needed. `io_loop`: one that lives as long."""
+        if cls._sigchld is not None and cls._sigchld[0].is_inherited():
+            # That is the parent's, and the next SIGCHLD here takes it out.
+            cls.uninitialize()
         if cls._sigchld is None:
             _check_signal()
             loop = io_loop or IOLoop.current()

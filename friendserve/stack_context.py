@@ -233,6 +233,23 @@ def wrap_with_variables(fn):
         state.contexts = active
 
 
+def wrap_step(fn):
+    """Like `wrap`, but context variables are those of the caller: for the steps of a coroutine,
+    which keeps its variables itself."""
+    return functools.partial(_call, _live(state.contexts), fn)
+
+
+def wrap_like(wrapped, fn):
+    """A function that calls `fn` in the contexts of `wrapped`, if that is a wrapped function, or
+    else `fn`."""
+    if type(wrapped) is functools.partial:
+        if wrapped.func is _call:
+            return functools.partial(_call, wrapped.args[0], fn)
+        if wrapped.func is _call_with:
+            return functools.partial(_call_with, wrapped.args[0], fn, wrapped.args[2])
+    return fn
+
+
 def unwrap(fn):
     """The function inside wrappers and partials, for logs: their arguments may contain secrets."""
     while type(fn) is functools.partial:

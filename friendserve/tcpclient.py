@@ -23,6 +23,7 @@ import ssl
 
 import six
 
+from friendserve.awaitable import future_of
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream, StreamClosedError
 from friendserve.netutil import Resolver, is_valid_ip, ssl_options_to_context
@@ -84,10 +85,15 @@ class TCPClient(object):
         The next attempt starts when one has failed or after `ATTEMPT_DELAY`; the first address that
         connects is used, and all other sockets are closed (RFC 8305).
 
-        Returns a `Connecting`, whose `cancel` stops everything without a callback. Raises
+        Returns a `Connecting`, whose `cancel` stops everything without a callback; without both
+        callbacks, a Future of the stream. Raises
         ValueError for unsuitable options and for an invalid host name, path or port (a number from
         0 to 65535), and TypeError for values of a wrong type.
         """
+        if callback is None and on_error is None:
+            return future_of(
+                self.connect, host, port, af, ssl_options, max_buffer_size, source_ip, source_port,
+                timeout, server_hostname=server_hostname)
         is_unix = af == getattr(socket, "AF_UNIX", None)
         if is_unix:
             path = unix_path(host)

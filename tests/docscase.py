@@ -18,8 +18,8 @@ def program_text(page, number=0):
     return textwrap.dedent(blocks[number])
 
 
-def program(page):
-    """The names that the first program of a page defines."""
+def program(page, number=0):
+    """The names that a program of a page defines, by default the first."""
     namespace = {"__name__": "page"}
-    six.exec_(program_text(page), namespace)
+    six.exec_(program_text(page, number), namespace)
     return namespace

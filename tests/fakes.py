@@ -15,7 +15,7 @@ from friendserve.platform.foreign import ForeignIOLoop
 from friendserve.platform.pollers import interface
 from friendserve.platform.pollers.common import (
     already_registered, check_events, check_registered)
-from friendserve.platform.pollers.interface import ERROR, NONE
+from friendserve.platform.pollers.interface import ERROR, NONE, PRI, READ, WRITE
 
 
 class FakeClock(object):
@@ -76,7 +76,7 @@ class FakePoller(interface.Poller):
         del self.registered[fd]
 
     def watched(self):
-        return dict((fd, events & ~ERROR) for fd, events in self.registered.items())
+        return dict((fd, events & (READ | PRI | WRITE)) for fd, events in self.registered.items())
 
     def poll(self, seconds):
         self.waits.append(seconds)

@@ -12,34 +12,36 @@ import traceback
 from tests import PATIENCE
 
 
+def in_child(function):
+    """The str() of what `function()` returns in a child made by a fork, or the traceback of what it
+    raises. Raises AssertionError if the child takes longer than PATIENCE seconds."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        # Nothing of the test runner may run here, not even its handlers of exceptions.
+        try:
+            text = str(function())
+        except BaseException:
+            text = traceback.format_exc()
+        try:
+            os.write(writer, text.encode("ascii", "replace"))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        if not select.select([reader], [], [], PATIENCE)[0]:
+            os.kill(child, signal.SIGKILL)
+            raise AssertionError("the child did not end within %d seconds" % PATIENCE)
+        with os.fdopen(os.dup(reader), "rb") as answer:
+            return answer.read().decode("ascii")
+    finally:
+        os.close(reader)
+        os.waitpid(child, 0)
+
+
 class ForkCase(object):
     """The part of a TestCase that runs functions in a child process."""
-
-    def in_child(self, function):
-        """The str() of what `function()` returns in a child made by a fork, or the traceback of
-        what it raises. The test fails if the child takes longer than PATIENCE seconds."""
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            # Nothing of the test runner may run here, not even its handlers of exceptions.
-            try:
-                text = str(function())
-            except BaseException:
-                text = traceback.format_exc()
-            try:
-                os.write(writer, text.encode("ascii", "replace"))
-            finally:
-                os._exit(0)
-        os.close(writer)
-        try:
-            if not select.select([reader], [], [], PATIENCE)[0]:
-                os.kill(child, signal.SIGKILL)
-                self.fail("the child did not end within %d seconds" % PATIENCE)
-            with os.fdopen(os.dup(reader), "rb") as answer:
-                return answer.read().decode("ascii")
-        finally:
-            os.close(reader)
-            os.waitpid(child, 0)
+    in_child = staticmethod(in_child)
 
 
 @contextlib.contextmanager

@@ -66,8 +66,11 @@ FLOORS = (
         "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
         "openidconnect", ""))),
     ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
-     + _in("porting", ("editor", "adapted", "private", "alias", "")) + ("metrics",) + _in("serve", (
-        "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
+     + _in("porting", (
+         "editor", "templates", "knowledge", "adapted", "alias", "running", "checking", "installed",
+         "rewriting", "command", "", "__main__"))
+     + ("metrics",) + _in("serve", (
+         "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
@@ -100,6 +103,8 @@ OPTIONAL = {
     "protocol.masking": frozenset(("websockets",)),
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),
+    "porting.installed": frozenset(("pkg_resources",)),
+    "porting.rewriting": frozenset(("fissix",)),
     "testing.plugin": frozenset(("pytest",)),
 }
 

@@ -177,6 +177,19 @@ class LoopTest(FutureCase):
         with self.assertRaises(KeyError):
             self.loop.run_sync(lambda: failing)
 
+    def test_run_sync_does_not_stop_the_loop_of_others(self):
+        def inner():
+            with self.assertRaises(RuntimeError):
+                self.loop.run_sync(lambda: None)
+
+        self.loop.run_sync(inner)
+        late, future = Future(), Future()
+        with self.assertRaises(TimeoutError):
+            self.loop.run_sync(lambda: late, timeout=0.001)
+        self.loop.add_callback(late.set_result, None)
+        self.loop.call_later(0.005, future.set_result, 3)
+        self.assertEqual(3, self.loop.run_sync(lambda: future))
+
     def test_run_sync_ends_in_time(self):
         with self.assertRaises(TimeoutError):
             self.loop.run_sync(Future, timeout=0.001)

@@ -12,6 +12,7 @@ from six.moves.urllib.request import urlopen
 
 import friendserve
 from friendserve.feed import open_feed
+from friendserve.httpclient import AsyncHTTPClient
 from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.auto import available_pollers
 from friendserve.web import Application
@@ -19,6 +20,7 @@ from friendserve.websocket import websocket_connect
 from tests import PATIENCE, ROOT
 from tests.docscase import program, program_text
 from tests.house import PACKAGE, find_symbol, parse_tree, table_of_contents
+from tests.httpcase import answer
 from tests.services import free_port
 from tests.webcase import WebCase
 
@@ -41,6 +43,33 @@ class WebSocketPageTest(WebCase):
         for connection in connections:
             connection.close()
         self.run_until(lambda: heard[2:] == [None, None])
+
+
+class CoroutinesPageTest(WebCase):
+    def test_handlers_locks_and_queues(self):
+        names = program("coroutines.rst")
+        self.serve(names["application"])
+        url = "http://127.0.0.1:%d/slow" % self.server.address[1]
+        self.assertEqual(b"done", self.ask("/slow").body)
+        response = self.ask("/sizes?url=%s&url=%s" % (url, url))
+        self.assertEqual(b'{"sizes": [4, 4]}', response.body)
+        self.assertEqual(502, self.ask("/sizes?url=%s/no" % url).status)
+        seen = []
+        self.assertEqual(5, self.loop.run_sync(lambda: names["produce"](seen), PATIENCE))
+        self.assertEqual(list(range(5)), seen)
+
+    def test_without_coroutines(self):
+        load = program("coroutines.rst", 1)["load"]
+        self.serve(lambda request: answer(request, body=url.encode("ascii")))
+        url = "http://127.0.0.1:%d/" % self.server.address[1]
+        results, errors = [], []
+        client = AsyncHTTPClient(io_loop=self.loop)
+        load(client, [url, url], results.append, errors.append)
+        self.run_until(lambda: results)
+        self.assertEqual([[url.encode("ascii")] * 2], results)
+        load(client, [url, "http://127.0.0.1:%d/" % free_port()], results.append, errors.append)
+        self.run_until(lambda: errors)
+        self.assertEqual(1, len(results))
 
 
 class EmbeddingPageTest(unittest.TestCase):

@@ -11,13 +11,16 @@ import unittest
 
 from friendserve import process
 from friendserve.ioloop import IOLoop
+from friendserve.loopthread import LoopThread
 from friendserve.process import Subprocess, add_child_handler, remove_child_handler
 from friendserve.stack_context import StackContext, state
+from friendserve.util import TimeoutError
 from tests import PATIENCE, ROOT
+from tests.forkcase import ForkCase
 from tests.loopcase import LogCatcher, Loops, keeping, open_fds
 
 
-class ProcessCase(Loops, unittest.TestCase):
+class ProcessCase(ForkCase, Loops, unittest.TestCase):
     def setUp(self):
         self.addCleanup(self.assert_restored, signal.getsignal(signal.SIGCHLD))
         self.loop = self.make_loop()
@@ -232,6 +235,40 @@ class ChildHandlerTest(ProcessCase):
         Subprocess.uninitialize()
         Subprocess.uninitialize()
         self.assertEqual([(pid, 6)], self.ended)
+
+    def test_b278_a_loop_in_another_thread_while_the_main_thread_waits(self):
+        Subprocess.initialize(self.loop)
+        self.addCleanup(Subprocess.uninitialize)
+
+        def run(callback):
+            child = Subprocess([sys.executable, "-c", "import sys; sys.stdin.read()"],
+                               stdin=Subprocess.STREAM)
+            child.set_exit_callback(callback)
+            IOLoop.current().call_later(0.05, child.stdin.close)
+        with LoopThread() as thread:
+            for _ in range(5):
+                try:
+                    self.assertEqual(0, thread.call_async(run, timeout=PATIENCE))
+                except TimeoutError as error:
+                    self.fail("the end of the child was not noticed: %s" % error)
+
+    def test_b278_initialized_again_in_a_child(self):
+        Subprocess.initialize(self.loop)
+        self.addCleanup(Subprocess.uninitialize)
+
+        def child():
+            self.loop = self.make_loop()
+            Subprocess.initialize(self.loop)
+            # Without a handler of this process, this would give up that of the parent.
+            os.kill(os.getpid(), signal.SIGCHLD)
+            pid = self.fork(status=6)
+
+            def work(loop):
+                add_child_handler(pid, lambda *args: self.ended.append(args) or loop.stop())
+                loop.call_later(PATIENCE, loop.stop)
+                loop.start()
+            return self.in_thread(work), self.ended == [(pid, 6)]
+        self.assertEqual("(None, True)", self.in_child(child))
 
 
 class SubprocessTest(ProcessCase):

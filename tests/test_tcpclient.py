@@ -92,6 +92,17 @@ class TCPClientTest(HTTPCase):
         self.assertEqual(connecting.phase, "done")
         self.assertLessEqual(connecting.resolved_at, connecting.connected_at)
 
+    def test_without_callbacks_it_returns_a_future(self):
+        self.listen()
+        stream = self.loop.run_sync(lambda: TCPClient().connect("127.0.0.1", self.port), 10)
+        self.streams.append(stream)
+        self.assertEqual(("127.0.0.1", self.port), stream.socket.getpeername())
+        with self.assertRaises(EnvironmentError):
+            self.loop.run_sync(
+                lambda: TCPClient().connect("127.0.0.1", services.free_port()), 10)
+        with self.assertRaises(ValueError):
+            TCPClient().connect("127.0.0.1", 70000)
+
     def test_by_name(self):
         self.listen()
         for resolver in (BlockingResolver(), Resolver()):

@@ -262,6 +262,9 @@ class ExactlyOneTest(ExactlyOneCase):
             SimpleAsyncHTTPClient().fetch("http://127.0.0.1:%d/" % self.port, responses.append)
             self.run_until(lambda: responses)
             self.assertIn("FD_SETSIZE", str(responses[0].error))
+            stream = IOStream(socket.socket(), self.loop)
+            self.assertIs(stream, stream.connect(("127.0.0.1", self.port)))
+            self.assertIn("FD_SETSIZE", str(stream.error))
 
     def test_b289_a_tls_server_closes_what_select_cannot_watch(self):
         self.loop = IOLoop(impl="select", make_current=True)

@@ -34,6 +34,8 @@ PEERS = [
     Peer("onasyncio", "friendserve on asyncio", ["friendserve", "friendserve.platform.asyncio"]),
     Peer("onuvloop", "friendserve on uvloop", ["friendserve", "uvloop"]),
     Peer("ontwisted", "friendserve on Twisted", ["friendserve", "friendserve.platform.twisted"]),
+    Peer("coroutine", "friendserve, @gen.coroutine", ["friendserve", "friendserve.gen"]),
+    Peer("asyncdef", "friendserve, async def", ["friendserve", "friendserve.gen"]),
     Peer("pure", "friendserve, pure", ["friendserve", "friendserve.websocket"]),
     Peer("websockets", "websockets, uvloop", ["websockets", "uvloop"]),
     Peer("picows", "picows, uvloop", ["picows", "uvloop"]),

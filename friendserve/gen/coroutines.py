@@ -9,7 +9,7 @@ import types
 import six
 
 from friendserve.concurrent import (
-    Future, ReturnValueIgnoredError, copy_outcome, is_future)
+    Future, Once, ReturnValueIgnoredError, copy_outcome, is_future)
 from friendserve.gen.points import adapt
 from friendserve.gen.runner import (
     Return, Runner, convert_yielded, is_native, log_unless_quiet)
@@ -36,8 +36,10 @@ def coroutine(func, replace_callback=True):
         except Exception:
             future.set_exc_info(sys.exc_info())
         else:
-            if isinstance(result, types.GeneratorType) or is_native(result):
+            if isinstance(result, types.GeneratorType):
                 Runner(result, future).run()
+            elif is_native(result):
+                future = convert_yielded(result)
             else:
                 future.set_result(result)
         if callback is not None:
@@ -73,9 +75,14 @@ def engine(func):
 
 
 def _check_engine(func, future):
-    if future.result() is not None:
+    try:
+        result = future.result()
+    finally:
+        # The traceback refers to this frame.
+        future = None
+    if result is not None:
         raise ReturnValueIgnoredError("%r is a @gen.engine, which cannot return a value, but has "
-                                      "returned %r" % (func, future.result()))
+                                      "returned %r" % (func, result))
 
 
 def Task(func, *args, **kwargs):
@@ -86,20 +93,14 @@ def Task(func, *args, **kwargs):
     several. An exception of `func`, or of a callback that it has scheduled, is that of the Future.
     """
     future = Future()
-
-    def failed(type, value, tb):
-        if future.done():
-            return False
-        future.set_exc_info((type, value, tb))
-        return True
-
-    def deliver(result):
-        if not future.done():
-            future.set_result(result)
-
-    with ExceptionStackContext(failed):
-        func(*args, callback=adapt(deliver), **kwargs)
-    return future
+    once = Once(future)
+    try:
+        with ExceptionStackContext(once.fail):
+            func(*args, callback=adapt(once.deliver), **kwargs)
+        return future
+    finally:
+        # A traceback may refer to this frame.
+        future = None
 
 
 class WaitIterator(object):

@@ -17,7 +17,8 @@ from friendserve.gen.points import (
     BadYieldError, KeyReuseError, LeakedCallbackError, UnknownKeyError, YieldPoint, adapt)
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
-from friendserve.stack_context import ExceptionStackContext
+from friendserve.stack_context import (
+    ExceptionStackContext, StackContextInconsistentError, state)
 
 
 class Return(Exception):
@@ -63,7 +64,7 @@ class Runner(object):
         if first_yielded is not None:
             self.handle_yield(first_yielded)
 
-    def run(self, _future=None):
+    def run(self):
         """Run it until it waits for something that has not ended, or ends itself."""
         if self.running or self.finished:
             return
@@ -77,12 +78,11 @@ class Runner(object):
     def _advance(self):
         """Run it to its next ``yield``, if what it waits for has ended. Whether what it waits for
         then has ended too."""
-        future = self.future
-        if self.exc_info is None and future is not None and not future.done():
+        if self.exc_info is None and self.future is not None and not self.future.done():
             return False
-        self.future = None
+        contexts = state.contexts
         try:
-            yielded = self._step(future)
+            yielded = self._step()
         except (StopIteration, Return) as end:
             result_future = self._end()
             # After an exception, some Callbacks may have nothing left to be called by.
@@ -94,14 +94,20 @@ class Runner(object):
                 result_future.set_result(getattr(end, "value", None))
             return False
         except Exception:
-            # The traceback refers to this frame, which must not refer to the Future: an exception
-            # that is never taken from it is only raised once it is freed.
-            future = None
+            # The traceback refers to this frame, which must not refer to a Future: an exception
+            # that is never taken from one is only raised once it is freed.
             self._end().set_exc_info(sys.exc_info())
             return False
+        if state.contexts is not contexts:
+            # They would be those of all that the loop calls next.
+            state.contexts = contexts
+            error = StackContextInconsistentError(
+                "a coroutine has yielded inside of a StackContext: use run_with_stack_context")
+            return self._fail((type(error), error, None))
         return self.handle_yield(yielded)
 
-    def _step(self, future):
+    def _step(self):
+        future, self.future = self.future, None
         exc_info, self.exc_info = self.exc_info, None
         if exc_info is None and future is not None:
             try:
@@ -149,7 +155,7 @@ class Runner(object):
             return False
         if future.done():
             return True
-        future.add_done_callback(self.run)
+        future.add_waiter(self.run)
         return False
 
     def _fail(self, exc_info):
@@ -231,9 +237,18 @@ class Runner(object):
 
 
 def _run_native(coroutine):
+    run_native = IOLoop.current().run_native
+    if run_native is not None:
+        return adopt(run_native(coroutine))
+    if not is_native(coroutine):
+        coroutine = _Awaited(coroutine.__await__())
     future = Future()
     Runner(coroutine, future).run()
-    return future
+    try:
+        return future
+    finally:
+        # A traceback may refer to this frame.
+        future = None
 
 
 def _convert(yielded):
@@ -249,10 +264,8 @@ def _convert(yielded):
         return multi_future(yielded)
     if hasattr(yielded, "add_done_callback"):
         return adopt(yielded)
-    if is_native(yielded):
-        return _run_native(yielded)
     if hasattr(yielded, "__await__"):
-        return _run_native(_Awaited(yielded.__await__()))
+        return _run_native(yielded)
     raise BadYieldError("a coroutine cannot wait for %r: yield a Future or an awaitable; for a "
                         "function with a callback, use gen.Task" % (yielded,))
 
@@ -369,13 +382,14 @@ def multi_future(children, quiet_exceptions=()):
             return
         results = []
         for child in waiting:
-            try:
+            # Not by an exception here, whose traceback would refer to this frame.
+            exc_info = child.exc_info()
+            if exc_info is None:
                 results.append(child.result())
-            except Exception as error:
-                if future.done():
-                    log_unless_quiet(error, quiet_exceptions, "several were waited for")
-                else:
-                    future.set_exc_info(sys.exc_info())
+            elif future.done():
+                log_unless_quiet(exc_info[1], quiet_exceptions, "several were waited for")
+            else:
+                future.set_exc_info(exc_info)
         if not future.done():
             future.set_result(results if keys is None else dict(zip(keys, results)))
 

@@ -4,7 +4,8 @@ from __future__ import absolute_import, division, print_function
 import os
 import sys
 
-from friendserve.stack_context import unwrap
+from friendserve.awaitable import as_future
+from friendserve.stack_context import unwrap, wrap_like
 
 
 class Timed(object):
@@ -21,7 +22,7 @@ class Timed(object):
     def __call__(self):
         began = self._clock()
         try:
-            self.callback()
+            return self.callback()
         finally:
             self._note(self.callback, self._clock() - began)
 
@@ -48,6 +49,20 @@ def plain(callback):
     while isinstance(callback, Timed):
         callback = callback.callback
     return unwrap(callback)
+
+
+def run_returned(callback, result):
+    """Run `result` if it is a coroutine, which `callback` has returned to the loop, in the stack
+    context of that callback; its exception is raised from the loop in that context. Other results
+    are dropped: Futures report their errors themselves."""
+    if hasattr(result, "send") and hasattr(result, "__await__"):
+        while isinstance(callback, Timed):
+            callback = callback.callback
+        scheduled = plain(callback)
+        if isinstance(scheduled, Scheduled):
+            # In debug mode the contexts are inside.
+            callback = scheduled.callback
+        wrap_like(callback, as_future)(result)
 
 
 def name_and_place(callback):

@@ -51,12 +51,15 @@ class IOLoop(Configurable):
     #: turn. None if this loop does not set it: then do it each time.
     turn = None
 
+    #: ``run_native(awaitable)`` runs an ``async def`` coroutine or another awaitable as the host of
+    #: this loop does, and returns a Future of the host. None: `friendserve.gen` runs coroutines.
+    run_native = None
+
     _attachments = None
-    _process = None     # the process it belongs to; None: unknown
 
     # A loop that cannot run is never the current one.
     _closed = False     # set by the `close` of an implementation
-    _process = None     # the process it belongs to, set by `initialize`
+    _process = None     # the process it belongs to, set by `initialize`; None: unknown
 
     NONE = NONE
     READ = READ
@@ -293,29 +296,32 @@ class IOLoop(Configurable):
         its result.
 
         Raises its exception; TimeoutError after `timeout` seconds (None: no limit); RuntimeError if
-        the loop was stopped before that.
+        the loop was stopped before that, or is running already.
         """
-        ended, expired = [], []
+        if self.running():
+            # Before `func` is scheduled: its end would stop the loop.
+            raise RuntimeError("this loop is already running")
+        ended, expired, over = [], [], []
 
         def run():
             result = func()
             if is_awaitable(result):
-                self.add_future(result, end)
+                self.add_future(result, lambda future: end(future.result))
             else:
-                ended.append(lambda: result)
-                self.stop()
+                end(lambda: result)
 
         def run_or_fail():
             try:
                 run()
             except Exception:
                 exc_info = sys.exc_info()
-                ended.append(lambda: six.reraise(*exc_info))
-                self.stop()
+                end(lambda: six.reraise(*exc_info))
 
-        def end(future):
-            ended.append(future.result)
-            self.stop()
+        def end(get_result):
+            # After a timeout the loop may be running for something else.
+            if not over:
+                ended.append(get_result)
+                self.stop()
 
         def expire():
             expired.append(True)
@@ -326,6 +332,7 @@ class IOLoop(Configurable):
         try:
             self.start()
         finally:
+            over.append(True)
             if timer is not None:
                 self.remove_timeout(timer)
         if ended:

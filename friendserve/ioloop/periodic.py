@@ -14,7 +14,8 @@ class PeriodicCallback(object):
     Each call is scheduled relative to the scheduled time of the previous one, not to when that ran,
     so the period holds on average; calls that were due while the loop was busy are skipped.
     `jitter` (0 to 1, such as 0.1) lets each period vary by that fraction. Raises ValueError for
-    other values.
+    other values. A callback that is a coroutine does not delay the next call, which may begin
+    before it has ended.
     """
     def __init__(self, callback, callback_time, io_loop=None, jitter=0):
         if isinstance(io_loop, numbers.Real):
@@ -66,7 +67,8 @@ class PeriodicCallback(object):
     def _fire(self):
         timer = self._timer
         try:
-            self.callback()
+            # The loop runs it if it is a coroutine.
+            return self.callback()
         except Exception:
             self.io_loop.handle_callback_exception(self.callback)
         finally:

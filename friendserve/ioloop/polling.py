@@ -11,7 +11,7 @@ import warnings
 import six
 from six.moves._thread import get_ident
 
-from friendserve.ioloop.callbacks import calling_place, plain
+from friendserve.ioloop.callbacks import calling_place, plain, run_returned
 from friendserve.ioloop.interface import IOLoop
 from friendserve.ioloop.signals import forget_loop, hold_wakeup_fd, release_wakeup_fd
 from friendserve.ioloop.timers import TimerQueue
@@ -101,11 +101,12 @@ class PollIOLoop(IOLoop):
         for ERROR always. `fd` is a number or an object with `fileno()`, and is passed on unchanged;
         pass the object if there is one, so that ``close(all_fds=True)`` can close it. Each fd can
         have one handler; a second raises ValueError, which is also an IOError. Raises TypeError if
-        `handler` cannot be called, and RuntimeError if this loop was made in another process."""
+        `handler` cannot be called, and RuntimeError if this loop is closed or was made in another
+        process."""
         if not callable(handler):
             raise TypeError("a handler must be callable with (fd, events), unlike %r" % (handler,))
-        if os.getpid() != self._process:
-            raise self._made_elsewhere()
+        if self._closed or os.getpid() != self._process:
+            raise self._cannot_run()
         number, fd = self.split_fd(fd)
         if state.contexts:
             handler = wrap(handler)
@@ -128,7 +129,7 @@ class PollIOLoop(IOLoop):
         """Change the events to wait for on `fd`. Raises RuntimeError if this loop was made in
         another process."""
         if os.getpid() != self._process:
-            raise self._made_elsewhere()
+            raise self._cannot_run()
         self._poller.modify(fd if type(fd) is int else self.split_fd(fd)[0], events)
 
     def remove_handler(self, fd):
@@ -168,7 +169,8 @@ class PollIOLoop(IOLoop):
 
     def add_callback(self, callback, *args, **kwargs):
         """Call `callback(*args, **kwargs)` in the next turn, in the order added. May be called from
-        any thread; does nothing once the loop is closed."""
+        any thread; does nothing once the loop is closed. If the callback returns a coroutine, as
+        an ``async def`` function does, that is run. The same holds for timers."""
         if state.contexts:
             callback = wrap(callback)
         if args or kwargs:
@@ -286,7 +288,9 @@ class PollIOLoop(IOLoop):
         deadline = self._timers.next_deadline()
         if deadline is None or deadline == _NEVER:
             return None
-        return min(max(0.0, deadline - self.time_func()), MAX_WAIT)
+        wait = deadline - self.time_func()
+        # Not by max and min: each turn asks this.
+        return 0.0 if wait < 0 else wait if wait < MAX_WAIT else MAX_WAIT
 
     def watched(self):
         """{fd: events} of what the loop waits for, READ, WRITE and PRI combined. An outer loop on
@@ -311,7 +315,7 @@ class PollIOLoop(IOLoop):
         Raises RuntimeError if the loop is closed, EnvironmentError when out of fds.
         """
         if self._closed:
-            raise RuntimeError("this loop is closed")
+            raise self._cannot_run()
         if not self.is_inherited():
             return
         self._waker.after_fork()
@@ -328,17 +332,17 @@ class PollIOLoop(IOLoop):
             self._stopping = False
         self._wake()
 
-    def _made_elsewhere(self):
+    def _cannot_run(self):
+        if self._closed:
+            return RuntimeError("this loop is closed")
         return RuntimeError(
             "this loop was made at %s in process %d and cannot run in its child %d: make the loop "
             "after the fork, or call its after_fork() there"
             % (self._made_at, self._process, os.getpid()))
 
     def _enter(self, before):
-        if os.getpid() != self._process:
-            raise self._made_elsewhere()
-        if self._closed:
-            raise RuntimeError("this loop is closed")
+        if self._closed or os.getpid() != self._process:
+            raise self._cannot_run()
         if self._running.setdefault(None, before) is not before:
             raise RuntimeError("this loop is already running")
         self._thread = get_ident()
@@ -371,22 +375,26 @@ class PollIOLoop(IOLoop):
             wait = 0.0
         else:
             self._wake_needed = True
-            wait = self._wait_time(limit)
+            wait = self.wait_time()
+            if limit is not None and (wait is None or wait > limit):
+                wait = limit
         events = self._poll(wait)
         self._wake_needed = False
         self._dispatch(events)
 
     def _run_callbacks(self):
         callbacks = self._callbacks
-        callback = None
+        callback = result = None
         for _ in range(len(callbacks)):
             callback = callbacks.popleft()
             try:
-                callback()
+                result = callback()
+                if result is not None:
+                    run_returned(callback, result)
             except Exception:
                 self.handle_callback_exception(callback)
         # Nothing held by a callback may stay alive during the wait.
-        del callback
+        del callback, result
 
     def _fire_timers(self):
         due, timers = self._due, self._timers
@@ -395,26 +403,19 @@ class PollIOLoop(IOLoop):
             now = self.time_func()
             if deadline <= now:
                 timers.pop_due(now, due)
-        callback = None
+        callback = result = None
         # Timers that a KeyboardInterrupt leaves here run first in the next turn.
         while due:
             callback = due.popleft().take()
             # None: an earlier timer of the batch removed it.
             if callback is not None:
                 try:
-                    callback()
+                    result = callback()
+                    if result is not None:
+                        run_returned(callback, result)
                 except Exception:
                     self.handle_callback_exception(callback)
-        del callback
-
-    def _wait_time(self, limit):
-        if self._callbacks or self._stopping:
-            return 0.0
-        deadline = self._timers.next_deadline()
-        if deadline is None:
-            return limit
-        wait = max(0.0, deadline - self.time_func())
-        return wait if limit is None else min(wait, limit)
+        del callback, result
 
     def _poll(self, wait):
         if self._blocking_threshold is None:
@@ -444,7 +445,7 @@ class PollIOLoop(IOLoop):
 
     def _signal_waker(self):
         if self._closed:
-            raise RuntimeError("this loop is closed")
+            raise self._cannot_run()
         return self._waker
 
     def watch_turns(self, callback, slow=0):

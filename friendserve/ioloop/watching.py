@@ -3,8 +3,8 @@
     loop.watch_turns(print, slow=0.05)
     loop.set_debug(True)
 
-While nobody watches, none of this takes part in a turn. A watch replaces methods of its loop, for
-this loop only, by methods that measure and then call those of the class.
+As long as there are no watchers, none of this takes part in a turn. A watch replaces methods of its
+loop, for this loop only, by methods that measure and then call those of the class.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -58,7 +58,6 @@ class TurnWatch(object):
         self._watchers = []     # pairs (callback, slow)
         self._replaced = set()  # names of methods
         self._turn_now = Turn(0.0)
-        self._waited = 0.0
         self._slowest = None    # the callback, until its name is needed
         self._wait_ended = loop.time_func()
         self._thread = None     # the one that drives the loop, in debug mode
@@ -106,11 +105,13 @@ class TurnWatch(object):
         # Timers that were due before the end of the last wait were set after it, for the past.
         late = 0.0 if deadline is None else max(0.0, began - max(deadline, self._wait_ended))
         turn = self._turn_now = Turn(late)
-        self._waited = 0.0
         if self._replaced.issuperset(_TRACED):
             self._thread = threading.current_thread()
-        type(loop)._turn(loop, limit)
-        turn.seconds = loop.time_func() - began - self._waited
+        try:
+            type(loop)._turn(loop, limit)
+        except BaseException:
+            self._thread = None
+            raise
         if loop._stopping:
             self._thread = None     # another thread may start it next
         self._name_slowest()
@@ -124,40 +125,47 @@ class TurnWatch(object):
     def _watched_poll(self, wait):
         # What a callback refers to may not live through the wait.
         self._name_slowest()
-        began = self._loop.time_func()
         try:
             return type(self._loop)._poll(self._loop, wait)
         finally:
             self._wait_ended = self._loop.time_func()
-            self._waited += self._wait_ended - began
+
+    # The work is added up part by part: between them a hosted loop waits outside `_poll`.
 
     def _watched_run_callbacks(self):
         loop, callbacks = self._loop, self._loop._callbacks
+        began = loop.time_func()
         for index in range(len(callbacks)):
             callbacks[index] = Timed(callbacks[index], loop.time_func, self._note)
         type(loop)._run_callbacks(loop)
+        self._turn_now.seconds += loop.time_func() - began
 
     def _watched_fire_timers(self):
         loop = self._loop
-        loop._timers.pop_due(loop.time_func(), loop._due)
+        began = loop.time_func()
+        loop._timers.pop_due(began, loop._due)
         for timer in loop._due:
             callback = timer._callback
             if callback is not None:
                 timer._callback = Timed(callback, loop.time_func, self._note)
         type(loop)._fire_timers(loop)
+        self._turn_now.seconds += loop.time_func() - began
 
     def _watched_dispatch(self, events):
         loop = self._loop
+        began = now = loop.time_func()
         removed = set()
         for event in events:
             fd = event[0]
             if fd not in removed:
                 _, handler = loop._handlers.get(fd, (fd, None))
-                began = loop.time_func()
+                before = now
                 # One event at a time. At each call the loop forgets which fds were removed.
                 type(loop)._dispatch(loop, [event])
                 removed |= loop._removed
-                self._note(handler, loop.time_func() - began)
+                now = loop.time_func()
+                self._note(handler, now - before)
+        self._turn_now.seconds += now - began
 
     def _note(self, callback, seconds):
         turn = self._turn_now
@@ -181,7 +189,7 @@ class TurnWatch(object):
 
     def _watched_call_at(self, when, callback, *args, **kwargs):
         self._check_thread("call_at")
-        scheduled = Scheduled(wrap(callback), calling_place())
+        scheduled = None if callback is None else Scheduled(wrap(callback), calling_place())
         with NullContext():
             return type(self._loop).call_at(self._loop, when, scheduled, *args, **kwargs)
 
@@ -203,7 +211,8 @@ class TurnWatch(object):
 
     def _check_thread(self, name):
         owner, caller = self._thread, threading.current_thread()
-        if owner is None or owner is caller:
+        # A dead one ran the loop before a fork.
+        if owner is None or owner is caller or not owner.is_alive():
             return
         outer = sys._getframe(2).f_code.co_name
         if outer in ("call_later", "add_timeout"):

@@ -599,7 +599,7 @@ class BaseIOStream(Pending):
         if self._events is None:
             self._fd = self.fileno()
             with NullContext():
-                self.io_loop.add_handler(self._fd, self._handle_events, events)
+                self.io_loop.add_handler(self, self._handle_events, events)
         elif events != self._events:
             self.io_loop.update_handler(self._fd, events)
         self._events = events
@@ -620,7 +620,9 @@ class BaseIOStream(Pending):
     def _forget_events(self):
         """Unregister from the loop."""
         if self._events is not None:
-            self.io_loop.remove_handler(self._fd)
+            # If the fd was closed elsewhere, another stream may have its number now, and a handler.
+            fd = self._fd
+            self.io_loop.remove_handler(fd if self.fileno() == fd else self)
             self._events = None
 
     # Closing

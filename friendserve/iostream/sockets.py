@@ -31,6 +31,9 @@ _FILE_PIECE = 1 << 20
 _NO_SENDFILE = frozenset([errno.EINVAL, errno.ENOSYS, getattr(errno, "ENOTSUP", errno.EINVAL),
                           getattr(errno, "EOPNOTSUPP", errno.EINVAL), errno.ENOTSOCK])
 
+#: Errors that mean the peer has closed, perhaps after a proper end, and receives no more.
+_HAS_CLOSED = frozenset([errno.EPIPE, errno.ENOTCONN])
+
 #: Seconds that a closed stream keeps its socket open in order to send close_notify.
 _GOODBYE_TIMEOUT = 30
 
@@ -121,7 +124,8 @@ class IOStream(BaseIOStream):
         try:
             self._end_output()
         except (OSError, IOError) as error:
-            self._lost(error)
+            # A shutdown only says that the connection is lost (ENOTCONN), the socket knows why.
+            self._lost(self.get_fd_error() or error)
 
     def _end_output(self):
         self.socket.shutdown(socket.SHUT_WR)
@@ -165,7 +169,7 @@ class IOStream(BaseIOStream):
         except (EnvironmentError, ValueError) as error:
             # The poller is full, or, with ValueError, the number is too high for select.
             self._fail(environment_error(error))
-            return
+            return self
         self._events = WRITE
         return self
 
@@ -348,10 +352,14 @@ class SSLIOStream(IOStream):
             super(SSLIOStream, self)._connected(handshake.callback)
 
     def _lost(self, error):
-        if self._handshake is not None and error is not None:
-            self._handshake_failed(error)
-        else:
-            super(SSLIOStream, self)._lost(error)
+        if error is not None:
+            if self._handshake is not None:
+                self._handshake_failed(error)
+                return
+            if self._last_record is not None and errno_from_exception(error) in _HAS_CLOSED:
+                # Only our close_notify is lost. Whether the peer has ended well, its own tells.
+                error = None
+        super(SSLIOStream, self)._lost(error)
 
     def _handshake_failed(self, error):
         try:
@@ -548,8 +556,8 @@ class _Goodbye(object):
         self._timer = io_loop.call_later(_GOODBYE_TIMEOUT, self.close)
         try:
             io_loop.add_handler(self._fd, self._handle_events, WRITE)
-        except (OSError, IOError, ValueError):
-            # The loop is closed.
+        except (OSError, IOError, ValueError, RuntimeError):
+            # The loop is closed, or its poller is full.
             self.close()
 
     def fileno(self):

@@ -22,6 +22,10 @@ And asyncio code on an IOLoop, whichever that is::
     loop.create_task(fetch_with_aiohttp())
     IOLoop.current().start()
 
+On an asyncio loop, ``async def`` coroutines run as tasks of asyncio, so handlers can ``await`` its
+awaitables and those of its libraries. Everywhere, its tasks can ``await`` the Futures of
+`friendserve.concurrent`, and whatever else is awaitable here.
+
 On an asyncio loop, context variables (PEP 567; Python 3.7) go along with callbacks, timers and
 handlers as stack contexts do: each is called with the values that were set when it was added, and
 the callbacks of streams, clients and servers with those set when they were passed in.
@@ -31,6 +35,7 @@ which that of Windows for pipes and subprocesses (ProactorEventLoop) lacks.
 """
 from __future__ import absolute_import, division, print_function
 
+import functools
 import os
 import warnings
 
@@ -41,13 +46,14 @@ except ImportError:  # version: py2
     raise ImportError("friendserve.platform.asyncio needs Python 3.6 or newer: this one has no "
                       "asyncio")
 
+from friendserve import awaitable
 from friendserve.ioloop import IOLoop
 from friendserve.platform.foreign import ForeignIOLoop
 from friendserve.stack_context import (
-    VARIABLES, NullContext, contextvars, state, wrap_with_variables)
+    VARIABLES, NullContext, contextvars, state, wrap_step, wrap_with_variables)
 
 __all__ = ["AnyThreadEventLoopPolicy", "AsyncIOLoop", "AsyncIOMainLoop", "BaseAsyncIOLoop",
-           "IOLoopEventLoop"]
+           "IOLoopEventLoop", "to_asyncio_future", "to_tornado_future"]
 
 
 class BaseAsyncIOLoop(ForeignIOLoop):
@@ -88,6 +94,13 @@ class BaseAsyncIOLoop(ForeignIOLoop):
 
     def _host_stop(self):
         self.asyncio_loop.stop()
+
+    def run_native(self, awaitable):
+        """Run an awaitable as a task of asyncio, and return that. Its steps run in the stack
+        contexts of the call."""
+        if state.contexts and state.contexts is not VARIABLES:
+            awaitable = _InContexts(awaitable.__await__())
+        return asyncio.ensure_future(awaitable, loop=self.asyncio_loop)
 
     def close(self, all_fds=False):
         was_closed = self._closed
@@ -132,8 +145,13 @@ class AsyncIOLoop(BaseAsyncIOLoop):
     one from ``asyncio.new_event_loop()`` (so ``uvloop.install()`` makes it one of uvloop)."""
 
     def initialize(self, impl=None, asyncio_loop=None, **kwargs):
-        super(AsyncIOLoop, self).initialize(
-            asyncio_loop or asyncio.new_event_loop(), close_loop=True, impl=impl, **kwargs)
+        host = asyncio_loop or asyncio.new_event_loop()
+        try:
+            super(AsyncIOLoop, self).initialize(host, close_loop=True, impl=impl, **kwargs)
+        except BaseException:
+            if host is not asyncio_loop:
+                host.close()
+            raise
 
 
 class AsyncIOMainLoop(BaseAsyncIOLoop):
@@ -152,6 +170,107 @@ def _event_loop():
             warnings.simplefilter("ignore", DeprecationWarning)
             loop = asyncio.get_event_loop()
     return loop
+
+
+def _step(function, arguments):
+    """(whether it has ended, its result or what it yields, None or its exception) of a coroutine.
+    """
+    try:
+        return False, function(*arguments), None
+    except StopIteration as end:
+        return True, end.value, None
+    except BaseException as error:
+        return True, None, error
+
+
+class _InContexts(object):
+    """An awaitable that does what the awaitable of `iterator` does, each step in the stack contexts
+    that were active when it was made. These do not see the exception with which it ends."""
+
+    def __init__(self, iterator):
+        self._iterator = iterator
+        self._step = wrap_step(_step)
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.send(None)
+
+    def send(self, value):
+        return self._advance(self._iterator.send, value)
+
+    def throw(self, *exc_info):
+        # Exceptions are instances since Python 3.12, and may be ones before.
+        return self._advance(getattr(self._iterator, "throw", _raise), *exc_info)
+
+    def _advance(self, function, *arguments):
+        ended, result, error = self._step(function, arguments)
+        try:
+            if error is not None:
+                raise error
+            if ended:
+                raise StopIteration(result)
+            return result
+        finally:
+            # The traceback refers to this frame.
+            error = None
+
+
+def _raise(kind, error=None, trace=None):
+    raise error or kind
+
+
+_current_task = getattr(asyncio, "current_task", None) or asyncio.Task.current_task  # Python 3.6
+
+
+def _await_by(future):
+    """What ``await future`` yields: in a task, a Future of asyncio that ends with `future`, and can
+    be cancelled without it."""
+    loop = asyncio._get_running_loop()
+    if loop is None or _current_task(loop) is None:
+        return future
+    waiter = loop.create_future()
+    waiter._asyncio_future_blocking = True  # what its `__await__` does
+    future.add_done_callback(functools.partial(_wake, waiter))
+    return waiter
+
+
+def _wake(waiter, future):
+    # The result is taken from `future` itself.
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+awaitable.await_by = _await_by
+
+
+def to_asyncio_future(future):
+    """A Future of asyncio for a `friendserve.concurrent.Future` or anything else that a coroutine
+    can wait for. Cancelling it does not cancel what it stands for."""
+    io_loop = IOLoop.current()
+    loop = io_loop.asyncio_loop if isinstance(io_loop, BaseAsyncIOLoop) else _event_loop()
+    theirs = loop.create_future()
+    awaitable.as_future(future).add_done_callback(functools.partial(_copy_outcome, theirs))
+    return theirs
+
+
+def _copy_outcome(target, source):
+    if target.done():
+        return
+    error = source.exception()
+    if error is None:
+        target.set_result(source.result())
+    else:
+        target.set_exception(error)
+
+
+def to_tornado_future(asyncio_future):
+    """A `friendserve.concurrent.Future` for a Future, a task or a coroutine of asyncio."""
+    return awaitable.as_future(asyncio_future)
 
 
 class AnyThreadEventLoopPolicy(asyncio.DefaultEventLoopPolicy):

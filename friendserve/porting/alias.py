@@ -15,19 +15,12 @@ except ImportError:  # version: py2
 
 from friendserve import httpclient, netutil, util as own_util
 from friendserve.porting.editor import Source, rename_package
+from friendserve.porting.knowledge import GIVEN_UP
 from friendserve.porting.private import RequestProxy, mask_in_python
 from friendserve.tcpserver import TCPServer
 
 #: The version that programs find by default: the last one whose interface this package has whole.
 VERSION = "4.5.3"
-
-#: Modules of Tornado that there are none of here, and what to do.
-GIVEN_UP = {
-    "epoll": "the loop has its own pollers; nothing needs it",
-    "s3server": "it was a demo; copy it from Tornado's source distribution",
-    "speedups": "there is no compiled code; pip install friendserve[speedups] is faster",
-    "win32_support": "use platform.windows",
-}
 
 #: Modules that differ from those of the same name here.
 _ADAPTED = {"websocket": "porting.adapted"}

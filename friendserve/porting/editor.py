@@ -30,12 +30,16 @@ class SourceError(Exception):
 Import = collections.namedtuple("Import", "module names line column head")
 
 #: An imported name: `name` (dotted, in a plain ``import``), the name that it is bound to, `asname`,
-#: or None, and the span of its first part, `head`.
-Name = collections.namedtuple("Name", "name asname head")
+#: or None, the span of its first part, `head`, and that of `asname`, `tail`, or None.
+Name = collections.namedtuple("Name", "name asname head tail")
 
 #: A name in an expression that is not an attribute: `attributes` are the names that follow it,
 #: each after a dot; `span` is its own.
 Use = collections.namedtuple("Use", "name attributes span line column")
+
+#: A class statement: `name`, `bases`, the dotted names of its bases, and `body`, the span of what
+#: follows its colon.
+Class = collections.namedtuple("Class", "name bases body")
 
 #: A token: `start` and `end` are positions in the text.
 _Token = collections.namedtuple("_Token", "kind text start end line column")
@@ -57,6 +61,8 @@ class Source(object):
         if not same:
             raise SourceError("%s would change if it were decoded and encoded again" % path)
         self.tokens = list(self._read_tokens())
+        #: Those that have a meaning.
+        self.code = [token for token in self.tokens if token.kind not in _QUIET]
 
     def _find_encoding(self, body):
         for line in re.split(br"\r\n|\n|\r", body, maxsplit=2)[:2]:
@@ -94,13 +100,11 @@ class Source(object):
     # Finding
 
     def _statements(self):
-        """Indexes of the tokens that begin a simple statement, as pairs with the tokens that have
-        a meaning."""
-        tokens = [token for token in self.tokens if token.kind not in _QUIET]
+        """Indexes in `code` of the tokens that begin a statement."""
         begins, depth = True, 0
-        for index, token in enumerate(tokens):
+        for index, token in enumerate(self.code):
             if begins and token.kind == tokenize.NAME:
-                yield index, tokens
+                yield index
             if token.kind in _INDENTS:
                 continue
             if token.kind == tokenize.OP:
@@ -110,8 +114,8 @@ class Source(object):
 
     def imports(self):
         """All import statements, a list of `Import`."""
-        found = []
-        for index, tokens in self._statements():
+        found, tokens = [], self.code
+        for index in self._statements():
             if tokens[index].text == "import":
                 names = _read_names(tokens, index + 1)
                 found.append(Import(None, names, tokens[index].line, tokens[index].column, None))
@@ -124,11 +128,12 @@ class Source(object):
         argument, and in import statements: a list of `Use`."""
         taken = set()
         for statement in self.imports():
-            taken.update(name.head[0] for name in statement.names)
+            for name in statement.names:
+                taken.update(span[0] for span in (name.head, name.tail) if span is not None)
             if statement.head is not None:
                 taken.add(statement.head[0])
         found, depth = [], 0
-        tokens = [token for token in self.tokens if token.kind not in _QUIET]
+        tokens = self.code
         for index, token in enumerate(tokens):
             if token.kind == tokenize.OP:
                 depth += (token.text in "([{") - (token.text in ")]}")
@@ -145,6 +150,12 @@ class Source(object):
             found.append(Use(token.text, attributes, (token.start, token.end), token.line,
                              token.column))
         return found
+
+    def classes(self):
+        """All class statements, outer ones first: a list of `Class`."""
+        return [_read_class(self.code, index) for index in self._statements()
+                if self.code[index].text == "class"
+                and self.code[index + 1].kind == tokenize.NAME]
 
     # Replacing
 
@@ -184,14 +195,15 @@ def _read_names(tokens, index):
     while tokens[index].kind == tokenize.NAME or tokens[index].text == "*":
         if tokens[index].text == "*":
             token = tokens[index]
-            names.append(Name("*", None, (token.start, token.end)))
+            names.append(Name("*", None, (token.start, token.end), None))
             break
         name, head, index = _read_dotted(tokens, index)
-        asname = None
+        asname = tail = None
         if tokens[index].text == "as":
             asname = tokens[index + 1].text
+            tail = (tokens[index + 1].start, tokens[index + 1].end)
             index += 2
-        names.append(Name(name, asname, head))
+        names.append(Name(name, asname, head, tail))
         if tokens[index].text != ",":
             break
         index += 1
@@ -212,6 +224,33 @@ def _read_from(tokens, index):
         return []
     return [Import(dots + module, _read_names(tokens, index + 1), first.line, first.column,
                    head if not dots else None)]
+
+
+def _read_class(tokens, index):
+    """The Class that a statement defines."""
+    name, bases, depth = tokens[index + 1].text, [], 0
+    index += 2
+    while depth or tokens[index].text != ":":
+        token = tokens[index]
+        depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+        index += 1
+        if depth == 1 and token.text in ("(", ",") and tokens[index].kind == tokenize.NAME:
+            base, _, after = _read_dotted(tokens, index)
+            if tokens[after].text in (",", ")"):
+                bases.append(base)
+    start, depth = tokens[index].end, 0
+    if tokens[index + 1].kind != tokenize.NEWLINE:
+        while tokens[index].kind != tokenize.NEWLINE:
+            index += 1
+    else:
+        index += 2
+        while True:
+            depth += (tokens[index].kind == tokenize.INDENT) - (
+                tokens[index].kind == tokenize.DEDENT)
+            if not depth:
+                break
+            index += 1
+    return Class(name, bases, (start, tokens[index].start))
 
 
 def rename_package(source, old, new):

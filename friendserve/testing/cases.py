@@ -186,7 +186,8 @@ def gen_test(func=None, timeout=None):
 
             def begin():
                 result = func(self, *args, **kwargs)
-                if not isinstance(result, types.GeneratorType) and not is_native(result):
+                if not isinstance(result, types.GeneratorType) and (
+                        not is_native(result) or self.io_loop.run_native is not None):
                     return result
                 begun.append(result)
                 future = Future()

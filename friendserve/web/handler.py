@@ -768,6 +768,7 @@ class RequestHandler(Page, Tagged):
                 prepared = self.prepare()
             if prepared is not None and is_awaitable(prepared):
                 self._await(prepared, self._run_method_unless_finished)
+                prepared = None
             elif not self._finished:
                 self._run_method()
         except Exception:
@@ -805,6 +806,8 @@ class RequestHandler(Page, Tagged):
                 self._auto_finish or not isinstance(result, Pending)):
             # With a Pending, an asynchronous method only returns what its last call returned.
             self._await(result, self._finish_unless_finished)
+            # The traceback of an exception of it may lead to this frame. So below.
+            result = None
         elif not self._finished:
             if self._auto_finish:
                 self.finish()
@@ -815,15 +818,24 @@ class RequestHandler(Page, Tagged):
         """Call `proceed()` when `awaitable` has ended; its exception is answered like one of the
         method."""
         def ended(future):
+            # Not by an exception here, whose traceback would refer to this frame.
+            exc_info = future.exc_info()
+            if exc_info is not None:
+                self._handle_exception(*exc_info)
+                return
             try:
-                future.result()
                 proceed()
             except Exception:
                 self._handle_exception(*sys.exc_info())
 
+        future = as_future(awaitable)
+        if future.done():
+            # No need for another turn of the loop.
+            ended(future)
+            return
         if not self._finished:
             self._wait()
-        as_future(awaitable).add_done_callback(ended)
+        future.add_done_callback(ended)
 
     def _finish_unless_finished(self):
         if not self._finished:
@@ -840,6 +852,7 @@ class RequestHandler(Page, Tagged):
             result = self._begin(transforms, args, kwargs)
             if result is not None:
                 self._pause_for(result)
+                result = None
         except Exception:
             self._handle_exception(*sys.exc_info())
 
@@ -849,6 +862,7 @@ class RequestHandler(Page, Tagged):
                 result = self.data_received(chunk)
                 if result is not None:
                     self._pause_for(result)
+                    result = None
             except Exception:
                 self._handle_exception(*sys.exc_info())
 

@@ -200,7 +200,7 @@ class WebSocketClientConnection(object):
         """Called with each message, and with None at the end. By default passes it to the
         on_message_callback or to `read_message`."""
         if self._on_message is not None:
-            self._on_message(message)
+            return self._on_message(message)
         elif message is not None:
             self._unread.append(message)
             if len(self._unread) >= MAX_UNREAD and self.protocol is not None:
@@ -229,7 +229,7 @@ class WebSocketClientConnection(object):
         self.protocol = None
         self.close_code, self.close_reason = code, reason
         self._answer_reader()
-        self.on_message(None)
+        return self.on_message(None)
 
     def __str__(self):
         # For the log: without the name and password.

@@ -140,8 +140,8 @@ class WebSocketProtocol13(Read, Pending):
     RSV_MASK, OPCODE_MASK = 0x70, 0x0f
 
     __slots__ = ("stream", "owner", "mask_outgoing", "max_queue_size", "_reader", "_deflater",
-                 "_recent", "_state", "_out", "_paused", "_held", "_code", "_reason", "_pinger",
-                 "_timer")
+                 "_recent", "_state", "_out", "_paused", "_held", "_running", "_code", "_reason",
+                 "_pinger", "_timer")
 
     def __init__(self, stream, owner, reader, deflater=None, mask_outgoing=False,
                  max_queue_size=DEFAULT_MAX_QUEUE_SIZE):
@@ -156,6 +156,7 @@ class WebSocketProtocol13(Read, Pending):
         self._out = None            # a list of frames, while those are gathered
         self._paused = False        # because the peer does not read
         self._held = False          # because of `hold`
+        self._running = None        # a _Running while coroutines of the owner run
         self._code = self._reason = None
         self._pinger = None
         self._timer = None          # for the end of the closing handshake
@@ -183,7 +184,7 @@ class WebSocketProtocol13(Read, Pending):
     # The read: called by the stream
 
     def take(self, schedule, data):
-        if self._paused or self._held:
+        if self._paused or self._held or self._running is not None:
             return False
         if self._pinger is not None:
             self._pinger.heard = True
@@ -191,7 +192,7 @@ class WebSocketProtocol13(Read, Pending):
         return True
 
     def find(self, buffer):
-        if self._paused or self._held:
+        if self._paused or self._held or self._running is not None:
             return PAUSE
         return len(buffer) or None
 
@@ -217,29 +218,44 @@ class WebSocketProtocol13(Read, Pending):
             self._held = False
             self.stream.resume_read()
 
+    def is_held(self):
+        """Whether this side does not read, so that it cannot tell whether the peer is alive."""
+        return self._held or self._running is not None
+
     def _on_drained(self):
         self._paused = False
         self.stream.resume_read()
 
     # Receiving
 
-    def _on_data(self, data):
+    def _on_data(self, data, events=None):
+        """Deliver the events that these bytes complete, or `events`: up to a coroutine's start."""
         if self._state is not OPEN and self._state is not CLOSING:
             # Data that arrives while the connection ends is discarded.
             return
         owner, reader, recent = self.owner, self._reader, self._recent
+        if events is None:
+            events = reader.receive(data)
+            recent.text, reader.last_text = reader.last_text, NO_TEXT
+        if self._running is not None:
+            # This data was scheduled before, or is the rest of a stream that has closed.
+            self._running.events.extend(events)
+            return
         self._out = []
-        events = reader.receive(data)
-        recent.text, reader.last_text = reader.last_text, NO_TEXT
+        events = iter(events)
         for event in events:
             kind = type(event)
             try:
                 if kind is six.text_type or kind is bytes:
                     result = owner.on_message(event)
-                    if result is not None and is_awaitable(result):
-                        self._await(result)
                 else:
-                    self._on_control(kind, event)
+                    result = self._on_control(kind, event)
+                if result is not None and is_awaitable(result):
+                    self._await(result, owner)
+                    # The traceback of an exception of it may lead to this frame.
+                    result = None
+                    if self._running is not None:
+                        self._running.events.extend(events)
             except Exception:
                 self._crash()
             if self._state is ENDING or self._state is CLOSED:
@@ -250,27 +266,41 @@ class WebSocketProtocol13(Read, Pending):
             self._paused = True
             self.stream.write(b"", self._on_drained)
 
-    def _await(self, result):
-        """Read no more until an awaitable has ended; its exception is treated like one of
-        on_message."""
+    def _await(self, result, owner):
+        """Deliver no more until `result`, an awaitable of `owner`, has ended."""
         def ended(future):
-            self.release()
-            try:
-                future.result()
-            except Exception:
-                self._crash()
+            exc_info = future.exc_info()
+            if exc_info is not None:
+                self._crash(owner, exc_info)
+            running.count -= 1
+            if not running.count and self._running is running:
+                self._running = None
+                self._continue(running)
 
-        if not isinstance(result, Pending):
-            self.hold()
-            as_future(result).add_done_callback(ended)
+        if isinstance(result, Pending):
+            return
+        if self._running is None:
+            self._running = _Running()
+        running = self._running
+        running.count += 1
+        as_future(result).add_done_callback(ended)
+
+    def _continue(self, before):
+        """Deliver what has waited for the end of coroutines, and read on."""
+        if before.events:
+            self._on_data(None, before.events)
+        if before.closed:
+            self._on_close()
+        elif not self.stream.closed():
+            self.stream.resume_read()
 
     def _on_control(self, kind, event):
         if kind is Ping:
             if self._state is OPEN:
                 self._send(encode_frame(FIN | PONG, event.data, self._make_mask()))
-            self.owner.on_ping(event.data)
+            return self.owner.on_ping(event.data)
         elif kind is Pong:
-            self.owner.on_pong(event.data)
+            return self.owner.on_pong(event.data)
         elif kind is Close:
             self._code, self._reason = event.code, event.reason
             if self._state is OPEN:
@@ -286,19 +316,20 @@ class WebSocketProtocol13(Read, Pending):
         try:
             result = function(*args)
             if result is not None and is_awaitable(result):
-                self._await(result)
+                self._await(result, self.owner)
         except Exception:
             self._crash()
 
-    def _crash(self):
-        """Handle an exception of the application."""
-        error = sys.exc_info()
+    def _crash(self, owner=None, error=None):
+        """Handle an exception of the application: the one in sys.exc_info, or `error`."""
+        error = error or sys.exc_info()
         if isinstance(error[1], WebSocketClosedError) and (
                 self._state is not OPEN or self.stream.closed()):
             # The application could not know that the WebSocket was closing.
             return
         try:
-            self.owner.log_exception(*error)
+            # A coroutine may end after the WebSocket has closed.
+            (owner or self.owner).log_exception(*error)
         finally:
             del error
             self.fail(1011)
@@ -413,7 +444,13 @@ class WebSocketProtocol13(Read, Pending):
         self._end(is_failure=True)
 
     def abort(self):
-        """Close the stream immediately."""
+        """Close the stream immediately. Messages that wait for a coroutine are dropped."""
+        running = self._running
+        if running is not None:
+            del running.events[:]
+            if running.closed:
+                self._running = None
+                self.stream.io_loop.add_callback(self._on_close)
         self.stream.close()
 
     def _end(self, is_failure=False):
@@ -426,6 +463,7 @@ class WebSocketProtocol13(Read, Pending):
         self._move(ENDING)
         self._set_deadline()
         self._paused = self._held = False
+        self._running = None
         if not self.mask_outgoing or is_failure:
             self.stream.shutdown_write()
         if not self.stream.closed():
@@ -437,6 +475,10 @@ class WebSocketProtocol13(Read, Pending):
                 self._timer = self.stream.io_loop.call_later(CLOSE_TIMEOUT, self.abort)
 
     def _on_close(self):
+        if self._running is not None and self._running.events:
+            self._running.closed = True
+            return
+        self._running = None
         self._move(CLOSED)
         io_loop = self.stream.io_loop
         if self._timer is not None:
@@ -447,7 +489,9 @@ class WebSocketProtocol13(Read, Pending):
             self._pinger = None
         owner, self.owner = self.owner, None
         try:
-            owner.ws_closed(self._code, self._reason)
+            result = owner.ws_closed(self._code, self._reason)
+            if result is not None and is_awaitable(result):
+                self._await(result, owner)
         except Exception:
             owner.log_exception(*sys.exc_info())
 
@@ -463,6 +507,16 @@ class WebSocketProtocol13(Read, Pending):
         """Called by the pinger: send an empty ping, unless the peer is not reading."""
         if self._state is OPEN and not self.stream.closed() and not self._paused:
             self._send(encode_frame(FIN | PING, b"", self._make_mask()))
+
+
+class _Running(object):
+    """The coroutines of an owner that run, and what waits for their end."""
+    __slots__ = ("count", "events", "closed")
+
+    def __init__(self):
+        self.count = 0
+        self.events = []
+        self.closed = False         # whether the stream has closed: on_close comes last
 
 
 class _Pinger(object):
@@ -493,7 +547,7 @@ class _Pinger(object):
 
     def _note_life(self):
         progress = self._connection.stream.write_progress()
-        if self.heard or progress != self._progress:
+        if self.heard or progress != self._progress or self._connection.is_held():
             self._unanswered = None
         self.heard = False
         self._progress = progress

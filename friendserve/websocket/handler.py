@@ -24,7 +24,9 @@ class WebSocketHandler(RequestHandler):
 
     The loop calls `open`, then `on_message` for each message, then `on_close`, once, after every
     message that was received. An exception in one of them is logged, and closes the WebSocket with
-    the code 1011. A request that does not ask for a WebSocket is answered with 400 or 426.
+    the code 1011. These methods may be coroutines: then nothing is read and no other message is
+    delivered until they have ended. A request that does not ask for a WebSocket is answered with
+    400 or 426.
 
     The settings of the application are websocket_max_message_size (10 MiB, after decompression;
     a larger message closes with 1009), websocket_max_queue_size (16 MiB; see `on_queue_full`),
@@ -282,7 +284,7 @@ class WebSocketHandler(RequestHandler):
         self.ws_connection = None
         self.close_code, self.close_reason = code, reason
         try:
-            self.on_close()
+            return self.on_close()
         finally:
             self.request.connection.release()
 

@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import functools
 import io
+import re
 import sys
 import threading
 
@@ -13,6 +14,7 @@ from friendserve.httputil import HTTPHeaders, ResponseStartLine, http_date
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import StreamClosedError
 from friendserve.log import access_log, app_log
+from friendserve.protocol.headers import check_field
 from friendserve.wsgi.body import IN_MEMORY, SpooledBody, StreamedBody
 from friendserve.wsgi.environ import make_environ
 
@@ -20,6 +22,9 @@ from friendserve.wsgi.environ import make_environ
 _HOP_BY_HOP = frozenset((
     "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailers",
     "Trailer", "Transfer-Encoding", "Upgrade"))
+
+#: What a final response may have (RFC 9112 4); a reason in obs-text has no known encoding.
+_is_status = re.compile(r"[2-9][0-9]{2}( [\x20-\x7e\t]*)?\Z").match
 
 _ERROR_PAGE = b"Internal Server Error"
 
@@ -125,11 +130,13 @@ class _Exchange(object):
                 exc_info = None
         elif self.head is not None:
             raise AssertionError("start_response was called a second time, without exc_info")
+        if not _is_status(status):
+            raise ValueError("a status is three digits from 200 up and a reason in printable "
+                             "ASCII, unlike %r" % (status,))
         code, _, reason = status.partition(" ")
-        if len(code) != 3 or not code.isdigit():
-            raise ValueError("a status begins with three digits, unlike %r" % (status,))
         fields = HTTPHeaders()
         for name, value in headers:
+            check_field(name, value)
             fields.add(name, value)
         for name in _HOP_BY_HOP.intersection(fields):
             del fields[name]
@@ -157,12 +164,9 @@ class _Exchange(object):
             return b"".join(self.iterable)
         return None
 
-    def next_chunk(self):
-        """The next bytes that are not empty, or None at the end."""
-        for chunk in self.iterator:
-            if chunk:
-                return chunk
-        return None
+    def is_head_sent(self):
+        """Whether this is all that the client asked for, and was sent."""
+        return self.sent and self.request.method == "HEAD"
 
     def close_iterable(self):
         iterable, self.iterable, self.iterator = self.iterable, None, None
@@ -191,11 +195,14 @@ class _Exchange(object):
         if self.closed:
             return
         try:
-            chunk = self.next_chunk()
+            chunk = None if self.is_head_sent() else next(self.iterator, None)
             if chunk is None:
                 self.end()
-            else:
+            elif chunk:
                 self.send(chunk, self.proceed)
+            else:
+                # The application has nothing yet (PEP 3333): let the loop do other things.
+                IOLoop.current().add_callback(self.proceed)
         except Exception:
             self.fail(sys.exc_info())
 
@@ -230,21 +237,25 @@ class _Exchange(object):
             self.finish(self.head[0], lambda connection: connection.finish())
 
     def finish(self, status, send):
-        # Whatever comes of it, this was the last.
+        send(self.request.connection)
         self.closed = True
         self.close_iterable()
-        send(self.request.connection)
         self.container.log_request(status, self.request)
 
     def fail(self, exc_info):
         """Report an exception of the application."""
-        if isinstance(exc_info[1], StreamClosedError):
-            # The client has left; `on_connection_close` does the rest.
+        if self.is_lost(exc_info[1]):
             self.on_connection_close()
             return
         app_log.error("Uncaught exception in the WSGI application for %r", self.request,
                       exc_info=exc_info)
         self.show_failure()
+
+    def is_lost(self, error):
+        """Whether an error only means that the client has left. The application may have streams
+        too."""
+        return isinstance(error, StreamClosedError) and (
+            self.closed or self.request.connection.stream.closed())
 
     def show_failure(self):
         connection = self.request.connection
@@ -253,9 +264,12 @@ class _Exchange(object):
             self.closed = True
             connection.close()
         else:
-            self.finish(500, lambda connection: connection.respond(
-                500, "Internal Server Error", HTTPHeaders({"Content-Type": "text/plain"}),
-                _ERROR_PAGE))
+            try:
+                self.finish(500, lambda connection: connection.respond(
+                    500, "Internal Server Error", HTTPHeaders({"Content-Type": "text/plain"}),
+                    _ERROR_PAGE))
+            except StreamClosedError:
+                self.on_connection_close()
 
     def on_connection_close(self):
         """Called when the client has left."""
@@ -286,11 +300,13 @@ class _ThreadedExchange(_Exchange):
             if chunk is not None:
                 self.call(self.respond, chunk)
             else:
-                while True:
-                    chunk = self.next_chunk()
-                    if chunk is None:
+                for chunk in self.iterator:
+                    if chunk:
+                        self.write(chunk)
+                    if self.closed:
+                        raise StreamClosedError()
+                    if self.is_head_sent():
                         break
-                    self.write(chunk)
                 self.call(self.end)
         except BaseException:
             # Including SystemExit, of which nothing else would tell the client.
@@ -310,7 +326,7 @@ class _ThreadedExchange(_Exchange):
         self.io_loop.add_callback(self.guarded, function, *args)
 
     def fail(self, exc_info):
-        if self.closed or isinstance(exc_info[1], StreamClosedError):
+        if self.closed or self.is_lost(exc_info[1]):
             # The client has left, so that a read or a write failed.
             return
         app_log.error("Uncaught exception in the WSGI application for %r", self.request,
@@ -322,9 +338,10 @@ class _ThreadedExchange(_Exchange):
     def guarded(self, function, *args):
         try:
             function(*args)
-        except StreamClosedError:
-            self.on_connection_close()
-        except Exception:
+        except Exception as error:
+            if self.is_lost(error):
+                self.on_connection_close()
+                return
             app_log.error("Uncaught exception in the WSGI application for %r", self.request,
                           exc_info=True)
             self.show_failure()
@@ -332,8 +349,8 @@ class _ThreadedExchange(_Exchange):
             self.room.release()
 
     def finish(self, status, send):
-        self.closed = True
         send(self.request.connection)
+        self.closed = True
         self.container.log_request(status, self.request)
 
     def show_failure(self):

@@ -23,7 +23,8 @@ from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.stack_context import StackContext, state, wrap
 from tests import PATIENCE, ROOT
 from tests.bridges import available_bridges, hosted_pollers, rows_for
-from tests.loopcase import CountingPoller, LogCatcher, Loops, in_child, keeping, open_fds
+from tests.forkcase import in_child
+from tests.loopcase import CountingPoller, LogCatcher, Loops, keeping, open_fds
 
 READ, WRITE, ERROR = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR
 

@@ -31,6 +31,14 @@ class LostContract(StreamCase):
         self.assertEqual({"closed", b"421 bye\n"}, set(self.log))
         self.assertRaises(StreamClosedError, self.b.read_until, b"\n", self.fail)
 
+    def test_b263_the_last_words_are_there_after_a_shutdown_that_failed(self):
+        self.b.read_until_close(self.log.append)
+        self.say_and_go(b"421 bye")
+        # The peer, which has closed, answers this with a reset.
+        self.b.write(b"x")
+        self.b.shutdown_write()
+        self.expect(b"421 bye")
+
     def test_b263_more_words_than_one_chunk(self):
         words = b"x" * 90000 + b"\n"
         self.say_and_go(words)

@@ -10,13 +10,14 @@ import weakref
 import six
 
 from friendserve import gen
-from friendserve.concurrent import Future
+from friendserve.concurrent import Future, future_of, return_future
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream, StreamClosedError
 from friendserve.netutil import Resolver
 from friendserve.platform.pollers.common import loopback_pair
-from friendserve.stack_context import ExceptionStackContext
-from tests.loopcase import LogCatcher, LoopCase
+from friendserve.stack_context import (
+    ExceptionStackContext, StackContext, StackContextInconsistentError, state)
+from tests.loopcase import LogCatcher, LoopCase, keeping
 
 
 class GenCase(LoopCase, unittest.TestCase):
@@ -195,6 +196,103 @@ class CoroutineTest(GenCase):
         self.addCleanup(gc.enable)
         del thing, future
         self.assertIsNone(reference())
+
+    @unittest.skipUnless(hasattr(sys, "getrefcount"), "objects without references are freed later")
+    def test_an_error_that_nothing_takes_needs_no_garbage_collection(self):
+        def fail(callback=None):
+            raise KeyError("k")
+
+        @gen.coroutine
+        def work():
+            fail()
+            yield
+
+        def end(callback, on_error):
+            try:
+                fail()
+            except KeyError as error:
+                on_error(error)
+
+        def handle(kind, error, trace):
+            self.log.append(kind)
+            return True
+
+        # Called by the loop: frames of this test would keep the tracebacks.
+        starts = [lambda: (gen.Task(fail), None)[1], lambda: (work(), None)[1],
+                  lambda: (return_future(fail)(), None)[1], lambda: (future_of(end), None)[1]]
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for number, start in enumerate(starts):
+            with ExceptionStackContext(handle):
+                self.loop.add_callback(start)
+            for _ in range(5):
+                self.loop.run_once()
+            self.assertEqual([KeyError] * (number + 1), self.log)
+
+    @unittest.skipUnless(hasattr(sys, "getrefcount"), "objects without references are freed later")
+    def test_nothing_is_left_of_errors_that_were_caught(self):
+        class Thing(object):
+            pass
+
+        @gen.coroutine
+        def fail():
+            yield gen.moment
+            raise KeyError("k")
+
+        @gen.coroutine
+        def catch(thing):
+            try:
+                yield fail()
+            except KeyError:
+                self.log.append("one")
+
+        @gen.coroutine
+        def catch_in_list(thing):
+            try:
+                yield [fail(), self.soon(1)]
+            except KeyError:
+                self.log.append("list")
+
+        @gen.coroutine
+        def wait(thing):
+            try:
+                yield gen.with_timeout(datetime.timedelta(seconds=0.001), self.soon(1))
+                yield gen.with_timeout(datetime.timedelta(seconds=0.001), Future())
+            except gen.TimeoutError:
+                self.log.append("timeout")
+
+        def start(function, things):
+            thing = Thing()
+            things.append(weakref.ref(thing))
+            function(thing)
+
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for number, function in enumerate((catch, catch_in_list, wait)):
+            things = []
+            self.loop.add_callback(start, function, things)
+            self.run_until(lambda: len(self.log) > number)
+            for _ in range(5):
+                self.loop.run_once()
+            self.assertIsNone(things[0](), function)
+
+    def test_a_stack_context_does_not_leak_from_a_coroutine(self):
+        @gen.coroutine
+        def work():
+            with StackContext(lambda: keeping([])):
+                yield self.soon(1)
+
+        def start():
+            future = work()
+            self.log.append(state.contexts)
+            return future
+
+        before = state.contexts
+        with self.assertRaises(StackContextInconsistentError):
+            self.loop.run_sync(start, 10)
+        self.assertEqual([before], self.log)
 
     def test_a_thousand_in_a_row(self):
         def main():

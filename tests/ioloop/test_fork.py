@@ -17,7 +17,8 @@ from friendserve.platform.pollers.auto import available_pollers
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.tcpserver import TCPServer
 from tests import PATIENCE, ROOT
-from tests.loopcase import LogCatcher, in_child
+from tests.forkcase import in_child
+from tests.loopcase import LogCatcher
 from tests.streamcase import Streams, make_any_poller
 
 READ, WRITE = IOLoop.READ, IOLoop.WRITE

@@ -148,7 +148,7 @@ class TurnTest(Loops, unittest.TestCase):
             self.loop.add_callback(lambda result=result: result)
         self.loop.run_once(0)
         self.assertEqual(1, len(self.poller.waits))
-        self.assertIsNone(self.loop._wait_time(None))
+        self.assertIsNone(self.loop.wait_time())
 
     def test_b023_nothing_that_a_callback_held_lives_through_the_wait(self):
         class Big(object):

@@ -129,9 +129,19 @@ class LifetimeContract(Loops):
 
     def test_b273_a_timer_must_be_callable(self):
         loop = self.make_loop(self.impl)
-        self.assertRaises(TypeError, loop.call_later, 0, None)
-        self.assertRaises(TypeError, loop.call_at, loop.time(), None)
-        self.assertRaises(TypeError, loop.add_timeout, loop.time(), None)
+        for debug in (False, True):
+            loop.set_debug(debug)
+            self.assertRaises(TypeError, loop.call_later, 0, None)
+            self.assertRaises(TypeError, loop.call_at, loop.time(), None)
+            self.assertRaises(TypeError, loop.add_timeout, loop.time(), None)
+
+    def test_b273_a_closed_loop_takes_no_handler(self):
+        loop = self.make_loop(self.impl)
+        loop.close()
+        sock, _ = self.socket_pair()
+        with self.assertRaises(RuntimeError) as caught:
+            loop.add_handler(sock, lambda sock, events: None, READ)
+        self.assertIn("closed", str(caught.exception))
 
     def test_b273_a_loop_that_cannot_be_made_leaves_nothing_open(self):
         IOLoop.clear_current()

@@ -12,7 +12,8 @@ import weakref
 from friendserve.ioloop import IOLoop
 from friendserve.stack_context import StackContext
 from tests import PATIENCE
-from tests.fakes import FakeClock, FakePoller
+from tests.fakes import FakeClock, FakeHostLoop, FakePoller
+from tests.forkcase import ForkCase
 from tests.loopcase import LogCatcher, Loops, keeping
 
 READ = IOLoop.READ
@@ -30,7 +31,7 @@ class Worker(object):
         self.clock.advance(0.1)
 
 
-class WatchingTest(Loops, unittest.TestCase):
+class WatchingTest(ForkCase, Loops, unittest.TestCase):
     def setUp(self):
         self.clock = FakeClock()
         self.poller = FakePoller(self.clock)
@@ -249,9 +250,49 @@ class WatchingTest(Loops, unittest.TestCase):
             self.loop.start()
             # It may be started in another thread, and so be prepared there.
             self.in_thread(lambda: self.loop.call_later(1, int))
+            self.loop.add_callback(sys.exit)
+            self.assertRaises(SystemExit, self.loop.start)
+            self.in_thread(lambda: self.loop.call_later(1, int))
             self.debug(False)
             self.in_thread(lambda: self.loop.call_later(1, int))
         self.assertEqual([], records)
+
+    def test_b281_a_thread_that_a_fork_has_left_behind_is_not_named(self):
+        self.loop = self.make_loop()
+        self.debug()
+        running = threading.Event()
+        thread = threading.Thread(target=self.loop.start)
+        thread.start()
+        self.loop.add_callback(running.set)
+        running.wait(PATIENCE)
+
+        def continue_it():
+            with LogCatcher() as records:
+                self.loop.after_fork()
+                self.loop.call_later(0, self.loop.stop)
+                self.loop.start()
+            return [record.message for record in records]
+        try:
+            self.assertEqual("[]", self.in_child(continue_it))
+        finally:
+            self.loop.add_callback(self.loop.stop)
+            thread.join(PATIENCE)
+
+
+class HostedWatchingTest(Loops, unittest.TestCase):
+    loop_class = FakeHostLoop
+
+    def test_b284_the_wait_of_a_hosted_loop_is_not_counted(self):
+        clock, turns = FakeClock(), []
+        loop = self.make_loop(FakePoller(clock), time_func=clock)
+        loop.watch_turns(turns.append)
+        loop.run_once(5)
+        loop.add_callback(clock.advance, 0.25)
+        loop.call_later(7, clock.advance, 0.5)
+        for _ in range(3):
+            loop.run_once(10)
+        self.assertEqual([0.0, 0.25, 0.5, 0.0], [round(turn.seconds, 6) for turn in turns])
+        self.assertLess(1012, clock())
 
 
 if __name__ == "__main__":

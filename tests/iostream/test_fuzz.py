@@ -12,6 +12,11 @@ class FuzzTest(unittest.TestCase):
     def test_b267_random_conversations_with_faults(self):
         self.assertEqual([], fuzz.run(range(1, 501)))
 
+    def test_b267_found_before(self):
+        for seed, what in (
+                (16492, "close_notify whose last bytes meet a peer that has closed"),):
+            self.assertEqual([], fuzz.run([seed]), what)
+
     def test_b267_a_scenario_depends_on_its_seed_alone(self):
         def plan(seed):
             chance = fuzz.random.Random(seed)

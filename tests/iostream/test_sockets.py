@@ -18,7 +18,7 @@ from friendserve.platform.pollers.auto import available_pollers
 from friendserve.platform.pollers.interface import READ, WRITE
 from tests import PATIENCE
 from tests.loopcase import LogCatcher, open_fds
-from tests.streamcase import RESET, ScriptedSocket, SocketCase
+from tests.streamcase import RESET, ScriptedSocket, SocketCase, make_any_poller
 
 
 def ssl_error(code, text=""):
@@ -108,6 +108,35 @@ class ScriptedTest(SocketCase):
             self.run_until(lambda: sock.unwrapped == 3)
             self.assertEqual(-1, sock.real.fileno())
             self.assertEqual(0, len(self.loop._timers))
+
+    def test_a656_after_the_loop_was_closed_there_is_no_later(self):
+        for name in available_pollers():
+            self.loop = self.make_loop(make_any_poller(name))
+            stream, sock = self.stream(SSLIOStream)
+            sock.to_unwrap.append(ssl_error(ssl.SSL_ERROR_WANT_WRITE))
+            self.loop.close()
+            stream.close()
+            self.assertEqual((1, -1), (sock.unwrapped, sock.real.fileno()), name)
+
+    def test_b282_a_stream_whose_socket_was_closed_elsewhere_leaves_its_number_alone(self):
+        for reused in (False, True):
+            (old, _), pair = self.socket_pair(), ()
+            stream, = self.keep(IOStream(old, self.loop))
+            stream.read_bytes(9, self.fail)
+            number = old.fileno()
+            old.close()
+            if reused:
+                pair = self.socket_pair()
+                self.assertEqual(number, pair[0].fileno())
+                with LogCatcher():
+                    new, = self.keep(IOStream(pair[0], self.loop))
+                    new.read_bytes(1, self.note)
+            stream.close()
+            if reused:
+                pair[1].send(b"x")
+                self.expect(b"x")
+            else:
+                self.assertNotIn(number, self.loop._handlers)
 
     def test_b061_errors_of_recv(self):
         for code in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT,

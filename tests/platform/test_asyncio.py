@@ -128,6 +128,16 @@ class BridgeCase(Loops):
         self.loop.start()
         self.assertEqual([1] * 4, self.seen)
 
+    def test_b293_a_loop_that_cannot_be_made_closes_the_host_that_it_made(self):
+        before = open_fds()
+        with self.assertRaises(ValueError):
+            bridge.AsyncIOLoop("nonsense", make_current=False)
+        self.assertEqual(before, open_fds())
+        # One that was passed belongs to the caller.
+        with self.assertRaises(ValueError):
+            bridge.AsyncIOLoop("nonsense", asyncio_loop=self.host, make_current=False)
+        self.assertFalse(self.host.is_closed())
+
     def test_b293_host_after_a_start(self):
         self.loop.add_callback(self.loop.stop)
         self.loop.add_callback(self.loop.add_callback, self.seen.append, "left over")

@@ -154,7 +154,10 @@ class OnIOLoop(Loops):
         loop.call_later(0.005, self.fail).cancel()
         loop.call_later(0.015, lambda: loop.call_at(start + 0.016, self.seen.append, "added"))
         self.run_until(lambda: len(self.seen) == 4)
-        self.assertEqual([(0.01, True), "added", (0.02, True), (0.03, True)], self.seen)
+        # Under load, the next ones are due as well when it is added.
+        self.assertGreater(self.seen.index("added"), 0)
+        self.seen.remove("added")
+        self.assertEqual([(0.01, True), (0.02, True), (0.03, True)], self.seen)
 
     def test_b294_cancelled_timers_leave_nothing_in_the_ioloop(self):
         for _ in range(1000):
@@ -190,9 +193,7 @@ class OnIOLoop(Loops):
         self.asyncio_loop.add_signal_handler(signal.SIGUSR1, self.seen.append, "signal")
         self.addCleanup(self.asyncio_loop.remove_signal_handler, signal.SIGUSR1)
         self.io_loop.call_later(0.01, os.kill, os.getpid(), signal.SIGUSR1)
-        self.io_loop.call_later(PATIENCE, self.io_loop.stop)
-        self.io_loop.call_later(0.02, self.io_loop.stop)
-        self.io_loop.start()
+        self.run_until(lambda: self.seen)
         self.assertEqual(["signal"], self.seen)
 
     def test_b294_asynchronous_generators_are_closed(self):

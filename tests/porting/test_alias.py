@@ -1,42 +1,10 @@
 """`import tornado`, in processes of their own."""
 from __future__ import absolute_import, division, print_function
 
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import textwrap
-import unittest
-
-from tests import PATIENCE, ROOT
+from tests.portingcase import PortingCase
 
 
-class AliasCase(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def write(self, path, text, encoding="utf-8"):
-        path = os.path.join(self.folder, *path.split("/"))
-        if not os.path.isdir(os.path.dirname(path)):
-            os.makedirs(os.path.dirname(path))
-        with open(path, "wb") as target:
-            target.write(textwrap.dedent(text).lstrip().encode(encoding))
-
-    def run_program(self, program, **environ):
-        """The lines that a program prints, within a limited time."""
-        program = "import signal; signal.alarm(%d)\n" % PATIENCE + textwrap.dedent(program)
-        process = subprocess.Popen(
-            [sys.executable, "-c", program], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, cwd=self.folder,
-            env=dict(os.environ, PYTHONPATH=os.pathsep.join([ROOT, self.folder]), **environ))
-        output = process.communicate()[0].decode("utf-8")
-        self.assertEqual(0, process.returncode, output)
-        return output.splitlines()
-
-
-class AliasTest(AliasCase):
+class AliasTest(PortingCase):
     def test_everywhere(self):
         self.assertEqual(["4.5.3 (4, 5, 3, 0)", "True", "True", "True", "True"],
                          self.run_program("""
@@ -159,7 +127,7 @@ class AliasTest(AliasCase):
         self.assertEqual(["installed"], self.run_program(program, FRIENDSERVE_ALIAS="other, more"))
 
 
-class ScopedAliasTest(AliasCase):
+class ScopedAliasTest(PortingCase):
     def setUp(self):
         super(ScopedAliasTest, self).setUp()
         self.write("tornado/__init__.py", "version = 'installed'")

@@ -5,6 +5,7 @@ import gc
 import logging
 import sys
 import textwrap
+import weakref
 
 from friendserve import gen
 from friendserve.concurrent import Future
@@ -55,6 +56,27 @@ class CoroutineHandlerTest(CoroutineCase):
         self.assertEqual(418, self.ask().status)
         self.assertEqual(500, self.ask(method="POST", body=b"").status)
         self.assertEqual(1, len(self.logged(logging.ERROR)))
+
+    def test_nothing_is_left_of_a_failed_request(self):
+        handlers, case = [], self
+
+        @gen.coroutine
+        def get(self):
+            handlers.append(weakref.ref(self))
+            if self.get_argument("late", None):
+                yield case.soon()
+            raise KeyError("k")
+
+        self.serve_handler(get)
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for path in ("/", "/?late=1"):
+            self.assertEqual(500, self.ask(path).status)
+            self.records = ()       # They have the traceback.
+            self.turn(0, 3)
+            if hasattr(sys, "getrefcount"):     # Elsewhere objects are freed later.
+                self.assertIsNone(handlers[-1](), path)
 
     def test_finish_in_a_coroutine(self):
         case = self

@@ -13,10 +13,11 @@ from django.conf import settings as django_settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse, StreamingHttpResponse
 
+from friendserve.iostream import StreamClosedError
 from friendserve.web import FallbackHandler
 from friendserve.wsgi import WSGIContainer
 from tests import PATIENCE
-from tests.httpcase import post, post_chunked
+from tests.httpcase import answer, post, post_chunked
 from tests.webcase import WebCase, request
 
 TEXT = [("Content-Type", "text/plain")]
@@ -204,6 +205,65 @@ class ContainerContract(object):
         client = self.connect(data=request() + request())
         client.wait_for(lambda: client.ended)
         self.assertTrue(client.data.endswith(b"one"))
+
+    def test_a321_heads_that_are_not_valid_are_answered_with_500(self):
+        def application(environ, start_response):
+            status, name, value = self.head
+            start_response(status, TEXT + [(name, value)])
+            return self.chunks
+
+        self.serve_wsgi(application, validated=False)
+        heads = [("200 OK\r\nX-Evil: 1", "X-A", "a"), ("200 OK\nX-Evil: 1", "X-A", "a"),
+                 (u"200 \xe9", "X-A", "a"), ("100 Continue", "X-A", "a"),
+                 ("101 Switching", "X-A", "a"), ("099 Low", "X-A", "a"), ("OK", "X-A", "a"),
+                 ("200 OK", "X-A", "a\r\nX-Evil: 1"), ("200 OK", "X-A\r\nX-Evil", "a"),
+                 ("200 OK", "X-A", u"\u20ac"), ("200 OK", "Content-Length", "10"),
+                 ("200 OK", "Content-Length", "2"), ("200 OK", "Content-Length", "x")]
+        for self.chunks in ([b"abc"], [b"", b"a", b"bc"]):
+            for self.head in heads:
+                if self.chunks[0] or self.head[1:] not in [("Content-Length", "10"),
+                                                           ("Content-Length", "2")]:
+                    response = self.ask()
+                    self.assertEqual(500, response.status, self.head)
+                    self.assertNotIn("X-Evil", response.headers)
+                    self.assertEqual(1, len(self.logged(40)), self.head)
+
+    def test_b231_head_does_not_take_the_whole_body(self):
+        iterable = self.serve_chunks(*[b"x"] * 1000)
+        self.assertEqual(200, self.ask(method="HEAD").status)
+        self.wait_for(iterable.closed)
+        self.assertGreater(500, iterable.taken)
+
+    def test_b231_the_client_leaves_while_the_application_has_nothing(self):
+        def chunks():
+            yield b"x"
+            while True:
+                yield b""
+
+        iterable = self.serve_chunks()
+        iterable.chunks = chunks()
+        client = self.connect(data=request())
+        client.read(1)
+        self.assertEqual(b"ok", self.other_request())
+        client.abort()
+        self.wait_for(iterable.closed)
+
+    def other_request(self):
+        """The body of a response that the same loop serves in the meantime."""
+        first = self.server
+        self.serve(lambda asked: answer(asked, body=b"ok"))
+        try:
+            return self.ask().body
+        finally:
+            self.addCleanup(first.stop)
+
+    def test_b231_errors_of_other_streams_are_errors_of_the_application(self):
+        def application(environ, start_response):
+            raise StreamClosedError()
+
+        self.serve_wsgi(application, validated=False)
+        self.assertEqual(500, self.ask().status)
+        self.assertEqual(1, len(self.logged(40)))
 
     def test_the_write_callable(self):
         def application(environ, start_response):

@@ -84,8 +84,8 @@ class Poller(object):
         raise NotImplementedError
 
     def watched(self):
-        """A new dict from each registered fd to its events (ERROR left out), without files that
-        `poll` has found closed."""
+        """A new dict from each registered fd to its events, READ, PRI and WRITE combined, without
+        files that `poll` has found closed."""
         raise NotImplementedError
 
     def poll(self, seconds):

@@ -42,6 +42,8 @@ from friendserve.platform.pollers.interface import (
 if not hasattr(select, "kqueue"):
     raise ImportError("this system has no kqueue")
 
+_LISTED = READ | WRITE      # by `watched`
+
 _READING = select.KQ_FILTER_READ
 _WRITING = select.KQ_FILTER_WRITE
 _EVENT_OF = {_READING: READ, _WRITING: WRITE}
@@ -116,7 +118,7 @@ class KqueuePoller(interface.Poller):
                 pass  # the kernel removed the filter when the file was closed
 
     def watched(self):
-        return dict((fd, events & ~ERROR) for fd, events in six.iteritems(self._events))
+        return dict((fd, events & _LISTED) for fd, events in six.iteritems(self._events))
 
     def poll(self, seconds):
         if seconds is not None:

@@ -28,6 +28,8 @@ from friendserve.platform.pollers.interface import (
 if not hasattr(select, "poll"):
     raise ImportError("this system has no poll")
 
+_LISTED = READ | PRI | WRITE    # by `watched`
+
 # Python 2 does not know its name.
 _POLLRDHUP = getattr(select, "POLLRDHUP", RDHUP if sys.platform.startswith("linux") else 0)
 
@@ -66,7 +68,7 @@ class PollPoller(interface.Poller):
             pass  # dropped by poll() because it was closed
 
     def watched(self):
-        return dict((fd, events & ~ERROR) for fd, (identity, events) in six.iteritems(self._fds)
+        return dict((fd, events & _LISTED) for fd, (identity, events) in six.iteritems(self._fds)
                     if identity is not CLOSED)
 
     def poll(self, seconds):

@@ -1,0 +1,20 @@
+"""friendserve with every default on; the handler is an async def that waits once."""
+from __future__ import absolute_import, division, print_function
+
+import sys
+
+import friendserve.gen
+import friendserve.ioloop
+import friendserve.web
+
+
+class MainHandler(friendserve.web.RequestHandler):
+    async def get(self):
+        await friendserve.gen.maybe_future(None)
+        self.write("Hello, world!")
+
+
+if __name__ == "__main__":
+    application = friendserve.web.Application([(r"/", MainHandler)])
+    application.listen(int(sys.argv[1]), address="127.0.0.1")
+    friendserve.ioloop.IOLoop.instance().start()

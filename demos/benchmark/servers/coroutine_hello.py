@@ -1,0 +1,21 @@
+"""friendserve with every default on; the handler is a coroutine that waits once."""
+from __future__ import absolute_import, division, print_function
+
+import sys
+
+import friendserve.gen
+import friendserve.ioloop
+import friendserve.web
+
+
+class MainHandler(friendserve.web.RequestHandler):
+    @friendserve.gen.coroutine
+    def get(self):
+        yield friendserve.gen.maybe_future(None)
+        self.write("Hello, world!")
+
+
+if __name__ == "__main__":
+    application = friendserve.web.Application([(r"/", MainHandler)])
+    application.listen(int(sys.argv[1]), address="127.0.0.1")
+    friendserve.ioloop.IOLoop.instance().start()
