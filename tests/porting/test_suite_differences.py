@@ -9,7 +9,7 @@ from friendserve.httpclient import HTTPRequest
 from friendserve.log import LogFormatter
 from friendserve.porting.private import RequestProxy, mask_in_python
 from friendserve.util import Configurable
-from tests.porting.test_alias import AliasCase
+from tests.portingcase import PortingCase
 
 
 class Interface(Configurable):
@@ -71,7 +71,7 @@ class SuiteDifferencesTest(unittest.TestCase):
                                                                  b"\x00\x02\x00\x04\x00"))
 
 
-class PrivateNamesTest(AliasCase):
+class PrivateNamesTest(PortingCase):
     def test_they_are_there_under_the_alias(self):
         self.assertEqual(["RequestProxy", "mask_in_python"], self.run_program("""
             import friendserve.porting
