@@ -58,10 +58,12 @@ PACKAGES = [
     _package("toredis", "0.1.2", "driver: Redis", "3.2.2", "toredis", ["hiredis"],
              on_3="it uses a built-in name of Python 2, basestring"),
     _package("Momoko", "1.1.6", "driver: PostgreSQL", "3.2.2", "momoko", ["psycopg2-binary"]),
-    _package("pika", "0.10.0", "driver: RabbitMQ", "4.5.3", "pika"),
+    _package("pika", "0.10.0", "driver: RabbitMQ", "4.5.3", "pika",
+             on_3="it has a name that is a keyword today, async"),
     _package("pyzmq", "16.0.4", "driver: ZeroMQ", "4.5.3", "zmqstream"),
     _package("ws4py", "0.3.4", "client", "4.0.2", "ws4py"),
-    _package("raven", "5.0.0", "client", "4.0.2", "raven"),
+    _package("raven", "5.0.0", "client", "4.0.2", "raven",
+             on_3="it has a name that is a keyword today, async"),
 ]
 
 
