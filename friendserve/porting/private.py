@@ -9,14 +9,11 @@ class RequestProxy(object):
     dict `defaults` (or None). Clients of other libraries wrap requests in it."""
 
     def __init__(self, request, defaults):
-        self.request = request
-        self.defaults = defaults
+        self.request, self.defaults = request, defaults
 
     def __getattr__(self, name):
-        value = getattr(self.request, name)
-        if value is None and self.defaults is not None:
-            value = self.defaults.get(name)
-        return value
+        own = getattr(self.request, name)
+        return own if own is not None or not self.defaults else self.defaults.get(name)
 
 
 def mask_in_python(mask, data):
