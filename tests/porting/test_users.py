@@ -176,9 +176,8 @@ class LoopsTest(LoopCase, unittest.TestCase):
 
     def test_c04_loops_in_threads_stop_and_are_told_from_outside(self):
         with LoopThread() as first, LoopThread() as second:
-            names = [loop.call(lambda: threading.current_thread().name)
-                     for loop in (first, second)]
-            self.assertEqual(2, len(set(names)))
+            threads = [loop.call(threading.current_thread) for loop in (first, second)]
+            self.assertEqual(3, len(set(threads + [threading.current_thread()])))
         # Without the helper: any thread may call add_callback, and so stop a loop.
         thread = threading.Thread(target=self.loop.start)
         thread.start()
