@@ -9,14 +9,12 @@ class RequestProxy(object):
     dict `defaults` (or None). Clients of other libraries wrap requests in it."""
 
     def __init__(self, request, defaults):
+        self.defaults = defaults or {}
         self.request = request
-        self.defaults = defaults
 
     def __getattr__(self, name):
-        value = getattr(self.request, name)
-        if value is None and self.defaults is not None:
-            value = self.defaults.get(name)
-        return value
+        own = getattr(self.request, name)
+        return self.defaults.get(name) if own is None else own
 
 
 def mask_in_python(mask, data):
