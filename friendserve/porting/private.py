@@ -9,11 +9,12 @@ class RequestProxy(object):
     dict `defaults` (or None). Clients of other libraries wrap requests in it."""
 
     def __init__(self, request, defaults):
-        self.request, self.defaults = request, defaults
+        self.defaults = defaults or {}
+        self.request = request
 
     def __getattr__(self, name):
         own = getattr(self.request, name)
-        return own if own is not None or not self.defaults else self.defaults.get(name)
+        return self.defaults.get(name) if own is None else own
 
 
 def mask_in_python(mask, data):
