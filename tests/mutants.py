@@ -201,7 +201,7 @@ class Finder(ast.NodeVisitor):
 
     def visit_BinOp(self, node):
         one = getattr(node.right, "value", None)
-        if isinstance(node.op, (ast.Add, ast.Sub)) and one == 1 and type(one) is int:
+        if isinstance(node.op, (ast.Add, ast.Sub)) and type(one) is int and one == 1:
             self._add(self._end(node.left), self._end(node.right), "")
         self.generic_visit(node)
 

@@ -175,7 +175,8 @@ class CallTest(LoopThreadCase):
         url = "http://127.0.0.1:%d/" % server.port
         self.assertEqual(b"ok", thread.call_async(client.fetch, url, headers={"A": "b"}).body)
         self.assertEqual(b"ok", thread.call_async(client.fetch, url, timeout=PATIENCE).body)
-        self.assertRaises(ValueError, thread.call_async, client.fetch, "nonsense")
+        self.assertRaises(TypeError, thread.call_async, client.fetch, 5)
+        self.assertEqual(599, thread.call_async(client.fetch, "nonsense").code)
         thread.call(server.stop)
         thread.call(client.close)
         client = thread.call(AsyncHTTPClient)

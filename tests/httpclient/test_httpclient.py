@@ -64,7 +64,7 @@ class PickleTest(unittest.TestCase):
     def test_every_public_error(self):
         reason = ValueError("reason")
         names = [name for name in httpclient.__all__ if name.endswith("Error")]
-        self.assertEqual(9, len(names))
+        self.assertEqual(10, len(names))
         for name in names:
             kind = getattr(httpclient, name)
             transfer = issubclass(kind, HTTPTransferError)
