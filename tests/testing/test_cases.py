@@ -231,7 +231,7 @@ class CommandTest(unittest.TestCase):
     def run_python(self, *args, **options):
         process = subprocess.Popen(
             (sys.executable,) + args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            cwd=options.get("cwd"), env=dict(os.environ, PYTHONPATH=ROOT))
+            cwd=options.get("cwd"), env=dict(os.environ, PYTHONPATH=ROOT, PYTEST_ADDOPTS=""))
         output = process.communicate()[0].decode("utf-8")
         return process.returncode, output
 
