@@ -158,6 +158,7 @@ class HostedCase(CoroutineCase):
         self.addCleanup(server.stop)
         self.url = "http://127.0.0.1:%d/" % sockets[0].getsockname()[1]
         client = AsyncHTTPClient(io_loop=self.loop)
+        self.addCleanup(client.close)
         return self.loop.run_sync(
             lambda: client.fetch(self.url + query, raise_error=False), PATIENCE)
 
