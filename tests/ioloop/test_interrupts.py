@@ -60,9 +60,15 @@ def interrupted_everywhere(function):
     """Call `function(interrupter)` for every instruction. It returns whether it was interrupted;
     the first time that it was not is the last. Returns the number of calls."""
     number = 1
-    while function(Interrupter(number)):
+    while next(_apart(function, Interrupter(number))):
         number += 1
     return number
+
+
+def _apart(function, interrupter):
+    # An interrupt between two instructions of CPython may leave an exception as the one that is
+    # being handled, until the end of the generator in which it happened.
+    yield function(interrupter)
 
 
 class WatchedPoller(object):
