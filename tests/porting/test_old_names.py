@@ -391,6 +391,7 @@ class PositionTest(unittest.TestCase):
 class DatabaseTest(unittest.TestCase):
     def test_p34_keywords_of_statements(self):
         connection = database.connect("sqlite://:memory:")
+        self.addCleanup(connection.close)
         connection.execute(query="CREATE TABLE a (b INTEGER)")
         connection.executemany(query="INSERT INTO a VALUES (%s)", parameters=[[1], [2]])
         self.assertEqual([1, 2], [row.b for row in connection.query(query="SELECT b FROM a")])
