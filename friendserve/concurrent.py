@@ -279,11 +279,9 @@ def copy_outcome(source, target):
 
 def chain_future(a, b):
     """Give the Future `b` the outcome of `a` when that is done, unless `b` has one by then."""
-    if isinstance(a, Future):
-        a.add_done_callback(lambda a: copy_outcome(a, b))
-    else:
-        add = IOLoop.current().add_callback
-        a.add_done_callback(lambda a: add(copy_outcome, a, b))
+    if not isinstance(a, Future):
+        a = adopt(a)
+    a.add_done_callback(lambda a: copy_outcome(a, b))
 
 
 def future_set_result_unless_cancelled(future, value):

@@ -352,7 +352,7 @@ class RequestHandler(Page, Tagged):
 
         `expires` is a datetime, a time tuple or a timestamp; `expires_days` counts from now.
         `kwargs` are further attributes: max_age, secure, httponly, samesite. Raises ValueError if
-        a name or value is not allowed in a cookie. It is too late when it is for `set_header`.
+        a name or value is not allowed in a cookie. When it is too late: as for `set_header`.
         """
         if self._headers_written:
             self._set_too_late("cookie " + native_str(name))
