@@ -14,6 +14,7 @@ import errno
 import glob
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -40,16 +41,26 @@ def needs(service):
 
 
 def free_port():
-    """A port that was free a moment ago."""
+    """A port of 127.0.0.1 that was free a moment ago."""
     return free_ports(1)[0]
 
 
 def free_ports(count):
-    """This many free ports, all different."""
-    socks = [socket.socket() for _ in range(count)]
+    """This many free ports, all different.
+
+    They are below those that systems give to outgoing connections (from 32768 on Linux), since
+    other tests that run at the same time open many of these, and would take a port before the
+    server that is to have it listens.
+    """
+    socks = []
     try:
-        for sock in socks:
-            sock.bind(("127.0.0.1", 0))
+        while len(socks) < count:
+            sock = socket.socket()
+            socks.append(sock)
+            try:
+                sock.bind(("127.0.0.1", random.randrange(15000, 32000)))
+            except EnvironmentError:
+                socks.pop().close()
         return [sock.getsockname()[1] for sock in socks]
     finally:
         for sock in socks:
