@@ -133,6 +133,8 @@ curl_httpclient/  the HTTP client over libcurl
 
 web/              handlers and applications
     errors        HTTPError, Finish
+    mistakes      errors in how a program uses this package
+    settings      the settings of an Application, in one table
     debugpage     the page for an exception in debug mode
     etags         ETags of responses
     uimodule      UI modules
@@ -146,6 +148,7 @@ web/              handlers and applications
     files         which files are open or in memory
     conditions    conditional requests and ranges of files
     static        StaticFileHandler, and how much it keeps in memory
+    running       a program that serves one application
     application   Application, redirects, fallbacks, the access log
 
 websocket/        WebSockets, both roles

@@ -45,6 +45,7 @@ from friendserve.protocol.urls import ASCII
 from friendserve.web.debugpage import debug_page
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
 from friendserve.web.etags import Tagged
+from friendserve.web.mistakes import returned
 from friendserve.web.page import Page
 from friendserve.web.xsrf import (
     MASK_SIZE, TOKEN_SIZE, decode_token, encode_plain_token, encode_token, is_cross_site)
@@ -110,20 +111,18 @@ class RequestHandler(Page, Tagged):
         not called."""
 
     def on_finish(self):
-        """Called after the response has been handed to the connection; nothing more can be
-        written."""
+        """Called after the response, when nothing more can be written."""
 
     def on_connection_close(self):
         """Called once when the client disconnects while an asynchronous response is pending.
 
-        Override it to stop work whose result is no longer wanted. A client that only shuts down its
-        sending side looks the same and counts as disconnected; if this is not overridden, the
-        response is still sent.
+        Override it to stop work. A client that only shuts down its sending side looks the same and
+        counts as disconnected; if this is not overridden, the response is still sent.
         """
 
     def on_server_stop(self):
-        """Called once when the server is asked to stop while an asynchronous response is pending.
-        Override it to finish a long poll."""
+        """Called once when the server is to stop and an asynchronous response is pending: override
+        it to finish a long poll."""
 
     def data_received(self, chunk):
         """Called with each piece of the body as it arrives, in a `stream_request_body` class.
@@ -141,8 +140,7 @@ class RequestHandler(Page, Tagged):
         """The user who is signed in, for example from a cookie, or None. To be overridden."""
 
     def log_exception(self, typ, value, tb):
-        """Called with each exception that is answered with an error page, or would be if the
-        response were not already finished."""
+        """Called with each exception that is answered, or was raised after the response."""
         if isinstance(value, HTTPError):
             if value.log_message:
                 gen_log.warning("%d %s: %s", value.status_code, self._request_summary(), value)
@@ -290,6 +288,8 @@ class RequestHandler(Page, Tagged):
 
     def set_status(self, status_code, reason=None):
         """Set the status. A reason phrase that is not printable ASCII becomes "Unknown"."""
+        if not isinstance(status_code, six.integer_types):
+            raise TypeError("a status must be an integer, such as 404, not %r" % (status_code,))
         self._status_code = status_code
         if reason is None:
             reason = REASONS.get(status_code, "Unknown")
@@ -802,13 +802,14 @@ class RequestHandler(Page, Tagged):
             result = function(*self.path_args, **self.path_kwargs)
         else:
             result = function()
-        if result is not None and is_awaitable(result) and (
-                self._auto_finish or not isinstance(result, Pending)):
+        if result is not None and (self._auto_finish or not isinstance(result, Pending)):
             # With a Pending, an asynchronous method only returns what its last call returned.
-            self._await(result, self._finish_unless_finished)
-            # The traceback of an exception of it may lead to this frame.
-            result = None
-        elif not self._finished:
+            if is_awaitable(result):
+                self._await(result, self._finish_unless_finished)
+                result = None   # the traceback of an exception of it may lead to this frame
+                return
+            returned(self, result)
+        if not self._finished:
             if self._auto_finish:
                 self.finish()
             else:
