@@ -135,12 +135,14 @@ web/              handlers and applications
     errors        HTTPError, Finish
     mistakes      errors in how a program uses this package
     settings      the settings of an Application, in one table
-    debugpage     the page for an exception in debug mode
     etags         ETags of responses
     uimodule      UI modules
     page          what a handler's templates see
+    debugpage     the page for an exception in debug mode
+    errorpage     the responses for errors
+    jsonbody      JSON in the bodies of requests
     transforms    compression, chunks
-    xsrf          XSRF tokens
+    xsrf          protection against requests that other sites cause
     handler       RequestHandler, and the headers that every response has
     decorators    asynchronous, authenticated and others
     eventstream   EventStreamHandler

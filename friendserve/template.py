@@ -378,16 +378,12 @@ _WORD = re.compile(r"([A-Za-z_]+)(.*)\Z", re.DOTALL)
 
 #: What to write in place of the directives of other template languages.
 _ELSEWHERE = {
-    "elseif": "{% elif %}", "elsif": "{% elif %}",
-    "csrf_token": "{% module xsrf_form_html() %}", "load": "{% import %}",
-    "url": "{{ reverse_url(name) }}", "static": "{{ static_url(path) }}",
-    "macro": "a UI module, or {% set name = value %}", "call": "{% module Name() %}",
+    "elseif": "{% elif %}", "elsif": "{% elif %}", "load": "{% import %}",
+    "csrf_token": "{% module xsrf_form_html() %}", "url": "{{ reverse_url(name) }}",
+    "static": "{{ static_url(path) }}", "macro": "a UI module, or {% set name = value %}",
     "trans": "{{ _(text) }}", "with": "{% set name = value %}", "filter": "{% apply function %}",
-    "verbatim": "{{! and {%! for braces that are not tags", "switch": "{% if %} and {% elif %}",
-    "unless": "{% if not condition %}", "empty": "{% if %} around the loop",
-    "print": "{{ value }}", "echo": "{{ value }}", "def": "a function among ui_methods",
+    "print": "{{ value }}", "unless": "{% if not condition %}",
 }
-
 
 _FILTER = re.compile(
     r"([^|]*[^|\s])\s*\|\s*(safe|escape|forceescape|e|n|raw|upper|lower|title|capitalize|trim|"
@@ -509,15 +505,13 @@ class _Parser(object):
         source = (source[:-1] if source.endswith(";") else source).strip()
         if source.startswith("#") and not _on_one_line(source) or not source:
             self._fail("a tag without an expression", line)
-        if "|" in source:
-            self._refuse_filter(source, line)
+        match = _FILTER.match(source) if "|" in source else None
+        if match is not None:
+            self._refuse_filter(source, match, line)
         return _Expression(prefix + source, raw, line)
 
-    def _refuse_filter(self, source, line):
+    def _refuse_filter(self, source, match, line):
         """Fail for a filter of another template language; Python takes it for a bitwise or."""
-        match = _FILTER.match(source)
-        if match is None:
-            return
         value, name = match.groups()
         if name in ("e", "escape", "forceescape"):
             advice = "values are escaped already"

@@ -55,8 +55,8 @@ FLOORS = (
      + _in("simple_httpclient", ("pool", "tunnel", "digest", "fetch", "client", ""))
      + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
     ("web", _in("web", (
-        "errors", "mistakes", "settings", "debugpage", "etags", "uimodule", "page", "transforms",
-        "xsrf", "handler", "decorators", "eventstream", "upload", "files", "conditions", "static",
+        "errors", "mistakes", "settings", "etags", "uimodule", "page", "debugpage", "errorpage",
+        "jsonbody", "transforms", "xsrf", "handler", "decorators", "eventstream", "upload", "files", "conditions", "static",
         "running", "application", ""))),
     ("beside the web", _in("websocket", ("connection", "client", "handler", ""))
      + _in("wsgi", ("environ", "body", "container", "adapter", ""))

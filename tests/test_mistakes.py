@@ -3,7 +3,6 @@
 write instead."""
 from __future__ import absolute_import, division, print_function
 
-import collections
 import os
 import shutil
 import socket
@@ -14,7 +13,7 @@ import unittest
 
 import six
 
-from friendserve import template, web
+from friendserve import template
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.netutil import bind_sockets
 from friendserve.web import Application, HTTPError, RequestHandler, asynchronous
@@ -142,8 +141,8 @@ class ConstructionTest(MistakeCase):
                    TypeError, Application, [("/", 5)])
         self.check("dict, the handler for '/$', is not a subclass of RequestHandler",
                    TypeError, Application, [("/", dict)])
-        self.check("the handler for '/$' is a Hello object; pass the class Hello itself, since each "
-                   "request gets an object of its own", TypeError, Application,
+        self.check("the handler for '/$' is a Hello object; pass the class Hello itself, since "
+                   "each request gets an object of its own", TypeError, Application,
                    [("/", Hello.__new__(Hello))])
         self.check("a rule must be (pattern, handler[, kwargs[, name]]), not ('/',)",
                    ValueError, Application, [("/",)])
@@ -171,8 +170,8 @@ class CallbackTest(MistakeCase):
         self.loop = IOLoop(make_current=False)
         self.addCleanup(self.loop.close)
 
-    NONE = ("a callback must be a function or another callable, not None: pass the function itself, "
-            "f and not f(), and its arguments after it")
+    NONE = ("a callback must be a function or another callable, not None: pass the function "
+            "itself, f and not f(), and its arguments after it")
 
     def test_none(self):
         self.check(self.NONE, TypeError, self.loop.add_callback, None)
@@ -253,8 +252,8 @@ class RequestTest(HandlerCase):
 
     def test_writing(self):
         self.check_get("write() takes bytes, text or a dict, not int", lambda self: self.write(5))
-        self.check_get("write() takes bytes, text or a dict, not list; for security, wrap a list in "
-                       "a dict", lambda self: self.write([1]))
+        self.check_get("write() takes bytes, text or a dict, not list; for security, wrap a list "
+                       "in a dict", lambda self: self.write([1]))
         self.check_get("write() takes bytes, text or a dict, not NoneType",
                        lambda self: self.write(None))
         self.check_get("finish() called twice: does a callback finish a method that is not "

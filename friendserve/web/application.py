@@ -117,6 +117,8 @@ class Application(object):
     `OutputTransform` for every response. `settings` are the keyword arguments named in the
     documentation of each feature.
     """
+    __doc__ = (__doc__ or "") + "\n    The settings:\n" + describe_settings()
+
     static_handler_class = StaticFileHandler
 
     def __init__(self, handlers=None, default_host="", transforms=None, wsgi=False, **settings):
@@ -343,10 +345,6 @@ class Application(object):
             loader = loaders[path] = handler.create_template_loader(path)
         return loader
 
-
-if Application.__doc__:     # python -OO has none
-    Application.__doc__ += "\n    The settings:\n" + describe_settings().replace(
-        "\n", "\n    ").replace("    \n", "\n")
 
 _LOADER_SETTINGS = frozenset(["template_loader", "autoescape", "template_whitespace"])
 

@@ -52,6 +52,9 @@ def returned(handler, result):
         what = "a %s, which is not sent: call self.write(...) with %s" % (
             type(result).__name__,
             "it to send it as JSON" if isinstance(result, dict) else "a dict that contains it")
+    elif callable(result):
+        what = "a %s, which is not sent: call self.write(...) with what it returns" % (
+            type(result).__name__)
     else:
         what = "%s %s, which is not sent: call self.write(...) with it" % (
             "an" if type(result).__name__[0] in "aeiou" else "a", type(result).__name__)

@@ -59,7 +59,8 @@ SETTINGS = tuple(Setting(*row) for row in (
      "text}"),
     ("key_version", six.integer_types, None, "sign-in",
      "which text of a cookie_secret that is a dict signs new cookies"),
-    ("login_url", _TEXT, None, "sign-in", "where `authenticated` sends those who are not signed in"),
+    ("login_url", _TEXT, None, "sign-in",
+     "where `authenticated` sends users who must sign in"),
     ("xsrf_cookies", (bool, int), False, "protection",
      "refuse requests that change something and lack the XSRF token"),
     ("xsrf_cookie_version", six.integer_types, 2, "protection", "the form of the token: 1 or 2"),
@@ -167,7 +168,8 @@ def _doubt_secret(secret):
     if isinstance(secret, bytes):
         secret = secret.decode("latin-1")
     if secret in _PUBLISHED:
-        return "cookie_secret is one from published documentation, which everybody knows" + _A_SECRET
+        return ("cookie_secret is one from published documentation, which everybody knows"
+                + _A_SECRET)
     if len(secret) < _MIN_SECRET:
         return "cookie_secret has only %d characters, which can be guessed%s" % (
             len(secret), _A_SECRET)
@@ -175,13 +177,13 @@ def _doubt_secret(secret):
 
 
 def describe_settings():
-    """The table as text, for docstrings."""
+    """The table as text, for the docstring of a class."""
     lines = []
     feature = None
     for setting in SETTINGS:
         if setting.feature != feature:
             feature = setting.feature
-            lines.append("\n%s\n" % feature)
-        lines.append("    %s (default: %r)\n        %s\n" % (
+            lines.append("\n    %s\n" % feature)
+        lines.append("        %s (default: %r)\n            %s\n" % (
             setting.name, setting.default, setting.text))
     return "".join(lines)
