@@ -260,8 +260,8 @@ class RequestTest(HandlerCase):
                        "@asynchronous?", lambda self: self.finish("a") and self.finish("b"), 200)
         self.check_get("write() after finish(): is this handler @asynchronous?",
                        lambda self: self.finish("a") and self.write("b"), 200)
-        self.check_get("Main.get returned a method, which is not sent: call self.write(...) with "
-                       "what it returns", lambda self: self.xsrf_form_html)
+        self.check_get("Main.get returned a function, which is not sent: call self.write(...) "
+                       "with what it returns", lambda self: self.xsrf_form_html)
 
     def test_headers_and_cookies(self):
         self.check_get("the value of header X-A must be a string, an integer or a datetime, not "

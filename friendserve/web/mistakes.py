@@ -53,8 +53,7 @@ def returned(handler, result):
             type(result).__name__,
             "it to send it as JSON" if isinstance(result, dict) else "a dict that contains it")
     elif callable(result):
-        what = "a %s, which is not sent: call self.write(...) with what it returns" % (
-            type(result).__name__)
+        what = "a function, which is not sent: call self.write(...) with what it returns"
     else:
         what = "%s %s, which is not sent: call self.write(...) with it" % (
             "an" if type(result).__name__[0] in "aeiou" else "a", type(result).__name__)

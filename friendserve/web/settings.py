@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import collections
 import difflib
 import os
+import textwrap
 
 import six
 
@@ -184,6 +185,7 @@ def describe_settings():
         if setting.feature != feature:
             feature = setting.feature
             lines.append("\n    %s\n" % feature)
-        lines.append("        %s (default: %r)\n            %s\n" % (
-            setting.name, setting.default, setting.text))
+        lines.append("        %s (default: %r)\n%s\n" % (
+            setting.name, setting.default, textwrap.fill(
+                setting.text, 96, initial_indent=" " * 12, subsequent_indent=" " * 12)))
     return "".join(lines)
