@@ -13,6 +13,7 @@ Most programs give it a `friendserve.web.Application` instead of a function.
 """
 from __future__ import absolute_import, division, print_function
 
+import collections
 import functools
 import re
 import socket
@@ -117,7 +118,13 @@ class HTTPServer(TCPServer):
         self._sweep_timer = None
         self._sweep_interval = min(SWEEP_INTERVAL, max(self.params.shortest_timeout() / 4, 0.01))
         self._stop_timers = []
-        self._on_stopped = None     # callbacks, once the server is stopping
+        self._on_stopped = None     # callbacks, once the server is stopping or draining
+        self._untold = collections.deque()  # detached ones that `drain` has yet to tell
+        self._tell_timer = None
+        # What clients are told depends on these: the seconds that idle connections have left, or
+        # None if the server does not drain, and whether another process continues to serve.
+        self.drain_timeout = None
+        self.has_successor = False
         self._delegate = None
         # The following are read by the connections. `now` is the time of the last sweep: precise
         # enough for times that later sweeps check, and it saves each step of a connection a system
@@ -273,36 +280,89 @@ class HTTPServer(TCPServer):
         `callback()`, once, when that is done. Connections that are still open after `deadline`
         seconds are closed.
 
-        `on_server_stop` of the handlers of pending requests is called, so that long polls can be
-        answered at once, and that of open WebSockets, which by default closes them with 1001 (going
-        away). Streams that were detached in other ways are waited for only if `detach` was given a
+        `on_drain` of the handlers of pending requests is called, so that long polls can be answered
+        at once, and that of open WebSockets, which by default closes them with 1001 (going away).
+        Streams that were detached in other ways are waited for only if `detach` was given a
         stop callback. When this is called again, the nearest deadline applies, and each callback
         is called. The server cannot be used again.
         """
         self.stop()
+        self.has_successor = False
+        self._begin_stop(deadline, callback)
+        for connection in list(self._connections) + list(self._detached):
+            connection.stop()
+
+    def drain(self, callback=None, idle=5.0, grace=30.0, has_successor=True):
+        """Leave new connections to another process that has the same listening sockets, serve those
+        that are open to their end, and call `callback()`, once, when that is done. Connections that
+        are still open after `grace` seconds are closed.
+
+        Every request that arrives is answered. From now on that is with ``Connection: close``, so
+        that the client comes back to another process:
+
+        - A connection that has not sent a request yet can send one as long as the grace time lasts.
+        - An idle connection can send one more for `idle` seconds. Then it is half-closed: what the
+          client has sent in the meantime is read, so that it sees an end and not a reset.
+        - `on_drain` of the handlers of pending requests is called at once, so that long polls and
+          event streams can end. That of open WebSockets is called at times spread evenly over the
+          first 80 % of the grace time, so that their clients do not all come back at once.
+
+        `has_successor` says whether another process takes over, and not only for a while: it
+        determines the code with which WebSockets close. The listening sockets stay open until
+        `stop`; `graceful_stop` may follow, for a faster end. The server cannot be used again.
+        """
+        self.stop_accepting()
+        self.has_successor = has_successor
+        io_loop = self._begin_stop(grace, callback)
+        self.drain_timeout = idle
+        self._sweep_interval = min(self._sweep_interval, max(idle / 4, 0.01))
+        if self._sweep_timer is not None:
+            io_loop.remove_timeout(self._sweep_timer)
+            self._plan_sweep(io_loop)
+        for connection in list(self._connections):
+            connection.drain()
+        self._untold.extend(self._detached)
+        if self._untold and self._tell_timer is None:
+            self._tell_next(io_loop, 0.8 * grace / len(self._untold))
+
+    def _begin_stop(self, deadline, callback):
         self.params.no_keep_alive = True
         io_loop = self.io_loop or IOLoop.current()
         self._on_stopped = (self._on_stopped or []) + ([wrap(callback)] if callback else [])
         with NullContext():
             self._stop_timers.append(io_loop.call_later(deadline, self._stop_now))
-        for connection in list(self._connections) + list(self._detached):
-            connection.stop()
         if not self._connections and not self._detached:
             io_loop.add_callback(self._finish_stop)
+        return io_loop
+
+    def _tell_next(self, io_loop, interval):
+        """Tell one of the detached connections that the server drains, and plan the next."""
+        self._tell_timer = None
+        connection = self._untold.popleft()
+        while self._untold and connection not in self._detached:
+            connection = self._untold.popleft()
+        connection.stop()
+        if self._untold:
+            with NullContext():
+                self._tell_timer = io_loop.call_later(
+                    interval, self._tell_next, io_loop, interval)
 
     def _stop_now(self):
         if self._on_stopped is not None:
             self.close_all_connections()
             # A user that forgets to call `release` must not keep the program from ending. The
-            # closing of the streams is scheduled before the callbacks of `graceful_stop`.
+            # closing of the streams is scheduled before this.
             self._detached.clear()
-            if not self._connections:
-                self._finish_stop()
+            (self.io_loop or IOLoop.current()).add_callback(self._finish_stop)
 
     def _finish_stop(self):
         callbacks, self._on_stopped = self._on_stopped, None
         if callbacks is not None:
             io_loop = self.io_loop or IOLoop.current()
+            self._untold.clear()
+            if self._tell_timer is not None:
+                io_loop.remove_timeout(self._tell_timer)
+                self._tell_timer = None
             while self._stop_timers:
                 io_loop.remove_timeout(self._stop_timers.pop())
             for callback in callbacks:

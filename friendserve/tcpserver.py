@@ -110,14 +110,23 @@ class TCPServer(object):
         """Like `add_sockets`, for one socket."""
         self.add_sockets([socket])
 
+    def stop_accepting(self):
+        """Accept no more connections, but leave the listening sockets open: connections wait in the
+        kernel for another process that has these sockets.
+
+        `handle_stream` is not called after it. May be called repeatedly.
+        """
+        for _, remove in self._listening:
+            remove()
+
     def stop(self):
         """Accept no more connections and close the listening sockets. Open streams stay open.
 
         May be called at any time, and repeatedly; `handle_stream` is not called after it.
         """
+        self.stop_accepting()
         listening, self._listening = self._listening, []
-        for sock, remove in listening:
-            remove()
+        for sock, _ in listening:
             sock.close()
         if self._waiting:
             for sock in self._waiting:
