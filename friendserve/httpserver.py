@@ -16,7 +16,6 @@ from __future__ import absolute_import, division, print_function
 import collections
 import functools
 import re
-import socket
 
 import six
 
@@ -25,13 +24,15 @@ from friendserve.httputil import (
     HTTPMessageDelegate, HTTPServerConnectionDelegate, HTTPServerRequest, RequestStartLine)
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
-from friendserve.netutil import is_valid_ip
+from friendserve.netutil import LOCAL_PEERS, Networks, is_valid_ip
+from friendserve.netutil.networks import UNIX_PEER
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.grammar import TOKEN_CHARS, is_token
 from friendserve.stack_context import NullContext, wrap
 from friendserve.tcpserver import TCPServer
 
-__all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParameters"]
+__all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParameters",
+           "LOCAL_PEERS"]
 
 #: The names in Tornado 1.0.
 HTTPConnection = HTTP1ServerConnection
@@ -82,6 +83,11 @@ class HTTPServer(TCPServer):
     delete all four. `trusted_downstream` are the addresses of further proxies, to be skipped at
     the end of the list of addresses.
 
+    `trusted` restricts this to proxies that are known: a list of addresses, networks
+    ("10.0.0.0/8") and "unix", as for `friendserve.netutil.Networks`; LOCAL_PEERS are those of this
+    machine. The headers of a connection from elsewhere are ignored, and the client is the last
+    address of the list that is not trusted.
+
     A subclass may override `initialize`, which gets the arguments of the constructor, and
     `start_request`.
     """
@@ -92,12 +98,13 @@ class HTTPServer(TCPServer):
                    ssl_options=None, protocol=None, decompress_request=False, chunk_size=None,
                    max_header_size=None, idle_connection_timeout=None, body_timeout=None,
                    max_body_size=None, max_buffer_size=None, trusted_downstream=None,
-                   max_write_buffer_size=None, handshake_timeout=None, **limits):
+                   max_write_buffer_size=None, handshake_timeout=None, trusted=None,
+                   proxy_protocol=None, **limits):
         """Set up the server; called by the constructor."""
         super(HTTPServer, self).__init__(
             io_loop=io_loop, ssl_options=ssl_options, max_buffer_size=max_buffer_size,
             read_chunk_size=chunk_size, max_write_buffer_size=max_write_buffer_size,
-            handshake_timeout=handshake_timeout)
+            handshake_timeout=handshake_timeout, proxy_protocol=proxy_protocol)
         self.request_callback = request_callback
         # The name of a header, True or False.
         self.xheaders = xheaders if isinstance(xheaders, six.string_types) else bool(xheaders)
@@ -105,6 +112,7 @@ class HTTPServer(TCPServer):
             raise ValueError("xheaders must be True or the name of a header, not %r" % xheaders)
         self.protocol = protocol
         self.trusted_downstream = frozenset(trusted_downstream or ())
+        self.trusted = None if trusted is None else Networks(trusted)
         if max_buffer_size is not None:
             max_body_size = max_buffer_size if max_body_size is None else max_body_size
             # So that a head that does not fit into the buffer is refused, rather than waited for.
@@ -166,8 +174,8 @@ class HTTPServer(TCPServer):
     def on_close(self, server_conn):
         """Called once for each connection, when it has closed or was detached."""
         self._connections.discard(server_conn)
-        if self._on_stopped is not None and not self._connections and not self._detached:
-            self._finish_stop()
+        if self._on_stopped is not None:
+            self._check_stop()
         if self._delegate is not None:
             self._delegate.on_close(server_conn)
 
@@ -180,12 +188,14 @@ class HTTPServer(TCPServer):
     def on_release(self, connection):
         """Called when the new user of a connection that was detached has finished."""
         self._detached.discard(connection)
-        if self._on_stopped is not None and not self._connections and not self._detached:
-            self._finish_stop()
+        self._check_stop()
 
     def apply_xheaders(self, request):
         """Set the client's address and scheme to those that the proxy in front reports: the last
         entry of a list, because the client may have forged the entries before it."""
+        trusted = self.trusted
+        if trusted is not None and request.remote_ip not in trusted:
+            return
         headers = request.headers
         name = self.xheaders
         if name is True:
@@ -207,9 +217,13 @@ class HTTPServer(TCPServer):
             match = _match_node(address)
             if match is not None:
                 address = match.group(1) or match.group(2)
-            if address not in self.trusted_downstream:
+            elif address == "unix:":
+                # What nginx calls the peer of a Unix socket.
+                address = UNIX_PEER
+            if address not in self.trusted_downstream and (
+                    trusted is None or address not in trusted):
                 break
-        if is_valid_ip(address):
+        if is_valid_ip(address) and address != UNIX_PEER:
             request.remote_ip = address
         scheme = _SCHEMES.get(scheme.split(",")[-1].strip().lower())
         if scheme is not None:
@@ -227,8 +241,8 @@ class HTTPServer(TCPServer):
     def handle_stream(self, stream, address):
         if self._sweep_timer is None:
             self._plan_sweep(stream.io_loop)
-        family = stream.socket.family
-        remote_ip = address[0] if family in (socket.AF_INET, socket.AF_INET6) else "0.0.0.0"
+        # Over a Unix socket as well, a PROXY header may have an address.
+        remote_ip = address[0] if isinstance(address, tuple) else UNIX_PEER
         connection = HTTP1ServerConnection(
             stream, self, remote_ip,
             self.protocol or ("https" if self.ssl_options is not None else "http"))
@@ -325,14 +339,23 @@ class HTTPServer(TCPServer):
         if self._untold and self._tell_timer is None:
             self._tell_next(io_loop, 0.8 * grace / len(self._untold))
 
+    def _on_header(self, reader, connection, header, address=None):
+        super(HTTPServer, self)._on_header(reader, connection, header, address)
+        self._check_stop()
+
+    def _check_stop(self):
+        """Finish stopping if nothing is left to wait for."""
+        if self._on_stopped is not None and not self._connections and not self._detached \
+                and not self._arriving:
+            self._finish_stop()
+
     def _begin_stop(self, deadline, callback):
         self.params.no_keep_alive = True
         io_loop = self.io_loop or IOLoop.current()
         self._on_stopped = (self._on_stopped or []) + ([wrap(callback)] if callback else [])
         with NullContext():
             self._stop_timers.append(io_loop.call_later(deadline, self._stop_now))
-        if not self._connections and not self._detached:
-            io_loop.add_callback(self._finish_stop)
+        io_loop.add_callback(self._check_stop)
         return io_loop
 
     def _tell_next(self, io_loop, interval):
@@ -349,6 +372,8 @@ class HTTPServer(TCPServer):
 
     def _stop_now(self):
         if self._on_stopped is not None:
+            for reader in list(self._arriving):
+                reader.refuse()
             self.close_all_connections()
             # A user that forgets to call `release` must not keep the program from ending. The
             # closing of the streams is scheduled before this.

@@ -55,7 +55,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     `now`
         The time in seconds, on the clock of `check_time`.
     `drain_timeout`
-        None, or while the server drains, how long an idle connection still answers one more request.
+        None, or while the server drains, how long an idle connection answers one more request.
     `xheaders`, `apply_xheaders(request)`
         Whether a proxy in front describes the client in headers, and the method that applies them.
     `start_body(request)`
