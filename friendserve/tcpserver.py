@@ -118,7 +118,7 @@ class TCPServer(object):
         if self.io_loop is None:
             self.io_loop = IOLoop.current()
         if self.certificates is not None:
-            self.certificates.start(self.io_loop)
+            self.certificates.start(self)
         callback = self._on_connection if self.proxy_protocol is None else self._on_proxied
         for sock in sockets:
             # The contexts of the code that starts a server do not apply to its connections.
@@ -150,7 +150,7 @@ class TCPServer(object):
         for sock, _ in listening:
             sock.close()
         if self.certificates is not None:
-            self.certificates.stop()
+            self.certificates.stop(self)
         for reader in list(self._arriving):
             reader.refuse()
         if self._waiting:

@@ -50,7 +50,8 @@ class Certificates(object):
         self.ciphers = ciphers
         self.check_every = check_every
         self.io_loop = io_loop
-        self._users = []
+        self._users = []        # callbacks that want to know of a new context
+        self._servers = set()   # those that listen
         self._timer = None
         self._seen = self._look()
         #: The SSLContext for handshakes that begin now.
@@ -63,16 +64,19 @@ class Certificates(object):
         self._users.append(callback)
         callback(self.context)
 
-    def start(self, io_loop):
-        """Begin to look at the files, on `io_loop`. Called by a server when it listens."""
+    def start(self, server):
+        """Look at the files from time to time, on the loop of `server`, until each server for which
+        this was called has called `stop`. Called by a server when it listens."""
+        self._servers.add(server)
         if self.io_loop is None:
-            self.io_loop = io_loop
+            self.io_loop = server.io_loop
         if self._timer is None and self.check_every is not None:
             self._plan()
 
-    def stop(self):
-        """Look no more."""
-        if self._timer is not None:
+    def stop(self, server):
+        """Undo `start`."""
+        self._servers.discard(server)
+        if self._timer is not None and not self._servers:
             self.io_loop.remove_timeout(self._timer)
             self._timer = None
 
@@ -154,7 +158,10 @@ class Certificates(object):
         if self.minimum == "1.3":
             if not getattr(ssl, "HAS_TLSv1_3", False):
                 raise ValueError("the ssl module of this Python has no TLS 1.3")
-            context.options |= ssl.OP_NO_TLSv1_2
+            if hasattr(context, "minimum_version"):
+                context.minimum_version = ssl.TLSVersion.TLSv1_3
+            else:  # version: py2, 3.6
+                context.options |= ssl.OP_NO_TLSv1_2
         return context
 
 
