@@ -195,7 +195,12 @@ class TCPServer(object):
             connection, peer, self.io_loop,
             lambda sock, header: self._on_header(reader, sock, header, address))
         self._arriving.add(reader)
-        reader.start()
+        try:
+            reader.start()
+        except Exception:
+            # The poller cannot watch it.
+            reader.refuse("it cannot be read")
+            raise
 
     def _on_header(self, reader, connection, header, address=None):
         self._arriving.discard(reader)
