@@ -28,6 +28,7 @@ protocol/         the engines: bytes in, values out; no fd, loop, clock or logge
     eventstream   server-sent events
     oauth1        signatures of OAuth 1.0
     jose          signed tokens, their keys and claims
+    proxyheader   the PROXY protocol: who the client of a proxy is
 
 platform/pollers/ what the operating system provides for a loop
     interface     the contracts of pollers and wakers
@@ -61,6 +62,9 @@ netutil/          listening sockets, host names, TLS contexts
     resolver      from host names to addresses
     listening     binding and accepting
     tls           SSLContexts from options
+    certificates  certificates by name, renewed while a server runs
+    networks      addresses that are trusted
+    proxied       reading the PROXY header of a connection
 
 iostream/         byte streams with callbacks
     buffers       received bytes, and bytes that wait to be sent
