@@ -67,7 +67,7 @@ FLOORS = (
         "openidconnect", ""))),
     ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
      + _in("porting", (
-         "editor", "templates", "knowledge", "adapted", "private", "alias", "running", "checking",
+         "editor", "templates", "knowledge", "adapted", "private", "older", "alias", "running", "checking",
          "installed", "rewriting", "command", "", "__main__"))
      + ("metrics",) + _in("serve", (
          "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
