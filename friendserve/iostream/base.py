@@ -670,6 +670,10 @@ class BaseIOStream(Pending):
             link = link.__context__
         self._close_for(error)
 
+    def _fail_to_connect(self, address, error):
+        gen_log.debug("Connect to %s failed: %s", address, error)
+        self._fail(error)
+
     def _close_for(self, error):
         if self._state is CLOSED:
             return

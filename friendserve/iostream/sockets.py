@@ -2,7 +2,6 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
-import logging
 import os
 import socket
 import ssl
@@ -17,9 +16,6 @@ from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
 
-
-#: The level of the log line for a connect that failed; whoever asked for it learns the error too.
-CONNECT_FAILED = logging.DEBUG
 
 #: Errors that mean the connect is in progress. (EAGAIN is not one of them: for a Unix socket it
 #: means that the backlog of the listener is full.)
@@ -150,8 +146,7 @@ class IOStream(BaseIOStream):
             self._forget_events()
             error = self.get_fd_error()
             if error is not None:
-                gen_log.log(CONNECT_FAILED, "Connect error, %s: %s", address, error)
-                self._fail(error)
+                self._fail_to_connect(address, error)
                 return
             self._connected(callback)
 
@@ -162,8 +157,7 @@ class IOStream(BaseIOStream):
             # The codes of gaierror are not errno values; UnicodeError means an invalid host name.
             if isinstance(error, (socket.gaierror, UnicodeError)) or \
                     errno_from_exception(error) not in _UNDER_WAY:
-                gen_log.log(CONNECT_FAILED, "Connect error, %s: %s", address, error)
-                self._fail(error)
+                self._fail_to_connect(address, error)
                 return self
         self._state = MOVES[self._state, CONNECTING]
         self._fd = self.fileno()

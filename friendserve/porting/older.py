@@ -6,8 +6,6 @@ refuses for its safety it refuses under the alias as well.
 """
 from __future__ import absolute_import, division, print_function
 
-import logging
-
 import six
 from six.moves.urllib.parse import urlencode
 
@@ -15,7 +13,7 @@ from friendserve import httpserver, httputil
 from friendserve.escape import utf8
 from friendserve.http1connection import HTTP1ServerConnection
 from friendserve.httpclient import HTTPTimeoutError
-from friendserve.iostream import sockets
+from friendserve.iostream import BaseIOStream
 from friendserve.log import LogFormatter, gen_log
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.simple_httpclient.fetch import Fetch
@@ -91,6 +89,12 @@ def get_url(self, path):
     return "%s://localhost:%d%s" % (self.get_protocol(), self.get_http_port(), path)
 
 
+def fail_to_connect(self, address, error):
+    """Close a stream whose connect has failed, with a warning."""
+    gen_log.warning("Connect error, %s: %s", address, error)
+    self._fail(error)
+
+
 def timeout_error(self, message, phase):
     """The error of a fetch that took too long, in one word; its `phase` says how far it had got."""
     return HTTPTimeoutError(None, phase)
@@ -115,7 +119,7 @@ _SETTINGS = (
     (_NEVER, httputil, "parse_body_arguments", parse_body_arguments),
     (_NEVER, httputil, "parse_multipart_form_data", parse_multipart_form_data),
     (_NEVER, LogFormatter, "show_bytes", staticmethod(show_bytes)),
-    (_NEVER, sockets, "CONNECT_FAILED", logging.WARNING),
+    (_NEVER, BaseIOStream, "_fail_to_connect", fail_to_connect),
 )
 
 
