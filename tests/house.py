@@ -63,8 +63,8 @@ FLOORS = (
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
      + _in("database", ("errors", "engines", "connection", "pool", ""))),
     ("auth", _in("auth", (
-        "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
-        "openidconnect", ""))),
+        "errors", "exchange", "flows", "mixin", "openid", "oauth", "oauth2", "discovery",
+        "openidconnect", "facebook", "google", "twitter", "friendfeed", "access", ""))),
     ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
      + _in("porting", (
          "editor", "templates", "knowledge", "adapted", "private", "older", "alias", "running", "checking",
