@@ -6,6 +6,8 @@ refuses for its safety it refuses under the alias as well.
 """
 from __future__ import absolute_import, division, print_function
 
+import errno
+
 import six
 from six.moves.urllib.parse import urlencode
 
@@ -18,11 +20,16 @@ from friendserve.log import LogFormatter, gen_log
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.simple_httpclient.fetch import Fetch
 from friendserve.testing import AsyncHTTPTestCase
+from friendserve.util import errno_from_exception
+from friendserve.web import GZipContentEncoding
 
 #: Where these releases begin, as (major, minor).
 _TORNADO_4 = (4, 0)
 _TORNADO_5 = (5, 0)
 _NEVER = (6, 0)
+
+#: Errors of a peer that has left, which are no news.
+_PEER_LEFT = frozenset((errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT))
 
 
 class OldServerConnection(HTTP1ServerConnection):
@@ -95,6 +102,12 @@ def fail_to_connect(self, address, error):
     self._fail(error)
 
 
+def log_loss(self, error):
+    """Log why a stream was lost, unless its peer has just left."""
+    if errno_from_exception(error) not in _PEER_LEFT:
+        gen_log.warning("error on read or write of %s: %s", type(self).__name__, error)
+
+
 def timeout_error(self, message, phase):
     """The error of a fetch that took too long, in one word; its `phase` says how far it had got."""
     return HTTPTimeoutError(None, phase)
@@ -114,11 +127,13 @@ def show_bytes(value):
 _SETTINGS = (
     (_TORNADO_4, httpserver, "HTTP1ServerConnection", OldServerConnection),
     (_TORNADO_4, httputil, "url_concat", url_concat),
+    (_TORNADO_4, GZipContentEncoding, "MIN_LENGTH", 5),
     (_TORNADO_4, Fetch, "timeout_error", timeout_error),
     (_TORNADO_5, AsyncHTTPTestCase, "get_url", get_url),
     (_NEVER, httputil, "parse_body_arguments", parse_body_arguments),
     (_NEVER, httputil, "parse_multipart_form_data", parse_multipart_form_data),
     (_NEVER, LogFormatter, "show_bytes", staticmethod(show_bytes)),
+    (_NEVER, BaseIOStream, "_log_loss", log_loss),
     (_NEVER, BaseIOStream, "_fail_to_connect", fail_to_connect),
 )
 
