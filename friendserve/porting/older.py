@@ -21,7 +21,6 @@ from friendserve.protocol.errors import HTTPInputError
 from friendserve.simple_httpclient.fetch import Fetch
 from friendserve.testing import AsyncHTTPTestCase
 from friendserve.util import errno_from_exception
-from friendserve.web import GZipContentEncoding
 
 #: Where these releases begin, as (major, minor).
 _TORNADO_4 = (4, 0)
@@ -127,7 +126,6 @@ def show_bytes(value):
 _SETTINGS = (
     (_TORNADO_4, httpserver, "HTTP1ServerConnection", OldServerConnection),
     (_TORNADO_4, httputil, "url_concat", url_concat),
-    (_TORNADO_4, GZipContentEncoding, "MIN_LENGTH", 5),
     (_TORNADO_4, Fetch, "timeout_error", timeout_error),
     (_TORNADO_5, AsyncHTTPTestCase, "get_url", get_url),
     (_NEVER, httputil, "parse_body_arguments", parse_body_arguments),
