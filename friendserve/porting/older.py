@@ -1,8 +1,8 @@
 """What old releases of Tornado did and friendserve does not do by itself, for programs under the
 alias: `settings` are the names that the alias sets.
 
-Each is a choice that HTTP leaves open, or a function that a program calls itself. What the framework
-refuses for its safety it refuses under the alias as well.
+Each is a choice that HTTP leaves open, or a function that a program calls itself. What the
+framework refuses for its safety it refuses under the alias as well.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -79,8 +79,8 @@ def _log_form(kind, error):
 
 
 def url_concat(url, args):
-    """`url` with `args` added to the end, as up to Tornado 3.2: what is there stays as it is. `args`
-    is a dict or a list of pairs."""
+    """`url` with `args` added to the end, as up to Tornado 3.2: what is there stays as it is.
+    `args` is a dict or a list of pairs."""
     if not args:
         return url
     if url[-1] not in "?&":

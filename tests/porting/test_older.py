@@ -52,7 +52,7 @@ class OlderTest(PortingCase):
     def run_as(self, version, program, name="alias"):
         return self.run_program(START.format(name, version) + program)
 
-    def test_b344_http_1_0_is_answered_in_its_version_up_to_tornado_3(self):
+    def test_a698_http_1_0_is_answered_in_its_version_up_to_tornado_3(self):
         program = TALK + """
     old = b"GET / HTTP/1.0\\r\\nConnection: %s\\r\\n\\r\\n"
     lines = talk(old.replace(b"%s", b"keep-alive") + old.replace(b"%s", b"close"))
@@ -70,7 +70,7 @@ class OlderTest(PortingCase):
             " 'Connection: close']", "HTTP/1.1 200 OK", "HTTP/1.1 200 OK"],
             self.run_as("4.5.3", program))
 
-    def test_b344_what_is_refused_is_in_the_general_log(self):
+    def test_a698_what_is_refused_is_in_the_general_log(self):
         self.assertEqual([
             "INFO Malformed HTTP request line from 127.0.0.1", "HTTP/1.1 400 Bad Request",
             "INFO Malformed HTTP headers from 127.0.0.1", "HTTP/1.1 400 Bad Request"],
@@ -85,13 +85,13 @@ class OlderTest(PortingCase):
     print(talk(b"GET / HTTP/1.1\\r\\nHost: a\\r\\nasdf\\r\\n\\r\\n")[0])
 """))
 
-    def test_b345_a_malformed_form_is_logged_and_has_no_arguments(self):
+    def test_a698_a_malformed_form_is_logged_and_has_no_arguments(self):
         self.assertEqual([
             "HTTP/1.1 200 OK nothing", "HTTP/1.1 200 OK there",
             "HTTP/1.1 400 Bad Request"], self.run_as("4.5.3", TALK + """
     def post(body, kind=b"application/x-www-form-urlencoded"):
-        lines = talk(b"POST / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\nContent-Type: " + kind
-                     + b"\\r\\nContent-Length: " + str(len(body)).encode() + b"\\r\\n\\r\\n" + body)
+        lines = talk(b"POST / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\nContent-Type: "
+                     + kind + b"\\r\\nContent-Length: " + str(len(body)).encode() + b"\\r\\n\\r\\n" + body)
         return lines[0] + " " + lines[-1]
 
     logging.disable(logging.CRITICAL)
@@ -101,9 +101,10 @@ class OlderTest(PortingCase):
     print(post(b"x", b"multipart/form-data; boundary=b")[:24])
 """))
 
-    def test_b345_a_malformed_form_leaves_a_warning(self):
+    def test_a698_a_malformed_form_leaves_a_warning(self):
         self.assertEqual([
-            "multipart/form-data missing headers in a part", "multipart/form-data value missing name",
+            "multipart/form-data missing headers in a part",
+            "multipart/form-data value missing name",
             "Invalid multipart/form-data body", "{} {}"], self.run_as("5.1.1", """
     import logging
     from tornado.httputil import parse_multipart_form_data
@@ -121,7 +122,7 @@ class OlderTest(PortingCase):
     print("%s %s" % (arguments, files))
 """))
 
-    def test_b346_functions_act_as_those_of_the_version(self):
+    def test_a699_functions_act_as_those_of_the_version(self):
         program = """
     import logging
     from tornado import httputil
@@ -151,7 +152,7 @@ class OlderTest(PortingCase):
             "http://a/?x=&y=z", "http://a/?x=1&y=%C3%A9", "http://127.0.0.1", "True"],
             self.run_as("5.1.1", program))
 
-    def test_b346_errors_are_those_of_the_version(self):
+    def test_a699_errors_are_those_of_the_version(self):
         program = """
     import logging, socket
     from tornado import httpclient, ioloop, iostream

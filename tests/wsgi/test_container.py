@@ -457,7 +457,7 @@ class ThreadedContainerTest(ContainerContract, WebCase):
         client.send(b"4\r\ntwo\n\r\n0\r\n\r\n")
         self.assertEqual(b"2", client.read_response().body)
 
-    def test_b347_a_fallback_handler_passes_the_body_on_while_it_arrives(self):
+    def test_b348_a_fallback_handler_passes_the_body_on_while_it_arrives(self):
         lines = []
 
         def application(environ, start_response):
