@@ -160,7 +160,8 @@ class VerificationTest(AuthCase):
         self.assert_refused("provider", self.respond("is_valid:true\n", 500))
         self.assert_refused("provider", self.respond("is_valid:true\n" + 9000000 * "x"))
         for said in ("is_valid:true", "ns:x\nis_valid:true\n"):
-            self.browser.get(self.respond(said))
+            url = self.respond(said)
+            self.browser.get(url)
             self.assertIsNone(self.application.error)
             self.assertEqual(u"Zo\xeb", self.application.user["name"])
 

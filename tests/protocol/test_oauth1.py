@@ -26,7 +26,7 @@ class VectorTest(unittest.TestCase):
         temporary = {"key": "hh5s93j4hdidpola", "secret": "hdhd0244k9j7ao03"}
         token = {"key": "nnch734d00sl2jdk", "secret": "pfkkdhi9sl3r4s00"}
         self.assertEqual("74KNZJeDHnMBp0EMJ9ZHt/XKycU=", signature(
-            "POST", "https://photos.example.net/initiate", {}, None, "137131200", "wIjqoxSGTxGT3",
+            "POST", "https://photos.example.net/initiate", {}, None, "137131200", "wIjqoS",
             oauth_callback="http://printer.example.com/ready"))
         self.assertEqual("gKgrFCywp7rO0OXSjdot/IHF7IU=", signature(
             "POST", "https://photos.example.net/token", {}, temporary, "137131201", "walatlh",
