@@ -77,7 +77,7 @@ FLOORS = (
 #: clock, logger or file.
 PURE = frozenset((
     "__future__", "base64", "binascii", "bisect", "calendar", "codecs", "collections",
-    "datetime", "email", "functools", "hashlib", "hmac", "itertools", "math", "numbers",
+    "datetime", "email", "functools", "hashlib", "hmac", "itertools", "json", "math", "numbers",
     "operator", "re", "six", "string", "struct", "unicodedata", "zlib",
     PACKAGE + ".util", PACKAGE + ".escape"))
 #: Exceptions to PURE: signed cookies contain a time, which callers may pass and tests do; a C

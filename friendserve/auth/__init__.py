@@ -15,8 +15,11 @@ from friendserve.auth.oauth2 import OAuth2Mixin
 from friendserve.auth.openid import OpenIdMixin
 from friendserve.auth.openidconnect import BackChannelLogoutHandler, OpenIDConnectMixin
 from friendserve.auth.twitter import TwitterMixin, TwitterOAuth2Mixin
+from friendserve.util import set_public_module
 
 __all__ = ["AuthError", "BackChannelLogoutHandler", "FacebookGraphMixin", "FacebookMixin",
            "FriendFeedMixin", "GoogleMixin", "GoogleOAuth2Mixin", "OAuth2Mixin", "OAuthMixin",
            "OpenIDConnectMixin", "OpenIdMixin", "REASONS", "TwitterMixin", "TwitterOAuth2Mixin",
            "is_allowed"]
+
+set_public_module(globals())

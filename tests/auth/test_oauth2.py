@@ -5,13 +5,12 @@ import base64
 import hashlib
 import time
 
-from six.moves.urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from six.moves.urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
-from friendserve.auth import flows
-from friendserve.auth import OAuth2Mixin
-from friendserve.escape import native_str, utf8
+from friendserve.auth import OAuth2Mixin, flows
+from friendserve.escape import native_str
 from friendserve.web import RequestHandler
-from tests.authcase import SECRET, AuthCase, Browser, OAuth2SignIn, ScriptedProvider
+from tests.providercase import SECRET, AuthCase, Browser, OAuth2SignIn, ScriptedProvider
 
 BEARER = {"access_token": "access", "token_type": "Bearer"}
 
@@ -209,7 +208,7 @@ class MisbehavingProviderTest(OAuth2Case):
         self.provide({"_OAUTH_CLIENT_AUTH": "basic"})
         self.browser.get(self.back(self.begin()["state"]))
         sent = self.script.requests[0]
-        self.assertEqual("Basic " + native_str(base64.b64encode(utf8(
-            "consumer:consumer+secret+%2F%2B~"))).replace("=", ""),
-            sent.headers["Authorization"].replace("=", "").replace("%7E", "~"))
+        kind, _, credentials = sent.headers["Authorization"].partition(" ")
+        self.assertEqual(("Basic", "consumer:consumer secret /+~"), (
+            kind, unquote_plus(native_str(base64.b64decode(credentials)))))
         self.assertNotIn(b"client_secret", sent.body)
