@@ -31,6 +31,11 @@ TEST_REQUIRES = [
     'hypothesis; python_version >= "3.6"',
     'selenium; python_version >= "3.9"',
     "Markdown>=3.1",
+    # Providers of OAuth 1.0a and OpenID 2.0.
+    'oauthlib==3.1.0; python_version < "3"',
+    'oauthlib; python_version >= "3"',
+    'python-openid; python_version < "3"',
+    'python3-openid; python_version >= "3"',
     "hiredis",
     "inotify_simple",
     "pycurl",

@@ -12,7 +12,7 @@ from openid.store.memstore import MemoryStore
 from six.moves.urllib.parse import urlencode, urljoin, urlsplit
 
 from friendserve.auth import OAuth2Mixin, OAuthMixin, OpenIdMixin
-from friendserve.escape import native_str, xhtml_escape
+from friendserve.escape import native_str, to_unicode, xhtml_escape
 from friendserve.httpclient import AsyncHTTPClient
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop
@@ -23,7 +23,7 @@ from tests import PATIENCE
 from tests.loopcase import LogCatcher, LoopCase
 
 SECRET = "the secret of the cookies"
-CONSUMER = {"key": "consumer", "secret": "consumer secret /+~"}
+CONSUMER = {"key": u"consumer", "secret": u"consumer secret /+~"}
 
 _PAGE = """<!DOCTYPE html><title>Provider</title><form method="post" action="%s">
 <button id="allow" name="answer" value="allow">Allow</button>
@@ -84,7 +84,7 @@ class Validator(RequestValidator):
         return token in self.requests
 
     def get_request_token_secret(self, client_key, token, request):
-        return self.requests.get(token, {}).get("secret", "none")
+        return self.requests.get(token, {}).get("secret", u"none")
 
     def get_redirect_uri(self, token, request):
         return self.requests[token]["callback"]
@@ -105,7 +105,7 @@ class Validator(RequestValidator):
         return token in self.accesses
 
     def get_access_token_secret(self, client_key, token, request):
-        return self.accesses.get(token, "none")
+        return self.accesses.get(token, u"none")
 
 
 class _ProviderHandler(RequestHandler):
@@ -121,8 +121,8 @@ class _ProviderHandler(RequestHandler):
     def call(self, function, **options):
         request = self.request
         headers = dict(request.headers.get_all())
-        self.answer(*function(request.full_url(), request.method, native_str(request.body) or None,
-                              headers, **options))
+        self.answer(*function(to_unicode(request.full_url()), request.method,
+                              to_unicode(request.body) or None, headers, **options))
 
 
 class _RequestToken(_ProviderHandler):
@@ -153,7 +153,7 @@ class _Resource(_ProviderHandler):
     def get(self):
         request = self.request
         valid, _ = self.provider.server.validate_protected_resource_request(
-            request.full_url(), request.method, None, dict(request.headers.get_all()))
+            to_unicode(request.full_url()), request.method, None, dict(request.headers.get_all()))
         if not valid:
             raise HTTPError(401)
         self.write({"id": "17", "name": u"Zo\xeb", "arguments": request.uri.count("&")})
@@ -161,7 +161,7 @@ class _Resource(_ProviderHandler):
     def post(self):
         request = self.request
         valid, _ = self.provider.server.validate_protected_resource_request(
-            request.full_url(), request.method, native_str(request.body),
+            to_unicode(request.full_url()), request.method, to_unicode(request.body),
             dict(request.headers.get_all()))
         if not valid:
             raise HTTPError(401)

@@ -188,8 +188,8 @@ class OpenIdMixin(AuthMixin):
 
 
 def _note_nonce(nonce):
-    """Raise AuthError for an (endpoint, nonce) that was accepted before (11.3). The provider, which is asked
-    first, refuses it in other processes (11.4.2.1)."""
+    """Raise AuthError for an (endpoint, nonce) that was accepted before (11.3). The provider, which
+    is asked first, refuses it in other processes (11.4.2.1)."""
     if nonce in _nonces:
         raise AuthError("nonce", "the response was used before")
     _nonces[nonce] = True

@@ -154,7 +154,8 @@ class VerificationTest(AuthCase):
     def test_a443_a047_only_the_whole_line_is_valid_true_counts(self):
         for said in ("x-is_valid:true-no", "is_valid:true-no", "is_valid:truely", "x-is_valid:true",
                      "is_valid: true", "is_valid:TRUE", "is_valid:false", "", "is_valid:true\r\n",
-                     "a:b\ris_valid:true", "a:b\x0bis_valid:true", "is_valid:false\nis_valid:true\n",
+                     "a:b\ris_valid:true", "a:b\x0bis_valid:true",
+                     "is_valid:false\nis_valid:true\n",
                      "is_valid:true\nis_valid:false\n", "is_valid:true is_valid:true"):
             self.assert_refused("signature", self.respond(said))
         self.assert_refused("provider", self.respond("is_valid:true\n", 500))

@@ -54,10 +54,12 @@ class VectorTest(unittest.TestCase):
 
     def test_check_26_urls(self):
         for url, normalized in (("HTTP://EXAMPLE.com:80", "http%3A%2F%2Fexample.com%2F"),
-                                ("https://u:p@example.com:443/A?#f", "https%3A%2F%2Fexample.com%2FA"),
+                                ("https://u:p@example.com:443/A?#f",
+                                 "https%3A%2F%2Fexample.com%2FA"),
                                 ("https://example.com:80/", "https%3A%2F%2Fexample.com%3A80%2F"),
                                 ("http://[::1]:8080/", "http%3A%2F%2F%5B%3A%3A1%5D%3A8080%2F"),
-                                (u"http://example.com/\xe9", "http%3A%2F%2Fexample.com%2F%25C3%25A9")):
+                                (u"http://example.com/\xe9",
+                                 "http%3A%2F%2Fexample.com%2F%25C3%25A9")):
             self.assertEqual(("GET&%s&" % normalized).encode("ascii"), base_string("GET", url, {}))
 
     def test_a432_a_semicolon_separates_nothing(self):
@@ -85,11 +87,12 @@ class JudgedTest(unittest.TestCase):
         for method in ("HMAC-SHA1", "HMAC-SHA256"):
             fields = protocol_parameters(
                 "POST", url, parameters, {"key": "consumer", "secret": u"s&\xe9/"},
-                {"key": "token", "secret": "t+~"}, 1318622958, "kYjzVBB8Y0ZFabxSWbWovY3uYSQ", method,
-                oauth_verifier="v")
+                {"key": "token", "secret": "t+~"}, 1318622958, "kYjzVBB8Y0ZFabxSWbWovY3uYSQ",
+                method, oauth_verifier="v")
             judge = Client(u"consumer", u"s&\xe9/", u"token", u"t+~", signature_method=method,
                            signature_type="BODY", timestamp=u"1318622958", verifier=u"v",
                            nonce=u"kYjzVBB8Y0ZFabxSWbWovY3uYSQ")
             _, _, body = judge.sign(
-                url, "POST", urlencode(pairs), {"Content-Type": "application/x-www-form-urlencoded"})
+                url, "POST", urlencode(pairs),
+                {"Content-Type": "application/x-www-form-urlencoded"})
             self.assertEqual(dict(parse_qsl(body))["oauth_signature"], fields["oauth_signature"])
