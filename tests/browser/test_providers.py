@@ -1,4 +1,4 @@
-"""Sign-in by OAuth 1.0a and OpenID 2.0 in Chromium, from the first page to the sign-out, in two tabs."""
+"""Sign-in by OAuth 1.0a and OpenID 2.0 in Chromium, to the sign-out, in two tabs."""
 from __future__ import absolute_import, division, print_function
 
 import unittest
@@ -23,7 +23,6 @@ class RoundTrips(object):
         self.addCleanup(self.provider.stop)
         site = DemoServer(lambda: make_application(sign_in, self.provider.url))
         self.addCleanup(site.stop)
-        # Cookies do not tell ports apart, but they do tell hosts apart.
         self.site = site.url
         self.driver.get(self.site + "/")
 
