@@ -408,9 +408,9 @@ class AuthCase(LoopCase, unittest.TestCase):
         self.loop.close(all_fds=True)
         IOLoop.clear_current()
 
-    def serve(self, application):
-        """Start a server for an application or another callback; its URL."""
-        server = HTTPServer(application, io_loop=self.loop)
+    def serve(self, application, **options):
+        """Start a server for an application; its URL."""
+        server = HTTPServer(application, io_loop=self.loop, **options)
         self.servers.append(server)
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)

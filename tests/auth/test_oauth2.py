@@ -89,6 +89,13 @@ class OAuth2Test(OAuth2Case):
             response = self.browser.get(self.back(asked["state"]))
             self.assertEqual((302, where), (response.code, response.headers["Location"]))
 
+    def test_check_1_the_cookie_is_secure_on_https(self):
+        site = self.serve(self.application, xheaders=True)
+        headers = {"X-Forwarded-Proto": "https"}
+        self.assertEqual(302, self.browser.get(site + "/login", headers=headers).code)
+        name, = self.browser.flows()
+        self.assertIn("secure", self.browser.cookies[name][2])
+
     def test_check_1_at_most_five_flows_and_the_oldest_is_dropped(self):
         clock = [time.time() - 100]
         before, flows.create_signed_value = flows.create_signed_value, lambda *args, **kwargs: (
