@@ -18,7 +18,7 @@ from tests import ROOT
 from tests.signincase import AuthDemo, Visitor
 
 FOLDER = os.path.join(ROOT, "demos", "auth")
-NAMES = r'<h2 dir="auto">(.*?)</h2>'
+NAMES = r'<h2><bdi>(.*?)</bdi></h2>'
 
 
 class AuthDemoTest(unittest.TestCase):
