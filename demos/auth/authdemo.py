@@ -334,8 +334,10 @@ def start_development(port, cookie_secret):
         secret = native_str(binascii.hexlify(os.urandom(16)))
         client = Client(secret, [site + "auth/" + name for site in sites], sites,
                         "%sauth/%s/ended" % (sites[0], name))
-        application = ProviderApplication(native_str(label), PageHandler, {"demo": client},
-                                          **page_settings(cookie_secret))
+        # Browsers send a cookie to all ports of a host.
+        application = ProviderApplication(
+            native_str(label), PageHandler, {"demo": client}, xsrf_cookie_name=name + "_xsrf",
+            **page_settings(cookie_secret))
         sockets = bind_sockets(0, "127.0.0.1")
         application.issuer = "http://127.0.0.1:%d" % sockets[0].getsockname()[1]
         HTTPServer(application).add_sockets(sockets)

@@ -14,6 +14,7 @@ from friendserve.auth.mixin import AuthMixin
 from friendserve.auth.oauth2 import OAuth2Mixin
 from friendserve.awaitable import DONE
 from friendserve.escape import native_str, utf8
+from friendserve.protocol.oauth1 import to_octets
 
 
 class FacebookGraphMixin(OAuth2Mixin):
@@ -205,6 +206,6 @@ class FacebookMixin(AuthMixin):
         return request_json(self, self._FACEBOOK_REST_URL, args, None, callback)
 
     def _signature(self, args):
-        parts = ["%s=%s" % (name, native_str(utf8(args[name]))) for name in sorted(args)]
+        parts = ["%s=%s" % (name, native_str(to_octets(args[name]))) for name in sorted(args)]
         body = "".join(parts) + native_str(self.settings["facebook_secret"])
         return hashlib.md5(utf8(body)).hexdigest()

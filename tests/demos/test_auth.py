@@ -102,12 +102,13 @@ class AuthDemoTest(unittest.TestCase):
         self.assertEqual(["S256"], parse_qs(urlsplit(start).query)["code_challenge_method"])
 
     def test_two_tabs(self):
-        first = self.visitor.get(self.demo.url + "/auth/harbour").url
-        second = self.visitor.get(self.demo.url + "/auth/lighthouse").url
-        self.assertEqual(["Ada Lovelace"], self.visitor.post(first, person="1").texts(NAMES))
-        self.visitor.get(second)
+        first = self.visitor.get(self.demo.url + "/auth/harbour")
+        second = self.visitor.get(self.demo.url + "/auth/lighthouse")
+        self.visitor.page = first
+        self.assertEqual(["Ada Lovelace"], self.visitor.post(first.url, person="1").texts(NAMES))
+        self.visitor.page = second
         self.assertEqual(["Ada Lovelace", u"נועה לוי"],
-                         self.visitor.post(second, person="2").texts(NAMES))
+                         self.visitor.post(second.url, person="2").texts(NAMES))
 
     def test_the_session_is_another_one_after_each_sign_in(self):
         def session():
