@@ -1,6 +1,6 @@
 # coding: utf-8
-"""Facebook, X, FriendFeed and Google of old: their mixins against stand-ins of their shape; those of
-OAuth 1 are run by oauthlib, those of OpenID by python-openid."""
+"""Facebook, X, FriendFeed and Google of old: their mixins against stand-ins of their shape; those
+of OAuth 1 are run by oauthlib, those of OpenID by python-openid."""
 from __future__ import absolute_import, division, print_function
 
 import hashlib

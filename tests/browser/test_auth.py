@@ -1,5 +1,5 @@
 # coding: utf-8
-"""Sign-in in Chromium: redirect, consent, return, signed-in page, sign-out; in two tabs; on phones."""
+"""Sign-in in Chromium: redirect, consent, return, sign-out; in two tabs; on phones."""
 from __future__ import absolute_import, division, print_function
 
 import unittest

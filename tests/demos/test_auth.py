@@ -9,12 +9,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import unittest
 
 from six.moves.urllib.parse import parse_qs, urlsplit
 
 from friendserve.auth import REASONS
-from tests import ROOT
+from tests import PATIENCE, ROOT
 from tests.signincase import AuthDemo, Visitor
 
 FOLDER = os.path.join(ROOT, "demos", "auth")
@@ -43,8 +45,8 @@ class AuthDemoTest(unittest.TestCase):
         return self.visitor.post(self.demo.url + "/signout", provider=provider, **fields)
 
     def test_one_command_and_several_providers_at_once(self):
-        self.assertEqual(["Sign in with Harbour", "Sign in with Lighthouse"], self.visitor.page.texts(
-            r'</span>(Sign in with [^<]*)</a>'))
+        self.assertEqual(["Sign in with Harbour", "Sign in with Lighthouse"],
+                         self.visitor.page.texts(r'</span>(Sign in with [^<]*)</a>'))
         self.assertIn("For development only", self.visitor.page.text)
         page = self.sign_in("harbour", "1")
         self.assertEqual((self.demo.url + "/", ["Ada Lovelace"]), (page.url, page.texts(NAMES)))
@@ -93,7 +95,7 @@ class AuthDemoTest(unittest.TestCase):
         start = self.visitor.get(self.demo.url + "/auth/harbour").url
         self.sign_in("harbour", "1")
         log = self.demo.log()
-        path = re.findall(r"302 GET (/auth/harbour\?code=\S+)", log)[-1]
+        path = re.findall(r"302 GET (/auth/harbour\?\S*code=\S+)", log)[-1]
         page = self.visitor.get(self.demo.url + path)
         self.assertEqual((200, ["Ada Lovelace"]), (page.status, page.texts(NAMES)))
         # Another browser cannot use it.
@@ -133,7 +135,8 @@ class AuthDemoTest(unittest.TestCase):
             self.visitor.post(self.demo.url + "/language", language=code)
             page = self.sign_in("harbour", "1")
             self.assertEqual([words], page.texts("<h1>(.*?)</h1>"))
-            self.assertEqual(["rtl" if code == "he" else "ltr"], page.texts(r'<html [^>]*dir="(.*?)"'))
+            self.assertEqual(["rtl" if code == "he" else "ltr"],
+                             page.texts(r'<html [^>]*dir="(.*?)"'))
             self.sign_out("harbour", there="yes")
 
     def test_every_language_has_every_text(self):
@@ -152,14 +155,18 @@ class AuthDemoTest(unittest.TestCase):
 class ConfigurationTest(unittest.TestCase):
     def run_with(self, providers):
         """What the demo says of a configuration, and its status."""
-        path = os.path.join(FOLDER, "authdemo.py")
-        process = subprocess.Popen(
-            [sys.executable, "-c", "import sys; sys.path[:0] = [%r, %r]; import authdemo, json;"
-             "authdemo.io.open = lambda *a, **k: authdemo.io.StringIO(u%r);"
-             "print(sorted(authdemo.read_providers('x')))" % (
-                 os.path.dirname(path), ROOT, str(json.dumps(providers)))],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        return process.communicate()[0].decode("utf-8").splitlines()[-1]
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as opened:
+            json.dump(providers, opened)
+            opened.flush()
+            process = subprocess.Popen(
+                [sys.executable, os.path.join(FOLDER, "authdemo.py"), "--port=0",
+                 "--providers=" + opened.name], env=dict(os.environ, PYTHONPATH=ROOT),
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            timer = threading.Timer(PATIENCE, process.kill)
+            timer.start()
+            output = process.communicate()[0].decode("utf-8")
+            timer.cancel()
+        return output
 
     def test_mistakes_are_named(self):
         for expected, providers in (
