@@ -54,6 +54,11 @@ TEST_REQUIRES = [
     'Django; python_version >= "3"',
     'gunicorn; python_version >= "3"',
     'fissix; python_version >= "3.8"',
+    # Signatures, and libraries that make tokens for ours to judge.
+    "cryptography",
+    'PyJWT; python_version >= "3.9"',
+    'joserfc; python_version >= "3.9"',
+    'jwcrypto; python_version >= "3.9"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -82,6 +87,8 @@ setup(
         "mysql": ["PyMySQL"],
         # What python -m friendserve.porting rewrite --python3 needs.
         "py3": ['fissix; python_version >= "3.8"'],
+        # Signatures of ID tokens.
+        "oidc": ["cryptography"],
         "postgresql": ["psycopg2-binary"],
         "progress": ["tqdm"],
         "redis": ["hiredis"],
