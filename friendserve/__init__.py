@@ -26,6 +26,8 @@ protocol/         the engines: bytes in, values out; no fd, loop, clock or logge
     wshandshake   the upgrade to a WebSocket
     websocket     frames, messages, close codes
     eventstream   server-sent events
+    oauth1        signatures of OAuth 1.0
+    jose          signed tokens, their keys and claims
 
 platform/pollers/ what the operating system provides for a loop
     interface     the contracts of pollers and wakers
@@ -133,12 +135,16 @@ curl_httpclient/  the HTTP client over libcurl
 
 web/              handlers and applications
     errors        HTTPError, Finish
-    debugpage     the page for an exception in debug mode
+    mistakes      errors in how a program uses this package
+    settings      the settings of an Application, in one table
     etags         ETags of responses
     uimodule      UI modules
     page          what a handler's templates see
+    debugpage     the page for an exception in debug mode
+    errorpage     the responses for errors
+    jsonbody      JSON in the bodies of requests
     transforms    compression, chunks
-    xsrf          XSRF tokens
+    xsrf          protection against requests that other sites cause
     handler       RequestHandler, and the headers that every response has
     decorators    asynchronous, authenticated and others
     eventstream   EventStreamHandler
@@ -146,6 +152,7 @@ web/              handlers and applications
     files         which files are open or in memory
     conditions    conditional requests and ranges of files
     static        StaticFileHandler, and how much it keeps in memory
+    running       a program that serves one application
     application   Application, redirects, fallbacks, the access log
 
 websocket/        WebSockets, both roles
@@ -171,6 +178,20 @@ database/         SQLite, MySQL and PostgreSQL under one interface
     engines       what differs between the three
     connection    a blocking connection
     pool          connections in threads
+
+auth/             sign-in with other sites
+    errors        why a sign-in failed
+    exchange      requests to a provider: limited, ended once
+    flows         what the browser keeps from start to end
+    mixin         what the mixins share
+    openid        OpenID 2.0
+    oauth         OAuth 1.0
+    oauth2        OAuth 2.0
+    discovery     OpenID Connect: metadata and keys of a provider
+    openidconnect OpenIDConnectMixin, back-channel logout
+    facebook google twitter friendfeed
+                  providers
+    access        who may come in
 
 testing/          test cases for unittest, fixtures for pytest
     logs          what is logged in a test

@@ -55,16 +55,16 @@ FLOORS = (
      + _in("simple_httpclient", ("pool", "tunnel", "digest", "fetch", "client", ""))
      + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
     ("web", _in("web", (
-        "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
-        "decorators", "eventstream", "upload", "files", "conditions", "static", "application",
-        ""))),
+        "errors", "mistakes", "settings", "etags", "uimodule", "page", "debugpage", "errorpage",
+        "jsonbody", "transforms", "xsrf", "handler", "decorators", "eventstream", "upload", "files",
+        "conditions", "static", "running", "application", ""))),
     ("beside the web", _in("websocket", ("connection", "client", "handler", ""))
      + _in("wsgi", ("environ", "body", "container", "adapter", ""))
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
      + _in("database", ("errors", "engines", "connection", "pool", ""))),
     ("auth", _in("auth", (
-        "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
-        "openidconnect", ""))),
+        "errors", "exchange", "flows", "mixin", "openid", "oauth", "oauth2", "discovery",
+        "openidconnect", "facebook", "google", "twitter", "friendfeed", "access", ""))),
     ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
      + _in("porting", (
          "editor", "templates", "knowledge", "adapted", "private", "alias", "running", "checking",

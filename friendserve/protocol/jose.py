@@ -1,8 +1,8 @@
 """Signed tokens: compact JWS (RFC 7515), their keys (RFC 7517, 7518, 8037), and the claims of ID
 tokens (OpenID Connect Core 3.1.3.7) and logout tokens (Back-Channel Logout 1.0).
 
-    header, claims = verify(token, jwks, ["RS256", "ES256"])
-    check_id_token(claims, "https://accounts.example", "client-id", now=time.time())
+    header, claims = verify(token, keys, ["RS256", "ES256"])
+    check_id_token(claims, ["https://accounts.example"], "client-id", now=time.time())
 
 Algorithms are chosen by the caller and never by the token: "none" is unknown here, a header that
 carries a key is not looked at, and a critical extension refuses the token, since there are none
@@ -30,6 +30,8 @@ try:
 except ImportError:
     hashes = None
 
+#: The algorithms that are accepted unless the caller says otherwise.
+DEFAULT_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 #: Characters of a token. Those of providers have about 1,000; with many groups in it, 10,000.
 MAX_TOKEN = 32768
 #: Bits of an RSA modulus: shorter ones are forgeable (RFC 7518 3.3), longer ones cost time.
@@ -117,18 +119,29 @@ def check_algorithms(algorithms):
                           "'friendserve[oidc]'" % ", ".join(algorithms))
 
 
-def verify(token, jwks, algorithms, types=("jwt",)):
+def uses_secret(algorithms):
+    """Whether these algorithms use a secret that is shared with the issuer, and not its keys."""
+    return [ALGORITHMS[name][0] for name in algorithms] == ["oct"]
+
+
+def secret_key(secret):
+    """The key for HMAC, a dict, that is the UTF-8 bytes of a client's secret (OpenID Connect Core
+    10.1)."""
+    return {"kty": "oct", "k": encode_base64url(utf8(secret))}
+
+
+def verify(token, keys, algorithms=DEFAULT_ALGORITHMS, types=("jwt",)):
     """The pair (header, claims) of a signed token with claims, both dicts. As `verify_bytes`."""
-    header, payload = verify_bytes(token, jwks, algorithms, types)
+    header, payload = verify_bytes(token, keys, algorithms, types)
     return header, decode_object(payload)
 
 
-def verify_bytes(token, jwks, algorithms, types=("jwt",)):
+def verify_bytes(token, keys, algorithms=DEFAULT_ALGORITHMS, types=("jwt",)):
     """The pair (header, payload) of a compact JWS: a dict and bytes.
 
-    `jwks` is the issuer's set of keys, a dict with a list "keys"; `algorithms` are the names that
-    the caller accepts; `types` are the values accepted for a "typ", in lower case. Raises
-    UnknownKeyError if no key fits, for which the caller may have an old set, and TokenError.
+    `keys` are those of the issuer, a list of dicts (JWK); `algorithms` are the names that the
+    caller accepts; `types` are the values accepted for a "typ", in lower case. Raises
+    UnknownKeyError if no key fits, for which the caller may have old keys, and TokenError.
     """
     check_algorithms(algorithms)
     if not isinstance(token, (bytes, six.text_type)) or len(token) > MAX_TOKEN:
@@ -138,7 +151,7 @@ def verify_bytes(token, jwks, algorithms, types=("jwt",)):
         raise TokenError("a signed token has 3 parts, not %d" % len(parts))
     header = decode_object(decode_base64url(parts[0]))
     _check_header(header, algorithms, types)
-    key = choose_key(header, jwks)
+    key = choose_key(header, keys)
     _check_signature(header["alg"], key, decode_base64url(parts[2]), parts[0] + b"." + parts[1])
     return header, decode_base64url(parts[1])
 
@@ -162,15 +175,12 @@ def _check_header(header, algorithms, types):
         raise TokenError("the token's kid is not a string")
 
 
-def choose_key(header, jwks):
-    """The one key (a dict) of a set that may have signed a token with this header.
+def choose_key(header, keys):
+    """The one key (a dict) of a list that may have signed a token with this header.
 
     By "kid", and among those by "kty", "crv", "use", "key_ops" and "alg" (RFC 7517 4). Without a
     "kid" exactly one key must fit (OpenID Connect Core 10.1). Raises UnknownKeyError otherwise.
     """
-    keys = jwks.get("keys") if isinstance(jwks, dict) else None
-    if not isinstance(keys, list):
-        raise TokenError('a set of keys is an object with a list "keys"')
     fitting = [key for key in keys if isinstance(key, dict) and _fits(key, header)]
     if len(fitting) != 1:
         raise UnknownKeyError("%s of the issuer's keys fit alg %s, kid %r"
@@ -262,14 +272,18 @@ def _check_ed25519(name, key, signature, signed):
 
 # Claims.
 
-def check_id_token(claims, issuer, client_id, now, nonce=None, max_age=None):
+def check_id_token(claims, issuers, client_id, now, nonce=None, max_age=None):
     """Check the claims of an ID token (OpenID Connect Core 2 and 3.1.3.7).
 
-    `nonce` is what the request had, None if it had none, as at a refresh. `max_age` is the number
+    `issuers` are the spellings of its one issuer that are accepted. `nonce` is what the request had, None if it had none, as at a refresh. `max_age` is the number
     of seconds since the user's sign-in that the request allowed. Raises TokenError, whose `reason`
     is issuer, audience, clock, nonce or token.
     """
-    _check_common(claims, issuer, client_id, now)
+    _check_common(claims, issuers, client_id, now)
+    if ("azp" in claims or isinstance(claims["aud"], list) and len(claims["aud"]) > 1) \
+            and claims.get("azp") != to_unicode(client_id):
+        raise TokenError("the token was issued to %.200r, not to %r"
+                         % (claims.get("azp"), client_id), "audience")
     subject = claims.get("sub")
     if not isinstance(subject, six.text_type) or not 0 < len(subject) <= 255:
         raise TokenError("the token's sub must be a string of 1 to 255 characters")
@@ -280,10 +294,10 @@ def check_id_token(claims, issuer, client_id, now, nonce=None, max_age=None):
                          "clock")
 
 
-def check_logout_token(claims, issuer, client_id, now):
+def check_logout_token(claims, issuers, client_id, now):
     """Check the claims of a logout token (Back-Channel Logout 2.6). That each "jti" is used once is
     for the caller to check. Raises TokenError as `check_id_token` does."""
-    _check_common(claims, issuer, client_id, now)
+    _check_common(claims, issuers, client_id, now)
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
         raise TokenError("a logout token must have the event %s" % LOGOUT_EVENT)
@@ -319,19 +333,16 @@ def _time(claims, name):
     return value
 
 
-def _check_common(claims, issuer, client_id, now):
+def _check_common(claims, issuers, client_id, now):
     # Byte for byte, as the specification says: no slash, case or port is forgiven.
-    if claims.get("iss") != to_unicode(issuer):
-        raise TokenError("the token's issuer is %.200r, not %r" % (claims.get("iss"), issuer),
-                         "issuer")
+    if claims.get("iss") not in [to_unicode(issuer) for issuer in issuers]:
+        raise TokenError("the token's issuer is %.200r, not %s"
+                         % (claims.get("iss"), " or ".join(issuers)), "issuer")
     audience, client_id = claims.get("aud"), to_unicode(client_id)
     audiences = audience if isinstance(audience, list) else [audience]
     if client_id not in audiences or \
             not all(isinstance(one, six.text_type) for one in audiences):
         raise TokenError("the token is for %.200r, not for %r" % (audience, client_id), "audience")
-    if ("azp" in claims or len(audiences) > 1) and claims.get("azp") != client_id:
-        raise TokenError("the token was issued to %.200r, not to %r"
-                         % (claims.get("azp"), client_id), "audience")
     if _time(claims, "exp") + SKEW <= now:
         raise TokenError("the token expired %d seconds ago" % (now - claims["exp"]), "clock")
     for name in ("iat", "nbf"):

@@ -25,7 +25,7 @@ if sys.version_info >= (3, 9):
 
 
 def keys(*pairs):
-    return {"keys": [pair if isinstance(pair, dict) else pair.jwk for pair in pairs]}
+    return [pair if isinstance(pair, dict) else pair.jwk for pair in pairs]
 
 
 def changed(pair, **members):
@@ -207,11 +207,6 @@ class Keys(unittest.TestCase):
             header = json.dumps({"alg": "RS256", "kid": kid}).encode("ascii")
             with self.assertRaises(TokenError):
                 jose.verify(resign(header, b"{}", key().sign), keys(key()), SAFE)
-
-    def test_a405_a_set_of_keys_that_is_none(self):
-        for wrong in ({}, {"keys": {}}, {"keys": None}, [], None, {"keys": "RSA"}):
-            with self.assertRaises(TokenError):
-                jose.verify(make_token(CLAIMS, key()), wrong, SAFE)
 
     def test_a406_keys_of_wrong_sizes_and_shapes(self):
         short = key("RS256", "short", 1024)
