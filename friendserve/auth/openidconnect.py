@@ -13,7 +13,7 @@ from friendserve.ioloop import IOLoop
 from friendserve.protocol.jose import (
     DEFAULT_ALGORITHMS, check_algorithms, check_hash, check_id_token, check_logout_token,
     secret_key, uses_secret, verify)
-from friendserve.web import HTTPError, RequestHandler, asynchronous
+from friendserve.web import RequestHandler, asynchronous
 
 _REFRESHES = "friendserve.auth.refreshes"
 _LOGOUTS = "friendserve.auth.logouts"
@@ -89,10 +89,13 @@ class OpenIDConnectMixin(OAuth2Mixin):
         `callback_uri`, which may be relative, is where the provider sends the user afterwards, by
         default the URL of this request; the handler there calls `get_authenticated_user`.
         `extra_params` are further parameters, such as prompt, login_hint, ui_locales or
-        response_mode. Calls `callback()` after the redirect; without a callback, returns something
+        response_mode; max_age is `_OIDC_MAX_AGE`, since it is checked at the end of the sign-in. Calls `callback()` after the redirect; without a callback, returns something
         awaitable.
         """
         check_algorithms(self._OIDC_ALGORITHMS)
+        if "max_age" in (extra_params or {}):
+            raise ValueError("set _OIDC_MAX_AGE instead of max_age in extra_params: it is checked "
+                             "at the end of the sign-in")
         where = this_url(self, callback_uri)
         client_id = self._oidc_client()["key"]
 
@@ -311,6 +314,9 @@ class BackChannelLogoutHandler(RequestHandler, OpenIDConnectMixin):
 
     def _on_claims(self, claims):
         if claims is None:
-            raise HTTPError(400, "%s", self.auth_error)
+            # Back-Channel Logout 2.8. An error page would lose the header above.
+            self.set_status(400)
+            return self.finish({"error": "invalid_request", "error_description":
+                                self.auth_error.reason + ": " + self.auth_error.detail})
         self.on_logout(claims.get("sid"), claims.get("sub"))
         self.finish()
