@@ -167,7 +167,8 @@ class Refresh(RequestHandler, auth.OpenIDConnectMixin):
 
     @asynchronous
     def get(self):
-        self.refresh(self.get_argument("token"), self.on_tokens, subject="someone")
+        self.refresh(self.get_argument("token"), self.on_tokens,
+                     subject=self.get_argument("subject", "someone"))
 
     def on_tokens(self, tokens):
         self.finish({"tokens": tokens,
