@@ -38,7 +38,7 @@ class Adapter {
 }
 
 function makeProvider() {
-  return new Provider(`http://127.0.0.1:${port}`, {
+  const provider = new Provider(`http://127.0.0.1:${port}`, {
     adapter: Adapter,
     clients: settings.clients,
     jwks: { keys },
@@ -46,8 +46,8 @@ function makeProvider() {
     claims: { openid: ['sub', 'sid'], email: ['email', 'email_verified'], profile: ['name'] },
     enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256', 'PS256'] },
     features: { backchannelLogout: { enabled: true }, devInteractions: { enabled: true } },
-    // A page of another machine may not ask this one; a test's may.
-    fetch: (url, options) => fetch(url, options),
+    // Its dispatcher refuses the addresses of this machine, where the tests are.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     issueRefreshToken: async () => true,
     rotateRefreshToken: true,
     findAccount: (context, id) => ({
@@ -55,6 +55,9 @@ function makeProvider() {
       claims: () => ({ sub: id, email: `${id}@example.com`, email_verified: true, name: id }),
     }),
   });
+  provider.on('backchannel.error', (context, error) => console.error(error));
+  provider.on('server_error', (context, error) => console.error(error));
+  return provider;
 }
 
 let handle = makeProvider().callback();
