@@ -89,8 +89,8 @@ class OpenIDConnectMixin(OAuth2Mixin):
         `callback_uri`, which may be relative, is where the provider sends the user afterwards, by
         default the URL of this request; the handler there calls `get_authenticated_user`.
         `extra_params` are further parameters, such as prompt, login_hint, ui_locales or
-        response_mode; max_age is `_OIDC_MAX_AGE`, since it is checked at the end of the sign-in. Calls `callback()` after the redirect; without a callback, returns something
-        awaitable.
+        response_mode; max_age is `_OIDC_MAX_AGE`, since it is checked at the end of the sign-in.
+        Calls `callback()` after the redirect; without a callback, returns something awaitable.
         """
         check_algorithms(self._OIDC_ALGORITHMS)
         if "max_age" in (extra_params or {}):

@@ -275,9 +275,10 @@ def _check_ed25519(name, key, signature, signed):
 def check_id_token(claims, issuers, client_id, now, nonce=None, max_age=None):
     """Check the claims of an ID token (OpenID Connect Core 2 and 3.1.3.7).
 
-    `issuers` are the spellings of its one issuer that are accepted. `nonce` is what the request had, None if it had none, as at a refresh. `max_age` is the number
-    of seconds since the user's sign-in that the request allowed. Raises TokenError, whose `reason`
-    is issuer, audience, clock, nonce or token.
+    `issuers` are the spellings of its one issuer that are accepted. `nonce` is what the request
+    had, None if it had none, as at a refresh. `max_age` is the number of seconds since the user's
+    sign-in that the request allowed. Raises TokenError, whose `reason` is issuer, audience, clock,
+    nonce or token.
     """
     _check_common(claims, issuers, client_id, now)
     if ("azp" in claims or isinstance(claims["aud"], list) and len(claims["aud"]) > 1) \

@@ -38,8 +38,8 @@ class Text(unittest.TestCase):
     def test_a400_each_value_has_one_spelling_in_base64url(self):
         for data in (b"", b"f", b"fo", b"foo", b"\xff\xfe\xfd"):
             self.assertEqual(data, jose.decode_base64url(jose.encode_base64url(data)))
-        for text in ("Zg==", "Zg=", "Zh", "Z", "Zm9v\n", " Zm9v", "Zm+v", "Zm/v", "Zm9v.", u"Zm9\xe4",
-                     None, 5, ["Zg"]):
+        for text in ("Zg==", "Zg=", "Zh", "Z", "Zm9v\n", " Zm9v", "Zm+v", "Zm/v", "Zm9v.",
+                     u"Zm9\xe4", None, 5, ["Zg"]):
             with self.assertRaises(TokenError, msg=repr(text)):
                 jose.decode_base64url(text)
 
