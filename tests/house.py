@@ -85,7 +85,7 @@ PURE = frozenset((
 #: function that computes; and StringIO, which is not a file.
 PURE_HERE = {"protocol.cookies": frozenset(("time",)),
              "protocol.masking": frozenset(("websockets",)),
-             "protocol.jose": frozenset(("cryptography",)),
+             "protocol.jose": frozenset(("cryptography", "json")),
              "protocol.websocket": frozenset(("io",))}
 
 #: Third-party packages other than six, each needed by one optional module only.

@@ -12,6 +12,7 @@ from __future__ import absolute_import, division, print_function
 import atexit
 import errno
 import glob
+import json
 import os
 import pwd
 import random
@@ -435,3 +436,25 @@ class Uvicorn(PythonServer):
     def command(self):
         return [self.program(), "-m", "uvicorn", "--app-dir", PEERS, "--http", "h11", "--host",
                 "127.0.0.1", "--port", str(self.port), "--no-access-log", "uvicorn_app:app"]
+
+
+class OIDCProvider(Service):
+    """The package oidc-provider of npm, in the folder that FRIENDSERVE_NODE names. `clients` is a
+    list of dicts: the metadata of those that are registered."""
+    name = "oidc-provider under node (FRIENDSERVE_NODE)"
+
+    def __init__(self, clients):
+        self.clients = clients
+        super(OIDCProvider, self).__init__()
+
+    @classmethod
+    def program(cls):
+        return find_program("node") if os.environ.get("FRIENDSERVE_NODE") else None
+
+    def command(self):
+        return [self.program(), os.path.join(PEERS, "oidc_provider.mjs"), str(self.port),
+                json.dumps({"clients": self.clients})]
+
+    def url(self):
+        """Its issuer."""
+        return "http://127.0.0.1:%d" % self.port

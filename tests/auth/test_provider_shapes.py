@@ -14,7 +14,7 @@ from friendserve.auth import (
     OpenIDConnectMixin, OpenIdMixin, TwitterMixin, TwitterOAuth2Mixin)
 from friendserve.escape import native_str
 from friendserve.web import HTTPError, asynchronous
-from tests.authcase import (
+from tests.providercase import (
     CONSUMER, AuthCase, OAuthProvider, OpenIdProvider, ScriptedProvider, SignInHandler,
     _AccessToken, _Authorize, _ProviderHandler, _RequestToken)
 
