@@ -195,6 +195,9 @@ porting/          programs and libraries that were written for Tornado
     installed     which installed distributions require Tornado
     rewriting     import friendserve in place of tornado
     command       python -m friendserve.porting
+
+serve/            running an application as a service
+    scoreboard    what the processes of a service know of each other
 """
 from __future__ import absolute_import, division, print_function
 

@@ -70,7 +70,7 @@ FLOORS = (
          "editor", "templates", "knowledge", "adapted", "private", "alias", "running", "checking",
          "installed", "rewriting", "command", "", "__main__"))
      + ("metrics",) + _in("serve", (
-         "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
+         "scoreboard", "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
