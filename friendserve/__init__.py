@@ -196,6 +196,11 @@ porting/          programs and libraries that were written for Tornado
     rewriting     import friendserve in place of tornado
     command       python -m friendserve.porting
 
+metrics/          what a program counts, in the text format of Prometheus
+    text          the format
+    registry      counters, gauges, histograms, and where their numbers are
+    watching      figures of loops, servers, applications, clients, feeds and pools
+
 serve/            running an application as a service
     scoreboard    what the processes of a service know of each other
 """

@@ -260,6 +260,13 @@ class HTTPServer(TCPServer):
         a WebSocket for example, no longer counts."""
         return len(self._connections)
 
+    def describe_connections(self):
+        """What each open connection does: a list of dicts with `remote_ip`, `state` ("idle",
+        "head", "body", "responding", "done", "closing" or "detached"), `seconds` (in this state, to
+        a second or so) and `request` (the first line, or None)."""
+        return [connection.describe(self.now)
+                for connection in list(self._connections) + list(self._detached)]
+
     # Stopping
 
     def close_all_connections(self):

@@ -69,7 +69,7 @@ FLOORS = (
      + _in("porting", (
          "editor", "templates", "knowledge", "adapted", "private", "alias", "running", "checking",
          "installed", "rewriting", "command", "", "__main__"))
-     + ("metrics",) + _in("serve", (
+     + _in("metrics", ("text", "registry", "watching", "")) + _in("serve", (
          "scoreboard", "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
