@@ -68,7 +68,7 @@ iostream/         byte streams with callbacks
     pipe          PipeIOStream
 
 callbacks         waiting for several callbacks, and one step after another
-process           child processes: their pipes, their end
+process           child processes: pipes, their end; several copies of this process
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address
