@@ -133,12 +133,16 @@ curl_httpclient/  the HTTP client over libcurl
 
 web/              handlers and applications
     errors        HTTPError, Finish
-    debugpage     the page for an exception in debug mode
+    mistakes      errors in how a program uses this package
+    settings      the settings of an Application, in one table
     etags         ETags of responses
     uimodule      UI modules
     page          what a handler's templates see
+    debugpage     the page for an exception in debug mode
+    errorpage     the responses for errors
+    jsonbody      JSON in the bodies of requests
     transforms    compression, chunks
-    xsrf          XSRF tokens
+    xsrf          protection against requests that other sites cause
     handler       RequestHandler, and the headers that every response has
     decorators    asynchronous, authenticated and others
     eventstream   EventStreamHandler
@@ -146,6 +150,7 @@ web/              handlers and applications
     files         which files are open or in memory
     conditions    conditional requests and ranges of files
     static        StaticFileHandler, and how much it keeps in memory
+    running       a program that serves one application
     application   Application, redirects, fallbacks, the access log
 
 websocket/        WebSockets, both roles
@@ -190,6 +195,9 @@ porting/          programs and libraries that were written for Tornado
     installed     which installed distributions require Tornado
     rewriting     import friendserve in place of tornado
     command       python -m friendserve.porting
+
+serve/            running an application as a service
+    scoreboard    what the processes of a service know of each other
 """
 from __future__ import absolute_import, division, print_function
 

@@ -315,6 +315,19 @@ class _Lazy(object):
         return value
 
 
+#: What to write in place of the attributes that requests have in other frameworks.
+_ELSEWHERE = {
+    "args": "self.get_argument(name)", "params": "self.get_argument(name)",
+    "GET": "self.get_query_argument(name)", "query_params": "self.get_query_argument(name)",
+    "POST": "self.get_body_argument(name)", "form": "self.get_body_argument(name)",
+    "values": "self.get_argument(name)", "json": "self.get_json()", "get_json": "self.get_json()",
+    "data": "self.request.body", "FILES": "self.request.files", "COOKIES": "self.get_cookie(name)",
+    "META": "self.request.headers", "user": "self.current_user", "url": "self.request.full_url()",
+    "remote_addr": "self.request.remote_ip", "client": "self.request.remote_ip",
+    "user_agent": 'self.request.headers["User-Agent"]', "session": "self.get_secure_cookie(name)",
+}
+
+
 class HTTPServerRequest(object):
     """One HTTP request, as the server passes it to the application.
 
@@ -414,6 +427,12 @@ class HTTPServerRequest(object):
         header = "; ".join(self.headers.get_list("Cookie"))
         return dict((name, CookieValue(name, value))
                     for name, value in parse_cookie(header).items())
+
+    def __getattr__(self, name):
+        # Only for names that are missing.
+        advice = _ELSEWHERE.get(name)
+        raise AttributeError("a request has no attribute %r%s" % (
+            str(name), ": write " + advice if advice else ""))
 
     def supports_http_1_1(self):
         """Whether the request is HTTP/1.1."""

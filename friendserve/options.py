@@ -52,6 +52,15 @@ class Error(Exception):
     """An option is unknown, is defined twice, or has an invalid value."""
 
 
+def _program():
+    return os.path.basename(sys.argv[0] or "program")
+
+
+def _is_value(argument):
+    """Whether an argument may be the value of the option before it."""
+    return not argument.startswith("-") or argument[1:2].isdigit()
+
+
 def _normalize(name):
     return name.replace("_", "-")
 
@@ -63,6 +72,7 @@ class OptionParser(object):
         # Not by assignment, which sets an option.
         self.__dict__["_options"] = {}
         self.__dict__["_parse_callbacks"] = []
+        self.__dict__["_help_file"] = None
         self.define("help", type=bool, help="show this help", group="",
                     callback=self._on_help)
 
@@ -131,7 +141,8 @@ class OptionParser(object):
         Raises Error if an option of this name exists.
         """
         frame = sys._getframe(1)
-        while frame.f_back and frame.f_globals.get("__name__") in (__name__, log.__name__):
+        while frame.f_globals.get("__name__") in (__name__, log.__name__) \
+                and frame.f_code.co_name != "<module>":
             frame = frame.f_back
         filename = frame.f_code.co_filename
         known = self._options.get(_normalize(name))
@@ -146,7 +157,8 @@ class OptionParser(object):
             default = []
         self._options[_normalize(name)] = _Option(
             name, default, type, help, metavar, multiple,
-            filename if group is None else group, callback, filename)
+            filename if group is None else group, callback, filename,
+            frame.f_globals.get("__name__", ""))
 
     def add_parse_callback(self, callback):
         """Call `callback()` at the end of parsing (see `final`)."""
@@ -165,11 +177,38 @@ class OptionParser(object):
         The form is ``--name=value``, or ``--name`` alone for a bool. Returns the other arguments,
         from the first that is not an option, or after ``--``. With `final` False the callbacks of
         `add_parse_callback` wait for another source. Raises Error for an unknown option or an
-        invalid value.
+        invalid value. A program calls `parse_program`, which tells its user.
         """
+        return self._parse(sys.argv if args is None else args, final, False)
+
+    def parse_program(self, arguments=True, final=True):
+        """Set options from the command line of this program, for a person who typed it.
+
+        Beside what `parse_command_line` accepts, ``-h`` is help, printed on standard output, and
+        ``--name value`` is the same as ``--name=value``. For a mistake, it prints the usage and
+        one line on standard error, and exits with status 2; an argument that is not an option is a
+        mistake unless `arguments` is true, and is returned in a list otherwise.
+        """
+        self.__dict__["_help_file"] = sys.stdout
+        try:
+            remaining = self._parse(
+                ["--help" if word == "-h" else word for word in sys.argv], final, True)
+            if remaining and not arguments:
+                raise Error("unexpected argument %s" % remaining[0])
+        except Error as error:
+            program = _program()
+            sys.stderr.write("Usage: %s [OPTIONS]\n%s: %s\n" % (program, program, error))
+            sys.exit(2)
+        finally:
+            self.__dict__["_help_file"] = None
+        return remaining
+
+    def _parse(self, args, final, spaced):
+        """`spaced`: whether the value of an option may be the next argument."""
         remaining = []
-        args = sys.argv if args is None else args
-        for number in range(1, len(args)):
+        number = 0
+        while number + 1 < len(args):
+            number += 1
             argument = args[number]
             if not argument.startswith("-") or argument == "-":
                 remaining = args[number:]
@@ -182,9 +221,13 @@ class OptionParser(object):
             if option is None:
                 raise Error("unknown option %s%s" % (
                     argument.partition("=")[0], self._guess(name)))
+            if not equals and option.type is not bool and spaced and number + 1 < len(args) \
+                    and _is_value(args[number + 1]):
+                number += 1
+                equals, value = True, args[number]
             if not equals and option.type is not bool:
                 raise Error("option --%s needs a value: --%s=%s" % (
-                    option.flag, option.flag, option.metavar or "VALUE"))
+                    option.flag, option.flag, option.placeholder))
             option.parse(value if equals else "true")
         self._end_parsing(final)
         return remaining
@@ -236,23 +279,27 @@ class OptionParser(object):
     # Help
 
     def print_help(self, file=None):
-        """Print all options, by group, to `file` (None: standard error)."""
+        """Print what the program is, from its docstring, and all options to `file` (None: standard
+        error): those of the program first, then those of each group or module."""
         file = sys.stderr if file is None else file
-        print("Usage: %s [OPTIONS]" % os.path.basename(sys.argv[0] or "program"), file=file)
+        print("Usage: %s [OPTIONS]" % _program(), file=file)
+        about = (getattr(sys.modules.get("__main__"), "__doc__", None) or "").strip()
+        if about:
+            print("\n" + about.partition("\n\n")[0], file=file)
         print("\nOptions:\n", file=file)
         groups = {}
         for option in self._options.values():
-            groups.setdefault(option.group, []).append(option)
+            groups.setdefault(option.help_group(), []).append(option)
         for group in sorted(groups):
             if group:
-                print("\n%s options:\n" % os.path.normpath(group), file=file)
+                print("\n%s options:\n" % group, file=file)
             for option in sorted(groups[group], key=lambda option: option.name):
                 print(option.help_text(), file=file)
         print(file=file)
 
     def _on_help(self, value):
         if value:
-            self.print_help()
+            self.print_help(self._help_file)
             sys.exit(0)
 
     def mockable(self):
@@ -285,7 +332,8 @@ class _Unset(object):
 
 
 class _Option(object):
-    def __init__(self, name, default, type, help, metavar, multiple, group, callback, filename):
+    def __init__(self, name, default, type, help, metavar, multiple, group, callback, filename,
+                 module):
         self.name = name
         self.default = default
         self.type = six.text_type if six.PY2 and type is six.text_type else type
@@ -295,6 +343,7 @@ class _Option(object):
         self.group = group
         self.callback = callback
         self.filename = filename
+        self.module = module    # where it is defined
         self._value = _Unset
 
     @property
@@ -366,11 +415,25 @@ class _Option(object):
         except (ValueError, TypeError, OverflowError) as error:
             raise Error("option --%s cannot be %r: %s" % (self.flag, text, error))
 
+    @property
+    def placeholder(self):
+        """What the help shows in place of the value."""
+        if self.metavar:
+            return self.metavar
+        if self._is_integer() or self.type is float:
+            return "NUMBER"
+        return {datetime.datetime: "TIME", datetime.timedelta: "DURATION"}.get(self.type, "VALUE")
+
+    def help_group(self):
+        """The heading of this option in the help; "" for those of the program itself."""
+        if self.group != self.filename:
+            return self.group
+        return "" if self.module == "__main__" else self.module
+
     def help_text(self):
         """The option's lines in the help."""
         left = "  --%s" % self.flag + (
-            "=" + self.metavar if self.metavar else "" if self.type is bool else "=VALUE"
-            if self.name != "help" else "")
+            "" if self.type is bool and not self.metavar else "=" + self.placeholder)
         about = self.help or ""
         if self.default not in (None, "", [], False):
             about += " (default %s)" % (",".join(str(one) for one in self.default)
@@ -434,8 +497,12 @@ def define(name, default=None, type=None, help=None, metavar=None, multiple=Fals
     return options.define(name, default, type, help, metavar, multiple, group, callback)
 
 
-def parse_command_line(args=None, final=True):
-    """`OptionParser.parse_command_line` of the program's options."""
+def parse_command_line(args=None, final=True, arguments=True):
+    """Set the program's options: without `args` by `OptionParser.parse_program`, which ends the
+    program if the command line is wrong; else by `OptionParser.parse_command_line`, which raises
+    Error."""
+    if args is None:
+        return options.parse_program(arguments, final)
     return options.parse_command_line(args, final)
 
 

@@ -376,6 +376,28 @@ def _on_one_line(source):
 _WORD = re.compile(r"([A-Za-z_]+)(.*)\Z", re.DOTALL)
 
 
+#: What to write in place of the directives of other template languages.
+_ELSEWHERE = {
+    "elseif": "{% elif %}", "elsif": "{% elif %}", "load": "{% import %}",
+    "csrf_token": "{% module xsrf_form_html() %}", "url": "{{ reverse_url(name) }}",
+    "static": "{{ static_url(path) }}", "macro": "a UI module, or {% set name = value %}",
+    "trans": "{{ _(text) }}", "with": "{% set name = value %}", "filter": "{% apply function %}",
+    "print": "{{ value }}", "unless": "{% if not condition %}",
+}
+
+_FILTER = re.compile(
+    r"([^|]*[^|\s])\s*\|\s*(safe|escape|forceescape|e|n|raw|upper|lower|title|capitalize|trim|"
+    r"default|length|join|date|truncate|truncatewords|tojson|urlencode|linebreaks|striptags|"
+    r"round|first|last|reverse|sort|replace|format|pluralize)\s*(?:[(:].*)?\Z", re.DOTALL)
+
+
+def _advice(word):
+    """What to write in place of an unknown directive, if that can be told."""
+    if word.startswith("end"):
+        return ": every block ends with {% end %}"
+    return ": write %s" % _ELSEWHERE[word] if word in _ELSEWHERE else ""
+
+
 class _Parser(object):
     """Parses one template into a _File."""
 
@@ -475,7 +497,7 @@ class _Parser(object):
                 self._fail(str(error), line)
             self._whitespace = argument
         elif word != "comment":
-            self._fail("unknown directive %s" % word, line)
+            self._fail("unknown directive %s%s" % (word, _advice(word)), line)
         return []
 
     def _parse_expression(self, source, prefix, raw, line):
@@ -483,7 +505,22 @@ class _Parser(object):
         source = (source[:-1] if source.endswith(";") else source).strip()
         if source.startswith("#") and not _on_one_line(source) or not source:
             self._fail("a tag without an expression", line)
+        match = _FILTER.match(source) if "|" in source else None
+        if match is not None:
+            self._refuse_filter(source, match, line)
         return _Expression(prefix + source, raw, line)
+
+    def _refuse_filter(self, source, match, line):
+        """Fail for a filter of another template language; Python takes it for a bitwise or."""
+        value, name = match.groups()
+        if name in ("e", "escape", "forceescape"):
+            advice = "values are escaped already"
+        elif name in ("safe", "n", "raw"):
+            advice = "write {%% raw %s %%}" % value
+        else:
+            advice = "write {{ %s(%s) }}, with a function" % (
+                {"length": "len", "tojson": "json_encode"}.get(name, name), value)
+        self._fail("%s: there are no filters: %s" % (source, advice), line)
 
     def _split(self, content, line):
         match = _WORD.match(content)

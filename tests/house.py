@@ -55,9 +55,9 @@ FLOORS = (
      + _in("simple_httpclient", ("pool", "tunnel", "digest", "fetch", "client", ""))
      + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
     ("web", _in("web", (
-        "errors", "debugpage", "etags", "uimodule", "page", "transforms", "xsrf", "handler",
-        "decorators", "eventstream", "upload", "files", "conditions", "static", "application",
-        ""))),
+        "errors", "mistakes", "settings", "etags", "uimodule", "page", "debugpage", "errorpage",
+        "jsonbody", "transforms", "xsrf", "handler", "decorators", "eventstream", "upload", "files",
+        "conditions", "static", "running", "application", ""))),
     ("beside the web", _in("websocket", ("connection", "client", "handler", ""))
      + _in("wsgi", ("environ", "body", "container", "adapter", ""))
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
@@ -70,7 +70,7 @@ FLOORS = (
          "editor", "templates", "knowledge", "adapted", "private", "alias", "running", "checking",
          "installed", "rewriting", "command", "", "__main__"))
      + ("metrics",) + _in("serve", (
-         "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
+         "scoreboard", "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,

@@ -37,7 +37,8 @@ def find_program(name, *folders):
 
 def needs(service):
     """A class decorator: skip where the program of a Service is not installed."""
-    return unittest.skipUnless(service.program(), "%s is not installed" % service.name)
+    return unittest.skipUnless(service.program(), "%s is not installed%s" % (
+        service.name, service.advice))
 
 
 def free_port():
@@ -74,6 +75,7 @@ class Service(object):
     `folder` is not shared, and is kept by `stop` and `kill`, so that `start` restores its data.
     """
     name = None
+    advice = ""     # how to get it, where that is not plain
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="friendserve-%s-" % type(self).__name__.lower())
@@ -371,6 +373,9 @@ class Tinyproxy(Service):
 class PythonServer(Service):
     """A server in Python, run by the interpreter that FRIENDSERVE_PEERS names."""
 
+    advice = (": make a virtual environment with aiohttp, flask, gunicorn, uvicorn and h11, and "
+              "set FRIENDSERVE_PEERS to its python")
+
     @classmethod
     def program(cls):
         return os.environ.get("FRIENDSERVE_PEERS") or None
@@ -378,7 +383,7 @@ class PythonServer(Service):
 
 class GunicornFlask(PythonServer):
     """A Flask application under gunicorn."""
-    name = "Flask under gunicorn (FRIENDSERVE_PEERS)"
+    name = "Flask under gunicorn"
 
     def command(self):
         return [self.program(), "-m", "gunicorn", "--chdir", PEERS, "--threads", "4", "--bind",
@@ -387,7 +392,7 @@ class GunicornFlask(PythonServer):
 
 class Aiohttp(PythonServer):
     """An aiohttp server."""
-    name = "aiohttp (FRIENDSERVE_PEERS)"
+    name = "aiohttp"
 
     def command(self):
         return [self.program(), os.path.join(PEERS, "aiohttp_app.py"), str(self.port)]
@@ -395,7 +400,7 @@ class Aiohttp(PythonServer):
 
 class Uvicorn(PythonServer):
     """An ASGI application under uvicorn, which reads HTTP with h11."""
-    name = "uvicorn (FRIENDSERVE_PEERS)"
+    name = "uvicorn"
 
     def command(self):
         return [self.program(), "-m", "uvicorn", "--app-dir", PEERS, "--http", "h11", "--host",

@@ -209,6 +209,16 @@ class HelpTest(OptionsCase):
         self.assertIn("  --fast      ", text)
         self.assertLessEqual(max(len(line) for line in text.split("\n")), 79)
 
+    def test_placeholders(self):
+        for type, text in ((int, "NUMBER"), (float, "NUMBER"), (datetime.timedelta, "DURATION"),
+                           (datetime.datetime, "TIME"), (str, "VALUE")):
+            self.options.define("a" + text.lower() + type.__name__, type=type, group="kinds")
+        target = io.StringIO() if not six.PY2 else io.BytesIO()
+        self.options.print_help(target)
+        for text in ("--anumberint=NUMBER", "--anumberfloat=NUMBER", "--avaluestr=VALUE",
+                     "--adurationtimedelta=DURATION", "--atimedatetime=TIME"):
+            self.assertIn(text, target.getvalue())
+
     def test_program(self):
         code = ("from friendserve.options import define, options, parse_command_line\n"
                 "define('port', default=80, help='where to listen')\n"
@@ -223,10 +233,46 @@ class HelpTest(OptionsCase):
 
         self.assertEqual((0, "443\n", ""), run("--port=443"))
         status, output, errors = run("--help")
-        self.assertEqual((0, ""), (status, output))
-        self.assertIn("--log-file-prefix=PATH", errors)
-        self.assertIn("--port=VALUE", errors)
-        self.assertNotEqual(0, run("--prot=5")[0])
+        self.assertEqual((0, ""), (status, errors))
+        self.assertIn("  --port=NUMBER                    where to listen (default 80)\n", output)
+        # Those of the program come first, then those of modules, by their names.
+        self.assertLess(output.index("--port"), output.index("\nfriendserve.options options:\n"))
+        self.assertLess(output.index("\nfriendserve.options options:\n"),
+                        output.index("--log-file-prefix=PATH"))
+        self.assertNotIn("frozen", output)
+        self.assertEqual((0, output, ""), run("-h"))
+
+    def test_what_is_wrong_is_told_in_one_line(self):
+        code = ("from friendserve.options import define, options, parse_command_line\n"
+                "define('port', default=80)\ndefine('fast', default=False)\n"
+                "left = parse_command_line(arguments=%r)\nprint(options.port, left)\n")
+
+        def run(arguments, *args):
+            process = subprocess.Popen([sys.executable, "-c", code % arguments] + list(args),
+                                       cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       universal_newlines=True)
+            output, errors = process.communicate()
+            return process.returncode, output, errors
+
+        usage = "Usage: -c [OPTIONS]\n-c: "
+        for args, text in (
+                (["--prot=5"], "unknown option --prot; did you mean --port?"),
+                (["--port"], "option --port needs a value: --port=NUMBER"),
+                (["--port", "--fast"], "option --port needs a value: --port=NUMBER"),
+                (["--fast", "9000"], "unexpected argument 9000"),
+                (["-x"], "unknown option -x; --help lists all options")):
+            self.assertEqual((2, "", usage + text + "\n"), run(False, *args))
+        status, output, errors = run(False, "--port=many")
+        self.assertIn("option --port cannot be 'many': ", errors)
+        for args in (["--port", "9000"], ["--port=9000"], ["--fast", "--port", "9000"]):
+            self.assertEqual((0, "9000 []", ""), self.native(run(False, *args)))
+        self.assertEqual((0, "-5 ['a', 'b']", ""), self.native(run(True, "--port", "-5", "a", "b")))
+
+    def native(self, outcome):
+        status, output, errors = outcome
+        if sys.version_info < (3,):
+            output = output.replace("(", "").replace(")", "").replace(",", "", 1)
+        return status, output.strip(), errors
 
 
 class ProgramsOptionsTest(unittest.TestCase):

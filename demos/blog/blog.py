@@ -464,27 +464,30 @@ def main():
     options.define("port", default=8888, help="the port to listen on")
     options.define("address", default="127.0.0.1",
                    help="the address to listen on; 0.0.0.0 lets other machines connect")
-    options.define("database", default="sqlite:///blog.db", help="the database: "
-                   "sqlite:///PATH, mysql://USER:PASSWORD@HOST/NAME or postgresql://...")
+    options.define("database", default="", help="the database: sqlite:///PATH, "
+                   "mysql://USER:PASSWORD@HOST/NAME or postgresql://... (default: "
+                   "friendserve-blog.db in your home folder)")
     options.define("threads", default=4, help="the number of connections to the database")
     options.define("cookie_secret", default="", help="the key that signs cookies (default: a new "
                    "one at each start, after which everyone has to sign in again)")
     define_logging_options(options)
     try:
-        options.parse_command_line()
+        options.parse_program(arguments=False)
         locale.load_translations(os.path.join(HERE, "translations"))
-        if options.database.endswith(":memory:"):
+        url = options.database or "sqlite:///" + os.path.expanduser("~/friendserve-blog.db")
+        if url.endswith(":memory:"):
             raise Error("a database in memory does not work: each connection would have its own")
-        store.make_tables(options.database)
+        store.make_tables(url)
         secret = options.cookie_secret or binascii.hexlify(os.urandom(32)).decode("ascii")
-        application = BlogApplication(options.database, secret, options.threads)
+        application = BlogApplication(url, secret, options.threads)
     except (Error, ValueError, KeyError, ImportError, database.Error) as error:
         sys.exit("blog.py: %s" % error)
     try:
         application.listen(options.port, address=options.address, max_body_size=1 << 20)
     except EnvironmentError as error:
-        sys.exit("blog.py: cannot listen on port %d: %s" % (options.port, error))
-    print("Open http://%s:%d/ (Ctrl-C to stop)" % (options.address, options.port))
+        sys.exit("blog.py: %s" % error.strerror)
+    print("Open http://%s:%d/ (Ctrl-C to stop); entries are in %s" % (
+        options.address, options.port, url.rpartition("@")[2]))
     sys.stdout.flush()
     try:
         IOLoop.instance().start()

@@ -16,7 +16,6 @@ from __future__ import absolute_import, division, print_function
 
 import binascii
 import collections
-import errno
 import os
 import re
 import socket
@@ -507,7 +506,7 @@ def make_options():
 def main():
     options = make_options()
     try:
-        options.parse_command_line()
+        options.parse_program(arguments=False)
         # Not the default of the option, because --help would show it.
         secret = options.cookie_secret or os.environ.get("CHAT_COOKIE_SECRET", "")
         if options.redis and not secret:
@@ -518,9 +517,7 @@ def main():
     except (Error, ValueError, ImportError) as error:
         sys.exit("chatdemo.py: %s" % error)
     except socket.error as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        sys.exit("port %d is in use; choose another one with --port" % options.port)
+        sys.exit("chatdemo.py: %s" % error.strerror)
     server = HTTPServer(application, xheaders=options.xheaders)
     server.add_sockets(sockets)
     print("Open http://%s:%d/ (Ctrl-C to stop)" % (

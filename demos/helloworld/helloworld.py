@@ -1,7 +1,7 @@
 """The smallest server: one handler, one URL, one loop."""
 from __future__ import absolute_import, division, print_function
 
-from friendserve.ioloop import IOLoop
+from friendserve.options import define, options, parse_command_line
 from friendserve.web import Application, RequestHandler
 
 
@@ -11,5 +11,6 @@ class Hello(RequestHandler):
 
 
 if __name__ == "__main__":
-    Application([("/", Hello)]).listen(8888, address="127.0.0.1")
-    IOLoop.instance().start()
+    define("port", default=8888, help="the port to listen on")
+    parse_command_line(arguments=False)
+    Application([("/", Hello)]).run(options.port)

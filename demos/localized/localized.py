@@ -74,7 +74,7 @@ def main():
                    help="the address to listen on; 0.0.0.0 lets other machines connect")
     define_logging_options(options)
     try:
-        options.parse_command_line()
+        options.parse_program(arguments=False)
         make_application().listen(options.port, address=options.address)
     except Error as error:
         sys.exit(str(error))

@@ -121,7 +121,7 @@ def main():
                    help="the JSON service (default: the built-in one, on the next port)")
     define_logging_options(options)
     try:
-        options.parse_command_line()
+        options.parse_program(arguments=False)
         service = options.service
         if service:
             if urlsplit(service).scheme not in ("http", "https"):
@@ -131,7 +131,7 @@ def main():
             service = "http://127.0.0.1:%d" % (options.port + 1)
         make_application(service).listen(options.port, address="127.0.0.1")
     except EnvironmentError as error:
-        sys.exit("cannot listen on port %d or the next one: %s" % (options.port, error))
+        sys.exit("proxyfetch.py: %s" % error.strerror)
     except (Error, ValueError) as error:
         sys.exit(str(error))
     print("Feeds from %s at http://127.0.0.1:%d/ (Ctrl-C to stop)" % (service, options.port))

@@ -182,13 +182,14 @@ def main():
     options.define("port", default=8888, help="the port to listen on")
     options.define("address", default="127.0.0.1",
                    help="the address to listen on; 0.0.0.0 lets other machines connect")
-    options.define("folder", default="uploads",
-                   help="where to store the files; created if it is missing")
+    options.define("folder", default="", help="where to store the files; created if it is missing "
+                   "(default: friendserve-uploads in your home folder)")
     options.define("limit", default=1200, help="the largest upload, in megabytes")
     define_logging_options(options)
     try:
-        options.parse_command_line()
-        folder = os.path.abspath(options.folder)
+        options.parse_program(arguments=False)
+        folder = os.path.abspath(
+            options.folder or os.path.expanduser("~/friendserve-uploads"))
         if not os.path.isdir(folder):
             os.makedirs(folder)
         clean(folder)
@@ -200,7 +201,7 @@ def main():
     try:
         application.listen(options.port, address=options.address)
     except EnvironmentError as error:
-        sys.exit("cannot listen on port %d: %s" % (options.port, error))
+        sys.exit("upload.py: %s" % error.strerror)
     print("Open http://%s:%d/ (Ctrl-C to stop); files go to %s"
           % (options.address, options.port, folder))
     sys.stdout.flush()

@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 import os
 import sys
 
-from friendserve.awaitable import as_future
+from friendserve.awaitable import as_future, is_awaitable
 from friendserve.stack_context import unwrap, wrap_like
 
 
@@ -49,6 +49,15 @@ def plain(callback):
     while isinstance(callback, Timed):
         callback = callback.callback
     return unwrap(callback)
+
+
+def refuse_callback(callback):
+    """Raise TypeError for something that was passed as a callback and cannot be called."""
+    hint = ""
+    if is_awaitable(callback) or callback is None:
+        hint = ": pass the function itself, f and not f(), and its arguments after it"
+    raise TypeError("a callback must be a function or another callable, not %r%s"
+                    % (callback, hint))
 
 
 def run_returned(callback, result):

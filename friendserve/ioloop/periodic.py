@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import numbers
 import random
 
+from friendserve.ioloop.callbacks import refuse_callback
 from friendserve.ioloop.interface import IOLoop
 from friendserve.stack_context import NullContext
 
@@ -33,7 +34,10 @@ class PeriodicCallback(object):
         self._planned = None
 
     def start(self):
-        """Start, or start again, with the first call one period from now."""
+        """Start, or start again, with the first call one period from now. Raises TypeError if the
+        callback cannot be called."""
+        if not callable(self.callback):
+            refuse_callback(self.callback)
         self.stop()
         self.io_loop = self.io_loop or IOLoop.current()
         self._planned = self.io_loop.time()

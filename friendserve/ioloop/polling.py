@@ -11,7 +11,7 @@ import warnings
 import six
 from six.moves._thread import get_ident
 
-from friendserve.ioloop.callbacks import calling_place, plain, run_returned
+from friendserve.ioloop.callbacks import calling_place, plain, refuse_callback, run_returned
 from friendserve.ioloop.interface import IOLoop
 from friendserve.ioloop.signals import forget_loop, hold_wakeup_fd, release_wakeup_fd
 from friendserve.ioloop.timers import TimerQueue
@@ -170,7 +170,10 @@ class PollIOLoop(IOLoop):
     def add_callback(self, callback, *args, **kwargs):
         """Call `callback(*args, **kwargs)` in the next turn, in the order added. May be called from
         any thread; does nothing once the loop is closed. If the callback returns a coroutine, as
-        an ``async def`` function does, that is run. The same holds for timers."""
+        an ``async def`` function does, that is run. The same holds for timers. Raises TypeError
+        for a `callback` that cannot be called."""
+        if not callable(callback):
+            refuse_callback(callback)
         if state.contexts:
             callback = wrap(callback)
         if args or kwargs:
@@ -194,12 +197,12 @@ class PollIOLoop(IOLoop):
 
         Like all methods that set timers, it is meant for the loop's thread. In another one it does
         no harm, and wakes the loop, but use `loop.add_callback(loop.call_at, ...)` there."""
+        if not callable(callback):
+            refuse_callback(callback)
         if state.contexts:
             callback = wrap(callback)
         if args or kwargs:
             callback = functools.partial(callback, *args, **kwargs)
-        if callback is None:
-            raise TypeError("a timer needs a callback that can be called, not None")
         timer = self._timers.add(when, callback)
         if self._wake_needed:
             # An outer loop may have computed a longer wait.

@@ -11,7 +11,8 @@ from __future__ import absolute_import, division, print_function
 import sys
 import threading
 
-from friendserve.ioloop.callbacks import Scheduled, Timed, calling_place, name_and_place
+from friendserve.ioloop.callbacks import (
+    Scheduled, Timed, calling_place, name_and_place, refuse_callback)
 from friendserve.log import gen_log
 from friendserve.stack_context import NullContext, wrap
 
@@ -182,6 +183,8 @@ class TurnWatch(object):
     # Debug mode
 
     def _watched_add_callback(self, callback, *args, **kwargs):
+        if not callable(callback):
+            refuse_callback(callback)
         # With its contexts inside, so that they are entered once.
         scheduled = Scheduled(wrap(callback), calling_place())
         with NullContext():
@@ -189,7 +192,9 @@ class TurnWatch(object):
 
     def _watched_call_at(self, when, callback, *args, **kwargs):
         self._check_thread("call_at")
-        scheduled = None if callback is None else Scheduled(wrap(callback), calling_place())
+        if not callable(callback):
+            refuse_callback(callback)
+        scheduled = Scheduled(wrap(callback), calling_place())
         with NullContext():
             return type(self._loop).call_at(self._loop, when, scheduled, *args, **kwargs)
 

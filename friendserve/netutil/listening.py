@@ -153,10 +153,26 @@ def _bind_one(af, kind, proto, place, reuse_port):
         for level, option in _options_to_set(af, reuse_port):
             sock.setsockopt(level, option, 1)
         sock.bind(place)
+    except socket.error as error:
+        sock.close()
+        advice = _ADVICE.get(error.errno)
+        if advice is None:
+            raise
+        raise type(error)(error.errno, advice % {"address": place[0], "port": place[1]})
     except Exception:
         sock.close()
         raise
     return sock
+
+
+#: What to do about an address that cannot be bound.
+_ADVICE = {
+    errno.EADDRINUSE: "port %(port)d of %(address)s is taken: another program listens there,"
+                      " perhaps an earlier run of this one; stop it, or choose another port",
+    errno.EADDRNOTAVAIL: "%(address)s is not an address of this machine: choose one that is, such"
+                         " as 127.0.0.1, or none for every interface",
+    errno.EACCES: "port %(port)d needs privileges: choose one from 1024 up, or listen as root",
+}
 
 
 def bind_unix_socket(file, mode=0o600, backlog=DEFAULT_BACKLOG):

@@ -20,7 +20,11 @@ class PathPattern(object):
 
     def __init__(self, pattern):
         if isinstance(pattern, six.string_types):
-            self.regex = compile_whole(pattern)
+            try:
+                self.regex = compile_whole(pattern)
+            except re.error as error:
+                raise ValueError("the pattern %r is not a regular expression: %s"
+                                 % (pattern, error))
         else:
             self.regex, pattern = pattern, pattern.pattern
         self._pattern = pattern
@@ -28,6 +32,7 @@ class PathPattern(object):
         named = len(self.regex.groupindex)
         if named and named != self.regex.groups:
             raise ValueError("either all groups of %r must have names, or none" % pattern)
+        _check_reachable(self.regex)
 
     def match(self, path):
         """(args, kwargs) for the handler's methods, as unquoted bytes; one of the two is None, the
@@ -78,6 +83,30 @@ def compile_whole(pattern):
         start = flags.end() if flags is not None else 0
         pattern = "%s(?:%s)$" % (pattern[:start], pattern[start:])
     return re.compile(pattern)
+
+
+#: The arguments of other frameworks: <name>, <int:name>, {name}, {name:int}.
+_find_foreign_group = re.compile(
+    r"(?<![\\?P])(?:<(?:\w+:)?([A-Za-z_]\w*)>|\{([A-Za-z_]\w*)(?::\w+)?\})").search
+
+
+def _check_reachable(regex):
+    """Raise ValueError for a pattern in the manner of another framework, and for one that no path
+    matches, since paths begin with a slash."""
+    pattern = regex.pattern
+    foreign = _find_foreign_group(pattern)
+    if foreign is not None:
+        raise ValueError("%r matches only these characters: write (?P<%s>[^/]+) in place of %s" % (
+            pattern, foreign.group(1) or foreign.group(2), foreign.group()))
+    for kind, value in sre_parse.parse(pattern, regex.flags & (re.VERBOSE | re.IGNORECASE)):
+        kind = str(kind).lower()
+        # "*" is the target of OPTIONS for a whole server; a proxy gets whole URLs.
+        if kind == "literal" and value not in (47, 42) \
+                and not pattern.lstrip("^").lower().startswith("http"):
+            raise ValueError("no path matches %r: paths begin with a slash, as in %r" % (
+                pattern, "/" + pattern.lstrip("^")))
+        if kind != "at":
+            break
 
 
 def _fill(pieces, args):

@@ -146,6 +146,9 @@ def to_rule(rule):
             raise ValueError("a rule must be (pattern, handler[, kwargs[, name]]), not %r"
                              % (rule,))
         rule = (Rule if isinstance(rule[0], Matcher) else URLSpec)(*rule)
+    if not isinstance(rule, Rule):
+        raise TypeError("the handlers must be a list of rules, [(pattern, handler), ...]; %r is not"
+                        " a rule" % (rule,))
     return rule
 
 

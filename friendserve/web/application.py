@@ -11,6 +11,7 @@
 from __future__ import absolute_import, division, print_function
 
 import re
+import sys
 import types
 
 import six
@@ -19,7 +20,7 @@ from friendserve import autoreload
 from friendserve.escape import linkify, native_str, url_escape
 from friendserve.httpserver import HTTPServer, serve_delegate, start_delegate
 from friendserve.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
-from friendserve.log import access_log
+from friendserve.log import access_log, app_log
 from friendserve.protocol.urls import quote_octets
 from friendserve.routing import URLSpec
 from friendserve.routing.paths import compile_whole
@@ -27,6 +28,9 @@ from friendserve.routing.rules import is_from_proxy, reverse_inside, to_rule
 from friendserve.util import import_object
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
+from friendserve.web.mistakes import check_handler
+from friendserve.web.running import run
+from friendserve.web.settings import check_settings, describe_settings
 from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import GZipContentEncoding
 from friendserve.web.uimodule import TemplateModule, UIModule
@@ -113,11 +117,17 @@ class Application(object):
     `OutputTransform` for every response. `settings` are the keyword arguments named in the
     documentation of each feature.
     """
+    __doc__ = (__doc__ or "") + "\n    The settings:\n" + describe_settings()
+
     static_handler_class = StaticFileHandler
 
     def __init__(self, handlers=None, default_host="", transforms=None, wsgi=False, **settings):
         if wsgi:
             raise ValueError("an Application is served by an HTTPServer, not by WSGI")
+        #: What looks like a mistake in the settings; each was logged as a warning.
+        self.doubts = check_settings(settings)
+        for doubt in self.doubts:
+            app_log.warning("%s", doubt)
         self.settings = settings
         self.default_host = default_host or ""
         self.handlers = []
@@ -158,6 +168,17 @@ class Application(object):
         server.listen(port, address=address)
         return server
 
+    def run(self, port=8888, address="127.0.0.1", **kwargs):
+        """Serve on a port until Ctrl-C or SIGTERM, in one call: for a program that does nothing
+        else.
+
+        It prints the address, logs requests unless the program has set up logging, runs the current
+        loop, and at the end lets requests in progress finish, for `grace` seconds at most (10). A
+        second Ctrl-C ends it at once. `address` "" means every interface. `kwargs` are those of
+        HTTPServer. Exits with status 1 and one line on stderr if it cannot listen.
+        """
+        run(self, port, address, **kwargs)
+
     def add_handlers(self, host_pattern, host_handlers):
         """Add handlers for the hosts whose whole name, in lower case, matches a regular
         expression. Patterns are tried in the order in which they were added, except that ``.*``
@@ -182,7 +203,9 @@ class Application(object):
                 self.named_handlers[rule.name] = rule
             if isinstance(rule.target, (list, tuple)):
                 rule.target = _RuleList(self._to_rules(rule.target))
-            elif not _is_handler(rule.target) or getattr(rule.target, "_streams_body", False):
+                continue
+            check_handler(rule)
+            if not _is_handler(rule.target) or getattr(rule.target, "_streams_body", False):
                 self._streams = True
         return rules
 
@@ -212,10 +235,20 @@ class Application(object):
         """Answer a request whose body has been read; returns the handler."""
         handler_class, arguments, args, kwargs = (
             self._targets.get(request.path) or self._find_target(request))
-        handler = handler_class(self, request, **arguments) if arguments \
-            else handler_class(self, request)
+        try:
+            handler = handler_class(self, request, **arguments) if arguments \
+                else handler_class(self, request)
+        except Exception:
+            return self._answer_failed_handler(request)
         handler._execute([transform(request) for transform in self.transforms]
                          if self.transforms else None, args, kwargs)
+        return handler
+
+    def _answer_failed_handler(self, request):
+        """Answer the exception that the constructor of a handler has raised, which is being
+        handled."""
+        handler = RequestHandler(self, request)
+        handler._handle_exception(*sys.exc_info())
         return handler
 
     def start_body(self, request):

@@ -3,17 +3,24 @@
 
     html = debug_page(*sys.exc_info(), request=request)
 
-It shows the traceback with the source around each line, the exceptions that led to this one, and
-the request. Secrets are left out: cookies, credentials, and the variables of the program.
+It shows the template's source for an error in a template, the traceback with the source around
+each line, the exceptions that led to this one, the request and the settings; for a path that
+matches no pattern, the patterns. Secrets are left out: cookies, credentials, and the variables of
+the program.
 """
 from __future__ import absolute_import, division, print_function
 
+import difflib
 import linecache
 import os
+import re
 import sys
 import traceback
 
 from friendserve.escape import to_unicode, xhtml_escape
+from friendserve.protocol.cookies import decode_signed_value
+from friendserve.template import ParseError
+from friendserve.web.errors import HTTPError
 
 #: Lines of source shown before and after the one that failed.
 CONTEXT = 4
@@ -29,6 +36,9 @@ SECRET = frozenset(["Authorization", "Cookie", "Proxy-Authorization", "X-Csrftok
                     "X-Xsrftoken"])
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+#: Where a path that matches no pattern is refused.
+_APPLICATION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "application.py")
 
 _STYLE = u"""
 :root{--paper:#fff;--ink:#1c2330;--faint:#667085;--line:#e3e7ee;--code:#f6f8fb;--hot:#b42318;
@@ -49,6 +59,8 @@ summary{padding:.5rem .75rem;cursor:pointer;overflow-wrap:anywhere}
 pre{margin:0;padding:.5rem 0;background:var(--code);overflow-x:auto;
 font:13px/1.55 ui-monospace,Menlo,Consolas,monospace;tab-size:4}
 pre span{display:block;padding:0 .75rem;min-width:max-content}
+pre.text{padding:.5rem .75rem;user-select:all}
+.ours summary{color:var(--faint);font-size:.85rem}
 pre .hot{background:var(--hotbg);color:var(--hot);font-weight:600}
 pre i{display:inline-block;width:3.5em;color:var(--faint);font-style:normal;font-weight:400}
 table{border-collapse:collapse;width:100%;font-size:.9rem;table-layout:fixed}
@@ -59,8 +71,9 @@ footer{max-width:68rem;margin:0 auto;padding:1rem;color:var(--faint);font-size:.
 """
 
 
-def debug_page(typ, value, tb, request):
-    """The page (unicode) for an exception raised while `request` was being answered."""
+def debug_page(typ, value, tb, request, handler=None):
+    """The page (unicode) for an exception raised while `request` was being answered, by `handler`
+    if that is known."""
     title = u"%s on %s" % (typ.__name__, _short(request.path))
     parts = [u"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">"
              u"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
@@ -68,7 +81,10 @@ def debug_page(typ, value, tb, request):
              u"<title>", _escape(title), u"</title><style>", _STYLE, u"</style></head><body>",
              u"<header><h1>", _escape(typ.__name__), u"</h1><p class=\"message\">",
              _escape(_message(value)), u"</p><p class=\"where\">",
-             _escape(u"%s %s" % (request.method, _short(request.path))), u"</p></header><main>"]
+             _escape(u"%s %s" % (request.method, _short(_target(request)))), u"</p></header><main>"]
+    if handler is not None:
+        parts += _template_source(handler, value, tb)
+        parts += _patterns(handler, value, tb)
     chain = list(_chain(typ, value, tb))
     for number, (reason, typ, value, tb) in enumerate(chain):
         if number:
@@ -77,11 +93,27 @@ def debug_page(typ, value, tb, request):
         else:
             parts.append(u"<h2>Traceback, most recent call first</h2>")
         parts += _frames(tb, open_last=not number)
+    parts += _as_text(*chain[0][1:])
     parts += _request_tables(request)
+    if handler is not None:
+        parts += _cookies(request, handler.settings)
+        parts += _table(u"Settings", [
+            (name, u"(not shown)" if _is_secret(name) else repr(setting))
+            for name, setting in sorted(handler.settings.items())])
     parts += [u"</main><footer>You see this page because the setting debug or "
               u"serve_traceback is on. Python ", _escape(sys.version.split()[0]),
               u"</footer></body></html>"]
     return u"".join(parts)
+
+
+def _target(request):
+    """The path and the query, without secrets."""
+    try:
+        query = [u"%s=%s" % (_decode(name), u"(not shown)" if _is_secret(name) else _decode(value))
+                 for name, values in sorted(request.query_arguments.items()) for value in values]
+    except Exception:
+        return request.path
+    return u"?".join([_decode(request.path)] + [u"&".join(query)] * bool(query))
 
 
 def _chain(typ, value, tb):
@@ -115,17 +147,107 @@ def _frames(tb, open_last):
         is_own = not path.startswith(_HERE)
         is_open = open_last and is_own and not opened
         opened = opened or is_open
-        parts += [u"<details open>" if is_open else u"<details>", u"<summary><b>", _escape(name),
+        parts += [u"<details open>" if is_open else u"<details>" if is_own
+                  else u"<details class=\"ours\">", u"<summary><b>", _escape(name),
                   u"</b> <small>", _escape(path), u":%d</small></summary>" % line,
                   _source(path, line), u"</details>"]
     return parts
 
 
+def _template_source(handler, value, tb):
+    """The source of the template in which the error is, around its line."""
+    if isinstance(value, ParseError):
+        name, line = value.filename, value.lineno
+    else:
+        name, line = _template_line(tb)
+    if name is None:
+        return []
+    try:
+        loader = handler.application.get_template_loader(handler.get_template_path(), handler)
+        if hasattr(loader, "root"):
+            with open(os.path.join(loader.root, name), "rb") as source:
+                lines = _decode(source.read()).splitlines()
+        else:
+            lines = _decode(loader.dict[name]).splitlines()
+    except Exception:
+        return []       # a template from elsewhere, of which the traceback tells enough
+    return [u"<h2>Template ", _escape(name), u", line %d</h2>" % line,
+            _rows(lambda number: lines[number - 1] if number <= len(lines) else u"", line)]
+
+
+_COMMENT = re.compile(r"# (\S+?):(\d+)(?: \(via .*\))?$")
+
+
+def _template_line(tb):
+    """(template, line) of the last call in a template, or (None, 0)."""
+    for path, line, _, _ in reversed(traceback.extract_tb(tb)):
+        if path.endswith(".generated.py"):
+            # The comment that the compiler put after each statement.
+            frame = [one for one in _walk(tb) if one.tb_frame.f_code.co_filename == path][-1]
+            text = linecache.getline(path, line, frame.tb_frame.f_globals)
+            match = _COMMENT.search(_decode(text).rstrip())
+            if match is not None:
+                return match.group(1), int(match.group(2))
+    return None, 0
+
+
+def _walk(tb):
+    while tb is not None:
+        yield tb
+        tb = tb.tb_next
+
+
+def _patterns(handler, value, tb):
+    """The patterns of the application, if none of them matched the path, the nearest first."""
+    if not isinstance(value, HTTPError) or value.status_code != 404 \
+            or list(_walk(tb))[-1].tb_frame.f_code.co_filename != _APPLICATION:
+        return []
+    path = handler.request.path
+    rows = []
+    for host, rules in handler.application.handlers:
+        for rule in rules:
+            pattern = rule.regex.pattern if hasattr(rule, "regex") else repr(rule.matcher)
+            nearness = difflib.SequenceMatcher(None, path, pattern.rstrip("$")).ratio()
+            rows.append((nearness, pattern, getattr(rule.target, "__name__", repr(rule.target))
+                         + ("" if host.pattern == ".*$" else ", for hosts " + host.pattern)))
+    rows.sort(key=lambda row: -row[0])
+    if not rows:
+        return [u"<h2>The application has no handlers</h2>"]
+    return _table(u"No pattern matches %s; the nearest first" % _short(path),
+                  [row[1:] for row in rows])
+
+
+def _cookies(request, settings):
+    """The cookies; of the signed ones, what they say."""
+    rows = []
+    try:
+        cookies = sorted(request.cookies.items())
+    except Exception:
+        return []
+    for name, cookie in cookies:
+        said = None
+        if settings.get("cookie_secret"):
+            said = decode_signed_value(settings["cookie_secret"], name, cookie.value)
+        rows.append((name, u"(%d characters, not shown)" % len(cookie.value) if said is None
+                     else u"signed: " + _decode(said)))
+    return _table(u"Cookies", rows)
+
+
+def _as_text(typ, value, tb):
+    text = _decode("".join(traceback.format_exception(typ, value, tb)))
+    return [u"<details><summary>As text, to copy</summary><pre class=\"text\">", _escape(text),
+            u"</pre></details>"]
+
+
 def _source(path, line):
+    return _rows(lambda number: linecache.getline(path, number), line)
+
+
+def _rows(get_line, line):
     rows = []
     for number in range(max(1, line - CONTEXT), line + CONTEXT + 1):
-        text = linecache.getline(path, number)
-        if not text:
+        text = get_line(number)
+        if not text and number > line:
             continue
         rows.append(u"<span%s><i>%d</i>%s</span>" % (
             u" class=\"hot\"" if number == line else u"", number,
@@ -151,7 +273,7 @@ def _request_tables(request):
 
 def _is_secret(name):
     name = _decode(name).lower()
-    return any(word in name for word in ("pass", "secret", "token", "_xsrf", "key"))
+    return any(word in name for word in ("pass", "secret", "token", "_xsrf", "key", "credential"))
 
 
 def _table(title, rows):

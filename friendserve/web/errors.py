@@ -1,6 +1,8 @@
 """Exceptions that a handler raises to end a request."""
 from __future__ import absolute_import, division, print_function
 
+import six
+
 from friendserve.escape import native_str
 from friendserve.protocol.http1 import REASONS
 
@@ -13,6 +15,9 @@ class HTTPError(Exception):
     may show `log_message`, so the framework's own errors format theirs at once.
     """
     def __init__(self, status_code=500, log_message=None, *args, **kwargs):
+        if not isinstance(status_code, six.integer_types):
+            raise TypeError("the status of an HTTPError must be an integer, such as 404, not %r"
+                            % (status_code,))
         super(HTTPError, self).__init__(status_code, log_message)
         self.status_code = status_code
         self.log_message = log_message

@@ -20,19 +20,16 @@ answered with an error page; further ones are only logged.
 from __future__ import absolute_import, division, print_function
 
 import datetime
-import hmac
-import os
 import re
 import sys
 import time
-import traceback
 
 import six
 from six.moves.urllib.parse import quote
 
 from friendserve import version
 from friendserve.awaitable import DONE, Pending, as_future, failed, is_awaitable
-from friendserve.escape import json_encode, native_str, to_unicode, utf8, xhtml_escape
+from friendserve.escape import json_encode, native_str, to_unicode, utf8
 from friendserve.httputil import format_timestamp, http_date
 from friendserve.iostream import StreamClosedError
 from friendserve.log import app_log, escape_controls, gen_log
@@ -42,12 +39,13 @@ from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.headers import HTTPHeaders, check_field
 from friendserve.protocol.http1 import REASONS
 from friendserve.protocol.urls import ASCII
-from friendserve.web.debugpage import debug_page
+from friendserve.web.errorpage import error_body, short_page, traceback_body
 from friendserve.web.errors import Finish, HTTPError, MissingArgumentError
 from friendserve.web.etags import Tagged
+from friendserve.web.jsonbody import parse_json
+from friendserve.web.mistakes import returned
 from friendserve.web.page import Page
-from friendserve.web.xsrf import (
-    MASK_SIZE, TOKEN_SIZE, decode_token, encode_plain_token, encode_token, is_cross_site)
+from friendserve.web.xsrf import XsrfProtected
 
 _SERVER = "friendserve/" + version
 _HTML = "text/html; charset=UTF-8"
@@ -71,7 +69,7 @@ _BODY_HEADERS = ("Allow", "Content-Encoding", "Content-Language", "Content-Lengt
                  "Content-Md5", "Content-Range", "Content-Type", "Last-Modified")
 
 
-class RequestHandler(Page, Tagged):
+class RequestHandler(Page, Tagged, XsrfProtected):
     """Answers one request; see the module.
 
     `request` is the HTTPServerRequest and `application` the Application. No method may be called
@@ -110,20 +108,18 @@ class RequestHandler(Page, Tagged):
         not called."""
 
     def on_finish(self):
-        """Called after the response has been handed to the connection; nothing more can be
-        written."""
+        """Called after the response, when nothing more can be written."""
 
     def on_connection_close(self):
         """Called once when the client disconnects while an asynchronous response is pending.
 
-        Override it to stop work whose result is no longer wanted. A client that only shuts down its
-        sending side looks the same and counts as disconnected; if this is not overridden, the
-        response is still sent.
+        Override it to stop work. A client that only shuts down its sending side looks the same and
+        counts as disconnected; if this is not overridden, the response is still sent.
         """
 
     def on_server_stop(self):
-        """Called once when the server is asked to stop while an asynchronous response is pending.
-        Override it to finish a long poll."""
+        """Called once when the server is to stop and an asynchronous response is pending: override
+        it to finish a long poll."""
 
     def data_received(self, chunk):
         """Called with each piece of the body as it arrives, in a `stream_request_body` class.
@@ -141,8 +137,7 @@ class RequestHandler(Page, Tagged):
         """The user who is signed in, for example from a cookie, or None. To be overridden."""
 
     def log_exception(self, typ, value, tb):
-        """Called with each exception that is answered with an error page, or would be if the
-        response were not already finished."""
+        """Called with each exception that is answered, or was raised after the response."""
         if isinstance(value, HTTPError):
             if value.log_message:
                 gen_log.warning("%d %s: %s", value.status_code, self._request_summary(), value)
@@ -200,6 +195,11 @@ class RequestHandler(Page, Tagged):
     def get_body_arguments(self, name, strip=True):
         """All values of a body argument, as text."""
         return self._decode(self.request.body_arguments, name, strip)
+
+    def get_json(self):
+        """The body as JSON. If it is not JSON, the request is answered with 400, or 415 if its
+        Content-Type names another format, and a text that says what is wrong."""
+        return parse_json(self.request)
 
     def _last(self, values, name, default):
         if values:
@@ -290,6 +290,8 @@ class RequestHandler(Page, Tagged):
 
     def set_status(self, status_code, reason=None):
         """Set the status. A reason phrase that is not printable ASCII becomes "Unknown"."""
+        if not isinstance(status_code, six.integer_types):
+            raise TypeError("a status must be an integer, such as 404, not %r" % (status_code,))
         self._status_code = status_code
         if reason is None:
             reason = REASONS.get(status_code, "Unknown")
@@ -563,6 +565,8 @@ class RequestHandler(Page, Tagged):
             status = 301 if permanent else 302
         elif not 300 <= status <= 399:
             raise ValueError("the status of a redirect must be 300 to 399, not %r" % (status,))
+        if not isinstance(url, (six.text_type, bytes)):
+            raise TypeError("redirect() takes a URL, not %r" % (url,))
         url = utf8(url)
         if b"\t" in url:
             # Browsers remove tabs, which would turn "/\t/host" into the name of another host.
@@ -609,8 +613,8 @@ class RequestHandler(Page, Tagged):
         """Write the error page and finish the response. May be overridden. `kwargs` contain
         `exc_info` if there was an exception.
 
-        With the setting serve_traceback (which debug turns on) it shows the traceback, as a page to
-        browsers and as text to other clients.
+        Browsers get a page, programs that ask for JSON get that, all others a short page; with the
+        setting serve_traceback (which debug turns on) it shows the traceback.
         """
         if type(self).get_error_html != RequestHandler.get_error_html:
             if "exc_info" in kwargs:
@@ -618,20 +622,18 @@ class RequestHandler(Page, Tagged):
             page = self.get_error_html(status_code, **kwargs)
             if not self._finished:
                 self.finish(page)
-        elif "exc_info" in kwargs and self.settings.get("serve_traceback"):
-            if "text/html" in self.request.headers.get("Accept", ""):
-                self.finish(debug_page(*kwargs["exc_info"], request=self.request))
-            else:
-                self.set_header("Content-Type", "text/plain; charset=UTF-8")
-                self.finish("".join(traceback.format_exception(*kwargs["exc_info"])))
+            return
+        if "exc_info" in kwargs and self.settings.get("serve_traceback"):
+            kind, body = traceback_body(self, status_code, self._reason, kwargs["exc_info"])
         else:
-            self.finish(self.get_error_html(status_code, **kwargs))
+            kind, body = error_body(self.request, status_code, self._reason)
+        self.set_header("Content-Type", kind)
+        self.finish(body)
 
     def get_error_html(self, status_code, **kwargs):
         """The error page, for programs that override this instead of `write_error`, as in Tornado
         1.0: `kwargs` contain `exception` if there was one. It may call `finish` itself."""
-        title = "%d: %s" % (status_code, xhtml_escape(self._reason))
-        return "<html><head><title>%s</title></head><body>%s</body></html>" % (title, title)
+        return short_page("%d: %s" % (status_code, self._reason))
 
     def _handle_exception(self, typ, value, tb):
         """Answer an exception with an error page. Always True: the exception has been handled."""
@@ -688,73 +690,6 @@ class RequestHandler(Page, Tagged):
                 self._handle_exception(*sys.exc_info())
         return call
 
-    # XSRF
-
-    @property
-    def xsrf_token(self):
-        """The token that forms and scripts send back, as bytes. If the request has no cookie with
-        it, the cookie is set.
-
-        It is masked differently in each response, because a secret that is the same in every
-        compressed page can be guessed byte by byte (the BREACH attack). Any masking is accepted.
-        """
-        if not hasattr(self, "_xsrf_token"):
-            known, token, timestamp = self._get_raw_xsrf_token()
-            version = self.settings.get("xsrf_cookie_version", 2)
-            if version == 1:
-                self._xsrf_token = utf8(encode_plain_token(token))
-            elif version == 2:
-                self._xsrf_token = utf8(encode_token(token, os.urandom(MASK_SIZE),
-                                                     timestamp or time.time()))
-            else:
-                raise ValueError("xsrf_cookie_version must be 1 or 2, not %r" % (version,))
-            if not known:
-                options = dict(self.settings.get("xsrf_cookie_kwargs", {}))
-                if self.current_user:
-                    # So that a form left open for days is still accepted.
-                    options.setdefault("expires_days", 30)
-                self.set_cookie(self._xsrf_cookie_name(), self._xsrf_token, **options)
-        return self._xsrf_token
-
-    def _xsrf_cookie_name(self):
-        return self.settings.get("xsrf_cookie_name", "_xsrf")
-
-    def _get_raw_xsrf_token(self):
-        """(version, token, timestamp) of the cookie; the version is None for a new token."""
-        if not hasattr(self, "_raw_xsrf_token"):
-            self._raw_xsrf_token = decode_token(self.get_cookie(self._xsrf_cookie_name())) or (
-                None, os.urandom(TOKEN_SIZE), None)
-        return self._raw_xsrf_token
-
-    def check_xsrf_cookie(self):
-        """Raise HTTPError 403 unless the request contains the token of its cookie, as an argument
-        or a header. Nothing else is accepted instead, such as X-Requested-With."""
-        try:
-            # The second is for the body of a DELETE.
-            token = self.get_argument("_xsrf", None) or self.get_body_argument("_xsrf", None)
-        except HTTPError:
-            # Not valid text, so not a token.
-            token = None
-        token = (token or self.request.headers.get("X-Xsrftoken")
-                 or self.request.headers.get("X-Csrftoken"))
-        if not token:
-            raise HTTPError(403, "'_xsrf' argument missing from %s%s" % (
-                self.request.method, "; if the body is streamed, send it in the query or a header"
-                if self._streams_body else ""))
-        sent = decode_token(token)
-        expected = self._get_raw_xsrf_token()[1]
-        if sent is None or not hmac.compare_digest(sent[1], expected):
-            raise HTTPError(403, "XSRF cookie does not match %s argument" % self.request.method)
-
-    def _check_origin(self):
-        trusted = self.settings["cross_origin_protection"]
-        if is_cross_site(self.request, () if trusted is True else trusted):
-            raise HTTPError(403, "%s sent by a page of another origin" % self.request.method)
-
-    def xsrf_form_html(self):
-        """The hidden field with the token, to be put into every form that is sent by POST."""
-        return '<input type="hidden" name="_xsrf" value="%s"/>' % xhtml_escape(self.xsrf_token)
-
     # Called by the application
 
     def _execute(self, transforms, args, kwargs):
@@ -802,13 +737,14 @@ class RequestHandler(Page, Tagged):
             result = function(*self.path_args, **self.path_kwargs)
         else:
             result = function()
-        if result is not None and is_awaitable(result) and (
-                self._auto_finish or not isinstance(result, Pending)):
+        if result is not None and (self._auto_finish or not isinstance(result, Pending)):
             # With a Pending, an asynchronous method only returns what its last call returned.
-            self._await(result, self._finish_unless_finished)
-            # The traceback of an exception of it may lead to this frame.
-            result = None
-        elif not self._finished:
+            if is_awaitable(result):
+                self._await(result, self._finish_unless_finished)
+                result = None   # the traceback of an exception of it may lead to this frame
+                return
+            returned(self, result)
+        if not self._finished:
             if self._auto_finish:
                 self.finish()
             else:

@@ -7,16 +7,20 @@ neither read nor set it. It is written as text in one of two versions:
 2   2|mask|token XOR mask|seconds, with mask and token in hexadecimal; each response has a new mask
     of 4 bytes
 
-These are pure functions: the caller passes the time and random bytes.
+The functions are pure: their caller, XsrfProtected, passes the time and random bytes.
 """
 from __future__ import absolute_import, division, print_function
 
 import binascii
+import hmac
+import os
+import time
 
 import six
 from six.moves.urllib.parse import urlsplit
 
-from friendserve.escape import native_str, utf8
+from friendserve.escape import native_str, utf8, xhtml_escape
+from friendserve.web.errors import HTTPError
 
 TOKEN_SIZE = 16
 MASK_SIZE = 4
@@ -81,3 +85,76 @@ def is_cross_site(request, trusted=()):
         return urlsplit(origin).netloc.lower() != request.host.lower()
     except ValueError:
         return True
+
+
+class XsrfProtected(object):
+    """The part of a RequestHandler that refuses requests which pages of other sites made the
+    browser send.
+
+    The handler provides `request`, `settings`, `current_user`, `get_argument`, `get_body_argument`,
+    `get_cookie`, `set_cookie` and `_streams_body`.
+    """
+    @property
+    def xsrf_token(self):
+        """The token that forms and scripts send back, as bytes. If the request has no cookie with
+        it, the cookie is set.
+
+        It is masked differently in each response, because a secret that is the same in every
+        compressed page can be guessed byte by byte (the BREACH attack). Any masking is accepted.
+        """
+        if not hasattr(self, "_xsrf_token"):
+            known, token, timestamp = self._get_raw_xsrf_token()
+            version = self.settings.get("xsrf_cookie_version", 2)
+            if version == 1:
+                self._xsrf_token = utf8(encode_plain_token(token))
+            elif version == 2:
+                self._xsrf_token = utf8(encode_token(token, os.urandom(MASK_SIZE),
+                                                     timestamp or time.time()))
+            else:
+                raise ValueError("xsrf_cookie_version must be 1 or 2, not %r" % (version,))
+            if not known:
+                options = dict(self.settings.get("xsrf_cookie_kwargs", {}))
+                if self.current_user:
+                    # So that a form left open for days is still accepted.
+                    options.setdefault("expires_days", 30)
+                self.set_cookie(self._xsrf_cookie_name(), self._xsrf_token, **options)
+        return self._xsrf_token
+
+    def _xsrf_cookie_name(self):
+        return self.settings.get("xsrf_cookie_name", "_xsrf")
+
+    def _get_raw_xsrf_token(self):
+        """(version, token, timestamp) of the cookie; the version is None for a new token."""
+        if not hasattr(self, "_raw_xsrf_token"):
+            self._raw_xsrf_token = decode_token(self.get_cookie(self._xsrf_cookie_name())) or (
+                None, os.urandom(TOKEN_SIZE), None)
+        return self._raw_xsrf_token
+
+    def check_xsrf_cookie(self):
+        """Raise HTTPError 403 unless the request contains the token of its cookie, as an argument
+        or a header. Nothing else is accepted instead, such as X-Requested-With."""
+        try:
+            # The second is for the body of a DELETE.
+            token = self.get_argument("_xsrf", None) or self.get_body_argument("_xsrf", None)
+        except HTTPError:
+            # Not valid text, so not a token.
+            token = None
+        token = (token or self.request.headers.get("X-Xsrftoken")
+                 or self.request.headers.get("X-Csrftoken"))
+        if not token:
+            raise HTTPError(403, "'_xsrf' argument missing from %s%s" % (
+                self.request.method, "; if the body is streamed, send it in the query or a header"
+                if self._streams_body else ""))
+        sent = decode_token(token)
+        expected = self._get_raw_xsrf_token()[1]
+        if sent is None or not hmac.compare_digest(sent[1], expected):
+            raise HTTPError(403, "XSRF cookie does not match %s argument" % self.request.method)
+
+    def _check_origin(self):
+        trusted = self.settings["cross_origin_protection"]
+        if is_cross_site(self.request, () if trusted is True else trusted):
+            raise HTTPError(403, "%s sent by a page of another origin" % self.request.method)
+
+    def xsrf_form_html(self):
+        """The hidden field with the token, to be put into every form that is sent by POST."""
+        return '<input type="hidden" name="_xsrf" value="%s"/>' % xhtml_escape(self.xsrf_token)

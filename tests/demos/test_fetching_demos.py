@@ -143,7 +143,7 @@ class ProxyFetchProgramTest(unittest.TestCase):
         sock.bind(("127.0.0.1", 0))
         sock.listen(1)
         port = sock.getsockname()[1]
-        self.assertIn("cannot listen on port %d" % port, self.refused(
+        self.assertIn("port %d of 127.0.0.1 is taken" % port, self.refused(
             "--port=%d" % port, "--service=http://127.0.0.1:1"))
 
 

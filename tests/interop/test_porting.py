@@ -29,7 +29,9 @@ BY_HAND = {
                      b'self.render_string("message.html", message=chat).decode("utf-8")'),),
 }
 
-needs_old = unittest.skipUnless(OLD and PEERS, "FRIENDSERVE_OLD and FRIENDSERVE_PEERS are not set")
+needs_old = unittest.skipUnless(
+    OLD and PEERS, "there are no programs written for Tornado: `python -m tests.interop.fetch "
+    "FOLDER PYTHON` fetches them, and says what to set")
 
 
 def environ(*folders):

@@ -2,10 +2,16 @@
 """The page for an exception in debug mode (A006, A305)."""
 from __future__ import absolute_import, division, print_function
 
+import json
+import os
 import re
+import shutil
+import tempfile
 
 import six
 
+from friendserve.escape import native_str
+from friendserve.protocol.cookies import create_signed_value
 from friendserve.web import HTTPError, RequestHandler, debugpage
 from tests.webcase import WebCase
 
@@ -53,11 +59,14 @@ class DebugPageTest(WebCase):
         self.assertEqual("text/html; charset=UTF-8", response.headers["Content-Type"])
         self.assertIn(u"<title>ValueError on /plainly</title>", page)
         response, page = self.page("/plainly", headers=[("Accept", "application/json")])
+        self.assertEqual("application/json; charset=UTF-8", response.headers["Content-Type"])
+        self.assertIn("Traceback (most recent call last):", json.loads(page)["traceback"])
+        response, page = self.page("/plainly", headers=[("Accept", "*/*")])
         self.assertEqual("text/plain; charset=UTF-8", response.headers["Content-Type"])
         self.assertIn("Traceback", page)
         response, page = self.page("/plainly", debug=False)
-        self.assertEqual("<html><head><title>500: Internal Server Error</title></head>"
-                         "<body>500: Internal Server Error</body></html>", page)
+        self.assertIn("<title>500: Internal Server Error</title>", page)
+        self.assertNotIn("ValueError", page)
 
     def test_source_and_message_are_there_and_escaped(self):
         _, page = self.page("/plainly?a=%3Cscript%3E")
@@ -99,7 +108,8 @@ class DebugPageTest(WebCase):
         self.assertLess(len(page), 200000)
         before, after = page.split("calls not shown")
         for part in (before, after):
-            self.assertEqual(debugpage.MAX_FRAMES // 2, part.count("<details"))
+            frames = part.partition("As text")[0]
+            self.assertEqual(debugpage.MAX_FRAMES // 2, frames.count("</details>"))
         left_out = int(before.rpartition(">")[2])
         self.assertGreater(left_out, 100)
         # The last call is the first that is shown, and the first call the last.
@@ -113,3 +123,54 @@ class DebugPageTest(WebCase):
         response, page = self.page("/http")
         self.assertEqual(404, response.status)
         self.assertIn("nothing here", page)
+
+
+class DeveloperTest(WebCase):
+    """What helps a developer to find a mistake."""
+
+    def page(self, handlers, path="/", templates=None, headers=HTML, **settings):
+        self.serve_app(handlers, debug=True, autoreload=False, template_path=templates, **settings)
+        return self.ask(path, headers=headers).body.decode("utf-8")
+
+    def test_the_template_first(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+
+        class Shown(RequestHandler):
+            def get(self, name):
+                self.render(name)
+
+        for source, hot in ((u"<p>\n{% for a in b %}\n{% endfor %}\n</p>", u"{% endfor %}"),
+                            (u"<p>\n{{ 1 / 0 }}\n</p>", u"{{ 1 / 0 }}"),
+                            (u"<p>\n\n{{ a b }}\n</p>", u"{{ a b }}")):
+            with open(os.path.join(folder, "page.html"), "w") as template:
+                template.write(str(source))
+            page = self.page([("/(.*)", Shown)], "/page.html", folder)
+            line = source[:source.index(hot)].count(u"\n") + 1
+            start = page.index(u"<h2>Template page.html, line %d</h2>" % line)
+            self.assertLess(start, page.index("<h2>Traceback"))
+            self.assertIn(u'<span class="hot"><i>%d</i>%s</span>' % (line, hot), page)
+
+    def test_the_nearest_patterns_of_a_path_that_matches_none(self):
+        page = self.page([("/entries", Failing), ("/users/([0-9]+)", Failing)], "/user/7")
+        table = page[page.index("No pattern matches /user/7"):]
+        self.assertLess(table.index("/users/([0-9]+)$"), table.index("/entries$"))
+        self.assertIn("Failing", table)
+        self.assertNotIn("No pattern", self.page([("/(.*)", Failing)], "/http"))
+
+    def test_cookies_and_settings_without_secrets(self):
+        secret = "a secret of more than sixteen"
+        signed = create_signed_value(secret, "user", "ann")
+        page = self.page([("/(.*)", Failing)], "/plainly?password=hush1&q=shown", headers=HTML + [
+            ("Cookie", "user=%s; session=hush2" % native_str(signed))], cookie_secret=secret,
+            api_token="hush3", blog_title="Mine")
+        self.assertIn("GET /plainly?password=(not shown)&amp;q=shown", page)
+        self.assertIn('<th scope="row">user</th><td>signed: ann</td>', page)
+        self.assertIn('<th scope="row">session</th><td>(5 characters, not shown)</td>', page)
+        self.assertIn("Mine", page)
+        for word in ("hush", secret, native_str(signed)):
+            self.assertNotIn(word, page)
+
+    def test_text_to_copy(self):
+        page = self.page([("/(.*)", Failing)], "/plainly")
+        self.assertIn('<pre class="text">Traceback (most recent call last):\n', page)
