@@ -1,5 +1,5 @@
-"""Child processes: on the loop, with their pipes as streams and a callback when they end; and copies
-of this process that serve together, from `fork_processes`.
+"""Child processes: on the loop, with their pipes as streams and a callback when they end; and
+copies of this process that serve together, from `fork_processes`.
 
     from friendserve.ioloop import IOLoop
     from friendserve.process import Subprocess

@@ -221,8 +221,7 @@ class BindAndStartTest(ServerTest):
         self.assertRaises(RuntimeError, server.start)
 
     def test_b350_several_processes_need_a_fork_before_the_loop(self):
-        server = self.server
-        server.bind(0, "127.0.0.1")
+        server, _ = self.bound()
         with self.assertRaises(RuntimeError) as caught:
             server.start(2)
         self.assertIn("a loop was made at", str(caught.exception))
