@@ -26,6 +26,7 @@ protocol/         the engines: bytes in, values out; no fd, loop, clock or logge
     wshandshake   the upgrade to a WebSocket
     websocket     frames, messages, close codes
     eventstream   server-sent events
+    proxyheader   the PROXY protocol: who the client of a proxy is
 
 platform/pollers/ what the operating system provides for a loop
     interface     the contracts of pollers and wakers
@@ -59,6 +60,9 @@ netutil/          listening sockets, host names, TLS contexts
     resolver      from host names to addresses
     listening     binding and accepting
     tls           SSLContexts from options
+    certificates  certificates by name, renewed while a server runs
+    networks      addresses that are trusted
+    proxied       reading the PROXY header of a connection
 
 iostream/         byte streams with callbacks
     buffers       received bytes, and bytes that wait to be sent
@@ -68,7 +72,7 @@ iostream/         byte streams with callbacks
     pipe          PipeIOStream
 
 callbacks         waiting for several callbacks, and one step after another
-process           child processes: their pipes, their end
+process           child processes: pipes, their end; several copies of this process
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address

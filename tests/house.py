@@ -30,7 +30,7 @@ FLOORS = (
     ("protocol", _in("protocol", (
         "", "errors", "grammar", "headers", "http1", "http1body", "urls", "httpauth", "forms",
         "multipart", "cookies", "masking", "deflate", "wshandshake", "websocket", "eventstream",
-        "oauth1", "jose"))),
+        "oauth1", "jose", "proxyheader"))),
     ("pollers", _in("platform.pollers", (
         "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
         "windows", "auto", "adapted"))),
@@ -38,7 +38,8 @@ FLOORS = (
     ("loop", _in("ioloop", (
         "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic",
         "positional", "")) + ("loopthread",)),
-    ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
+    ("streams", _in("netutil", (
+        "endpoints", "resolver", "listening", "tls", "certificates", "networks", "proxied", ""))
      + _in("iostream", ("buffers", "base", "goodbye", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (

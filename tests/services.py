@@ -357,6 +357,36 @@ class Nginx(Service):
                 "stderr"]
 
 
+class HAProxy(Service):
+    """A HAProxy in front of a server: its `listen` sections, each a pair of a name and its lines,
+    which contain %(listen)d for the port that is then in `ports`, and others of `values`.
+    %(pem)s is a file with the certificate and key of the tests."""
+    name = "haproxy"
+
+    def __init__(self, sections, **values):
+        self._sections, self._values = sections, values
+        super(HAProxy, self).__init__()
+
+    def prepare(self):
+        pem = os.path.join(self.folder, "server.pem")
+        with open(pem, "wb") as joined:
+            for name in ("server.crt", "server.key"):
+                with open(os.path.join(CERTS, name), "rb") as part:
+                    joined.write(part.read())
+        names = [name for name, _ in self._sections]
+        self.ports = dict(zip(names, free_ports(len(names))))
+        self.port = self.ports[names[-1]]
+        with open(os.path.join(self.folder, "haproxy.cfg"), "w") as target:
+            target.write("global\n  maxconn 100\ndefaults\n  timeout connect 10s\n"
+                         "  timeout client 60s\n  timeout server 60s\n")
+            for name, lines in self._sections:
+                target.write("listen %s\n%s\n" % (name, lines % dict(
+                    self._values, listen=self.ports[name], pem=pem)))
+
+    def command(self):
+        return [self.program(), "-db", "-f", "haproxy.cfg"]
+
+
 class Tinyproxy(Service):
     """An HTTP proxy that requires the user "me" and the password "secret"."""
     name = "tinyproxy"
