@@ -207,6 +207,13 @@ metrics/          what a program counts, in the text format of Prometheus
 
 serve/            running an application as a service
     scoreboard    what the processes of a service know of each other
+    sockets       listening sockets, opened once and inherited
+    systemd       what the service manager is told
+    pages         metrics, health, live connections
+    control       the socket over which operators ask the master
+    ctl           friendserve ctl, friendserve ping
+    worker        one process that serves
+    master        keeps workers running, replaces them without a loss
 """
 from __future__ import absolute_import, division, print_function
 

@@ -74,7 +74,8 @@ class Master(object):
     HTTPServer in a worker. `reread()` returns new settings for a reload, or raises an exception
     whose text says why not. `preload(settings)` is called before the first fork if
     `settings.preload`. `reopen()` reopens the logs of a process. `on_start(master, loop)` is called
-    once in the master, when its loop exists.
+    once in the master, when its loop exists; it may add sockets to `only_here`, which are closed in
+    workers.
     """
     def __init__(self, settings, listeners, make_server, reread=None, preload=None, reopen=None,
                  on_start=None, environ=os.environ):
@@ -93,6 +94,7 @@ class Master(object):
         self.target = settings.processes or cpu_count()
         self.board = Scoreboard(max(2 * self.target, self.target + 32))
         self.workers = {}           # pid -> _Worker
+        self.only_here = []
         self._loop = None
         self._generation = 0
         self._epoch = 0             # counts reloads
@@ -280,6 +282,8 @@ class Master(object):
         pid = os.fork()
         if not pid:
             ours.close()
+            for sock in self.only_here:
+                sock.close()
             for worker in self.workers.values():
                 worker.channel.close()
             self._loop.close()

@@ -43,11 +43,15 @@ PLACES = 4
 MAX_NUMBERS = 4096
 MAX_TEXT = 128 * 1024
 
+#: The bytes of a report, and the seconds for which a worker makes reports after a request for them.
+MAX_REPORT = 64 * 1024
+REPORT_TIME = 10.0
+
 #: The numbers before those of the counters.
 _FIELDS = ("pid", "state", "generation", "started", "turns", "beaten", "connections",
-           "used_numbers", "used_text")
+           "used_numbers", "used_text", "wanted", "report_bytes")
 _HEAD = 16
-_PLACE_BYTES = 8 * (_HEAD + MAX_NUMBERS) + MAX_TEXT
+_PLACE_BYTES = 8 * (_HEAD + MAX_NUMBERS) + MAX_TEXT + MAX_REPORT
 
 
 class Scoreboard(object):
@@ -60,7 +64,7 @@ class Scoreboard(object):
             raise ValueError("a scoreboard needs at least one slot, not %r" % (slots,))
         self.slots = slots
         self._map = mmap.mmap(-1, slots * PLACES * _PLACE_BYTES)
-        self._places = [[Place(self._map, slot, (slot * PLACES + number) * _PLACE_BYTES)
+        self._places = [[Place(self, self._map, slot, (slot * PLACES + number) * _PLACE_BYTES)
                          for number in range(PLACES)] for slot in range(slots)]
 
     def begin(self, slot, generation):
@@ -85,6 +89,11 @@ class Scoreboard(object):
             return list(self._places[slot])
         return [place for places in self._places for place in places]
 
+    def ask_for_reports(self):
+        """Have the workers report for the next seconds; see `Place.report`."""
+        for place in self.workers():
+            place.wanted = monotonic_time()
+
     def workers(self):
         """The places that have a worker, by slot and generation."""
         return sorted((place for place in self.places() if place.state != FREE),
@@ -106,15 +115,17 @@ def _field(name, kind, doc):
 class Place(object):
     """One worker's part of a scoreboard.
 
-    `slot` is its number. `numbers` are the values of the counters, which `declare` assigns; it is
-    the storage of a `friendserve.metrics.Registry`.
+    `board` is the whole, `slot` the number of its slot. `numbers` are the values of the counters, which `declare` assigns; it
+    is the storage of a `friendserve.metrics.Registry`.
     """
-    def __init__(self, shared, slot, offset):
+    def __init__(self, board, shared, slot, offset):
+        self.board = board
         self.slot = slot
         self._map = shared
         self._head = (ctypes.c_double * _HEAD).from_buffer(shared, offset)
         self.numbers = (ctypes.c_double * MAX_NUMBERS).from_buffer(shared, offset + 8 * _HEAD)
         self._text = offset + 8 * (_HEAD + MAX_NUMBERS)
+        self._known = None      # of each declared line, the index; only in the worker
         self._is_full = False
 
     pid = _field("pid", int, "The worker's process; 0 until `start`.")
@@ -127,10 +138,12 @@ class Place(object):
     connections = _field("connections", int, "How many connections the worker has open.")
     _used_numbers = _field("used_numbers", int, "")
     _used_text = _field("used_text", int, "")
+    _report_bytes = _field("report_bytes", int, "")
+    wanted = _field("wanted", float, "When an operator last asked for a report.")
 
     def begin(self, generation):
         """Prepare for a worker; see `Scoreboard.begin`."""
-        self.pid = self.turns = self.connections = 0
+        self.pid = self.turns = self.connections = self._report_bytes = self.wanted = 0
         self.generation = generation
         self.started = time.time()
         self.beaten = monotonic_time()
@@ -151,7 +164,7 @@ class Place(object):
         for entry, index, count in self.entries():
             if entry[0] == "gauge":
                 self.numbers[index] = 0.0
-        self.connections = self.pid = 0
+        self.connections = self.pid = self._report_bytes = 0
         self.state = FREE
 
     # The storage of a registry
@@ -160,10 +173,12 @@ class Place(object):
         """The index of the first of `count` numbers for `entry`, a list of JSON values whose first
         is its kind. If it was declared before, by an earlier worker too, it has the same numbers.
         Returns None if there is no room left."""
-        for known, index, known_count in self.entries():
-            if known == entry and known_count == count:
-                return index
-        line = json.dumps([count, entry]).encode("ascii") + b"\n"
+        if self._known is None:
+            self._known = dict((_to_line(known_count, known), index)
+                               for known, index, known_count in self.entries())
+        line = _to_line(count, entry)
+        if line in self._known:
+            return self._known[line]
         index, begin = self._used_numbers, self._used_text
         if index + count > MAX_NUMBERS or begin + len(line) > MAX_TEXT:
             if not self._is_full:
@@ -176,6 +191,7 @@ class Place(object):
         self._map[self._text + begin:self._text + begin + len(line)] = line
         self._used_numbers = index + count
         self._used_text = begin + len(line)
+        self._known[line] = index
         return index
 
     def entries(self):
@@ -186,6 +202,36 @@ class Place(object):
             found.append((entry, index, count))
             index += count
         return found
+
+    # What operators see
+
+    def is_wanted(self):
+        """Whether an operator asked for a report in the last seconds."""
+        return monotonic_time() - self.wanted < REPORT_TIME
+
+    def report(self, rows):
+        """Show operators a list of JSON values; those at its end are left out if they do not
+        fit."""
+        text = json.dumps(rows).encode("ascii")
+        while len(text) > MAX_REPORT:
+            rows = rows[:len(rows) // 2]
+            text = json.dumps(rows).encode("ascii")
+        begin = self._text + MAX_TEXT
+        self._report_bytes = 0
+        self._map[begin:begin + len(text)] = text
+        self._report_bytes = len(text)
+
+    def read_report(self):
+        """The last report, [] if there is none or it is being written."""
+        begin = self._text + MAX_TEXT
+        try:
+            return json.loads(self._map[begin:begin + self._report_bytes].decode("ascii") or "[]")
+        except ValueError:
+            return []
+
+
+def _to_line(count, entry):
+    return json.dumps([count, entry]).encode("ascii") + b"\n"
 
 
 _TURNS, _BEATEN = _FIELDS.index("turns"), _FIELDS.index("beaten")

@@ -20,6 +20,7 @@ import traceback
 
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.log import app_log
+from friendserve.serve.pages import Observer
 from friendserve.serve.scoreboard import DRAINING, READY
 
 try:
@@ -51,17 +52,20 @@ def run_worker(settings, make_server, sockets, place, channel, reopen=None):
     """
     _prepare(settings)
     place.start()
+    observer = Observer(settings, place)
     with IOLoop(make_current=True) as loop:
         loop.install()
-        worker = _Worker(settings, place, channel, loop, reopen)
+        worker = _Worker(settings, place, channel, loop, reopen, observer)
         try:
             server = make_server(settings)
         except (SystemExit, Exception) as error:
             app_log.error("The application could not be loaded: %s", error,
                           exc_info=not getattr(error, "is_explained", False))
             return CANNOT_LOAD
+        observer.start(server, loop)
         worker.serve(server, sockets)
         loop.start()
+        observer.sample()
         server.stop()
     return 0
 
@@ -81,7 +85,8 @@ def _prepare(settings):
 
 
 class _Worker(object):
-    def __init__(self, settings, place, channel, loop, reopen):
+    def __init__(self, settings, place, channel, loop, reopen, observer):
+        self._observer = observer
         self._settings = settings
         self._place = place
         self._channel = channel
@@ -131,6 +136,7 @@ class _Worker(object):
     def _tick(self):
         self._place.beat()
         self._place.connections = self._server.connection_count()
+        self._observer.sample()
         if self._max_memory and _memory() > self._max_memory:
             self._ask("memory")
         if self._max_age and time.time() - self._place.started > self._max_age:
