@@ -76,12 +76,10 @@ def master_commands(master, loop):
     def reload(reply):
         master.reload(lambda error: reply("reloaded", error))
 
-    def after(function):
-        def command(reply):
-            # The answer first: the loop ends with the service.
-            reply("%d workers" % master.target if function is not master.stop else "stopping")
-            loop.add_callback(function)
-        return command
+    def stop(reply):
+        # The answer first: the loop ends with the service.
+        reply("stopping")
+        loop.add_callback(master.stop)
 
     def change(function):
         def command(reply):
@@ -102,6 +100,6 @@ def master_commands(master, loop):
         master.stacks()
         reply("the workers write their stacks to their logs")
 
-    return {"status": status, "reload": reload, "stop": after(master.stop),
+    return {"status": status, "reload": reload, "stop": stop,
             "add": change(master.add), "remove": change(master.remove),
             "connections": connections, "stacks": stacks}

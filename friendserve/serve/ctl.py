@@ -10,6 +10,8 @@ import sys
 from six.moves import http_client
 from six.moves.urllib.parse import urlsplit
 
+from friendserve.escape import native_str
+
 COMMANDS = ("status", "reload", "stop", "add", "remove", "connections", "stacks")
 
 #: Seconds that a reload may take, each worker after the other.
@@ -38,7 +40,7 @@ def run_ctl(argv=None, out=sys.stdout):
         print("friendserve ctl: %s" % answer["error"], file=sys.stderr)
         return 1
     result = answer["result"]
-    print(json.dumps(result) if options.json else format_result(result), file=out)
+    print(native_str(json.dumps(result) if options.json else format_result(result)), file=out)
     return 0
 
 
@@ -75,7 +77,7 @@ def format_result(result):
         return str(result)
     if not result:
         return "none"
-    names = sorted(result[0], key=lambda name: (name not in ("slot", "pid"), name))
+    names = sorted(result[0], key=lambda name: (name != "slot", name != "pid", name))
     rows = [names] + [["" if row[name] is None else "%s" % (
         int(row[name]) if isinstance(row[name], float) else row[name],) for name in names]
         for row in result]

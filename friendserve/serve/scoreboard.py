@@ -115,8 +115,8 @@ def _field(name, kind, doc):
 class Place(object):
     """One worker's part of a scoreboard.
 
-    `board` is the whole, `slot` the number of its slot. `numbers` are the values of the counters, which `declare` assigns; it
-    is the storage of a `friendserve.metrics.Registry`.
+    `board` is the whole, `slot` the number of its slot. `numbers` are the values of the counters,
+    which `declare` assigns; it is the storage of a `friendserve.metrics.Registry`.
     """
     def __init__(self, board, shared, slot, offset):
         self.board = board
