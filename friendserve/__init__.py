@@ -202,6 +202,10 @@ porting/          programs and libraries that were written for Tornado
 
 serve/            running an application as a service
     scoreboard    what the processes of a service know of each other
+    sockets       listening sockets: from addresses, from systemd, from a predecessor
+    systemd       what systemd is told
+    worker        a process that serves
+    master        keeps workers: reload, recycling, upgrade, supervision
 """
 from __future__ import absolute_import, division, print_function
 

@@ -71,7 +71,8 @@ FLOORS = (
          "editor", "templates", "knowledge", "adapted", "private", "alias", "running", "checking",
          "installed", "rewriting", "command", "", "__main__"))
      + ("metrics",) + _in("serve", (
-         "scoreboard", "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
+         "scoreboard", "config", "control", "sockets", "systemd", "worker", "master", "command",
+        "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,

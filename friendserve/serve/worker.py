@@ -1,8 +1,9 @@
 """A worker: it loads the application, says that it is ready, serves, drains when it is told, ends.
 
 It hears of the master over a pair of sockets: the end of file means that the master has died, and
-the worker drains then as well. To the master it says "READY" and, when it has done its part,
-"RECYCLE" with the reason; the master then starts its successor, before this one drains.
+the worker drains then as well. To the master it says "READY"; when it has done its part, "RECYCLE"
+with the reason, and the master then starts its successor, before this one drains; and "DRAINS", as
+it may be another who has sent TERM.
 
 Signals: TERM drains, QUIT ends at once, USR1 reopens the logs, USR2 writes the stacks of all
 threads to stderr. Those that a terminal sends to all processes, and that are the master's business,
@@ -28,7 +29,7 @@ except ImportError:  # version: py2
     faulthandler = None
 
 #: What a worker sends to the master, and the master to a worker that it stops for good.
-SAYS_READY, SAYS_RECYCLE, SAYS_STOP = b"READY", b"RECYCLE", b"STOP"
+SAYS_READY, SAYS_RECYCLE, SAYS_DRAINS, SAYS_STOP = b"READY", b"RECYCLE", b"DRAINS", b"STOP"
 
 #: The status with which a worker ends that could not load the application.
 CANNOT_LOAD = 3
@@ -168,6 +169,7 @@ class _Worker(object):
         self._draining = True
         self._loop.remove_handler(self._channel)
         self._place.state = DRAINING
+        self._say(SAYS_DRAINS)
         self._server.drain(self._loop.stop, idle=self._settings.drain_idle,
                            grace=self._settings.graceful_timeout, has_successor=has_successor)
 

@@ -40,9 +40,9 @@ class ReloadTest(ServeCase, unittest.TestCase):
         self.addCleanup(first.close)
         old = int(service.get())
         service.signal(signal.SIGTERM, old)
-        service.get()
+        service.ready(2)
+        self.assertNotEqual(str(old), service.get())
         self.assertEqual((False, str(old)), get(first))
-        service.wait_for("is ready in slot", 2)
 
     def test_b353_the_old_code_stays_if_the_new_cannot_be_loaded(self):
         service = self.start().ready()

@@ -169,7 +169,9 @@ class SystemdTest(ServeCase, unittest.TestCase):
         service = self.start(processes=1, environ=self.environ)
         self.receive("READY=1")
         service.signal(signal.SIGUSR2)
-        self.assertEqual("MAINPID=%d" % service.master, self.receive("READY=1")[2])
+        told = self.receive("READY=1")[2]
+        service.wait_for(" listens on ", 2)
+        self.assertEqual("MAINPID=%d" % service.master, told)
 
     if not hasattr(unittest.TestCase, "assertRegex"):  # version: py2
         assertRegex = unittest.TestCase.assertRegexpMatches
