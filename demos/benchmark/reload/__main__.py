@@ -1,5 +1,5 @@
-"""What servers lose while their workers change: `python -m demos.benchmark.reload [SECONDS]`, from
-the root of the project, with wrk (Debian package wrk).
+"""What servers lose while their workers change: `python demos/benchmark/reload [SECONDS]`, with wrk (the
+Debian package of that name).
 
 200 connections are kept, and 20 closed after each response, while each server with two workers
 reloads 20 times (HUP), recycles its workers every 500 requests, or is upgraded to a new master
@@ -23,14 +23,14 @@ PORT = "8765"
 RELOADS = 20
 
 SERVERS = (
-    ("friendserve", [sys.executable, "applications.py", PORT], ["500"]),
+    ("friendserve", [sys.executable, "service.py", PORT], ["500"]),
     ("gunicorn", [PYTHON, "-m", "gunicorn", "-w", "2", "-k", "gthread", "--threads", "8",
-                  "--log-level", "critical", "-b", "127.0.0.1:" + PORT, "applications:wsgi"],
+                  "--log-level", "critical", "-b", "127.0.0.1:" + PORT, "peers:wsgi"],
      ["--max-requests", "500", "--max-requests-jitter", "50"]),
     ("uvicorn", [PYTHON, "-m", "uvicorn", "--workers", "2", "--log-level", "critical",
-                 "--port", PORT, "asgi:application"], ["--limit-max-requests", "500"]),
+                 "--port", PORT, "peers:asgi"], ["--limit-max-requests", "500"]),
     ("granian", [PYTHON, "-m", "granian", "--workers", "2", "--interface", "asgi", "--no-log",
-                 "--port", PORT, "asgi:application"], None),
+                 "--port", PORT, "peers:asgi"], None),
 )
 UPGRADES = ("friendserve", "gunicorn")
 
@@ -53,10 +53,11 @@ def start_load(connections, seconds, *options):
 
 def count(text):
     """(requests, failed)"""
-    requests = int(re.search(r"(\d+) requests in", text).group(1))
+    requests = re.search(r"(\d+) requests in", text)
     errors = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     other = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    return requests, (sum(map(int, errors.groups())) if errors else 0) + (
+    return int(requests.group(1)) if requests else 0, (
+        sum(map(int, errors.groups())) if errors else 0) + (
         int(other.group(1)) if other else 0)
 
 

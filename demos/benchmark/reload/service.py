@@ -1,4 +1,4 @@
-"""One page for four servers: `wsgi`, `asgi`, and `main`, a service of friendserve."""
+"""The page, as a service of friendserve."""
 from __future__ import absolute_import, division, print_function
 
 import logging
@@ -9,17 +9,9 @@ from friendserve.serve.master import Master
 from friendserve.serve.sockets import Listeners
 from friendserve.web import Application, RequestHandler
 
-BODY = b"Hello, world\n"
-
-
-def wsgi(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(BODY)))])
-    return [BODY]
-
-
 class Hello(RequestHandler):
     def get(self):
-        self.write(BODY)
+        self.write("Hello, world\n")
 
 
 class Settings(object):
