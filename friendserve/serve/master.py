@@ -212,7 +212,7 @@ class Master(object):
         path = self.settings.pidfile
         if not path:
             return
-        if self._replaces or os.path.exists(path) and str(os.getppid()) == _first_line(path):
+        if _first_line(path) == str(os.getppid()):
             # That of the predecessor, which nginx names the same.
             os.rename(path, path + ".oldbin")
         with open(path + ".new", "w") as target:

@@ -13,6 +13,7 @@ from __future__ import absolute_import, division, print_function
 
 import errno
 import os
+import pwd
 import random
 import signal
 import sys
@@ -75,10 +76,21 @@ def _prepare(settings):
         faulthandler.register(signal.SIGUSR2, file=sys.__stderr__, all_threads=True)
     else:  # version: py2
         signal.signal(signal.SIGUSR2, lambda number, frame: traceback.print_stack(frame))
-    if settings.group is not None:
-        os.setgid(settings.group)
-    if settings.user is not None:
-        os.setuid(settings.user)
+    _drop_privileges(settings.user, settings.group)
+
+
+def _drop_privileges(user, group):
+    """Become `user`, with its groups, and `group`: ids, or None."""
+    if user is not None:
+        entry = pwd.getpwuid(user)
+        group = entry.pw_gid if group is None else group
+        os.initgroups(entry.pw_name, group)
+    elif group is not None:
+        os.setgroups([group])
+    if group is not None:
+        os.setgid(group)
+    if user is not None:
+        os.setuid(user)
 
 
 class _Worker(object):

@@ -24,10 +24,17 @@ class Settings(object):
             vars(self).update(DEFAULTS, **json.load(source))
 
 
+names = {"__name__": "application"}
+
+
+def load(settings):
+    if "make" not in names:
+        with open(settings.application) as source:
+            exec(compile(source.read(), settings.application, "exec"), names)
+
+
 def make_server(settings):
-    names = {"__name__": "application"}
-    with open(settings.application) as source:
-        exec(compile(source.read(), settings.application, "exec"), names)
+    load(settings)
     return HTTPServer(names["make"](settings))
 
 
@@ -43,7 +50,8 @@ def main():
     except SocketsError as error:
         print(error, file=sys.stderr)
         return CANNOT_START
-    return Master(settings, listeners, make_server, reread=lambda: Settings(path)).run()
+    return Master(settings, listeners, make_server, reread=lambda: Settings(path),
+                  preload=load).run()
 
 
 if __name__ == "__main__":

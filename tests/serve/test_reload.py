@@ -143,6 +143,31 @@ class ReloadTest(ServeCase, unittest.TestCase):
         self.assertEqual([], service.logged("drain"))
 
 
+    def test_b367_preloaded_code_is_reloaded_by_a_new_master(self):
+        application = APPLICATION.replace("import os", "import os; loaded = os.getpid()", 1) \
+            .replace("str(os.getpid())", "str(loaded)")
+        service = self.start(application, preload=True).ready()
+        old = service.master
+        self.assertEqual(str(old), service.get())
+        load = self.load(service)
+        service.signal(signal.SIGHUP)
+        self.assertEqual(0, service.wait())
+        new = service.master
+        self.assertNotEqual(old, new)
+        self.assertEqual(str(new), service.get())
+        load.stop()
+        self.assertEqual([], load.failed)
+
+    @unittest.skipUnless(os.getuid() == 0, "only root may become another user")
+    def test_b368_workers_of_another_user_have_only_its_groups(self):
+        application = APPLICATION.replace(
+            "str(os.getpid())", "repr((os.getuid(), os.getgid(), sorted(os.getgroups())))")
+        service = self.start(application, processes=1, user=65534)
+        os.chmod(service.folder, 0o755)
+        service.ready()
+        self.assertEqual("(65534, 65534, [65534])", service.get())
+
+
 class EndTest(ServeCase, unittest.TestCase):
     def test_b132_term_answers_what_was_accepted(self):
         service = self.start(processes=1).ready()
