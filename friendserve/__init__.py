@@ -26,6 +26,8 @@ protocol/         the engines: bytes in, values out; no fd, loop, clock or logge
     wshandshake   the upgrade to a WebSocket
     websocket     frames, messages, close codes
     eventstream   server-sent events
+    oauth1        signatures of OAuth 1.0
+    jose          signed tokens, their keys and claims
     proxyheader   the PROXY protocol: who the client of a proxy is
 
 platform/pollers/ what the operating system provides for a loop
@@ -180,6 +182,20 @@ database/         SQLite, MySQL and PostgreSQL under one interface
     engines       what differs between the three
     connection    a blocking connection
     pool          connections in threads
+
+auth/             sign-in with other sites
+    errors        why a sign-in failed
+    exchange      requests to a provider: limited, ended once
+    flows         what the browser keeps from start to end
+    mixin         what the mixins share
+    openid        OpenID 2.0
+    oauth         OAuth 1.0
+    oauth2        OAuth 2.0
+    discovery     OpenID Connect: metadata and keys of a provider
+    openidconnect OpenIDConnectMixin, back-channel logout
+    facebook google twitter friendfeed
+                  providers
+    access        who may come in
 
 testing/          test cases for unittest, fixtures for pytest
     logs          what is logged in a test

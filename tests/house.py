@@ -64,8 +64,8 @@ FLOORS = (
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
      + _in("database", ("errors", "engines", "connection", "pool", ""))),
     ("auth", _in("auth", (
-        "openid", "oauth", "oauth2", "facebook", "google", "twitter", "friendfeed",
-        "openidconnect", ""))),
+        "errors", "exchange", "flows", "mixin", "openid", "oauth", "oauth2", "discovery",
+        "openidconnect", "facebook", "google", "twitter", "friendfeed", "access", ""))),
     ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
      + _in("porting", (
          "editor", "templates", "knowledge", "adapted", "private", "alias", "running", "checking",
@@ -79,7 +79,7 @@ FLOORS = (
 #: clock, logger or file.
 PURE = frozenset((
     "__future__", "base64", "binascii", "bisect", "calendar", "codecs", "collections",
-    "datetime", "email", "functools", "hashlib", "hmac", "itertools", "math", "numbers",
+    "datetime", "email", "functools", "hashlib", "hmac", "itertools", "json", "math", "numbers",
     "operator", "re", "six", "string", "struct", "unicodedata", "zlib",
     PACKAGE + ".util", PACKAGE + ".escape"))
 #: Exceptions to PURE: signed cookies contain a time, which callers may pass and tests do; a C

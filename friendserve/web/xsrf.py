@@ -120,6 +120,13 @@ class XsrfProtected(object):
                 self.set_cookie(self._xsrf_cookie_name(), self._xsrf_token, **options)
         return self._xsrf_token
 
+    def renew_xsrf_token(self):
+        """Replace the token, for a visitor who has just signed in: someone who knew that of the
+        anonymous visitor must not know the new one."""
+        self._raw_xsrf_token = None, os.urandom(TOKEN_SIZE), None
+        self.__dict__.pop("_xsrf_token", None)
+        self.xsrf_token
+
     def _xsrf_cookie_name(self):
         return self.settings.get("xsrf_cookie_name", "_xsrf")
 

@@ -162,9 +162,8 @@ class ReloadTest(ServeCase, unittest.TestCase):
     def test_b368_workers_of_another_user_have_only_its_groups(self):
         application = APPLICATION.replace(
             "str(os.getpid())", "repr((os.getuid(), os.getgid(), sorted(os.getgroups())))")
-        service = self.start(application, processes=1, user=65534)
-        os.chmod(service.folder, 0o755)
-        service.ready()
+        # Preloaded, as that user may not be able to read this Python.
+        service = self.start(application, processes=1, user=65534, preload=True).ready()
         self.assertEqual("(65534, 65534, [65534])", service.get())
 
 

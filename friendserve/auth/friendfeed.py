@@ -1,0 +1,35 @@
+"""Sign-in with FriendFeed, for programs of its time."""
+from __future__ import absolute_import, division, print_function
+
+from friendserve.auth.mixin import consumer_from_settings
+from friendserve.auth.oauth import OAuthMixin
+
+
+class FriendFeedMixin(OAuthMixin):
+    """Sign-in with FriendFeed by OAuth 1.0. FriendFeed closed on 9 April 2015.
+
+    The class keeps programs running that still name it, and shows how a provider is described.
+    The settings were `friendfeed_consumer_key` and `friendfeed_consumer_secret`.
+    """
+    _OAUTH_VERSION = "1.0"
+    _OAUTH_REQUEST_TOKEN_URL = "https://friendfeed.com/account/oauth/request_token"
+    _OAUTH_ACCESS_TOKEN_URL = "https://friendfeed.com/account/oauth/access_token"
+    _OAUTH_AUTHORIZE_URL = "https://friendfeed.com/account/oauth/authorize"
+    _OAUTH_NO_CALLBACKS = True
+    _FRIENDFEED_BASE_URL = "https://friendfeed-api.com/v2"
+
+    def friendfeed_request(self, path, callback=None, access_token=None, post_args=None, **args):
+        """Make a request to the interface, as `TwitterMixin.twitter_request`."""
+        return self._oauth_request(self._FRIENDFEED_BASE_URL + path, callback, access_token,
+                                   post_args, args)
+
+    def _oauth_consumer_token(self):
+        return consumer_from_settings(self, "friendfeed", "FriendFeed OAuth")
+
+    def _oauth_get_user(self, access_token, callback):
+        def got(user):
+            if user:
+                user["username"] = user.get("id")
+            callback(user)
+        self.friendfeed_request("/feedinfo/" + access_token["username"], got,
+                                access_token=access_token, include="id,name,description")
