@@ -123,8 +123,11 @@ class Master(object):
                     continue
                 place, channel = self._fork(slot)
                 if place is not None:
-                    return run_worker(self.settings, self._make_server,
-                                      self.listeners.of_slot(slot), place, channel, self._reopen)
+                    rivals = [rival for number in range(self.target)
+                              for rival in self.board.places(number)]
+                    return run_worker(
+                        self.settings, self._make_server, self.listeners.of_slot(slot), place,
+                        channel, self._reopen, () if self.settings.reuse_port else rivals)
             self._loop.close()
             self.listeners.close(remove=self._upgrade is None)
             return self._exit_status

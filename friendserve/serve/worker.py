@@ -12,6 +12,7 @@ are ignored.
 from __future__ import absolute_import, division, print_function
 
 import errno
+import functools
 import os
 import pwd
 import random
@@ -22,7 +23,7 @@ import traceback
 
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.log import app_log
-from friendserve.serve.scoreboard import DRAINING, READY
+from friendserve.serve.scoreboard import DRAINING, PLACES, READY
 
 try:
     import faulthandler
@@ -44,12 +45,13 @@ _TICK = 1000
 _IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGWINCH")
 
 
-def run_worker(settings, make_server, sockets, place, channel, reopen=None):
+def run_worker(settings, make_server, sockets, place, channel, reopen=None, rivals=()):
     """Serve, and return the exit status. Called in the new process, which has no loop yet.
 
     `make_server(settings)` returns an HTTPServer that does not listen yet, on the current loop.
     `sockets` are the listening sockets, `place` is the worker's in the scoreboard, `channel` its
-    end of the pair of sockets.
+    end of the pair of sockets. `rivals` are the places of workers that share the sockets, and this
+    one's.
     """
     _prepare(settings)
     place.start()
@@ -62,6 +64,8 @@ def run_worker(settings, make_server, sockets, place, channel, reopen=None):
             app_log.error("The application could not be loaded: %s", error,
                           exc_info=not getattr(error, "is_explained", False))
             return CANNOT_LOAD
+        if len(rivals) > PLACES:
+            server.share_sockets(functools.partial(_may_accept, server, place, rivals))
         worker.serve(server, sockets)
         loop.start()
         server.stop()
@@ -91,6 +95,13 @@ def _drop_privileges(user, group):
         os.setgid(group)
     if user is not None:
         os.setuid(user)
+
+
+def _may_accept(server, place, rivals):
+    """Whether this worker has no more connections than its share, and a few."""
+    own = place.connections = server.connection_count(detached=True)
+    counts = [rival.connections for rival in rivals if rival.state == READY]
+    return own * len(counts) <= 1.1 * sum(counts) + 2 * len(counts)
 
 
 class _Worker(object):
@@ -143,7 +154,7 @@ class _Worker(object):
 
     def _tick(self):
         self._place.beat()
-        self._place.connections = self._server.connection_count()
+        self._place.connections = self._server.connection_count(detached=True)
         if self._max_memory and _memory() > self._max_memory:
             self._ask("memory")
         if self._max_age and time.time() - self._place.started > self._max_age:

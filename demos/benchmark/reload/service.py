@@ -17,7 +17,7 @@ class Hello(RequestHandler):
 class Settings(object):
     processes, graceful_timeout, drain_idle, start_timeout, stall_timeout = 2, 30, 5, 60, 60
     max_memory = max_age = pidfile = user = group = None
-    preload = False
+    preload = reuse_port = False
 
     def __init__(self, port, max_requests):
         self.bind = ["127.0.0.1:" + port]
