@@ -26,9 +26,9 @@ protocol/         the engines: bytes in, values out; no fd, loop, clock or logge
     wshandshake   the upgrade to a WebSocket
     websocket     frames, messages, close codes
     eventstream   server-sent events
-    proxyheader   the PROXY protocol: who the client of a proxy is
     oauth1        signatures of OAuth 1.0
     jose          signed tokens, their keys and claims
+    proxyheader   the PROXY protocol: who the client of a proxy is
 
 platform/pollers/ what the operating system provides for a loop
     interface     the contracts of pollers and wakers
@@ -223,13 +223,13 @@ metrics/          what a program counts, in the text format of Prometheus
 
 serve/            running an application as a service
     scoreboard    what the processes of a service know of each other
-    sockets       listening sockets, opened once and inherited
-    systemd       what the service manager is told
+    sockets       listening sockets: from addresses, from systemd, from a predecessor
+    systemd       what systemd is told
     pages         metrics, health, live connections
     control       the socket over which operators ask the master
     ctl           friendserve ctl, friendserve ping
-    worker        one process that serves
-    master        keeps workers running, replaces them without a loss
+    worker        a process that serves
+    master        keeps workers: reload, recycling, upgrade, supervision
 """
 from __future__ import absolute_import, division, print_function
 

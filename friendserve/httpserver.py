@@ -43,6 +43,9 @@ _BadRequestException = HTTPInputError
 #: limits is small.
 SWEEP_INTERVAL = 1.0
 
+#: The least number of seconds between two groups of WebSockets that are told of a drain.
+TELL_INTERVAL = 0.01
+
 #: The address that a proxy reports may have a port, which may be hidden (RFC 7239 6), and an IPv6
 #: address with a port has brackets.
 _match_node = re.compile(
@@ -276,10 +279,11 @@ class HTTPServer(TCPServer):
                              connection.remote_ip, self.params.write_timeout)
                 connection.close()
 
-    def connection_count(self):
+    def connection_count(self, detached=False):
         """The number of open connections, idle ones included. A connection that was detached, for
-        a WebSocket for example, no longer counts."""
-        return len(self._connections)
+        a WebSocket for example, no longer counts; or, with `detached`, counts if it has a stop
+        callback, as those of WebSockets have."""
+        return len(self._connections) + (len(self._detached) if detached else 0)
 
     def describe_connections(self):
         """What each open connection does: a list of dicts with `remote_ip`, `state` ("idle",
@@ -342,9 +346,11 @@ class HTTPServer(TCPServer):
             self._plan_sweep(io_loop)
         for connection in list(self._connections):
             connection.drain()
-        self._untold.extend(self._detached)
-        if self._untold and self._tell_timer is None:
-            self._tell_next(io_loop, 0.8 * grace / len(self._untold))
+        if self._tell_timer is not None:
+            io_loop.remove_timeout(self._tell_timer)
+        self._untold = collections.deque(self._detached)
+        spread = max(0.8 * grace, TELL_INTERVAL)
+        self._tell_some(io_loop, io_loop.time() + spread, len(self._untold) / spread)
 
     def _on_header(self, reader, connection, header, address=None):
         super(HTTPServer, self)._on_header(reader, connection, header, address)
@@ -365,17 +371,21 @@ class HTTPServer(TCPServer):
         io_loop.add_callback(self._check_stop)
         return io_loop
 
-    def _tell_next(self, io_loop, interval):
-        """Tell one of the detached connections that the server drains, and plan the next."""
+    def _tell_some(self, io_loop, until, per_second):
+        """Tell those detached connections that are due that the server drains, and plan the next.
+        If the loop is late, more are due, so that all are told `until` then."""
         self._tell_timer = None
-        connection = self._untold.popleft()
-        while self._untold and connection not in self._detached:
-            connection = self._untold.popleft()
-        connection.stop()
-        if self._untold:
+        untold = self._untold
+        not_due = int(max(until - io_loop.time(), 0) * per_second)
+        for _ in range(max(len(untold) - not_due, min(1, len(untold)))):
+            connection = untold.popleft()
+            if connection in self._detached:
+                connection.stop()
+        if untold:
             with NullContext():
                 self._tell_timer = io_loop.call_later(
-                    interval, self._tell_next, io_loop, interval)
+                    max(1 / per_second, TELL_INTERVAL), self._tell_some, io_loop, until,
+                    per_second)
 
     def _stop_now(self):
         if self._on_stopped is not None:

@@ -29,6 +29,10 @@ from friendserve.process import fork_processes
 from friendserve.stack_context import NullContext
 
 
+#: How many connections a process accepts per turn of the loop if others share its sockets.
+FEW_ACCEPTS = 4
+
+
 class TCPServer(object):
     """Listens on any number of sockets; subclasses handle the connections, in `handle_stream`.
 
@@ -71,6 +75,7 @@ class TCPServer(object):
         self.proxy_protocol = proxy_protocol if proxy_protocol is True \
             else Networks(proxy_protocol) if proxy_protocol else None
         self._arriving = set()  # ProxyHeaderReaders
+        self._accepting = {}    # arguments of add_accept_handler, from `share_sockets`
         self._listening = []  # (socket, function that stops accepting) of each
         self._waiting = []    # sockets that were bound and wait for start(); None after it
 
@@ -125,8 +130,21 @@ class TCPServer(object):
         for sock in sockets:
             # The contexts of the code that starts a server do not apply to its connections.
             with NullContext():
-                remove = add_accept_handler(sock, callback, io_loop=self.io_loop)
+                remove = add_accept_handler(sock, callback, io_loop=self.io_loop,
+                                            **self._accepting)
             self._listening.append((sock, remove))
+
+    def share_sockets(self, may_accept=None, max_accepts=FEW_ACCEPTS):
+        """Accept at most `max_accepts` connections per turn of the loop, so that other processes
+        with the same listening sockets get their share. Call it before the server listens.
+
+        ``may_accept()`` says whether this process has no more connections than its share. While it
+        returns false, new ones are left to the others for a moment, as described in
+        `friendserve.netutil.add_accept_handler`.
+        """
+        if self._listening:
+            raise RuntimeError("share_sockets must be called before the server listens")
+        self._accepting = {"may_accept": may_accept, "max_accepts": max_accepts}
 
     def add_socket(self, socket):
         """Like `add_sockets`, for one socket."""
@@ -179,7 +197,12 @@ class TCPServer(object):
             connection, peer, self.io_loop,
             lambda sock, header: self._on_header(reader, sock, header, address))
         self._arriving.add(reader)
-        reader.start()
+        try:
+            reader.start()
+        except Exception:
+            # The poller cannot watch it.
+            reader.refuse("it cannot be read")
+            raise
 
     def _on_header(self, reader, connection, header, address=None):
         self._arriving.discard(reader)

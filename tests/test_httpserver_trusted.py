@@ -7,7 +7,7 @@ import tempfile
 
 from friendserve.httpserver import LOCAL_PEERS, HTTPServer
 from friendserve.netutil import bind_unix_socket
-from tests.test_httpserver_proxies import OURS, ProxyCase
+from tests.proxycase import OURS, ProxyCase
 
 FORGED = ("X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https")
 

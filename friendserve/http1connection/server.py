@@ -451,8 +451,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
                 self.close()
             elif self._keep_alive is not None and self.server.drain_timeout is not None \
                     and age > self.server.drain_timeout:
-                # A request that is on its way is read, or the client would see a reset.
-                self._close_gently(unread=True)
+                # In the next turn, when what the kernel has received until now was read.
+                self.stream.io_loop.add_callback(self._end_idle)
         elif state is BODY:
             body = self._body
             if body is not None and age > body.timeout and body.paused_at is None:
@@ -484,6 +484,11 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._keep_alive = False
         # A response that has begun has promised the client that the connection continues.
         self._tell_stop()
+
+    def _end_idle(self):
+        if self._state is IDLE and not self.stream.has_unread():
+            # A request that is on its way is read, or the client would see a reset.
+            self._close_gently(unread=True)
 
     def _tell_stop(self):
         if self._stop_callback is not None:

@@ -39,8 +39,8 @@ class ProxyHeaderReader(object):
         """Begin to read."""
         if self._read() and self.callback is not None:
             with NullContext():
-                self._timer = self.io_loop.call_later(HEADER_TIMEOUT, self.refuse, "it is late")
                 self.io_loop.add_handler(self.sock, self._on_events, IOLoop.READ)
+                self._timer = self.io_loop.call_later(HEADER_TIMEOUT, self.refuse, "it is late")
 
     def cancel(self):
         """Stop reading."""
@@ -78,5 +78,6 @@ class ProxyHeaderReader(object):
     def _end(self, header):
         callback = self.callback
         self.cancel()
-        callback(self.sock, header)
+        if callback is not None:
+            callback(self.sock, header)
         return False

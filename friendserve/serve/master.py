@@ -3,7 +3,7 @@
 Nothing is lost when workers change, by this order: a successor starts, loads the application and
 says that it is ready; only then its predecessor is told to drain. Reloading, recycling and the
 upgrade of the program all take this path, one worker at a time. If a successor does not get ready,
-the predecessor stays, and the reason goes to the log, to systemd and to who has asked.
+the predecessor stays, and the reason goes to the log, to systemd and to the operator who asked.
 
 Signals: TERM drains the workers and ends, and so does INT, a second one at once; QUIT ends at once;
 HUP reloads; TTIN and TTOU mean one worker more, one fewer; USR1 reopens the logs; USR2 starts a new
@@ -31,7 +31,7 @@ from friendserve.process import RESTART_PAUSES, cpu_count
 from friendserve.serve.scoreboard import DRAINING, PLACES, READY, STARTING, Scoreboard
 from friendserve.serve.systemd import Notifier
 from friendserve.serve.worker import (
-    CANNOT_LOAD, SAYS_READY, SAYS_RECYCLE, SAYS_STOP, run_worker)
+    CANNOT_LOAD, SAYS_DRAINS, SAYS_READY, SAYS_RECYCLE, SAYS_STOP, run_worker)
 
 #: Exit statuses besides 0.
 CANNOT_START, DIED_TOO_FAST = 3, 4
@@ -125,8 +125,11 @@ class Master(object):
                     continue
                 place, channel = self._fork(slot)
                 if place is not None:
-                    return run_worker(self.settings, self._make_server,
-                                      self.listeners.of_slot(slot), place, channel, self._reopen)
+                    rivals = [rival for number in range(self.target)
+                              for rival in self.board.places(number)]
+                    return run_worker(
+                        self.settings, self._make_server, self.listeners.of_slot(slot), place,
+                        channel, self._reopen, () if self.settings.reuse_port else rivals)
             self._loop.close()
             self.listeners.close(remove=self._upgrade is None)
             return self._exit_status
@@ -214,7 +217,7 @@ class Master(object):
         path = self.settings.pidfile
         if not path:
             return
-        if self._replaces or os.path.exists(path) and str(os.getppid()) == _first_line(path):
+        if _first_line(path) == str(os.getppid()):
             # That of the predecessor, which nginx names the same.
             os.rename(path, path + ".oldbin")
         with open(path + ".new", "w") as target:
@@ -308,6 +311,9 @@ class Master(object):
         for line in said.splitlines():
             if line == SAYS_READY:
                 self._on_ready(worker)
+            elif line == SAYS_DRAINS and worker.state == READY:
+                app_log.info("Worker %d was told to drain; its successor starts", worker.pid)
+                self._set_draining(worker)
             elif line.startswith(SAYS_RECYCLE) and worker.slot not in self._recycle:
                 app_log.info("Worker %d is recycled: %s", worker.pid,
                              line.split()[-1].decode("ascii"))
@@ -362,8 +368,11 @@ class Master(object):
                 pass
         if worker.state == DRAINING:
             return
-        # One that starts has nobody to serve.
+        # One that starts has accepted nothing yet.
         worker.kill(signal.SIGKILL if worker.state == STARTING else signal.SIGTERM)
+        self._set_draining(worker)
+
+    def _set_draining(self, worker):
         worker.state = DRAINING
         worker.deadline = monotonic_time() + self.settings.graceful_timeout + KILL_AFTER
 

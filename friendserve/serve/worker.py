@@ -1,8 +1,9 @@
 """A worker: it loads the application, says that it is ready, serves, drains when it is told, ends.
 
 It hears of the master over a pair of sockets: the end of file means that the master has died, and
-the worker drains then as well. To the master it says "READY" and, when it has done its part,
-"RECYCLE" with the reason; the master then starts its successor, before this one drains.
+the worker drains then as well. To the master it says "READY"; when it has done its part, "RECYCLE"
+with the reason, and the master then starts its successor, before this one drains; and "DRAINS", as
+it may be another who has sent TERM.
 
 Signals: TERM drains, QUIT ends at once, USR1 reopens the logs, USR2 writes the stacks of all
 threads to stderr. Those that a terminal sends to all processes, and that are the master's business,
@@ -11,7 +12,9 @@ are ignored.
 from __future__ import absolute_import, division, print_function
 
 import errno
+import functools
 import os
+import pwd
 import random
 import signal
 import sys
@@ -21,7 +24,7 @@ import traceback
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.log import app_log
 from friendserve.serve.pages import Observer
-from friendserve.serve.scoreboard import DRAINING, READY
+from friendserve.serve.scoreboard import DRAINING, PLACES, READY
 
 try:
     import faulthandler
@@ -29,7 +32,7 @@ except ImportError:  # version: py2
     faulthandler = None
 
 #: What a worker sends to the master, and the master to a worker that it stops for good.
-SAYS_READY, SAYS_RECYCLE, SAYS_STOP = b"READY", b"RECYCLE", b"STOP"
+SAYS_READY, SAYS_RECYCLE, SAYS_DRAINS, SAYS_STOP = b"READY", b"RECYCLE", b"DRAINS", b"STOP"
 
 #: The status with which a worker ends that could not load the application.
 CANNOT_LOAD = 3
@@ -43,12 +46,13 @@ _TICK = 1000
 _IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGWINCH")
 
 
-def run_worker(settings, make_server, sockets, place, channel, reopen=None):
+def run_worker(settings, make_server, sockets, place, channel, reopen=None, rivals=()):
     """Serve, and return the exit status. Called in the new process, which has no loop yet.
 
     `make_server(settings)` returns an HTTPServer that does not listen yet, on the current loop.
     `sockets` are the listening sockets, `place` is the worker's in the scoreboard, `channel` its
-    end of the pair of sockets.
+    end of the pair of sockets. `rivals` are the places of workers that share the sockets, and this
+    one's.
     """
     _prepare(settings)
     place.start()
@@ -63,6 +67,8 @@ def run_worker(settings, make_server, sockets, place, channel, reopen=None):
                           exc_info=not getattr(error, "is_explained", False))
             return CANNOT_LOAD
         observer.start(server, loop)
+        if len(rivals) > PLACES:
+            server.share_sockets(functools.partial(_may_accept, server, place, rivals))
         worker.serve(server, sockets)
         loop.start()
         observer.sample()
@@ -78,10 +84,28 @@ def _prepare(settings):
         faulthandler.register(signal.SIGUSR2, file=sys.__stderr__, all_threads=True)
     else:  # version: py2
         signal.signal(signal.SIGUSR2, lambda number, frame: traceback.print_stack(frame))
-    if settings.group is not None:
-        os.setgid(settings.group)
-    if settings.user is not None:
-        os.setuid(settings.user)
+    _drop_privileges(settings.user, settings.group)
+
+
+def _drop_privileges(user, group):
+    """Become `user`, with its groups, and `group`: ids, or None."""
+    if user is not None:
+        entry = pwd.getpwuid(user)
+        group = entry.pw_gid if group is None else group
+        os.initgroups(entry.pw_name, group)
+    elif group is not None:
+        os.setgroups([group])
+    if group is not None:
+        os.setgid(group)
+    if user is not None:
+        os.setuid(user)
+
+
+def _may_accept(server, place, rivals):
+    """Whether this worker has no more connections than its share, and a few."""
+    own = place.connections = server.connection_count(detached=True)
+    counts = [rival.connections for rival in rivals if rival.state == READY]
+    return own * len(counts) <= 1.1 * sum(counts) + 2 * len(counts)
 
 
 class _Worker(object):
@@ -135,7 +159,7 @@ class _Worker(object):
 
     def _tick(self):
         self._place.beat()
-        self._place.connections = self._server.connection_count()
+        self._place.connections = self._server.connection_count(detached=True)
         self._observer.sample()
         if self._max_memory and _memory() > self._max_memory:
             self._ask("memory")
@@ -174,6 +198,7 @@ class _Worker(object):
         self._draining = True
         self._loop.remove_handler(self._channel)
         self._place.state = DRAINING
+        self._say(SAYS_DRAINS)
         self._server.drain(self._loop.stop, idle=self._settings.drain_idle,
                            grace=self._settings.graceful_timeout, has_successor=has_successor)
 

@@ -19,7 +19,6 @@ answered with an error page; further ones are only logged.
 """
 from __future__ import absolute_import, division, print_function
 
-import collections
 import datetime
 import re
 import sys
@@ -127,9 +126,10 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         """The older name of `on_drain`, which calls it."""
 
     def data_received(self, chunk):
-        """Called with each piece of the body as it arrives, in a `stream_request_body` class. Call
-        `pause_reading` if the pieces arrive faster than they can be processed, and `resume_reading`
-        later.
+        """Called with each piece of the body as it arrives, in a `stream_request_body` class.
+
+        Call `pause_reading` if the pieces arrive faster than they can be processed, and
+        `resume_reading` later.
         """
         raise NotImplementedError("a stream_request_body class must define data_received()")
 
@@ -830,6 +830,12 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         return None if arg is None else self.decode_argument(arg)
 
 
-_StartLine = collections.namedtuple("_StartLine", "code reason")
+class _StartLine(object):
+    __slots__ = ("code", "reason")
+
+    def __init__(self, code, reason):
+        self.code = code
+        self.reason = reason
+
 
 _CONTROL_TO_SPACE = dict((code, u" ") for code in range(32) if code not in (9, 10, 13))

@@ -35,7 +35,8 @@ class NetworksTest(unittest.TestCase):
 
     def test_b392_what_is_not_a_network(self):
         for wrong in ("localhost", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x",
-                      "10.0.0.0/-1", "10.0.0/8", "/8", "", "fe80::1%eth0", None, 10, "10.0.0.0/255.0.0.0"):
+                      "10.0.0.0/-1", "10.0.0/8",
+                      "/8", "", "fe80::1%eth0", None, 10, "10.0.0.0/255.0.0.0"):
             with self.assertRaises(ValueError):
                 Networks([wrong])
         with self.assertRaises(ValueError) as caught:

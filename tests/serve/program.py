@@ -26,10 +26,17 @@ class Settings(object):
             vars(self).update(DEFAULTS, **json.load(source))
 
 
+names = {"__name__": "application"}
+
+
+def load(settings):
+    if "make" not in names:
+        with open(settings.application) as source:
+            exec(compile(source.read(), settings.application, "exec"), names)
+
+
 def make_server(settings):
-    names = {"__name__": "application"}
-    with open(settings.application) as source:
-        exec(compile(source.read(), settings.application, "exec"), names)
+    load(settings)
     return HTTPServer(names["make"](settings))
 
 
@@ -54,7 +61,7 @@ def main():
         print(error, file=sys.stderr)
         return CANNOT_START
     return Master(settings, listeners, make_server, reread=lambda: Settings(path),
-                  on_start=on_start).run()
+                  preload=load, on_start=on_start).run()
 
 
 if __name__ == "__main__":

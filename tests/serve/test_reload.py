@@ -40,9 +40,9 @@ class ReloadTest(ServeCase, unittest.TestCase):
         self.addCleanup(first.close)
         old = int(service.get())
         service.signal(signal.SIGTERM, old)
-        service.get()
+        service.ready(2)
+        self.assertNotEqual(str(old), service.get())
         self.assertEqual((False, str(old)), get(first))
-        service.wait_for("is ready in slot", 2)
 
     def test_b353_the_old_code_stays_if_the_new_cannot_be_loaded(self):
         service = self.start().ready()
@@ -141,6 +141,30 @@ class ReloadTest(ServeCase, unittest.TestCase):
         service.signal(signal.SIGTTIN)
         service.ready(2)
         self.assertEqual([], service.logged("drain"))
+
+
+    def test_b367_preloaded_code_is_reloaded_by_a_new_master(self):
+        application = APPLICATION.replace("import os", "import os; loaded = os.getpid()", 1) \
+            .replace("str(os.getpid())", "str(loaded)")
+        service = self.start(application, preload=True).ready()
+        old = service.master
+        self.assertEqual(str(old), service.get())
+        load = self.load(service)
+        service.signal(signal.SIGHUP)
+        self.assertEqual(0, service.wait())
+        new = service.master
+        self.assertNotEqual(old, new)
+        self.assertEqual(str(new), service.get())
+        load.stop()
+        self.assertEqual([], load.failed)
+
+    @unittest.skipUnless(os.getuid() == 0, "only root may become another user")
+    def test_b368_workers_of_another_user_have_only_its_groups(self):
+        application = APPLICATION.replace(
+            "str(os.getpid())", "repr((os.getuid(), os.getgid(), sorted(os.getgroups())))")
+        # Preloaded, as that user may not be able to read this Python.
+        service = self.start(application, processes=1, user=65534, preload=True).ready()
+        self.assertEqual("(65534, 65534, [65534])", service.get())
 
 
 class EndTest(ServeCase, unittest.TestCase):

@@ -117,6 +117,19 @@ class DeathTest(ServeCase, unittest.TestCase):
         self.assertEqual(0, service.wait())
 
 
+class BalanceTest(ServeCase, unittest.TestCase):
+    def test_b369_each_worker_has_its_share_of_the_connections(self):
+        service = self.start().ready()
+        found = []
+        for _ in range(60):
+            connection = service.connect()
+            self.addCleanup(connection.close)
+            found.append(get(connection)[1])
+        counts = [found.count(str(pid)) for pid in service.workers()]
+        self.assertEqual(60, sum(counts))
+        self.assertGreaterEqual(min(counts), 20, counts)
+
+
 class SystemdTest(ServeCase, unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp()
@@ -169,7 +182,9 @@ class SystemdTest(ServeCase, unittest.TestCase):
         service = self.start(processes=1, environ=self.environ)
         self.receive("READY=1")
         service.signal(signal.SIGUSR2)
-        self.assertEqual("MAINPID=%d" % service.master, self.receive("READY=1")[2])
+        told = self.receive("READY=1")[2]
+        service.wait_for(" listens on ", 2)
+        self.assertEqual("MAINPID=%d" % service.master, told)
 
     if not hasattr(unittest.TestCase, "assertRegex"):  # version: py2
         assertRegex = unittest.TestCase.assertRegexpMatches
