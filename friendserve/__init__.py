@@ -209,6 +209,7 @@ porting/          programs and libraries that were written for Tornado
     knowledge     what differs from Tornado, as data
     adapted       tornado.websocket, where it differs
     private       private names of Tornado that programs use
+    older         what old releases of Tornado did
     alias         import tornado as this package
     running       a program under the alias
     checking      what in a program needs a hand

@@ -176,8 +176,10 @@ _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augu
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 _default = "en_US"
-_translations = {}      # code -> the argument `translations` of _locale_class
-_locale_class = None    # the class of every Locale that has translations
+_translations = {}      # code -> the argument `translations` of its Locale
+_use_gettext = False    # whether these are Locales of gettext
+_supported_locales = frozenset((_default,))     # the codes in `_translations`, and the default
+_locales = {}           # code -> its Locale
 
 
 def get(*locale_codes):
@@ -192,14 +194,15 @@ def get(*locale_codes):
 
 def set_default_locale(code):
     """Set the language in which the texts of the program are written (default "en_US")."""
-    global _default
+    global _default, _supported_locales
     _default = code
-    Locale._cache.clear()
+    _supported_locales = frozenset(_translations) | frozenset((code,))
+    _locales.clear()
 
 
 def get_supported_locales(cls=None):
     """The codes that have translations, and the default."""
-    return frozenset(_translations) | frozenset([_default])
+    return _supported_locales
 
 
 def load_translations(directory, encoding=None):
@@ -222,7 +225,7 @@ def load_translations(directory, encoding=None):
             loaded[code] = _read_csv(path, encoding)
         except (UnicodeError, csv.Error, EnvironmentError) as error:
             gen_log.error("Cannot read the translations in %s: %s", path, error)
-    _use(CSVLocale, loaded)
+    _use(loaded, is_gettext=False)
 
 
 def load_gettext_translations(directory, domain):
@@ -242,13 +245,14 @@ def load_gettext_translations(directory, domain):
                 loaded[code] = gettext.GNUTranslations(source)
         except Exception as error:  # for a damaged file, the module raises errors of many types
             gen_log.error("Cannot read the translations in %s: %s", path, error)
-    _use(GettextLocale, loaded)
+    _use(loaded, is_gettext=True)
 
 
-def _use(locale_class, loaded):
-    global _translations, _locale_class
-    _translations, _locale_class = loaded, locale_class
-    Locale._cache.clear()
+def _use(loaded, is_gettext):
+    global _translations, _use_gettext, _supported_locales
+    _translations, _use_gettext = loaded, is_gettext
+    _supported_locales = frozenset(loaded) | frozenset((_default,))
+    _locales.clear()
     gen_log.debug("Supported locales: %s", sorted(get_supported_locales()))
 
 
@@ -285,7 +289,6 @@ class Locale(object):
     `code` is "de" or "de_AT", for example, `name` the native name, and `rtl` whether the language
     is written from right to left.
     """
-    _cache = {}
 
     @classmethod
     def get_closest(cls, *locale_codes):
@@ -312,15 +315,15 @@ class Locale(object):
     @classmethod
     def get(cls, code):
         """The Locale of a supported code. Raises ValueError for any other."""
-        locale = cls._cache.get(code)
+        locale = _locales.get(code)
         if locale is None:
             if code not in get_supported_locales():
                 raise ValueError("no translations for %r are loaded" % (code,))
             if code in _translations:
-                locale = _locale_class(code, _translations[code])
+                locale = (GettextLocale if _use_gettext else CSVLocale)(code, _translations[code])
             else:
                 locale = CSVLocale(code, {})
-            cls._cache[code] = locale
+            _locales[code] = locale
         return locale
 
     def __init__(self, code, translations):

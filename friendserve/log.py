@@ -89,6 +89,9 @@ class LogFormatter(logging.Formatter):
     DEFAULT_COLORS = {logging.DEBUG: 4, logging.INFO: 2, logging.WARNING: 3, logging.ERROR: 1,
                       logging.CRITICAL: 5}
 
+    #: From a message that is bytes to text.
+    show_bytes = staticmethod(_to_text)
+
     def __init__(self, fmt=DEFAULT_FORMAT, datefmt=DEFAULT_DATE_FORMAT, style="%", color=True,
                  colors=DEFAULT_COLORS):
         if six.PY2:  # version: py2
@@ -110,8 +113,10 @@ class LogFormatter(logging.Formatter):
         """The text for `record`."""
         try:
             # `getMessage` would show bytes as a literal.
-            plain = isinstance(record.msg, bytes) and not record.args
-            message = _to_text(record.msg if plain else record.getMessage())
+            if isinstance(record.msg, bytes) and not record.args:
+                message = self.show_bytes(record.msg)
+            else:
+                message = _to_text(record.getMessage())
         except Exception as error:
             message = u"Bad message (%s): %s" % (_to_text(error), _describe(record))
         record.message = _CONTROL_IN_LINES.sub(_escape_one, message)

@@ -147,7 +147,7 @@ class OptionParser(object):
         filename = frame.f_code.co_filename
         known = self._options.get(_normalize(name))
         if known is not None:
-            raise Error("option %r is defined twice: in %s and in %s"
+            raise Error("Option %r is already defined in %s: another definition is in %s"
                         % (name, known.filename, filename))
         if type is None:
             type = str if default is None or multiple else default.__class__

@@ -68,8 +68,8 @@ FLOORS = (
         "openidconnect", "facebook", "google", "twitter", "friendfeed", "access", ""))),
     ("tools", _in("testing", ("logs", "cases", "command", "plugin", "", "__main__"))
      + _in("porting", (
-         "editor", "templates", "knowledge", "adapted", "private", "alias", "running", "checking",
-         "installed", "rewriting", "command", "", "__main__"))
+         "editor", "templates", "knowledge", "adapted", "private", "older", "alias", "running",
+         "checking", "installed", "rewriting", "command", "", "__main__"))
      + _in("metrics", ("text", "registry", "watching", "")) + _in("serve", (
          "scoreboard", "config", "sockets", "systemd", "pages", "control", "ctl", "worker",
          "master", "command", "")) + ("__main__",)),

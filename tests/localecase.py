@@ -13,14 +13,16 @@ from tests.loopcase import LogCatcher
 
 class LocaleCase(unittest.TestCase):
     def setUp(self):
-        self.before = locale._default, locale._translations, locale._locale_class
+        self.before = (locale._default, locale._translations, locale._use_gettext,
+                       locale._supported_locales)
         self.addCleanup(self.restore)
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)
 
     def restore(self):
-        locale._default, locale._translations, locale._locale_class = self.before
-        locale.Locale._cache.clear()
+        (locale._default, locale._translations, locale._use_gettext,
+         locale._supported_locales) = self.before
+        locale._locales.clear()
 
     def write(self, name, text, encoding="utf-8"):
         path = os.path.join(self.folder, name)

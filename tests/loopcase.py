@@ -2,9 +2,11 @@
 from __future__ import absolute_import, division, print_function
 
 import contextlib
+import gc
 import importlib
 import logging
 import os
+import platform
 import select
 import socket
 import sys
@@ -15,7 +17,18 @@ from friendserve.stack_context import VARIABLES, state
 from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeKevent, FakeKqueue
 
+#: Whether an object goes as soon as nothing refers to it, as not on PyPy.
+COUNTS_REFERENCES = platform.python_implementation() == "CPython"
+
 KQUEUE_MODULE = "friendserve.platform.pollers.kqueue"
+
+
+def is_gone(reference):
+    """Whether the object of a weak reference is gone: at once if references are counted, otherwise
+    when garbage has been collected."""
+    if not COUNTS_REFERENCES:
+        gc.collect()
+    return reference() is None
 
 
 class LogCatcher(logging.Handler):
@@ -61,6 +74,9 @@ class LoopCase(object):
             # Usually a few turns are enough, without anything to wait for.
             loop.run_once(0 if turns < 10 else 0.002)
             turns += 1
+            if not COUNTS_REFERENCES and turns % 50 == 0:
+                # What is waited for may happen when an object goes.
+                gc.collect()
 
 
 class CountingPoller(object):

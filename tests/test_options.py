@@ -109,7 +109,7 @@ class DefinitionTest(OptionsCase):
     def test_twice_is_an_error_that_names_both_places(self):
         self.options.define("port", default=80)
         self.refuses("test_options", self.options.define, "port")
-        self.refuses("twice", self.options.define, "help")
+        self.refuses("already defined", self.options.define, "help")
 
     def test_values_have_their_type(self):
         self.options.define("port", default=80)

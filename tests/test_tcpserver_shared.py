@@ -92,7 +92,7 @@ from friendserve.httputil import HTTPHeaders
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets
 
-PROCESSES, CONNECTIONS = 4, 80
+PROCESSES, CONNECTIONS = 4, 200
 signal.alarm(%d)
 sock, = bind_sockets(0, "127.0.0.1")
 board = mmap.mmap(-1, 4 * PROCESSES)
@@ -144,6 +144,6 @@ class ProcessesTest(unittest.TestCase):
                                  stdout=subprocess.PIPE)
         self.addCleanup(child.stdout.close)
         counts = [int(word) for word in child.communicate()[0].split()]
-        self.assertEqual((4, 80, 0), (len(counts), sum(counts), child.returncode))
+        self.assertEqual((4, 200, 0), (len(counts), sum(counts), child.returncode))
         for count in counts:
-            self.assertTrue(16 <= count <= 24, counts)
+            self.assertTrue(40 <= count <= 60, counts)

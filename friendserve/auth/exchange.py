@@ -13,6 +13,7 @@ from friendserve.httpclient import HTTPClientError, HTTPTransferError
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
 from friendserve.protocol.jose import JoseError
+from friendserve.protocol.oauth1 import to_octets, to_pairs
 from friendserve.protocol.urls import parse_url
 from friendserve.web import Finish, HTTPError
 
@@ -204,9 +205,9 @@ def check_secure(url):
 
 
 def encode_form(fields):
-    """A form as the body of a request, bytes; fields that are None are left out."""
-    return utf8(urlencode([(name, utf8(value)) for name, value in sorted(fields.items())
-                           if value is not None]))
+    """A form as the body of a request, bytes. A list of values is a field that is repeated, values
+    that are not text are written as by str(), and fields that are None are left out."""
+    return utf8(urlencode([(name, to_octets(value)) for name, value in to_pairs(fields)]))
 
 
 def basic_credentials(client_id, client_secret):

@@ -179,15 +179,15 @@ class HTTP1ResponseWriter(Read):
                 sending = self._frame(request, values, chunk, last)
             if request.method == "HEAD":
                 chunk, sending = b"", 0
-        if not self._keep_alive or "Connection" in values or request.version == "HTTP/1.0" \
-                or self._state is BODY:
-            self._frame_connection(request, headers)
         if reason == REASONS.get(status):
             start_line = _START_LINES[status]
         elif status > 999:
             raise HTTPOutputError("a status must have three digits, unlike %d" % status)
         else:
             start_line = "HTTP/1.1 %d %s" % (status, reason)
+        if not self._keep_alive or "Connection" in values or request.version == "HTTP/1.0" \
+                or self._state is BODY:
+            start_line = self._frame_connection(request, headers, start_line)
         data = encode_head(start_line, headers)
         if chunk:
             if sending is CHUNKED:
@@ -223,8 +223,9 @@ class HTTP1ResponseWriter(Read):
         values["Transfer-Encoding"] = "chunked"
         return CHUNKED
 
-    def _frame_connection(self, request, headers):
-        """Decide whether the connection is kept alive, and announce it in the head."""
+    def _frame_connection(self, request, headers, start_line):
+        """Decide whether the connection is kept alive, and announce it in the head. Returns the
+        start line."""
         if self._state is BODY:
             # Answered before the body was read: the rest of it cannot be distinguished from a
             # request that follows.
@@ -235,6 +236,7 @@ class HTTP1ResponseWriter(Read):
             headers["Connection"] = "close"
         elif request.version == "HTTP/1.0":
             headers["Connection"] = "keep-alive"
+        return start_line
 
     # The end of a response
 

@@ -34,6 +34,9 @@ if sys.version_info >= (3, 7):
     _set_wakeup_fd = functools.partial(_set_wakeup_fd, warn_on_full_buffer=False)
 
 _SIGCHLD = getattr(signal, "SIGCHLD", None)
+#: PyPy does not say so itself.
+_NOT_HANDLED = frozenset(getattr(signal, name) for name in ("SIGKILL", "SIGSTOP")
+                         if hasattr(signal, name))
 
 _process = [os.getpid()]
 _ours = set()       # fds that are set by us, or may have been
@@ -192,6 +195,8 @@ def _install(signum, entry):
     if previous is _deliver:
         return
     entry.previous = previous
+    if signum in _NOT_HANDLED:
+        raise ValueError("signal %d cannot be handled" % signum)
     try:
         signal.signal(signum, _deliver)
     except ValueError:

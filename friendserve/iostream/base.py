@@ -569,7 +569,7 @@ class BaseIOStream(Pending):
         """Close because the fd has failed. First read what can still be read: the pending read gets
         it, or reads that are started after the end."""
         if error is not None:
-            gen_log.debug("%s lost: %s", type(self).__name__, error)
+            self._log_loss(error)
         if self._state is OPEN:
             data = None
             try:
@@ -669,6 +669,13 @@ class BaseIOStream(Pending):
             link.__traceback__ = None
             link = link.__context__
         self._close_for(error)
+
+    def _log_loss(self, error):
+        gen_log.debug("%s lost: %s", type(self).__name__, error)
+
+    def _fail_to_connect(self, address, error):
+        gen_log.debug("Connect to %s failed: %s", address, error)
+        self._fail(error)
 
     def _close_for(self, error):
         if self._state is CLOSED:

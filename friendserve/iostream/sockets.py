@@ -146,8 +146,7 @@ class IOStream(BaseIOStream):
             self._forget_events()
             error = self.get_fd_error()
             if error is not None:
-                gen_log.debug("Connect to %s failed: %s", address, error)
-                self._fail(error)
+                self._fail_to_connect(address, error)
                 return
             self._connected(callback)
 
@@ -158,8 +157,7 @@ class IOStream(BaseIOStream):
             # The codes of gaierror are not errno values; UnicodeError means an invalid host name.
             if isinstance(error, (socket.gaierror, UnicodeError)) or \
                     errno_from_exception(error) not in _UNDER_WAY:
-                gen_log.debug("Connect to %s failed: %s", address, error)
-                self._fail(error)
+                self._fail_to_connect(address, error)
                 return self
         self._state = MOVES[self._state, CONNECTING]
         self._fd = self.fileno()

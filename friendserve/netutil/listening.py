@@ -30,6 +30,9 @@ ACCEPT_PAUSES = (0.1, 1.0)
 #: to wake up, and hardly a delay if all of them are busy.
 REST = 0.002
 
+#: How many times in a row it does.
+MAX_RESTS = 3
+
 # While the shortage lasts, log at most once per this many seconds.
 _SHORTAGE_LOG_INTERVAL = 10.0
 
@@ -232,8 +235,8 @@ def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER
     `io_loop` (the current loop if None). Exceptions raised by the callback go to the loop.
 
     `may_accept` is for a socket that several processes share: ``may_accept()`` is called when there
-    are connections, and if it returns false, they are left to the other processes for `REST`
-    seconds. What is still waiting after that is accepted without asking.
+    are connections, before each, and if it returns false, they are left to the other processes for
+    `REST` seconds. What is still waiting after `MAX_RESTS` times is accepted without asking.
 
     Connections that are lost before they are accepted are skipped. When the system is out of fds or
     memory, this is logged and accepting pauses (`ACCEPT_PAUSES`); meanwhile connections wait in the
@@ -253,7 +256,7 @@ class _Acceptor(object):
     resources."""
 
     __slots__ = ("sock", "fd", "callback", "io_loop", "max_accepts", "may_accept", "_removed",
-                 "_timer", "_pause", "_silent_until", "_has_rested")
+                 "_timer", "_pause", "_silent_until", "_rests")
 
     def __init__(self, sock, callback, io_loop, max_accepts, may_accept):
         self.sock = sock
@@ -262,21 +265,24 @@ class _Acceptor(object):
         self.io_loop = io_loop
         self.max_accepts = max_accepts
         self.may_accept = may_accept
-        self._has_rested = False        # whether the others had their chance
+        self._rests = 0                 # how often in a row the others had their chance
         self._removed = False
         self._timer = None              # the end of the pause; None while accepting
         self._pause = ACCEPT_PAUSES[0]  # the length of the next pause
         self._silent_until = 0          # when the next shortage may be logged
 
     def handle_events(self, sock, events):
-        if self.may_accept is not None:
-            if not self._has_rested and not self.may_accept():
-                self._has_rested = True
+        may_accept = self.may_accept
+        if may_accept is not None:
+            if self._rests == MAX_RESTS:
+                may_accept = None
+            elif not may_accept():
+                self._rests += 1
                 self._wait(REST)
                 return
-            self._has_rested = False
-        for _ in range(self.max_accepts):
-            if self._removed:
+            self._rests = 0
+        for count in range(self.max_accepts):
+            if self._removed or may_accept is not None and count and not may_accept():
                 return
             try:
                 connection, address = self.sock.accept()

@@ -21,7 +21,8 @@ def ssl_options_to_context(ssl_options, server_side=True):
     certificates from its clients only if `cert_reqs` says so. A client (`server_side` False)
     verifies the server's certificate and name, against `ca_certs` or by default the system's
     authorities, unless `cert_reqs` is ssl.CERT_NONE. (The name may be an IP address, but the ssl
-    module of Python 2.7 rejects those.)
+    module of Python 2.7 rejects those.) A context that the caller has made on PyPy conceals an end
+    without close_notify, unless OP_IGNORE_UNEXPECTED_EOF is taken out of its `options`.
 
     Raises ValueError if an option is unknown, a file is missing or has the wrong content, or the
     options contradict each other. Loading files takes milliseconds: make one context and use it
@@ -94,6 +95,8 @@ def _new_ssl_context(version, server_side):
         context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
     # Python 3 and newer libraries do this themselves, Python 2 over an older library does not.
     context.options |= ssl.OP_NO_SSLv2 | ssl.OP_NO_SSLv3 | ssl.OP_NO_COMPRESSION
+    # PyPy sets it in every context, and then a truncation passes for an end.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     if server_side:
         context.options |= (ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_DH_USE
                             | ssl.OP_SINGLE_ECDH_USE | getattr(ssl, "OP_NO_RENEGOTIATION", 0))

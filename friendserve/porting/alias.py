@@ -16,6 +16,7 @@ except ImportError:  # version: py2
 from friendserve import httpclient, netutil, util as own_util
 from friendserve.porting.editor import Source, rename_package
 from friendserve.porting.knowledge import GIVEN_UP
+from friendserve.porting.older import settings
 from friendserve.porting.private import RequestProxy, mask_in_python
 from friendserve.tcpserver import TCPServer
 
@@ -38,15 +39,19 @@ _LOGGERS = ("", ".access", ".application", ".general", ".curl_httpclient")
 class Alias(object):
     """An alias in force; `remove` ends it. Also a context manager."""
 
-    def __init__(self, finders, root):
+    def __init__(self, finders, root, replaced=()):
         self._finders = finders
         self._root = root
+        self._replaced = replaced
 
     def remove(self):
         """Take it back. Modules that were imported meanwhile keep working."""
         for finder in self._finders:
             if finder in sys.meta_path:
                 sys.meta_path.remove(finder)
+        for home, name, value in self._replaced:
+            setattr(home, name, value)
+        self._replaced = ()
         for name in list(sys.modules):
             if name == self._root or name.startswith(self._root + "."):
                 del sys.modules[name]
@@ -66,6 +71,9 @@ def alias(packages=None, version=VERSION):
     or else Tornado, are imported; otherwise RuntimeError is raised. `version` is what
     ``tornado.version`` says. Returns an `Alias`.
 
+    Everywhere, but not inside packages only, friendserve then also does some things as the Tornado
+    of that version did (`friendserve.porting.older`).
+
     Inside packages the import statements are changed as the source is read; a name in a string, as
     for ``IOLoop.configure("tornado...")``, is not.
     """
@@ -75,7 +83,7 @@ def alias(packages=None, version=VERSION):
         finder = _AliasFinder("tornado", version)
         _share_loggers()
         sys.meta_path.insert(0, finder)
-        return Alias([finder], "tornado")
+        return Alias([finder], "tornado", _set(settings(_version_info(version))))
     if isinstance(packages, (bytes, type(u""))):
         raise TypeError("packages is a list of names, not one name: [%r]" % (packages,))
     for package in packages:
@@ -110,6 +118,15 @@ def _share_loggers():
     known = logging.Logger.manager.loggerDict
     for suffix in _LOGGERS:
         known.setdefault("tornado" + suffix, logging.getLogger("friendserve" + suffix))
+
+
+def _set(wanted):
+    """Set the attributes in `wanted`; returns a list of those that were replaced."""
+    # Not getattr, which would unwrap a static method.
+    replaced = [(home, name, vars(home)[name]) for home, name, _ in wanted]
+    for home, name, value in wanted:
+        setattr(home, name, value)
+    return replaced
 
 
 def _version_info(version):

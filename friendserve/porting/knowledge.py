@@ -83,10 +83,6 @@ NOT_CALLED = {
 
 #: Names that exist and act differently, where they are used or defined: {name: (code, text)}.
 DIFFERS = {
-    "httputil.parse_multipart_form_data":
-        ("FS902", "raises HTTPInputError for a malformed body, where Tornado logs; catch it"),
-    "httputil.parse_body_arguments":
-        ("FS902", "raises HTTPInputError for a malformed body, where Tornado logs; catch it"),
     "iostream.BaseIOStream.read_from_fd":
         ("FS320", "takes no buffer and returns the bytes, as up to Tornado 4.5; drop the argument"),
     "iostream.SSLIOStream":
@@ -97,6 +93,10 @@ DIFFERS = {
 #: What works under the alias only: {name: text}.
 ALIAS_ONLY = {
     "netutil.TCPServer": "after rewrite, import it from friendserve.tcpserver",
+    "httputil.parse_body_arguments":
+        "after rewrite, catch HTTPInputError for a malformed body, where Tornado logs",
+    "httputil.parse_multipart_form_data":
+        "after rewrite, catch HTTPInputError for a malformed body, where Tornado logs",
     "websocket.websocket_connect":
         "after rewrite, callbacks are called with the connection, under the alias with a Future; "
         "without a callback both return a Future",

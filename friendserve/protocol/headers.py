@@ -201,7 +201,7 @@ def check_field(name, value):
         raise TypeError("the value of header %s must be a string, an integer or a datetime, "
                         "not %s" % (name, type(value).__name__))
     if find_control(value):
-        raise ValueError("the value of header %s contains a control character: %r"
+        raise ValueError("Unsafe header value, with a control character, in %s: %r"
                          % (name, value))
     try:
         octets = value.encode("latin-1")

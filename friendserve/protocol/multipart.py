@@ -239,6 +239,8 @@ def _parse_part_header(header):
     # One character per octet, as `parse_field_line` expects.
     text = header if str is bytes else header.decode("latin-1")  # version: py2
     fields = {}
+    if not text:
+        raise HTTPInputError("multipart/form-data missing headers in a part")
     for line in text.split("\r\n"):
         field, value = parse_field_line(line)
         if field in fields:
@@ -252,7 +254,7 @@ def _parse_part_header(header):
     if disposition != "form-data":
         raise HTTPInputError("a part is %r instead of form-data" % disposition[:80])
     if not parameters.get("name"):
-        raise HTTPInputError("a part has no name")
+        raise HTTPInputError("multipart/form-data value missing name")
     filename = parameters.get("filename")
     if "filename*" in parameters:
         filename = _parse_extended(parameters["filename*"])

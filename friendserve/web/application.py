@@ -77,8 +77,10 @@ class RedirectHandler(RequestHandler):
 
 
 class FallbackHandler(RequestHandler):
-    """Passes the request to `fallback`, a function that takes a request, such as a
-    WSGIContainer."""
+    """Passes the request to `fallback`, a function that takes a request, such as a WSGIContainer.
+
+    If `fallback` has a method `start_body`, as that has, it gets the body of a request while that
+    arrives. A subclass gets the request with its whole body."""
     def prepare(self):
         self.fallback(self.request)
         self._finished = True
@@ -205,7 +207,8 @@ class Application(object):
                 rule.target = _RuleList(self._to_rules(rule.target))
                 continue
             check_handler(rule)
-            if not _is_handler(rule.target) or getattr(rule.target, "_streams_body", False):
+            if not _is_handler(rule.target) or rule.target is FallbackHandler \
+                    or getattr(rule.target, "_streams_body", False):
                 self._streams = True
         return rules
 
@@ -258,6 +261,9 @@ class Application(object):
 
     def _start_target(self, target, request):
         handler_class, arguments, args, kwargs = target
+        if handler_class is FallbackHandler:
+            start = getattr(arguments.get("fallback"), "start_body", None)
+            return start(request) if start is not None else None
         if handler_class is _Elsewhere:
             start = getattr(arguments["target"], "start_body", None)
             if start is not None:

@@ -231,7 +231,8 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         try:
             return to_unicode(value)
         except UnicodeDecodeError:
-            raise HTTPError(400, "%s is not valid UTF-8: %r" % (name or "the path", value[:40]))
+            raise HTTPError(400, "Invalid unicode in %s: it must be UTF-8, not %r"
+                            % (name or "the path", value[:40]))
 
     @property
     def current_user(self):

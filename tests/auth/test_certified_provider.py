@@ -13,7 +13,6 @@ from tests import services
 from tests.authcase import AuthCase, Browser
 
 
-
 class CertifiedProvider(services.Service):
     """The provider; its one client is the site whose URL it is given."""
     name = "oidc-provider"

@@ -8,7 +8,7 @@ import weakref
 from friendserve.iostream import StreamBufferFullError, StreamClosedError
 from friendserve.iostream.buffers import PAUSE, Read
 from friendserve.stack_context import ExceptionStackContext, StackContext
-from tests.loopcase import LogCatcher, keeping, stack_depth
+from tests.loopcase import LogCatcher, is_gone, keeping, stack_depth
 from tests.streamcase import Collector, StreamCase, make_tests
 
 
@@ -385,7 +385,7 @@ class EndContract(StreamCase):
                 self.kept.remove(b)
                 reference = weakref.ref(b)
                 del b
-                self.assertIsNone(reference())
+                self.assertTrue(is_gone(reference))
             finally:
                 gc.enable()
             a.close()
@@ -411,7 +411,7 @@ class EndContract(StreamCase):
                 self.kept.remove(b)
                 reference = weakref.ref(b)
                 del b
-                self.assertIsNone(reference())
+                self.assertTrue(is_gone(reference))
         finally:
             gc.enable()
 

@@ -169,11 +169,14 @@ class DemosTest(unittest.TestCase):
             messages = yield [socket.read_message() for socket in sockets[:2]]
             for socket in sockets[:2]:
                 socket.close()
+            for socket in sockets:
+                while (yield socket.read_message()) is not None:
+                    pass
             raise gen.Return(messages)
 
         loop = IOLoop()
         messages = loop.run_sync(talk, timeout=PATIENCE)
-        loop.close()
+        loop.close(all_fds=True)
         self.assertEqual(messages[0], messages[1])
         said = json.loads(messages[0])
         self.assertEqual("see http://example.com/ & more", said["body"])

@@ -9,6 +9,7 @@ import weakref
 from friendserve.ioloop import timers as timers_module
 from friendserve.ioloop.timers import TimerQueue
 from tests.fakes import FakeClock
+from tests.loopcase import is_gone
 
 
 class Callback(object):
@@ -198,7 +199,7 @@ class TestRemove(unittest.TestCase):
         timers = TimerQueue()
         timers.add(1, callback)
         del timers, callback
-        self.assertIsNone(alive())
+        self.assertTrue(is_gone(alive))
 
     def test_callback_is_released_at_once(self):
         callback = Callback()
@@ -207,7 +208,7 @@ class TestRemove(unittest.TestCase):
         del callback
         self.assertIsNotNone(alive())
         self.timers.remove(timer)
-        self.assertIsNone(alive())
+        self.assertTrue(is_gone(alive))
 
     def test_b023_callback_is_released_when_taken(self):
         callback = Callback()
@@ -218,7 +219,7 @@ class TestRemove(unittest.TestCase):
         self.assertIs(timer, kept)
         self.assertIs(timer.take(), alive())
         self.assertIsNone(timer.take())
-        self.assertIsNone(alive())
+        self.assertTrue(is_gone(alive))
 
 
 class TestInterleaving(unittest.TestCase):

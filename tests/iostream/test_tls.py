@@ -17,7 +17,7 @@ import six
 from friendserve.iostream import SSLIOStream, StreamClosedError
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from tests import CA, CERT, KEY, PATIENCE
-from tests.loopcase import LogCatcher, open_fds
+from tests.loopcase import LogCatcher, is_gone, open_fds
 from tests.streamcase import CLIENT, RESET, SERVER, ScriptedSocket, SocketCase
 
 
@@ -342,7 +342,7 @@ class TlsTest(SocketCase):
             reference = weakref.ref(server)
             self.kept.remove(server)
             del server
-            self.assertIsNone(reference())
+            self.assertTrue(is_gone(reference))
         finally:
             gc.enable()
 

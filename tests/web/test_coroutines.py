@@ -26,6 +26,23 @@ class CoroutineCase(HandlerCase):
         self.loop.call_later(0.001, future.set_result, value)
         return future
 
+    def check_ten_thousand_requests(self, get):
+        self.serve_handler(get)
+        client = self.connect()
+
+        def ask(times):
+            for _ in range(times // 20):
+                client.send(request() * 20)
+                client.wait_for(lambda: client.data.count(b"\r\n\r\nx") == 20)
+                client.data = b""
+
+        ask(100)
+        gc.collect()
+        before = len(gc.get_objects())
+        ask(10000)
+        gc.collect()
+        self.assertLess(len(gc.get_objects()) - before, 200)
+
 
 class CoroutineHandlerTest(CoroutineCase):
     def test_the_response_ends_with_the_coroutine(self):
@@ -233,21 +250,7 @@ class CoroutineHandlerTest(CoroutineCase):
             yield gen.moment
             self.write(b"x")
 
-        self.serve_handler(get)
-        client = self.connect()
-
-        def ask(times):
-            for _ in range(times // 20):
-                client.send(request() * 20)
-                client.wait_for(lambda: client.data.count(b"\r\n\r\nx") == 20)
-                client.data = b""
-
-        ask(100)
-        gc.collect()
-        before = len(gc.get_objects())
-        ask(10000)
-        gc.collect()
-        self.assertLess(len(gc.get_objects()) - before, 200)
+        self.check_ten_thousand_requests(get)
 
 
 class WebSocketCoroutineTest(WebSocketCase):
@@ -344,6 +347,10 @@ NATIVE = textwrap.dedent("""
     async def coroutine(value):
         return await soon(value)
 
+    async def small(self):
+        await gen.moment
+        self.write(b"x")
+
     async def fail(self):
         await soon(None)
         raise HTTPError(418)
@@ -374,6 +381,9 @@ if sys.version_info >= (3,):  # version: py2
             self.serve_handler(self.names["get"], post=self.names["fail"])
             self.assertEqual(b"one 2[3, 4]", self.ask().body)
             self.assertEqual(418, self.ask(method="POST", body=b"").status)
+
+        def test_b349_ten_thousand_requests_of_async_def_leave_nothing(self):
+            self.check_ten_thousand_requests(self.names["small"])
 
         def test_async_for_over_futures(self):
             futures = [self.soon(1), self.soon(2)]

@@ -457,6 +457,75 @@ class ThreadedContainerTest(ContainerContract, WebCase):
         client.send(b"4\r\ntwo\n\r\n0\r\n\r\n")
         self.assertEqual(b"2", client.read_response().body)
 
+    def test_b348_a_fallback_handler_passes_the_body_on_while_it_arrives(self):
+        lines = []
+
+        def application(environ, start_response):
+            for line in iter(environ["wsgi.input"].readline, b""):
+                lines.append(line)
+            start_response("200 OK", TEXT)
+            return [str(len(lines)).encode("ascii")]
+
+        container = self.make_container(validator(application))
+        self.serve_app([("/wsgi/.*", FallbackHandler, {"fallback": container})])
+        client = self.connect(data=b"POST /wsgi/ HTTP/1.1\r\nHost: a\r\n"
+                              b"Transfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n")
+        self.run_until(lambda: lines)
+        self.assertEqual([b"one\n"], lines)
+        client.send(b"4\r\ntwo\n\r\n0\r\n\r\n" + request("/other"))
+        self.assertEqual(b"2", client.read_response().body)
+        self.assertEqual(404, client.read_response().status)
+
+    def test_b348_a_graceful_stop_waits_for_the_threads(self):
+        begun, go_on, stopped = threading.Event(), threading.Event(), []
+        self.addCleanup(go_on.set)
+
+        def application(environ, start_response):
+            start_response("200 OK", TEXT)
+            if environ["PATH_INFO"] == "/stream":
+                yield b"first "
+            begun.set()
+            go_on.wait(PATIENCE)
+            yield b"last"
+
+        self.serve_wsgi(application)
+        for path, body in (("/", b"last"), ("/stream", b"first last")):
+            self.check_graceful_stop(path, body, begun, go_on, stopped)
+            self.serve_wsgi(application)
+
+    def check_graceful_stop(self, path, body, begun, go_on, stopped):
+        client = self.connect(data=request(path))
+        self.wait_for(begun)
+        self.server.graceful_stop(PATIENCE, lambda: stopped.append(path))
+        self.turn(0.01, 3)
+        self.assertNotIn(path, stopped)
+        go_on.set()
+        response = client.read_response()
+        self.assertEqual((body, 200), (response.body, response.status))
+        client.close()
+        self.run_until(lambda: path in stopped)
+        begun.clear()
+        go_on.clear()
+
+    def test_b348_the_deadline_of_a_stop_ends_the_threads(self):
+        begun, stopped, errors = threading.Event(), [], []
+
+        def application(environ, start_response):
+            begun.set()
+            try:
+                environ["wsgi.input"].read(10)
+            except EnvironmentError as error:
+                errors.append(str(error))
+                raise
+
+        self.serve_wsgi(application, validated=False)
+        client = self.connect(data=post_head("Transfer-Encoding: chunked") + b"1\r\na\r\n")
+        self.wait_for(begun)
+        self.server.graceful_stop(0.05, lambda: stopped.append(1))
+        self.run_until(lambda: stopped and errors)
+        self.assertIn("disconnected", errors[0])
+        self.assertEqual(b"", client.read_rest())
+
     def test_a_client_that_leaves_during_its_body(self):
         errors = []
 
