@@ -74,7 +74,7 @@ iostream/         byte streams with callbacks
     pipe          PipeIOStream
 
 callbacks         waiting for several callbacks, and one step after another
-process           child processes: their pipes, their end
+process           child processes: pipes, their end; several copies of this process
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address
@@ -216,6 +216,21 @@ porting/          programs and libraries that were written for Tornado
     installed     which installed distributions require Tornado
     rewriting     import friendserve in place of tornado
     command       python -m friendserve.porting
+
+metrics/          what a program counts, in the text format of Prometheus
+    text          the format
+    registry      counters, gauges, histograms, and where their numbers are
+    watching      figures of loops, servers, applications, clients, feeds and pools
+
+serve/            running an application as a service
+    scoreboard    what the processes of a service know of each other
+    sockets       listening sockets: from addresses, from systemd, from a predecessor
+    systemd       what systemd is told
+    pages         metrics, health, live connections
+    control       the socket over which operators ask the master
+    ctl           friendserve ctl, friendserve ping
+    worker        a process that serves
+    master        keeps workers: reload, recycling, upgrade, supervision
 """
 from __future__ import absolute_import, division, print_function
 

@@ -285,6 +285,13 @@ class HTTPServer(TCPServer):
         callback, as those of WebSockets have."""
         return len(self._connections) + (len(self._detached) if detached else 0)
 
+    def describe_connections(self):
+        """What each open connection does: a list of dicts with `remote_ip`, `state` ("idle",
+        "head", "body", "responding", "done", "closing" or "detached"), `seconds` (in this state, to
+        a second or so) and `request` (the first line, or None)."""
+        return [connection.describe(self.now)
+                for connection in list(self._connections) + list(self._detached)]
+
     # Stopping
 
     def close_all_connections(self):

@@ -25,6 +25,7 @@ from friendserve.netutil import (
 from friendserve.netutil.listening import DEFAULT_BACKLOG
 from friendserve.netutil.networks import UNIX_PEER
 from friendserve.netutil.proxied import ProxyHeaderReader
+from friendserve.process import fork_processes
 from friendserve.stack_context import NullContext
 
 
@@ -100,17 +101,18 @@ class TCPServer(object):
             self._waiting.extend(sockets)
 
     def start(self, num_processes=1):
-        """Accept connections on the sockets that were bound, in this process. Call it once.
+        """Accept connections on the sockets that were bound. Call it once.
 
-        Raises RuntimeError the second time, and NotImplementedError if `num_processes` is not 1:
-        several processes are not supported yet.
+        With another `num_processes` than 1, this continues in that many copies of the process (None
+        or 0: one for each CPU), which share the sockets, and does not return in the calling one:
+        see `fork_processes`. There must be no loop before.
+
+        Raises RuntimeError the second time, and what `fork_processes` raises.
         """
-        if num_processes != 1:
-            raise NotImplementedError(
-                "start(%r): several processes are not supported yet"
-                % (num_processes,))
         if self._waiting is None:
             raise RuntimeError("this server was already started")
+        if num_processes != 1:
+            fork_processes(num_processes)
         sockets, self._waiting = self._waiting, None
         self.add_sockets(sockets)
 

@@ -136,6 +136,12 @@ class Feed(object):
         self._channels = {}
         self._closed = False
 
+    def statistics(self):
+        """The present numbers, as a dict: `channels` that are known here, and `readers` that wait
+        for messages."""
+        return {"channels": len(self._channels),
+                "readers": sum(len(channel.watches) for channel in self._channels.values())}
+
     # For readers and writers
 
     def publish(self, channel, text, callback=None, on_error=None):

@@ -395,6 +395,14 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         if self.request is not None:
             self._stop_callback = wrap(callback)
 
+    def describe(self, now):
+        """What this connection does, for an operator; see `HTTPServer.describe_connections`."""
+        request = self.request
+        return {"remote_ip": self.remote_ip if request is None else request.remote_ip,
+                "state": "detached" if self._state is UPGRADED else self._state,
+                "seconds": max(0.0, now - self.since),
+                "request": request and "%s %s %s" % (request.method, request.uri, request.version)}
+
     # Refusals
 
     def _refuse(self, error):
