@@ -72,7 +72,7 @@ FLOORS = (
          "installed", "rewriting", "command", "", "__main__"))
      + ("metrics",) + _in("serve", (
          "scoreboard", "config", "control", "sockets", "systemd", "worker", "master", "command",
-        "")) + ("__main__",)),
+         "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
