@@ -54,6 +54,16 @@ TEST_REQUIRES = [
     'Django; python_version >= "3"',
     'gunicorn; python_version >= "3"',
     'fissix; python_version >= "3.8"',
+    # Signatures of tokens, and judges of sign-in: other implementations of its protocols.
+    'cryptography<3.4; python_version < "3"',
+    'cryptography; python_version >= "3"',
+    'oauthlib<3.2; python_version < "3"',
+    'oauthlib; python_version >= "3"',
+    'python-openid; python_version < "3"',
+    'python3-openid; python_version >= "3"',
+    'PyJWT; python_version >= "3"',
+    'jwcrypto; python_version >= "3"',
+    'joserfc; python_version >= "3.9"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -80,6 +90,8 @@ setup(
         # What demos/blog needs.
         "demos": ["Markdown>=3.1"],
         "mysql": ["PyMySQL"],
+        # Sign-in by OpenID Connect.
+        "oidc": ["cryptography"],
         # What python -m friendserve.porting rewrite --python3 needs.
         "py3": ['fissix; python_version >= "3.8"'],
         "postgresql": ["psycopg2-binary"],

@@ -205,6 +205,8 @@ class FacebookMixin(AuthMixin):
         return request_json(self, self._FACEBOOK_REST_URL, args, None, callback)
 
     def _signature(self, args):
-        parts = ["%s=%s" % (name, native_str(utf8(args[name]))) for name in sorted(args)]
-        body = "".join(parts) + native_str(self.settings["facebook_secret"])
-        return hashlib.md5(utf8(body)).hexdigest()
+        digest = hashlib.md5()
+        for name, value in sorted(args.items()):
+            digest.update(utf8(name) + b"=" + utf8(value))
+        digest.update(utf8(self.settings["facebook_secret"]))
+        return digest.hexdigest()

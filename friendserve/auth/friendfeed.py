@@ -11,12 +11,13 @@ class FriendFeedMixin(OAuthMixin):
     The class keeps programs running that still name it, and shows how a provider is described.
     The settings were `friendfeed_consumer_key` and `friendfeed_consumer_secret`.
     """
-    _OAUTH_VERSION = "1.0"
+    _FRIENDFEED_BASE_URL = "https://friendfeed-api.com/v2"
+    _OAUTH_AUTHORIZE_URL = "https://friendfeed.com/account/oauth/authorize"
     _OAUTH_REQUEST_TOKEN_URL = "https://friendfeed.com/account/oauth/request_token"
     _OAUTH_ACCESS_TOKEN_URL = "https://friendfeed.com/account/oauth/access_token"
-    _OAUTH_AUTHORIZE_URL = "https://friendfeed.com/account/oauth/authorize"
+    # It knew neither verifiers nor a callback_uri.
+    _OAUTH_VERSION = "1.0"
     _OAUTH_NO_CALLBACKS = True
-    _FRIENDFEED_BASE_URL = "https://friendfeed-api.com/v2"
 
     def friendfeed_request(self, path, callback=None, access_token=None, post_args=None, **args):
         """Make a request to the interface, as `TwitterMixin.twitter_request`."""
