@@ -142,7 +142,6 @@ class ReloadTest(ServeCase, unittest.TestCase):
         service.ready(2)
         self.assertEqual([], service.logged("drain"))
 
-
     def test_b367_preloaded_code_is_reloaded_by_a_new_master(self):
         application = APPLICATION.replace("import os", "import os; loaded = os.getpid()", 1) \
             .replace("str(os.getpid())", "str(loaded)")

@@ -1,5 +1,5 @@
-"""What servers lose while their workers change: `python demos/benchmark/reload [SECONDS]`, with wrk (the
-Debian package of that name).
+"""What servers lose while their workers change: `python demos/benchmark/reload [SECONDS]`, with wrk
+(the Debian package of that name).
 
 200 connections are kept, and 20 closed after each response, while each server with two workers
 reloads 20 times (HUP), recycles its workers every 500 requests, or is upgraded to a new master

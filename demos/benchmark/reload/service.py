@@ -9,6 +9,7 @@ from friendserve.serve.master import Master
 from friendserve.serve.sockets import Listeners
 from friendserve.web import Application, RequestHandler
 
+
 class Hello(RequestHandler):
     def get(self):
         self.write("Hello, world\n")
