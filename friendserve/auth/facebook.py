@@ -196,12 +196,12 @@ class FacebookMixin(AuthMixin):
     def facebook_request(self, method, callback=None, **args):
         """Call a method of the interface, such as "stream.get"; its reply goes to `callback`, or
         None, and then `auth_error` says why. Without a callback, returns a Future."""
-        self.require_setting("facebook_api_key", "Facebook Connect")
-        self.require_setting("facebook_secret", "Facebook Connect")
-        if not method.startswith("facebook."):
-            method = "facebook." + method
-        args.update(api_key=self.settings["facebook_api_key"], v="1.0", method=method,
-                    call_id=str(int(time.time() * 1e6)), format="json")
+        for name in ("facebook_api_key", "facebook_secret"):
+            self.require_setting(name, "Facebook Connect")
+        args.update(
+            method=method if method.startswith("facebook.") else "facebook." + method,
+            format="json", v="1.0", api_key=self.settings["facebook_api_key"],
+            call_id="%d" % (time.time() * 1e6))
         args["sig"] = self._signature(args)
         return request_json(self, self._FACEBOOK_REST_URL, args, None, callback)
 

@@ -118,10 +118,8 @@ class FriendFeedSignIn(SignInHandler, FriendFeedMixin):
 
     @asynchronous
     def get(self):
-        if self.get_argument("oauth_token", None):
-            self.get_authenticated_user(self.on_user)
-        else:
-            self.authorize_redirect()
+        returned = self.get_argument("oauth_token", None) is not None
+        self.get_authenticated_user(self.on_user) if returned else self.authorize_redirect()
 
     def _oauth_get_user(self, access_token, callback):
         # FriendFeed's reply with the access token contained the name.
