@@ -44,7 +44,7 @@ TALK = """
         loop.start()
         asking.join()
         server.stop()
-        return b"".join(received).decode().split("\\r\\n")
+        return str(b"".join(received).decode()).split("\\r\\n")
 """
 
 
@@ -91,7 +91,8 @@ class OlderTest(PortingCase):
             "HTTP/1.1 400 Bad Request"], self.run_as("4.5.3", TALK + """
     def post(body, kind=b"application/x-www-form-urlencoded"):
         lines = talk(b"POST / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\nContent-Type: "
-                     + kind + b"\\r\\nContent-Length: " + str(len(body)).encode() + b"\\r\\n\\r\\n" + body)
+                     + kind + b"\\r\\nContent-Length: " + str(len(body)).encode()
+                     + b"\\r\\n\\r\\n" + body)
         return lines[0] + " " + lines[-1]
 
     logging.disable(logging.CRITICAL)
