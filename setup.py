@@ -29,6 +29,7 @@ TEST_REQUIRES = [
     "pytest",
     'futures; python_version < "3"',
     'hypothesis; python_version >= "3.6"',
+    'prometheus_client',
     'selenium; python_version >= "3.9"',
     "Markdown>=3.1",
     "hiredis",

@@ -28,6 +28,7 @@ protocol/         the engines: bytes in, values out; no fd, loop, clock or logge
     eventstream   server-sent events
     oauth1        signatures of OAuth 1.0
     jose          signed tokens, their keys and claims
+    proxyheader   the PROXY protocol: who the client of a proxy is
 
 platform/pollers/ what the operating system provides for a loop
     interface     the contracts of pollers and wakers
@@ -61,6 +62,9 @@ netutil/          listening sockets, host names, TLS contexts
     resolver      from host names to addresses
     listening     binding and accepting
     tls           SSLContexts from options
+    certificates  certificates by name, renewed while a server runs
+    networks      addresses that are trusted
+    proxied       reading the PROXY header of a connection
 
 iostream/         byte streams with callbacks
     buffers       received bytes, and bytes that wait to be sent
@@ -70,7 +74,7 @@ iostream/         byte streams with callbacks
     pipe          PipeIOStream
 
 callbacks         waiting for several callbacks, and one step after another
-process           child processes: their pipes, their end
+process           child processes: pipes, their end; several copies of this process
 autoreload        restarts a program when its files change
 tcpserver         servers of any protocol
 tcpclient         connections to any server, by name or address
@@ -212,6 +216,21 @@ porting/          programs and libraries that were written for Tornado
     installed     which installed distributions require Tornado
     rewriting     import friendserve in place of tornado
     command       python -m friendserve.porting
+
+metrics/          what a program counts, in the text format of Prometheus
+    text          the format
+    registry      counters, gauges, histograms, and where their numbers are
+    watching      figures of loops, servers, applications, clients, feeds and pools
+
+serve/            running an application as a service
+    scoreboard    what the processes of a service know of each other
+    sockets       listening sockets: from addresses, from systemd, from a predecessor
+    systemd       what systemd is told
+    pages         metrics, health, live connections
+    control       the socket over which operators ask the master
+    ctl           friendserve ctl, friendserve ping
+    worker        a process that serves
+    master        keeps workers: reload, recycling, upgrade, supervision
 """
 from __future__ import absolute_import, division, print_function
 

@@ -13,9 +13,9 @@ Most programs give it a `friendserve.web.Application` instead of a function.
 """
 from __future__ import absolute_import, division, print_function
 
+import collections
 import functools
 import re
-import socket
 
 import six
 
@@ -24,13 +24,15 @@ from friendserve.httputil import (
     HTTPMessageDelegate, HTTPServerConnectionDelegate, HTTPServerRequest, RequestStartLine)
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
-from friendserve.netutil import is_valid_ip
+from friendserve.netutil import LOCAL_PEERS, Networks, is_valid_ip
+from friendserve.netutil.networks import UNIX_PEER
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.grammar import TOKEN_CHARS, is_token
 from friendserve.stack_context import NullContext, wrap
 from friendserve.tcpserver import TCPServer
 
-__all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParameters"]
+__all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParameters",
+           "LOCAL_PEERS"]
 
 #: The names in Tornado 1.0.
 HTTPConnection = HTTP1ServerConnection
@@ -40,6 +42,9 @@ _BadRequestException = HTTPInputError
 #: Seconds between two searches for connections whose time limit has passed; shorter if one of the
 #: limits is small.
 SWEEP_INTERVAL = 1.0
+
+#: The least number of seconds between two groups of WebSockets that are told of a drain.
+TELL_INTERVAL = 0.01
 
 #: The address that a proxy reports may have a port, which may be hidden (RFC 7239 6), and an IPv6
 #: address with a port has brackets.
@@ -81,6 +86,11 @@ class HTTPServer(TCPServer):
     delete all four. `trusted_downstream` are the addresses of further proxies, to be skipped at
     the end of the list of addresses.
 
+    `trusted` restricts this to proxies that are known: a list of addresses, networks
+    ("10.0.0.0/8") and "unix", as for `friendserve.netutil.Networks`; LOCAL_PEERS are those of this
+    machine. The headers of a connection from elsewhere are ignored, and the client is the last
+    address of the list that is not trusted.
+
     A subclass may override `initialize`, which gets the arguments of the constructor, and
     `start_request`.
     """
@@ -91,12 +101,13 @@ class HTTPServer(TCPServer):
                    ssl_options=None, protocol=None, decompress_request=False, chunk_size=None,
                    max_header_size=None, idle_connection_timeout=None, body_timeout=None,
                    max_body_size=None, max_buffer_size=None, trusted_downstream=None,
-                   max_write_buffer_size=None, handshake_timeout=None, **limits):
+                   max_write_buffer_size=None, handshake_timeout=None, trusted=None,
+                   proxy_protocol=None, **limits):
         """Set up the server; called by the constructor."""
         super(HTTPServer, self).__init__(
             io_loop=io_loop, ssl_options=ssl_options, max_buffer_size=max_buffer_size,
             read_chunk_size=chunk_size, max_write_buffer_size=max_write_buffer_size,
-            handshake_timeout=handshake_timeout)
+            handshake_timeout=handshake_timeout, proxy_protocol=proxy_protocol)
         self.request_callback = request_callback
         # The name of a header, True or False.
         self.xheaders = xheaders if isinstance(xheaders, six.string_types) else bool(xheaders)
@@ -104,6 +115,7 @@ class HTTPServer(TCPServer):
             raise ValueError("xheaders must be True or the name of a header, not %r" % xheaders)
         self.protocol = protocol
         self.trusted_downstream = frozenset(trusted_downstream or ())
+        self.trusted = None if trusted is None else Networks(trusted)
         if max_buffer_size is not None:
             max_body_size = max_buffer_size if max_body_size is None else max_body_size
             # So that a head that does not fit into the buffer is refused, rather than waited for.
@@ -117,7 +129,13 @@ class HTTPServer(TCPServer):
         self._sweep_timer = None
         self._sweep_interval = min(SWEEP_INTERVAL, max(self.params.shortest_timeout() / 4, 0.01))
         self._stop_timers = []
-        self._on_stopped = None     # callbacks, once the server is stopping
+        self._on_stopped = None     # callbacks, once the server is stopping or draining
+        self._untold = collections.deque()  # detached ones that `drain` has yet to tell
+        self._tell_timer = None
+        # What clients are told depends on these: the seconds that idle connections have left, or
+        # None if the server does not drain, and whether another process continues to serve.
+        self.drain_timeout = None
+        self.has_successor = False
         self._delegate = None
         # The following are read by the connections. `now` is the time of the last sweep: precise
         # enough for times that later sweeps check, and it saves each step of a connection a system
@@ -159,8 +177,8 @@ class HTTPServer(TCPServer):
     def on_close(self, server_conn):
         """Called once for each connection, when it has closed or was detached."""
         self._connections.discard(server_conn)
-        if self._on_stopped is not None and not self._connections and not self._detached:
-            self._finish_stop()
+        if self._on_stopped is not None:
+            self._check_stop()
         if self._delegate is not None:
             self._delegate.on_close(server_conn)
 
@@ -173,12 +191,14 @@ class HTTPServer(TCPServer):
     def on_release(self, connection):
         """Called when the new user of a connection that was detached has finished."""
         self._detached.discard(connection)
-        if self._on_stopped is not None and not self._connections and not self._detached:
-            self._finish_stop()
+        self._check_stop()
 
     def apply_xheaders(self, request):
         """Set the client's address and scheme to those that the proxy in front reports: the last
         entry of a list, because the client may have forged the entries before it."""
+        trusted = self.trusted
+        if trusted is not None and request.remote_ip not in trusted:
+            return
         headers = request.headers
         name = self.xheaders
         if name is True:
@@ -200,9 +220,13 @@ class HTTPServer(TCPServer):
             match = _match_node(address)
             if match is not None:
                 address = match.group(1) or match.group(2)
-            if address not in self.trusted_downstream:
+            elif address == "unix:":
+                # What nginx calls the peer of a Unix socket.
+                address = UNIX_PEER
+            if address not in self.trusted_downstream and (
+                    trusted is None or address not in trusted):
                 break
-        if is_valid_ip(address):
+        if is_valid_ip(address) and address != UNIX_PEER:
             request.remote_ip = address
         scheme = _SCHEMES.get(scheme.split(",")[-1].strip().lower())
         if scheme is not None:
@@ -220,8 +244,8 @@ class HTTPServer(TCPServer):
     def handle_stream(self, stream, address):
         if self._sweep_timer is None:
             self._plan_sweep(stream.io_loop)
-        family = stream.socket.family
-        remote_ip = address[0] if family in (socket.AF_INET, socket.AF_INET6) else "0.0.0.0"
+        # Over a Unix socket as well, a PROXY header may have an address.
+        remote_ip = address[0] if isinstance(address, tuple) else UNIX_PEER
         connection = HTTP1ServerConnection(
             stream, self, remote_ip,
             self.protocol or ("https" if self.ssl_options is not None else "http"))
@@ -255,10 +279,18 @@ class HTTPServer(TCPServer):
                              connection.remote_ip, self.params.write_timeout)
                 connection.close()
 
-    def connection_count(self):
+    def connection_count(self, detached=False):
         """The number of open connections, idle ones included. A connection that was detached, for
-        a WebSocket for example, no longer counts."""
-        return len(self._connections)
+        a WebSocket for example, no longer counts; or, with `detached`, counts if it has a stop
+        callback, as those of WebSockets have."""
+        return len(self._connections) + (len(self._detached) if detached else 0)
+
+    def describe_connections(self):
+        """What each open connection does: a list of dicts with `remote_ip`, `state` ("idle",
+        "head", "body", "responding", "done", "closing" or "detached"), `seconds` (in this state, to
+        a second or so) and `request` (the first line, or None)."""
+        return [connection.describe(self.now)
+                for connection in list(self._connections) + list(self._detached)]
 
     # Stopping
 
@@ -273,36 +305,106 @@ class HTTPServer(TCPServer):
         `callback()`, once, when that is done. Connections that are still open after `deadline`
         seconds are closed.
 
-        `on_server_stop` of the handlers of pending requests is called, so that long polls can be
-        answered at once, and that of open WebSockets, which by default closes them with 1001 (going
-        away). Streams that were detached in other ways are waited for only if `detach` was given a
+        `on_drain` of the handlers of pending requests is called, so that long polls can be answered
+        at once, and that of open WebSockets, which by default closes them with 1001 (going away).
+        Streams that were detached in other ways are waited for only if `detach` was given a
         stop callback. When this is called again, the nearest deadline applies, and each callback
         is called. The server cannot be used again.
         """
         self.stop()
+        self.has_successor = False
+        self._begin_stop(deadline, callback)
+        for connection in list(self._connections) + list(self._detached):
+            connection.stop()
+
+    def drain(self, callback=None, idle=5.0, grace=30.0, has_successor=True):
+        """Leave new connections to another process that has the same listening sockets, serve those
+        that are open to their end, and call `callback()`, once, when that is done. Connections that
+        are still open after `grace` seconds are closed.
+
+        Every request that arrives is answered. From now on that is with ``Connection: close``, so
+        that the client comes back to another process:
+
+        - A connection that has not sent a request yet can send one as long as the grace time lasts.
+        - An idle connection can send one more for `idle` seconds. Then it is half-closed: what the
+          client has sent in the meantime is read, so that it sees an end and not a reset.
+        - `on_drain` of the handlers of pending requests is called at once, so that long polls and
+          event streams can end. That of open WebSockets is called at times spread evenly over the
+          first 80 % of the grace time, so that their clients do not all come back at once.
+
+        `has_successor` says whether another process takes over, and not only for a while: it
+        determines the code with which WebSockets close. The listening sockets stay open until
+        `stop`; `graceful_stop` may follow, for a faster end. The server cannot be used again.
+        """
+        self.stop_accepting()
+        self.has_successor = has_successor
+        io_loop = self._begin_stop(grace, callback)
+        self.drain_timeout = idle
+        self._sweep_interval = min(self._sweep_interval, max(idle / 4, 0.01))
+        if self._sweep_timer is not None:
+            io_loop.remove_timeout(self._sweep_timer)
+            self._plan_sweep(io_loop)
+        for connection in list(self._connections):
+            connection.drain()
+        if self._tell_timer is not None:
+            io_loop.remove_timeout(self._tell_timer)
+        self._untold = collections.deque(self._detached)
+        spread = max(0.8 * grace, TELL_INTERVAL)
+        self._tell_some(io_loop, io_loop.time() + spread, len(self._untold) / spread)
+
+    def _on_header(self, reader, connection, header, address=None):
+        super(HTTPServer, self)._on_header(reader, connection, header, address)
+        self._check_stop()
+
+    def _check_stop(self):
+        """Finish stopping if nothing is left to wait for."""
+        if self._on_stopped is not None and not self._connections and not self._detached \
+                and not self._arriving:
+            self._finish_stop()
+
+    def _begin_stop(self, deadline, callback):
         self.params.no_keep_alive = True
         io_loop = self.io_loop or IOLoop.current()
         self._on_stopped = (self._on_stopped or []) + ([wrap(callback)] if callback else [])
         with NullContext():
             self._stop_timers.append(io_loop.call_later(deadline, self._stop_now))
-        for connection in list(self._connections) + list(self._detached):
-            connection.stop()
-        if not self._connections and not self._detached:
-            io_loop.add_callback(self._finish_stop)
+        io_loop.add_callback(self._check_stop)
+        return io_loop
+
+    def _tell_some(self, io_loop, until, per_second):
+        """Tell those detached connections that are due that the server drains, and plan the next.
+        If the loop is late, more are due, so that all are told `until` then."""
+        self._tell_timer = None
+        untold = self._untold
+        not_due = int(max(until - io_loop.time(), 0) * per_second)
+        for _ in range(max(len(untold) - not_due, min(1, len(untold)))):
+            connection = untold.popleft()
+            if connection in self._detached:
+                connection.stop()
+        if untold:
+            with NullContext():
+                self._tell_timer = io_loop.call_later(
+                    max(1 / per_second, TELL_INTERVAL), self._tell_some, io_loop, until,
+                    per_second)
 
     def _stop_now(self):
         if self._on_stopped is not None:
+            for reader in list(self._arriving):
+                reader.refuse()
             self.close_all_connections()
             # A user that forgets to call `release` must not keep the program from ending. The
-            # closing of the streams is scheduled before the callbacks of `graceful_stop`.
+            # closing of the streams is scheduled before this.
             self._detached.clear()
-            if not self._connections:
-                self._finish_stop()
+            (self.io_loop or IOLoop.current()).add_callback(self._finish_stop)
 
     def _finish_stop(self):
         callbacks, self._on_stopped = self._on_stopped, None
         if callbacks is not None:
             io_loop = self.io_loop or IOLoop.current()
+            self._untold.clear()
+            if self._tell_timer is not None:
+                io_loop.remove_timeout(self._tell_timer)
+                self._tell_timer = None
             while self._stop_timers:
                 io_loop.remove_timeout(self._stop_timers.pop())
             for callback in callbacks:

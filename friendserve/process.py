@@ -1,4 +1,5 @@
-"""Child processes on the loop: their pipes as streams, and a callback when they end.
+"""Child processes: on the loop, with their pipes as streams and a callback when they end; and
+copies of this process that serve together, from `fork_processes`.
 
     from friendserve.ioloop import IOLoop
     from friendserve.process import Subprocess
@@ -20,14 +21,21 @@ handler for SIGCHLD that was installed before is called as well.
 from __future__ import absolute_import, division, print_function
 
 import errno
+import math
+import multiprocessing
 import os
+import random
+import select
 import signal
 import subprocess
+import sys
 import threading
+import time
 
 from friendserve.awaitable import future_of
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.iostream import PipeIOStream
+from friendserve.log import app_log
 from friendserve.platform.pollers.auto import set_close_exec
 from friendserve.stack_context import NullContext, wrap
 
@@ -37,6 +45,240 @@ _SIGCHLD = getattr(signal, "SIGCHLD", None)
 #: sends SIGCHLD to the thread that has started the child, but Python handles it in the main thread,
 #: which does not notice it while it waits for a lock, for example.
 _LOOK_INTERVAL = 100
+
+#: A forked child that dies within this many seconds of its start is replaced after a pause, in
+#: seconds: the first, and the longest. Each is twice as long as the one before.
+QUICK_DEATH = 1.0
+RESTART_PAUSES = (0.1, 5.0)
+
+_task_id = None
+
+
+def cpu_count():
+    """How many CPUs this process may use: those of the machine, as far as the affinity mask of the
+    process and the quotas of its control groups (Linux) allow, and at least 1. A quota of one and a
+    half CPUs counts as two."""
+    count = _allowed_cpus() or multiprocessing.cpu_count()
+    quota = _cgroup_quota()
+    return count if quota is None else max(1, min(count, int(math.ceil(quota))))
+
+
+def _read(path):
+    """The text of a file, "" if it cannot be read."""
+    try:
+        with open(path) as source:
+            return source.read()
+    except EnvironmentError:
+        return ""
+
+
+def _allowed_cpus():
+    """The number of CPUs in the affinity mask; 0 where /proc does not tell."""
+    for line in _read("/proc/self/status").splitlines():
+        if line.startswith("Cpus_allowed:"):
+            return bin(int(line.split()[1].replace(",", ""), 16)).count("1")
+    return 0
+
+
+def _cgroup_quota(root="/"):
+    """The smallest quota, in CPUs, of the control groups of this process and of those around them;
+    None if there is no limit. `root` is the folder of proc/ and sys/."""
+    quotas = []
+    for line in _read(os.path.join(root, "proc/self/cgroup")).splitlines():
+        controllers, path = line.split(":", 2)[1:]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        base = os.path.join(root, "sys/fs/cgroup", "cpu" if controllers else "")
+        # In a container, the path may be that of the host, and its own group is at the base.
+        parts = [part for part in path.split("/") if part]
+        for depth in range(len(parts) + 1):
+            folder = os.path.join(base, *parts[:depth])
+            if controllers:
+                limit = [_read(os.path.join(folder, name)).strip()
+                         for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
+            else:
+                limit = _read(os.path.join(folder, "cpu.max")).split()
+            if len(limit) == 2 and limit[0].isdigit() and limit[1].isdigit():
+                quotas.append(int(limit[0]) / max(1, int(limit[1])))
+    return min(quotas) if quotas else None
+
+
+def task_id():
+    """The number of this process among those made by `fork_processes`, from 0; None in others."""
+    return _task_id
+
+
+def fork_processes(num_processes, max_restarts=100):
+    """Continue in `num_processes` copies of this process (None or 0: `cpu_count`).
+
+    Returns in each of them, with its number from 0 as in `task_id` and with newly seeded random
+    numbers. Never returns in the parent, which only waits. It replaces a child that was killed or
+    ended with another status than 0; the new one has the same number. When all have ended with 0,
+    the parent ends by ``sys.exit(0)``. Children that die right after their start are replaced after
+    pauses, see `RESTART_PAUSES`. When that would be more than `max_restarts` replacements in all,
+    the others are stopped and RuntimeError is raised.
+
+    SIGTERM to the parent is passed on to the children, and the parent ends when they have ended, as
+    the signal demands; the second time they are killed. An exception in the parent, as from Ctrl-C,
+    stops them too. Other children of the parent are not waited for.
+
+    Call it in the main thread, before there is a loop: raises RuntimeError if a loop was made, or
+    in a child, and NotImplementedError on Windows.
+    """
+    if not hasattr(os, "fork"):
+        raise NotImplementedError("this system has no fork: start several processes instead")
+    if _task_id is not None:
+        raise RuntimeError("this is already child %d of fork_processes" % _task_id)
+    loop = IOLoop.current(instance=False)
+    if loop is None and IOLoop.initialized():
+        loop = IOLoop.instance()
+    if loop is not None:
+        raise RuntimeError(
+            "a loop was made at %s, before the fork, and cannot be shared by several processes: "
+            "call fork_processes, or start() with several processes, before anything that needs "
+            "a loop" % getattr(loop, "_made_at", "an unknown place"))
+    if num_processes is None or num_processes <= 0:
+        num_processes = cpu_count()
+    app_log.info("Starting %d processes", num_processes)
+    return _Family(max_restarts).run(num_processes)
+
+
+class _Family(object):
+    """The parent of `fork_processes`, and its children."""
+
+    def __init__(self, max_restarts):
+        self._parent = os.getpid()
+        self._restarts_left = max_restarts
+        self._children = {}     # pid -> (number, start time)
+        self._due = []          # (time, number) of those to start
+        self._pauses = {}       # number -> the pause after its next quick death
+        self._stopping = 0      # how often SIGTERM arrived
+        self._previous = {}     # signal -> handler
+        # Its bytes end the wait, as `select` alone goes on after a signal since PEP 475.
+        self._reader, self._writer = os.pipe()
+        for fd in self._reader, self._writer:
+            set_close_exec(fd)
+
+    def run(self, count):
+        """The number, in a child."""
+        try:
+            for signum in (_SIGCHLD, signal.SIGTERM):
+                if signal.getsignal(signum) not in (signal.SIG_IGN, None) or signum == _SIGCHLD:
+                    self._previous[signum] = signal.signal(signum, self._on_signal)
+            self._due = [(0, number) for number in range(count)]
+            while self._children or self._due and not self._stopping:
+                number = self._start_due()
+                if number is not None:
+                    return number
+                self._wait()
+                self._look()
+        except BaseException:
+            if os.getpid() == self._parent:
+                self._stop_all()
+                self._leave()
+            raise
+        self._leave()
+        if self._stopping:
+            os.kill(self._parent, signal.SIGTERM)
+        sys.exit(0)
+
+    def _on_signal(self, signum, frame):
+        if os.getpid() != self._parent:
+            # A child that is being born.
+            self._leave()
+            os.kill(os.getpid(), signum)
+            return
+        if signum == signal.SIGTERM:
+            self._stopping += 1
+            self._tell(signal.SIGTERM if self._stopping == 1 else signal.SIGKILL)
+        os.write(self._writer, b".")
+
+    def _tell(self, signum):
+        for pid in list(self._children):
+            # Not yet reaped, so that number belongs to no other process.
+            os.kill(pid, signum)
+
+    def _leave(self):
+        while self._previous:
+            signal.signal(*self._previous.popitem())
+        if self._reader is not None:
+            os.close(self._reader)
+            os.close(self._writer)
+            self._reader = None
+
+    def _start_due(self):
+        """Start those whose time has come. Returns the number in a child, None in the parent."""
+        global _task_id
+        now = time.time()
+        while self._due and not self._stopping and self._due[0][0] <= now:
+            number = self._due.pop(0)[1]
+            # Otherwise each child would write it.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            pid = os.fork()
+            if not pid:
+                self._leave()
+                _task_id = number
+                random.seed()
+                return number
+            self._children[pid] = number, now
+            if self._stopping:
+                os.kill(pid, signal.SIGTERM)
+        return None
+
+    def _wait(self):
+        timeout = None
+        if self._due and not self._stopping:
+            timeout = max(0, self._due[0][0] - time.time())
+        try:
+            if select.select([self._reader], [], [], timeout)[0]:
+                os.read(self._reader, 1024)
+        except (EnvironmentError, select.error) as error:
+            if error.args[0] != errno.EINTR:
+                raise
+
+    def _look(self):
+        """Reap what has ended, and plan what replaces it."""
+        for pid in list(self._children):
+            ended, returncode = _reap(pid)
+            if not ended:
+                continue
+            number, started = self._children.pop(pid)
+            if returncode == 0 or self._stopping:
+                app_log.info("Child %d (process %d) ended", number, pid)
+                continue
+            reason = ("for an unknown reason" if returncode is None
+                      else "by signal %d" % -returncode if returncode < 0
+                      else "with status %d" % returncode)
+            if not self._restarts_left:
+                raise RuntimeError("child %d (process %d) ended %s, and no restarts are left: "
+                                   "giving up" % (number, pid, reason))
+            self._restarts_left -= 1
+            self._plan(number, pid, reason, time.time() - started)
+
+    def _plan(self, number, pid, reason, age):
+        pause = 0
+        if age < QUICK_DEATH:
+            pause = self._pauses.get(number, RESTART_PAUSES[0])
+            self._pauses[number] = min(2 * pause, RESTART_PAUSES[1])
+            app_log.error("Child %d (process %d) ended %s right after its start; the next one "
+                          "starts in %g s", number, pid, reason, pause)
+        else:
+            self._pauses.pop(number, None)
+            app_log.warning("Child %d (process %d) ended %s; it is replaced", number, pid, reason)
+        self._due.append((time.time() + pause, number))
+        self._due.sort()
+
+    def _stop_all(self):
+        """Stop the children, and wait for them; a second SIGTERM or Ctrl-C kills them."""
+        self._stopping = max(1, self._stopping)
+        self._tell(signal.SIGTERM)
+        while self._children:
+            try:
+                self._wait()
+                self._look()
+            except KeyboardInterrupt:
+                self._tell(signal.SIGKILL)
 
 
 def add_child_handler(pid, callback, io_loop=None):

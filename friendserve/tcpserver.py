@@ -20,9 +20,17 @@ from friendserve.ioloop.positional import takes_loop_at
 from friendserve.iostream import IOStream, SSLIOStream
 from friendserve.log import app_log
 from friendserve.netutil import (
-    add_accept_handler, bind_sockets, ssl_options_to_context, ssl_wrap_socket)
+    Certificates, Networks, add_accept_handler, bind_sockets, ssl_options_to_context,
+    ssl_wrap_socket)
 from friendserve.netutil.listening import DEFAULT_BACKLOG
+from friendserve.netutil.networks import UNIX_PEER
+from friendserve.netutil.proxied import ProxyHeaderReader
+from friendserve.process import fork_processes
 from friendserve.stack_context import NullContext
+
+
+#: How many connections a process accepts per turn of the loop if others share its sockets.
+FEW_ACCEPTS = 4
 
 
 class TCPServer(object):
@@ -33,26 +41,41 @@ class TCPServer(object):
 
     `ssl_options` makes it a TLS server: a dict or an ssl.SSLContext as in `ssl_options_to_context`,
     which is called immediately, so that a missing or broken file raises ValueError. The attribute
-    `ssl_options` is the context; to renew the certificate of a running server, call its
-    ``load_cert_chain``.
+    `ssl_options` is the context. Certificates that are renewed, and several for different names,
+    are given as a `friendserve.netutil.Certificates`, which is then the attribute `certificates`.
 
     `max_buffer_size`, `read_chunk_size` and `max_write_buffer_size`, in bytes, are passed to each
     stream, and `handshake_timeout`, in seconds (default 30), to each TLS stream. The server runs
     on `io_loop`, or by default on the loop that is current when it first listens. An IOLoop may
     also be the first positional argument.
+
+    `proxy_protocol` is for a server behind a proxy that sends the PROXY protocol, version 1 or 2
+    (HAProxy's send-proxy, for example): True, or better a list of the proxy's addresses and
+    networks, as for `friendserve.netutil.Networks`. The connections of these addresses must begin
+    with the header, within 10 seconds, and the `address` for `handle_stream` is that of the client;
+    others are served as they are. With True, anyone who can connect may claim any address.
     """
 
     @takes_loop_at(1, "ssl_options")
     def __init__(self, ssl_options=None, max_buffer_size=None, read_chunk_size=None,
-                 io_loop=None, max_write_buffer_size=None, handshake_timeout=None):
-        if ssl_options is not None:
-            ssl_options = ssl_options_to_context(ssl_options)
-        self.ssl_options = ssl_options
+                 io_loop=None, max_write_buffer_size=None, handshake_timeout=None,
+                 proxy_protocol=None):
+        self.certificates = None
+        if isinstance(ssl_options, Certificates):
+            self.certificates = ssl_options
+            self.certificates.use(self._set_context)
+        else:
+            self.ssl_options = None if ssl_options is None else ssl_options_to_context(ssl_options)
         self.max_buffer_size = max_buffer_size
         self.read_chunk_size = read_chunk_size
         self.max_write_buffer_size = max_write_buffer_size
         self.handshake_timeout = 30 if handshake_timeout is None else handshake_timeout
         self.io_loop = io_loop
+        #: Whose connections begin with a PROXY header: True, a Networks, or None for no one's.
+        self.proxy_protocol = proxy_protocol if proxy_protocol is True \
+            else Networks(proxy_protocol) if proxy_protocol else None
+        self._arriving = set()  # ProxyHeaderReaders
+        self._accepting = {}    # arguments of add_accept_handler, from `share_sockets`
         self._listening = []  # (socket, function that stops accepting) of each
         self._waiting = []    # sockets that were bound and wait for start(); None after it
 
@@ -78,17 +101,18 @@ class TCPServer(object):
             self._waiting.extend(sockets)
 
     def start(self, num_processes=1):
-        """Accept connections on the sockets that were bound, in this process. Call it once.
+        """Accept connections on the sockets that were bound. Call it once.
 
-        Raises RuntimeError the second time, and NotImplementedError if `num_processes` is not 1:
-        several processes are not supported yet.
+        With another `num_processes` than 1, this continues in that many copies of the process (None
+        or 0: one for each CPU), which share the sockets, and does not return in the calling one:
+        see `fork_processes`. There must be no loop before.
+
+        Raises RuntimeError the second time, and what `fork_processes` raises.
         """
-        if num_processes != 1:
-            raise NotImplementedError(
-                "start(%r): several processes are not supported yet"
-                % (num_processes,))
         if self._waiting is None:
             raise RuntimeError("this server was already started")
+        if num_processes != 1:
+            fork_processes(num_processes)
         sockets, self._waiting = self._waiting, None
         self.add_sockets(sockets)
 
@@ -100,25 +124,55 @@ class TCPServer(object):
         """
         if self.io_loop is None:
             self.io_loop = IOLoop.current()
+        if self.certificates is not None:
+            self.certificates.start(self)
+        callback = self._on_connection if self.proxy_protocol is None else self._on_proxied
         for sock in sockets:
             # The contexts of the code that starts a server do not apply to its connections.
             with NullContext():
-                remove = add_accept_handler(sock, self._on_connection, io_loop=self.io_loop)
+                remove = add_accept_handler(sock, callback, io_loop=self.io_loop,
+                                            **self._accepting)
             self._listening.append((sock, remove))
+
+    def share_sockets(self, may_accept=None, max_accepts=FEW_ACCEPTS):
+        """Accept at most `max_accepts` connections per turn of the loop, so that other processes
+        with the same listening sockets get their share. Call it before the server listens.
+
+        ``may_accept()`` says whether this process has no more connections than its share. While it
+        returns false, new ones are left to the others for a moment, as described in
+        `friendserve.netutil.add_accept_handler`.
+        """
+        if self._listening:
+            raise RuntimeError("share_sockets must be called before the server listens")
+        self._accepting = {"may_accept": may_accept, "max_accepts": max_accepts}
 
     def add_socket(self, socket):
         """Like `add_sockets`, for one socket."""
         self.add_sockets([socket])
+
+    def stop_accepting(self):
+        """Accept no more connections, but leave the listening sockets open: connections wait in the
+        kernel for another process that has these sockets.
+
+        `handle_stream` is not called after it, except for a connection whose PROXY header is on
+        the way. May be called repeatedly.
+        """
+        for _, remove in self._listening:
+            remove()
 
     def stop(self):
         """Accept no more connections and close the listening sockets. Open streams stay open.
 
         May be called at any time, and repeatedly; `handle_stream` is not called after it.
         """
+        self.stop_accepting()
         listening, self._listening = self._listening, []
-        for sock, remove in listening:
-            remove()
+        for sock, _ in listening:
             sock.close()
+        if self.certificates is not None:
+            self.certificates.stop(self)
+        for reader in list(self._arriving):
+            reader.refuse()
         if self._waiting:
             for sock in self._waiting:
                 sock.close()
@@ -133,6 +187,30 @@ class TCPServer(object):
         """
         raise NotImplementedError("%s must define handle_stream" % type(self).__name__)
 
+    def _on_proxied(self, connection, address):
+        """Called instead of `_on_connection` if there may be a PROXY header."""
+        peer = address[0] if isinstance(address, tuple) else UNIX_PEER
+        if self.proxy_protocol is not True and peer not in self.proxy_protocol:
+            self._on_connection(connection, address)
+            return
+        reader = ProxyHeaderReader(
+            connection, peer, self.io_loop,
+            lambda sock, header: self._on_header(reader, sock, header, address))
+        self._arriving.add(reader)
+        try:
+            reader.start()
+        except Exception:
+            # The poller cannot watch it.
+            reader.refuse("it cannot be read")
+            raise
+
+    def _on_header(self, reader, connection, header, address=None):
+        self._arriving.discard(reader)
+        if header is None:
+            connection.close()
+        else:
+            self._on_connection(connection, header.source or address)
+
     def _on_connection(self, connection, address):
         stream = self._make_stream(connection)
         if stream is None:
@@ -142,6 +220,9 @@ class TCPServer(object):
         except Exception:
             app_log.error("Exception in handle_stream for %r", address, exc_info=True)
             stream.close()
+
+    def _set_context(self, context):
+        self.ssl_options = context
 
     def _make_stream(self, connection):
         """The stream for a connection, or None if the peer has already disconnected."""

@@ -30,7 +30,7 @@ FLOORS = (
     ("protocol", _in("protocol", (
         "", "errors", "grammar", "headers", "http1", "http1body", "urls", "httpauth", "forms",
         "multipart", "cookies", "masking", "deflate", "wshandshake", "websocket", "eventstream",
-        "oauth1", "jose"))),
+        "oauth1", "jose", "proxyheader"))),
     ("pollers", _in("platform.pollers", (
         "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
         "windows", "auto", "adapted"))),
@@ -38,7 +38,8 @@ FLOORS = (
     ("loop", _in("ioloop", (
         "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic",
         "positional", "")) + ("loopthread",)),
-    ("streams", _in("netutil", ("endpoints", "resolver", "listening", "tls", ""))
+    ("streams", _in("netutil", (
+        "endpoints", "resolver", "listening", "tls", "certificates", "networks", "proxied", ""))
      + _in("iostream", ("buffers", "base", "goodbye", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (
@@ -69,8 +70,9 @@ FLOORS = (
      + _in("porting", (
          "editor", "templates", "knowledge", "adapted", "private", "older", "alias", "running",
          "checking", "installed", "rewriting", "command", "", "__main__"))
-     + ("metrics",) + _in("serve", (
-         "config", "control", "systemd", "worker", "master", "command", "")) + ("__main__",)),
+     + _in("metrics", ("text", "registry", "watching", "")) + _in("serve", (
+         "scoreboard", "config", "sockets", "systemd", "pages", "control", "ctl", "worker",
+         "master", "command", "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
@@ -84,7 +86,7 @@ PURE = frozenset((
 #: function that computes; and StringIO, which is not a file.
 PURE_HERE = {"protocol.cookies": frozenset(("time",)),
              "protocol.masking": frozenset(("websockets",)),
-             "protocol.jose": frozenset(("cryptography",)),
+             "protocol.jose": frozenset(("cryptography", "json")),
              "protocol.websocket": frozenset(("io",))}
 
 #: Third-party packages other than six, each needed by one optional module only.

@@ -12,6 +12,7 @@ from __future__ import absolute_import, division, print_function
 import atexit
 import errno
 import glob
+import json
 import os
 import pwd
 import random
@@ -357,6 +358,36 @@ class Nginx(Service):
                 "stderr"]
 
 
+class HAProxy(Service):
+    """A HAProxy in front of a server: its `listen` sections, each a pair of a name and its lines,
+    which contain %(listen)d for the port that is then in `ports`, and others of `values`.
+    %(pem)s is a file with the certificate and key of the tests."""
+    name = "haproxy"
+
+    def __init__(self, sections, **values):
+        self._sections, self._values = sections, values
+        super(HAProxy, self).__init__()
+
+    def prepare(self):
+        pem = os.path.join(self.folder, "server.pem")
+        with open(pem, "wb") as joined:
+            for name in ("server.crt", "server.key"):
+                with open(os.path.join(CERTS, name), "rb") as part:
+                    joined.write(part.read())
+        names = [name for name, _ in self._sections]
+        self.ports = dict(zip(names, free_ports(len(names))))
+        self.port = self.ports[names[-1]]
+        with open(os.path.join(self.folder, "haproxy.cfg"), "w") as target:
+            target.write("global\n  maxconn 100\ndefaults\n  timeout connect 10s\n"
+                         "  timeout client 60s\n  timeout server 60s\n")
+            for name, lines in self._sections:
+                target.write("listen %s\n%s\n" % (name, lines % dict(
+                    self._values, listen=self.ports[name], pem=pem)))
+
+    def command(self):
+        return [self.program(), "-db", "-f", "haproxy.cfg"]
+
+
 class Tinyproxy(Service):
     """An HTTP proxy that requires the user "me" and the password "secret"."""
     name = "tinyproxy"
@@ -405,3 +436,25 @@ class Uvicorn(PythonServer):
     def command(self):
         return [self.program(), "-m", "uvicorn", "--app-dir", PEERS, "--http", "h11", "--host",
                 "127.0.0.1", "--port", str(self.port), "--no-access-log", "uvicorn_app:app"]
+
+
+class OIDCProvider(Service):
+    """The package oidc-provider of npm, in the folder that FRIENDSERVE_NODE names. `clients` is a
+    list of dicts: the metadata of those that are registered."""
+    name = "oidc-provider under node (FRIENDSERVE_NODE)"
+
+    def __init__(self, clients):
+        self.clients = clients
+        super(OIDCProvider, self).__init__()
+
+    @classmethod
+    def program(cls):
+        return find_program("node") if os.environ.get("FRIENDSERVE_NODE") else None
+
+    def command(self):
+        return [self.program(), os.path.join(PEERS, "oidc_provider.mjs"), str(self.port),
+                json.dumps({"clients": self.clients})]
+
+    def url(self):
+        """Its issuer."""
+        return "http://127.0.0.1:%d" % self.port

@@ -7,23 +7,8 @@ import unittest
 from friendserve.httpserver import HTTPServer
 from friendserve.routing import DefaultHostMatches, RuleRouter
 from friendserve.web import Application, RequestHandler
-from tests.httpcase import HTTPCase, answer, get
-
-OURS = "127.0.0.1"
-
-
-class ProxyCase(HTTPCase):
-    def serve_facts(self, **options):
-        self.serve(lambda request: answer(
-            request, ("%s %s" % (request.remote_ip, request.protocol)).encode("ascii")), **options)
-
-    def facts(self, *lines):
-        """(address, scheme) of a request with these header lines."""
-        headers = "".join([line + "\r\n" for line in lines])
-        return tuple(self.fetch(get("/", headers)).body.decode("ascii").split(" "))
-
-    def address(self, *lines):
-        return self.facts(*lines)[0]
+from tests.httpcase import answer, get
+from tests.proxycase import OURS, ProxyCase
 
 
 class AddressTest(ProxyCase):

@@ -344,8 +344,9 @@ class MessagesHandler(ReaderHandler):
         # Otherwise someone who closes the page would stay online until the next message (B173).
         self.end()
 
-    def on_server_stop(self):
-        self.on_batch(Batch([], self.after, True))
+    def on_drain(self):
+        if self.is_waiting:
+            self.feed.expire(self.watch)
 
     @asynchronous
     def post(self):

@@ -1,24 +1,43 @@
 """Who may come in."""
 from __future__ import absolute_import, division, print_function
 
+import six
+
+from friendserve.escape import to_unicode
+
+_UPPER = dict((ord(letter), letter.lower()) for letter in u"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
 
 def is_allowed(user, emails=(), domains=()):
     """Whether a user who has signed in has one of these e-mail addresses, or one of a domain.
 
-    Addresses and domains are compared as a whole, without regard to case. An address counts only if
+    Addresses and domains are compared as a whole, without regard to the case of ASCII letters:
+    others, such as the Kelvin sign, become ASCII when they are converted. An address counts only if
     the provider says that it has verified it (the claim email_verified), as anybody can type any;
     for a user of Google the domain is that of the claim `hd`, not of the address. False for None.
+    A single address or domain need not be in a list.
     """
     if not user:
         return False
     email = user.get("email")
     is_verified = user.get("email_verified") in (True, "true")
-    if not email or not is_verified or email.count("@") != 1:
+    if not isinstance(email, (six.text_type, bytes)) or not is_verified:
         return False
-    email = email.lower()
-    if email in [one.lower() for one in emails]:
+    email = _fold(email)
+    if email.count(u"@") != 1:
+        return False
+    if email in _fold_all(emails):
         return True
-    domain = email.partition("@")[2]
+    domain = email.partition(u"@")[2]
     if user.get("iss") in ("https://accounts.google.com", "accounts.google.com"):
-        domain = (user.get("hd") or "").lower()
-    return bool(domain) and domain in [one.lower() for one in domains]
+        domain = _fold(user.get("hd") or u"")
+    return bool(domain) and domain in _fold_all(domains)
+
+
+def _fold(text):
+    return to_unicode(text).translate(_UPPER)
+
+
+def _fold_all(texts):
+    return [_fold(text) for text in (
+        [texts] if isinstance(texts, (six.text_type, bytes)) else texts)]

@@ -5,7 +5,7 @@ from friendserve.auth.errors import AuthError
 from friendserve.auth.exchange import check_secure
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
-from friendserve.protocol.jose import UnknownKeyError, choose_key, split_token
+from friendserve.protocol.errors import UnknownKeyError
 
 #: Seconds for which metadata and keys are current; for which they are used while the provider
 #: cannot be reached; and the fewest between two requests for keys.
@@ -76,26 +76,24 @@ class Provider(object):
                 raise AuthError("provider", "the metadata has no %s" % name)
             check_secure(url)
 
-    def with_key(self, exchange, token, then):
-        """Do the step `then()` when the key of a token is among `keys`, as far as the provider has
-        it. Keys are fetched when they are old, and for an unknown kid, at most once a minute."""
-        header = split_token(token)[0]
+    def with_keys(self, exchange, check):
+        """Do the step `check(keys)` with the provider's keys, a list of dicts; if it raises
+        UnknownKeyError, once more with new ones. Keys are fetched when they are old, and for an
+        unknown one, at most once a minute."""
         age, asked = _age(self._keys_time), _age(self._keys_asked)
-        if age is not None and age < MAX_AGE:
-            if not isinstance(header.get("alg"), type(u"")) or header["alg"][:2] == "HS":
-                return then()
+        may_ask = asked is None or asked >= MIN_KEY_INTERVAL
+        if age is not None and (age < MAX_AGE or age <= MAX_STALE and not may_ask):
             try:
-                choose_key(header, self.keys)
-                return then()
+                return check(self.keys)
             except UnknownKeyError:
-                if asked < MIN_KEY_INTERVAL:
-                    return then()
+                if not may_ask:
+                    raise
 
         def failed(error):
             if age is None or age > MAX_STALE:
                 raise error
             gen_log.warning("The keys of %s are %d seconds old: %s", self.issuer, age, error)
-            then()
+            check(self.keys)
 
         def got(reply):
             try:
@@ -106,7 +104,7 @@ class Provider(object):
                 return failed(error)
             self.keys = keys
             self._keys_time = IOLoop.current().time()
-            then()
+            check(keys)
 
         self._keys_asked = IOLoop.current().time()
         exchange.fetch(self.metadata["jwks_uri"], got, limit=MAX_KEYS, otherwise=failed)

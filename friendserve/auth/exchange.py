@@ -12,7 +12,8 @@ from friendserve.escape import native_str, parse_qs_bytes, to_unicode, utf8
 from friendserve.httpclient import HTTPClientError, HTTPTransferError
 from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
-from friendserve.protocol.jose import JoseError
+from friendserve.protocol.errors import TokenError
+from friendserve.protocol.oauth1 import to_octets, to_pairs
 from friendserve.protocol.urls import parse_url
 from friendserve.web import Finish, HTTPError
 
@@ -74,7 +75,7 @@ def redirect_by_exchange(handler, work, callback=None, client=None):
 class Exchange(object):
     """One exchange with a provider, which ends once: by `end`, by `fail` or by its deadline.
 
-    An AuthError or JoseError raised in a step ends it; so does any other exception in a step, as
+    An AuthError or TokenError raised in a step ends it; so does any other exception in a step, as
     the provider's mistake. What the callback raises is not caught. `followers` are exchanges that
     end in the same way.
     """
@@ -136,7 +137,7 @@ class Exchange(object):
                 function(*args)
         except AuthError as error:
             self.fail(error)
-        except JoseError as error:
+        except TokenError as error:
             self.fail(AuthError(error.reason, str(error)))
         except Exception as error:
             # The replies of providers change without notice.
@@ -204,9 +205,9 @@ def check_secure(url):
 
 
 def encode_form(fields):
-    """A form as the body of a request, bytes; fields that are None are left out."""
-    return utf8(urlencode([(name, utf8(value)) for name, value in sorted(fields.items())
-                           if value is not None]))
+    """A form as the body of a request, bytes. A list of values is a field that is repeated, values
+    that are not text are written as by str(), and fields that are None are left out."""
+    return utf8(urlencode([(name, to_octets(value)) for name, value in to_pairs(fields)]))
 
 
 def basic_credentials(client_id, client_secret):

@@ -14,6 +14,7 @@ from friendserve.auth.mixin import AuthMixin
 from friendserve.auth.oauth2 import OAuth2Mixin
 from friendserve.awaitable import DONE
 from friendserve.escape import native_str, utf8
+from friendserve.protocol.oauth1 import to_octets
 
 
 class FacebookGraphMixin(OAuth2Mixin):
@@ -207,6 +208,6 @@ class FacebookMixin(AuthMixin):
     def _signature(self, args):
         digest = hashlib.md5()
         for name, value in sorted(args.items()):
-            digest.update(utf8(name) + b"=" + utf8(value))
+            digest.update(utf8(name) + b"=" + utf8(to_octets(value)))
         digest.update(utf8(self.settings["facebook_secret"]))
         return digest.hexdigest()

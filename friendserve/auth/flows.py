@@ -30,6 +30,9 @@ MAX_FLOWS = 5
 #: The most bytes of a cookie, name and value; a longer `next` is dropped.
 MAX_COOKIE = 300
 
+#: The most characters of the secret of a request token: browsers drop cookies over 4,096 bytes.
+MAX_SECRET = 2000
+
 _PREFIX = "fs_auth_"
 _OPEN, _DONE = b"o", b"d"
 
@@ -81,6 +84,8 @@ def open_flow(handler, key, binding, redirect_uri, secret="", cross_site=False):
     """Begin a flow: set its cookie, and return the Flow. `binding` is a list of texts that must be
     the same at its end, such as the provider and the client. `cross_site` is for a provider that
     answers by a POST of its page."""
+    if "\n" in secret or len(secret) > MAX_SECRET:
+        raise AuthError("token", "the secret of the request token is too long, or has a newline")
     seed = base64url(os.urandom(16))
     fields = [_OPEN, utf8(seed), utf8(_hash(*binding)[:16]), utf8(secret)]
     name = _cookie_name(key)

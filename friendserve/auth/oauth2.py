@@ -10,6 +10,10 @@ from friendserve.awaitable import DONE
 from friendserve.escape import native_str
 
 
+#: What authorize_redirect makes for each flow, so that a program cannot weaken it.
+_OWN_PARAMETERS = frozenset(["state", "nonce", "code_challenge", "code_challenge_method"])
+
+
 class OAuth2Mixin(AuthMixin):
     """Sign-in by OAuth 2.0.
 
@@ -51,6 +55,9 @@ class OAuth2Mixin(AuthMixin):
         client_id = client_id or self._oauth_consumer_token()["key"]
         key = new_state(self)
         parameters = dict(extra_params or {})
+        for name in _OWN_PARAMETERS.intersection(parameters):
+            raise ValueError("extra_params must not contain %s, which is made for each sign-in; "
+                             "the argument `next` of the request says where to go after it" % name)
         flow = open_flow(self, key, self._binding(client_id, where), where,
                          cross_site=parameters.get("response_mode") == "form_post")
         query = {"client_id": client_id, "redirect_uri": where, "response_type": response_type,

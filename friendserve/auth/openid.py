@@ -2,16 +2,17 @@
 from __future__ import absolute_import, division, print_function
 
 import calendar
+import collections
 import time
 
 import six
-from six.moves.urllib.parse import parse_qsl, urlsplit
+from six.moves.urllib.parse import urlsplit
 
 from friendserve.auth.errors import AuthError
 from friendserve.auth.exchange import encode_form, redirect_by_exchange, run_exchange
-from friendserve.auth.flows import MAX_AGE, new_state, open_flow, this_url
+from friendserve.auth.flows import MAX_AGE, new_state, next_path, open_flow, this_url
 from friendserve.auth.mixin import AuthMixin
-from friendserve.escape import native_str, to_unicode
+from friendserve.escape import native_str, parse_qs_bytes, to_unicode, utf8
 
 _NS = "http://specs.openid.net/auth/2.0"
 _SELECT = _NS + "/identifier_select"
@@ -37,6 +38,11 @@ _KEY = "auth_state"
 
 #: Seconds by which the clocks of provider and server may differ.
 _SKEW = 60
+
+
+#: The nonces of responses that were accepted in this process, and the most that are kept.
+_nonces = collections.OrderedDict()
+MAX_NONCES = 10000
 
 
 class OpenIdMixin(AuthMixin):
@@ -103,8 +109,12 @@ class OpenIdMixin(AuthMixin):
         def verified(exchange, flow, values, reply):
             if reply.status != 200:
                 raise AuthError("provider", "status %s" % reply.status)
-            if b"is_valid:true" not in reply.body.splitlines():
+            # Lines end with a line feed alone (4.1.1): what follows another control character, or
+            # a prefix, is a part of some other value.
+            said = [line for line in reply.body.split(b"\n") if line.startswith(b"is_valid:")]
+            if said != [b"is_valid:true"]:
                 raise AuthError("signature", "the provider does not confirm the response")
+            _note_nonce((values["op_endpoint"], values["response_nonce"]))
             self._on_verified(exchange, flow, _to_user(values))
 
         return run_exchange(self, work, callback, http_client)
@@ -115,12 +125,15 @@ class OpenIdMixin(AuthMixin):
     def _openid_args(self, callback_uri=None, ax_attrs=(), oauth_scope=None):
         """Begin a flow, and return the parameters of the redirect."""
         where = this_url(self, callback_uri)
+        if not callback_uri and next_path(self) != "/":
+            # Programs for Tornado look for it when the user returns.
+            where += "?" + native_str(encode_form({"next": next_path(self)}))
         key = new_state(self)
-        open_flow(self, key, [self._OPENID_ENDPOINT, where], where)
+        open_flow(self, key, [self._OPENID_ENDPOINT, where.partition("?")[0]], where)
         parts = urlsplit(where)
         args = {
             "openid.ns": _NS, "openid.claimed_id": _SELECT, "openid.identity": _SELECT,
-            "openid.return_to": "%s?%s=%s" % (where, _KEY, key),
+            "openid.return_to": "%s%s%s=%s" % (where, "&" if "?" in where else "?", _KEY, key),
             "openid.realm": "%s://%s/" % (parts.scheme, parts.netloc),
             "openid.mode": "checkid_setup",
         }
@@ -160,9 +173,9 @@ class OpenIdMixin(AuthMixin):
         if not values["claimed_id"].startswith(prefix) or values["claimed_id"] == prefix:
             raise AuthError("issuer", "claimed_id is " + native_str(values["claimed_id"][:200]))
         where, _, query = native_str(values["return_to"]).partition("?")
-        if where != this_url(self) or not all(
-                self.get_argument(name, None) == to_unicode(value)
-                for name, value in parse_qsl(query, keep_blank_values=True)):
+        returned = parse_qs_bytes(utf8(query), keep_blank_values=True)
+        if where != this_url(self) or any(self.request.arguments.get(name) != texts
+                                          for name, texts in returned.items()):
             raise AuthError("audience", "return_to is " + native_str(values["return_to"][:200]))
         try:
             made = calendar.timegm(time.strptime(native_str(values["response_nonce"][:20]),
@@ -172,6 +185,16 @@ class OpenIdMixin(AuthMixin):
         if not -_SKEW <= time.time() - made <= MAX_AGE + _SKEW:
             raise AuthError("clock", "the response was made at " + native_str(
                 values["response_nonce"][:20]))
+
+
+def _note_nonce(nonce):
+    """Raise AuthError for an (endpoint, nonce) that was accepted before (11.3). The provider, which
+    is asked first, refuses it in other processes (11.4.2.1)."""
+    if nonce in _nonces:
+        raise AuthError("nonce", "the response was used before")
+    _nonces[nonce] = True
+    while len(_nonces) > MAX_NONCES:
+        _nonces.popitem(last=False)
 
 
 def _types(attribute):

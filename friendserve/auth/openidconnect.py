@@ -11,8 +11,9 @@ from friendserve.auth.oauth2 import OAuth2Mixin
 from friendserve.escape import native_str
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.jose import (
-    DEFAULT_ALGORITHMS, check_hash, check_id_token, check_logout_token, split_token, verify)
-from friendserve.web import HTTPError, RequestHandler, asynchronous
+    DEFAULT_ALGORITHMS, check_algorithms, check_hash, check_id_token, check_logout_token,
+    secret_key, uses_secret, verify)
+from friendserve.web import RequestHandler, asynchronous
 
 _REFRESHES = "friendserve.auth.refreshes"
 _LOGOUTS = "friendserve.auth.logouts"
@@ -88,9 +89,13 @@ class OpenIDConnectMixin(OAuth2Mixin):
         `callback_uri`, which may be relative, is where the provider sends the user afterwards, by
         default the URL of this request; the handler there calls `get_authenticated_user`.
         `extra_params` are further parameters, such as prompt, login_hint, ui_locales or
-        response_mode. Calls `callback()` after the redirect; without a callback, returns something
-        awaitable.
+        response_mode; max_age is `_OIDC_MAX_AGE`, since it is checked at the end of the sign-in.
+        Calls `callback()` after the redirect; without a callback, returns something awaitable.
         """
+        check_algorithms(self._OIDC_ALGORITHMS)
+        if "max_age" in (extra_params or {}):
+            raise ValueError("set _OIDC_MAX_AGE instead of max_age in extra_params: it is checked "
+                             "at the end of the sign-in")
         where = this_url(self, callback_uri)
         client_id = self._oidc_client()["key"]
 
@@ -125,6 +130,7 @@ class OpenIDConnectMixin(OAuth2Mixin):
         If the sign-in failed, the callback gets None, and `auth_error` is the AuthError. Without a
         callback this returns a Future, which raises it.
         """
+        check_algorithms(self._OIDC_ALGORITHMS)
         client = self._oidc_client()
         where = this_url(self)
 
@@ -184,17 +190,26 @@ class OpenIDConnectMixin(OAuth2Mixin):
         if not token or not hasattr(token, "split"):
             raise AuthError("token", "the reply has no id_token")
 
-        def check():
-            claims = verify(token, found.keys, self._OIDC_ALGORITHMS, secret=client.get("secret"))
+        def check(header, claims):
             check_id_token(claims, (found.issuer,) + tuple(self._OIDC_ALIASES), client["key"],
                            time.time(), nonce, None if nonce is None else self._OIDC_MAX_AGE)
-            algorithm = split_token(token)[0]["alg"]
-            check_hash(claims, "at_hash", tokens["access_token"], algorithm)
+            check_hash(claims, "at_hash", tokens["access_token"], header["alg"])
             if nonce is not None:
-                check_hash(claims, "c_hash", self.get_argument("code"), algorithm)
+                check_hash(claims, "c_hash", self.get_argument("code"), header["alg"])
             then(claims)
 
-        found.with_key(exchange, token, check)
+        self._verify_token(exchange, found, token, check)
+
+    def _verify_token(self, exchange, found, token, then, types=("jwt",)):
+        """Do the step `then(header, claims)` with what a token says that the provider signed."""
+        def check(keys):
+            header, claims = verify(token, keys, self._OIDC_ALGORITHMS, types)
+            then(header, claims)
+
+        if uses_secret(self._OIDC_ALGORITHMS):
+            check([secret_key(self._oidc_client().get("secret") or "")])
+        else:
+            found.with_keys(exchange, check)
 
     def refresh(self, refresh_token, callback=None, subject=None):
         """Get new tokens for a refresh token: calls `callback(tokens)` with a dict that has
@@ -276,16 +291,17 @@ class BackChannelLogoutHandler(RequestHandler, OpenIDConnectMixin):
         token = self.get_body_argument("logout_token", "")
         self.set_header("Cache-Control", "no-store")
 
-        def check(exchange, found):
-            client = self._oidc_client()
-            claims = verify(token, found.keys, self._OIDC_ALGORITHMS, secret=client.get("secret"),
-                            types=("JWT", "logout+jwt"))
-            check_logout_token(claims, (found.issuer,), client["key"], time.time())
+        def work(exchange):
+            self._load(exchange, lambda found: self._verify_token(
+                exchange, found, token, lambda header, claims: check(exchange, found, claims),
+                types=("jwt", "logout+jwt")))
+
+        def check(exchange, found, claims):
+            check_logout_token(claims, (found.issuer,), self._oidc_client()["key"], time.time())
             self._check_once(found.issuer, claims["jti"])
             exchange.end(claims)
 
-        run_exchange(self, lambda exchange: self._load(exchange, lambda found: found.with_key(
-            exchange, token, lambda: check(exchange, found))), self._on_claims)
+        run_exchange(self, work, self._on_claims)
 
     def _check_once(self, issuer, jti):
         loop = IOLoop.current()
@@ -298,6 +314,9 @@ class BackChannelLogoutHandler(RequestHandler, OpenIDConnectMixin):
 
     def _on_claims(self, claims):
         if claims is None:
-            raise HTTPError(400, "%s", self.auth_error)
+            # Back-Channel Logout 2.8. An error page would lose the header above.
+            self.set_status(400)
+            return self.finish({"error": "invalid_request", "error_description":
+                                self.auth_error.reason + ": " + self.auth_error.detail})
         self.on_logout(claims.get("sid"), claims.get("sub"))
         self.finish()

@@ -121,6 +121,14 @@ class Pool(object):
         if callback is not None:
             self.io_loop.spawn_callback(callback)
 
+    def statistics(self):
+        """The present numbers, as a dict: `threads`, those of them that are `busy`, and statements
+        that are `waiting` for one."""
+        self._claim()
+        with self._ready:
+            return {"threads": self._running, "busy": self._running - self._idle,
+                    "waiting": len(self._jobs)}
+
     def _claim(self):
         """Begin again if this is a child of the process that has used the pool so far: its threads
         do not exist here, and one may have held the lock."""

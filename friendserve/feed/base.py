@@ -80,13 +80,14 @@ def format_cursor(position):
 class Watch(object):
     """A reader that waits for messages of a channel; the handle that `wait` and `subscribe`
     return."""
-    __slots__ = ("channel", "position", "callback", "once", "timer", "__weakref__")
+    __slots__ = ("channel", "position", "callback", "once", "given", "timer", "__weakref__")
 
     def __init__(self, channel, position, callback, once):
         self.channel = channel
         self.position = position        # of the last message handed out; None: from now on
         self.callback = callback        # None once it has ended, by success, timeout or `cancel`
         self.once = once
+        self.given = False              # whether the only batch is about to be handed over
         self.timer = None
 
 
@@ -134,6 +135,12 @@ class Feed(object):
         self.max_text = max_text
         self._channels = {}
         self._closed = False
+
+    def statistics(self):
+        """The present numbers, as a dict: `channels` that are known here, and `readers` that wait
+        for messages."""
+        return {"channels": len(self._channels),
+                "readers": sum(len(channel.watches) for channel in self._channels.values())}
 
     # For readers and writers
 
@@ -189,6 +196,18 @@ class Feed(object):
         already ended."""
         if handle.callback is not None:
             self._end(handle)
+
+    def expire(self, handle):
+        """End a `wait` now, as its timeout would: its callback gets the messages that are known and
+        the cursor to continue with. Harmless if it has already ended.
+
+        A long poll does this in `RequestHandler.on_drain`, so that its reader continues with
+        another process and misses nothing. Raises ValueError for the handle of a `subscribe`.
+        """
+        if not handle.once:
+            raise ValueError("a subscription does not expire: cancel it")
+        if handle.callback is not None:
+            self.io_loop.add_callback(self._expire, handle)
 
     def close(self):
         """Disconnect from the store and end every `wait` and `subscribe`, without a callback."""
@@ -275,6 +294,7 @@ class Feed(object):
         """Have the loop hand a batch over. From then on only `cancel` prevents the callback."""
         watch.position = position
         if watch.once:
+            watch.given = True
             watch.channel.watches.pop(watch, None)
             self._stop_timer(watch)
         if state.contexts:
@@ -293,7 +313,8 @@ class Feed(object):
 
     def _expire(self, watch):
         callback = watch.callback
-        watch.timer = None
+        if callback is None or watch.given:
+            return
         self._end(watch)
         callback(self._known_after(watch.channel, watch.position))
 

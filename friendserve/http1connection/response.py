@@ -48,7 +48,8 @@ class HTTP1ResponseWriter(Read):
         # How the response in progress is framed: None before its head, then the number of
         # missing bytes, CHUNKED, UNTIL_CLOSE or RAW.
         self._sending = None
-        self._keep_alive = True     # whether another request may follow this one
+        # Whether another request may follow this one; None before the first request.
+        self._keep_alive = None
         self._close_callback = None     # from `set_close_callback`, for this request
         self._stop_callback = None      # from `set_stop_callback`, for this request
 

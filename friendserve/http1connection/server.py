@@ -54,6 +54,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         The limits, an HTTP1ConnectionParameters.
     `now`
         The time in seconds, on the clock of `check_time`.
+    `drain_timeout`
+        None, or while the server drains, how long an idle connection answers one more request.
     `xheaders`, `apply_xheaders(request)`
         Whether a proxy in front describes the client in headers, and the method that applies them.
     `start_body(request)`
@@ -354,7 +356,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     def no_keep_alive(self):
         """Whether the connection is to be closed after this response. It can be set to True while a
         request is in progress."""
-        return not self._keep_alive
+        return not self._keep_alive and self._keep_alive is not None
 
     @no_keep_alive.setter
     def no_keep_alive(self, value):
@@ -392,6 +394,14 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         removes it."""
         if self.request is not None:
             self._stop_callback = wrap(callback)
+
+    def describe(self, now):
+        """What this connection does, for an operator; see `HTTPServer.describe_connections`."""
+        request = self.request
+        return {"remote_ip": self.remote_ip if request is None else request.remote_ip,
+                "state": "detached" if self._state is UPGRADED else self._state,
+                "seconds": max(0.0, now - self.since),
+                "request": request and "%s %s %s" % (request.method, request.uri, request.version)}
 
     # Refusals
 
@@ -439,6 +449,10 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
                     self._refuse(HTTPInputError("the head of the request took too long", 408))
             elif age > params.idle_timeout:
                 self.close()
+            elif self._keep_alive is not None and self.server.drain_timeout is not None \
+                    and age > self.server.drain_timeout:
+                # In the next turn, when what the kernel has received until now was read.
+                self.stream.io_loop.add_callback(self._end_idle)
         elif state is BODY:
             body = self._body
             if body is not None and age > body.timeout and body.paused_at is None:
@@ -456,7 +470,28 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         self._keep_alive = False
         if self._state is IDLE and not self.stream.has_unread():
             self._close_gently(unread=False)
-        elif self._stop_callback is not None:
+        else:
+            self._tell_stop()
+
+    def drain(self):
+        """Answer the request in progress, or one more, with ``Connection: close``, then close. The
+        server has set `drain_timeout`: an idle connection waits for a request that long; one that
+        has not sent any, until the server closes it."""
+        if self._state is IDLE:
+            if not self.stream.has_unread():
+                self.since = self.server.now
+        elif self.request is not None and self._sending is None:
+            self._keep_alive = False
+        # A response that has begun has promised the client that the connection continues.
+        self._tell_stop()
+
+    def _end_idle(self):
+        if self._state is IDLE and not self.stream.has_unread():
+            # A request that is on its way is read, or the client would see a reset.
+            self._close_gently(unread=True)
+
+    def _tell_stop(self):
+        if self._stop_callback is not None:
             callback, self._stop_callback = self._stop_callback, None
             self.stream.io_loop.spawn_callback(self._run, callback)
 

@@ -423,6 +423,13 @@ class IOLoop(Configurable):
         """Stop calling `callback`; harmless if it does not watch."""
         raise NotImplementedError("this loop cannot watch its turns")
 
+    def meter_turns(self, meter):
+        """Call `meter(seconds, callbacks)` once a turn, before its wait: how long the loop has
+        worked since the last wait, and how many callbacks it had. For counters: it costs about a
+        microsecond a turn. There is one meter; None removes it. Loops that run on another one call
+        it only when they wait themselves."""
+        raise NotImplementedError("this loop cannot watch its turns")
+
     def set_debug(self, enabled, slow=0.1):
         """In debug mode, turns of `slow` seconds or more are logged, with the name of the callback
         that took longest and the place that scheduled it; so are calls from another thread that

@@ -457,6 +457,9 @@ class PollIOLoop(IOLoop):
     def unwatch_turns(self, callback):
         self._turn_watch().unwatch(callback)
 
+    def meter_turns(self, meter):
+        self._turn_watch().set_meter(meter)
+
     def set_debug(self, enabled, slow=0.1):
         self._turn_watch().set_debug(enabled, slow)
 

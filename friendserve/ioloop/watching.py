@@ -17,6 +17,7 @@ from friendserve.log import gen_log
 from friendserve.stack_context import NullContext, wrap
 
 _MEASURED = ("_turn", "_poll", "_run_callbacks", "_fire_timers", "_dispatch")
+_METERED = ("_poll", "_run_callbacks")
 _TRACED = ("add_callback", "call_at", "remove_timeout", "add_handler", "update_handler",
            "remove_handler")
 
@@ -60,6 +61,8 @@ class TurnWatch(object):
         self._replaced = set()  # names of methods
         self._turn_now = Turn(0.0)
         self._slowest = None    # the callback, until its name is needed
+        self._meter = None
+        self._metered_count = 0     # callbacks of this turn
         self._wait_ended = loop.time_func()
         self._thread = None     # the one that drives the loop, in debug mode
         self._warned = set()
@@ -73,6 +76,18 @@ class TurnWatch(object):
         self._forget(callback)
         if not self._watchers:
             self._restore(_MEASURED)
+            self.set_meter(self._meter)
+
+    def set_meter(self, meter):
+        """Call `meter(seconds, callbacks)` before each wait, or remove it with None."""
+        self._meter = meter
+        if self._watchers:
+            return
+        for name in _METERED:
+            if meter is not None:
+                setattr(self._loop, name, getattr(self, "_metered" + name))
+            else:
+                self._loop.__dict__.pop(name, None)
 
     def _forget(self, callback):
         # A bound method of a list is not hashable.
@@ -126,6 +141,8 @@ class TurnWatch(object):
     def _watched_poll(self, wait):
         # What a callback refers to may not live through the wait.
         self._name_slowest()
+        if self._meter is not None:
+            return self._metered_poll(wait)
         try:
             return type(self._loop)._poll(self._loop, wait)
         finally:
@@ -135,6 +152,7 @@ class TurnWatch(object):
 
     def _watched_run_callbacks(self):
         loop, callbacks = self._loop, self._loop._callbacks
+        self._metered_count = len(callbacks)
         began = loop.time_func()
         for index in range(len(callbacks)):
             callbacks[index] = Timed(callbacks[index], loop.time_func, self._note)
@@ -179,6 +197,24 @@ class TurnWatch(object):
             turn = self._turn_now
             turn.slowest, turn.place = name_and_place(self._slowest)
             self._slowest = None
+
+    # The meter: two calls a turn, whatever the number of callbacks
+
+    def _metered_run_callbacks(self):
+        loop = self._loop
+        self._metered_count = len(loop._callbacks)
+        type(loop)._run_callbacks(loop)
+
+    def _metered_poll(self, wait):
+        loop = self._loop
+        try:
+            self._meter(loop.time_func() - self._wait_ended, self._metered_count)
+        except Exception:
+            loop.handle_callback_exception(self._meter)
+        try:
+            return type(loop)._poll(loop, wait)
+        finally:
+            self._wait_ended = loop.time_func()
 
     # Debug mode
 

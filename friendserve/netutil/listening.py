@@ -26,6 +26,13 @@ MAX_ACCEPTS_PER_TURN = 128
 #: the longest. Each pause is twice as long as the one before.
 ACCEPT_PAUSES = (0.1, 1.0)
 
+#: Seconds for which a process leaves new connections to others that share its socket: time for them
+#: to wake up, and hardly a delay if all of them are busy.
+REST = 0.002
+
+#: How many times in a row it does.
+MAX_RESTS = 3
+
 # While the shortage lasts, log at most once per this many seconds.
 _SHORTAGE_LOG_INTERVAL = 10.0
 
@@ -219,12 +226,17 @@ def _remove_stale_socket(file):
     os.remove(file)
 
 
-def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER_TURN):
+def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER_TURN,
+                       may_accept=None):
     """Call ``callback(connection, address)`` for each connection that `sock` accepts.
 
     `sock` is a listening, non-blocking socket; `connection` is a new socket, non-blocking and
     close-on-exec, that belongs to the callback. At most `max_accepts` are accepted per turn of
     `io_loop` (the current loop if None). Exceptions raised by the callback go to the loop.
+
+    `may_accept` is for a socket that several processes share: ``may_accept()`` is called when there
+    are connections, before each, and if it returns false, they are left to the other processes for
+    `REST` seconds. What is still waiting after `MAX_RESTS` times is accepted without asking.
 
     Connections that are lost before they are accepted are skipped. When the system is out of fds or
     memory, this is logged and accepting pauses (`ACCEPT_PAUSES`); meanwhile connections wait in the
@@ -234,7 +246,7 @@ def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER
     afterwards, not even for connections of the same turn. It may be called repeatedly. It does not
     close `sock`; call it before closing `sock`.
     """
-    acceptor = _Acceptor(sock, callback, io_loop or IOLoop.current(), max_accepts)
+    acceptor = _Acceptor(sock, callback, io_loop or IOLoop.current(), max_accepts, may_accept)
     acceptor.io_loop.add_handler(sock, acceptor.handle_events, IOLoop.READ)
     return acceptor.remove
 
@@ -243,23 +255,34 @@ class _Acceptor(object):
     """Accepts connections from one listening socket, and pauses while the system is short of
     resources."""
 
-    __slots__ = ("sock", "fd", "callback", "io_loop", "max_accepts", "_removed", "_timer",
-                 "_pause", "_silent_until")
+    __slots__ = ("sock", "fd", "callback", "io_loop", "max_accepts", "may_accept", "_removed",
+                 "_timer", "_pause", "_silent_until", "_rests")
 
-    def __init__(self, sock, callback, io_loop, max_accepts):
+    def __init__(self, sock, callback, io_loop, max_accepts, may_accept):
         self.sock = sock
         self.fd = sock.fileno()
         self.callback = callback
         self.io_loop = io_loop
         self.max_accepts = max_accepts
+        self.may_accept = may_accept
+        self._rests = 0                 # how often in a row the others had their chance
         self._removed = False
         self._timer = None              # the end of the pause; None while accepting
         self._pause = ACCEPT_PAUSES[0]  # the length of the next pause
         self._silent_until = 0          # when the next shortage may be logged
 
     def handle_events(self, sock, events):
-        for _ in range(self.max_accepts):
-            if self._removed:
+        may_accept = self.may_accept
+        if may_accept is not None:
+            if self._rests == MAX_RESTS:
+                may_accept = None
+            elif not may_accept():
+                self._rests += 1
+                self._wait(REST)
+                return
+            self._rests = 0
+        for count in range(self.max_accepts):
+            if self._removed or may_accept is not None and count and not may_accept():
                 return
             try:
                 connection, address = self.sock.accept()
@@ -278,15 +301,18 @@ class _Acceptor(object):
                 self.callback(connection, address)
 
     def _pause_accepting(self, error):
-        # Stay registered, so that closing the loop with all its fds closes this one as well.
-        self.io_loop.update_handler(self.fd, IOLoop.NONE)
-        self._timer = self.io_loop.call_later(self._pause, self._resume)
+        self._wait(self._pause)
         self._pause = min(2 * self._pause, ACCEPT_PAUSES[1])
         now = self.io_loop.time()
         if now >= self._silent_until:
             self._silent_until = now + _SHORTAGE_LOG_INTERVAL
             app_log.error("Accepting connections is paused while the system is short of"
                           " resources: %s", error)
+
+    def _wait(self, seconds):
+        # Stay registered, so that closing the loop with all its fds closes this one as well.
+        self.io_loop.update_handler(self.fd, IOLoop.NONE)
+        self._timer = self.io_loop.call_later(seconds, self._resume)
 
     def _resume(self):
         self._timer = None

@@ -43,3 +43,22 @@ class WebSocketInputError(ProtocolError):
     def __init__(self, message, code=1002):
         super(WebSocketInputError, self).__init__(message)
         self.code = code
+
+
+class TokenError(ProtocolError):
+    """A signed token that must not be believed.
+
+    `reason` is one word: token (what it is or how it is written), signature, issuer, audience,
+    nonce or clock.
+    """
+    def __init__(self, message, reason="token"):
+        super(TokenError, self).__init__(message)
+        self.reason = reason
+
+
+class UnknownKeyError(TokenError):
+    """A token that was signed by a key that is not among the issuer's, as far as they are known
+    here: a newer set of keys may have it."""
+
+    def __init__(self, message):
+        super(UnknownKeyError, self).__init__(message, "signature")

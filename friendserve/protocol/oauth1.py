@@ -6,9 +6,10 @@ import hashlib
 import hmac
 
 import six
-from six.moves.urllib.parse import parse_qsl, quote, urlsplit
+from six.moves.urllib.parse import quote, urlsplit
 
-from friendserve.escape import native_str, utf8
+from friendserve.escape import native_str, parse_qs_bytes, utf8
+from friendserve.protocol.urls import ASCII
 
 #: The ports that a base string leaves out (3.4.1.2).
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -17,9 +18,20 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 def escape(text):
     """Text, or anything that str() makes text of, percent-encoded (3.6): everything but letters,
     digits and ``-._~``."""
-    if not isinstance(text, (six.text_type, bytes)):
-        text = str(text)
-    return quote(utf8(text), safe="-._~")
+    return quote(to_octets(text), safe="-._~")
+
+
+def to_octets(value):
+    """Text as UTF-8, bytes as they are, and anything else as str() writes it."""
+    return utf8(value if isinstance(value, (six.text_type, bytes)) else str(value))
+
+
+def to_pairs(fields):
+    """The pairs (name, value) of a dict, sorted by name. A list of values makes several pairs, and
+    a value that is None makes none."""
+    return [(name, one) for name, value in sorted(fields.items())
+            for one in (value if isinstance(value, (list, tuple)) else [value])
+            if one is not None]
 
 
 def base_string(method, url, parameters):
@@ -33,12 +45,15 @@ def base_string(method, url, parameters):
     if parts.port and parts.port != _DEFAULT_PORTS.get(scheme):
         host += ":%d" % parts.port
     pairs = [(escape(name), escape(value)) for name, value in (
-        parameters.items() if isinstance(parameters, dict) else parameters)]
+        to_pairs(parameters) if isinstance(parameters, dict) else parameters)]
     # "+" is a space in a query, and everything is decoded before it is encoded again (3.4.1.3.1).
-    pairs.extend((escape(name), escape(value))
-                 for name, value in parse_qsl(parts.query, keep_blank_values=True))
+    # Only "&" separates: parse_qsl of old Pythons takes ";" for a separator as well.
+    for name, values in parse_qs_bytes(utf8(parts.query), keep_blank_values=True).items():
+        pairs.extend((escape(name), escape(value)) for value in values)
     normalized = "&".join("=".join(pair) for pair in sorted(pairs))
-    return utf8("&".join([method.upper(), escape("%s://%s%s" % (scheme, host, parts.path or "/")),
+    # A path is signed as it is sent, in ASCII.
+    path = quote(utf8(parts.path), safe=ASCII) or "/"
+    return utf8("&".join([method.upper(), escape("%s://%s%s" % (scheme, host, path)),
                           escape(normalized)]))
 
 
@@ -70,10 +85,7 @@ def protocol_parameters(method, url, parameters, consumer, token, timestamp, non
     if token is not None:
         fields["oauth_token"] = native_str(token["key"])
     fields.update((name, native_str(value)) for name, value in extra.items() if value is not None)
-    pairs = list(fields.items())
-    for name, value in parameters.items():
-        pairs.extend((name, one) for one in (value if isinstance(value, (list, tuple))
-                                             else [value]))
+    pairs = list(fields.items()) + to_pairs(parameters)
     fields["oauth_signature"] = sign(
         signature_method, base_string(method, url, pairs), consumer["secret"],
         token["secret"] if token is not None else "")

@@ -17,6 +17,8 @@ it has seen: `last_event_id`. For messages in both directions, see `friendserve.
 """
 from __future__ import absolute_import, division, print_function
 
+import random
+
 from friendserve.log import gen_log
 from friendserve.protocol.eventstream import HEARTBEAT, encode_event
 from friendserve.stack_context import NullContext
@@ -36,6 +38,9 @@ class EventStreamHandler(RequestHandler):
     heartbeat_interval = 15
     #: Bytes that may be queued for a reader that does not read; see `on_queue_full`.
     max_queue_size = 1024 * 1024
+    #: Milliseconds after which the readers of a server that drains come back: at random in between,
+    #: because the streams end all at once.
+    drain_retry = 500, 5000
 
     _is_open = False
     _heartbeat = None
@@ -135,8 +140,11 @@ class EventStreamHandler(RequestHandler):
         """End the stream because the reader has disconnected. Override `on_close` instead."""
         self._end()
 
-    def on_server_stop(self):
-        """Close the stream; a browser will reconnect to the next server."""
+    def on_drain(self):
+        """End the stream; a browser will reconnect, to the process that took over. When the server
+        drains, `drain_retry` says after what time, in a ``retry:`` at the end."""
+        if self.request.connection.server.drain_timeout is not None:
+            self.send_event(retry=random.randint(*self.drain_retry))
         self.close()
 
     def on_finish(self):

@@ -117,9 +117,13 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         counts as disconnected; if this is not overridden, the response is still sent.
         """
 
+    def on_drain(self):
+        """Called once when the server drains or is stopped while an asynchronous response is
+        pending. Override it to finish a long poll; other responses are waited for."""
+        self.on_server_stop()
+
     def on_server_stop(self):
-        """Called once when the server is to stop and an asynchronous response is pending: override
-        it to finish a long poll."""
+        """The older name of `on_drain`, which calls it."""
 
     def data_received(self, chunk):
         """Called with each piece of the body as it arrives, in a `stream_request_body` class.
@@ -271,8 +275,8 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         """Detach the stream from the connection and return it, with its unread bytes. This handler
         then sends no response.
 
-        With `stop_callback`, `HTTPServer.graceful_stop` calls it and waits until
-        ``self.request.connection.release()`` is called.
+        With `stop_callback`, a server that drains or stops calls it, and waits for
+        ``self.request.connection.release()``.
         """
         self._finished = True
         return self.request.connection.detach(stop_callback)
@@ -819,8 +823,9 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         cls, connection = type(self), self.request.connection
         if cls.on_connection_close != RequestHandler.on_connection_close:
             connection.set_close_callback(self.on_connection_close)
-        if cls.on_server_stop != RequestHandler.on_server_stop:
-            connection.set_stop_callback(self.on_server_stop)
+        if cls.on_drain != RequestHandler.on_drain or \
+                cls.on_server_stop != RequestHandler.on_server_stop:
+            connection.set_stop_callback(self.on_drain)
 
     def _decode_path(self, arg):
         return None if arg is None else self.decode_argument(arg)

@@ -56,13 +56,18 @@ class WebSocketHandler(RequestHandler):
     def on_close(self):
         """Called once when the WebSocket has closed, after everything else."""
 
-    def on_server_stop(self):
-        """Called once when the server is asked to stop while the WebSocket is open.
+    def on_drain(self):
+        """Called once when the server drains or is asked to stop while the WebSocket is open.
 
-        By default closes it with 1001 (going away). `HTTPServer.graceful_stop` waits until it has
-        closed, but not beyond its deadline; so an override sends its last messages and closes it.
+        By default closes it with 1012 (service restart) if another process takes over, else with
+        1001 (going away). `HTTPServer.drain` and `graceful_stop` wait until it has closed, but not
+        beyond their time limits; so an override sends its last messages and closes it.
         """
-        self.close(1001)
+        self.on_server_stop()
+
+    def on_server_stop(self):
+        """The older name of `on_drain`, which calls it."""
+        self.close(1012 if self.request.connection.server.has_successor else 1001)
 
     def on_ping(self, data):
         """Called with the payload of a ping, which has been answered already."""
@@ -258,12 +263,12 @@ class WebSocketHandler(RequestHandler):
 
     def _wait(self):
         super(WebSocketHandler, self)._wait()
-        # `on_server_stop` is called for an open WebSocket.
+        # `on_drain` is called for an open WebSocket.
         self.request.connection.set_stop_callback(None)
 
     def _tell_stop(self):
         if self.ws_connection is not None:
-            self.ws_connection.call(self.on_server_stop)
+            self.ws_connection.call(self.on_drain)
 
     def _open(self, args, kwargs):
         self.application.log_request(self)

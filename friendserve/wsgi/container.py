@@ -289,6 +289,8 @@ class _ThreadedExchange(_Exchange):
         self.io_loop = IOLoop.current()
         self.receiver = receiver    # a StreamedBody, or None if the body is there
         self.room = threading.Semaphore(2)  # chunks that may be handed over
+        self.ended = False          # whether the thread has finished
+        self.server = None          # that of a client who left, for it waits for the thread
 
     # In the thread
 
@@ -313,6 +315,9 @@ class _ThreadedExchange(_Exchange):
             self.fail(sys.exc_info())
         finally:
             self.close_iterable()
+            self.ended = True
+            if self.server is not None:
+                self.io_loop.add_callback(self.server.on_release, self)
 
     def write(self, data):
         """Hand over data, and wait while the client does not read. Raises StreamClosedError when it
@@ -360,6 +365,12 @@ class _ThreadedExchange(_Exchange):
         else:
             super(_ThreadedExchange, self).show_failure()
 
+    def stop(self):
+        """Called when the server drains or stops; the thread cannot be told."""
+
+    def close(self):
+        """Called at the deadline of a server that stops; the client has left already."""
+
     def refuse(self):
         """Answer with 503: too many requests wait for a thread."""
         self.finish(503, lambda connection: connection.respond(
@@ -367,6 +378,12 @@ class _ThreadedExchange(_Exchange):
 
     def on_connection_close(self):
         self.closed = True
+        if not self.ended and self.server is None:
+            # The server that drains waits for the thread, as for the user of a detached stream.
+            self.server = self.request.connection.server
+            self.server.on_detach(self)
+            if self.ended:
+                self.server.on_release(self)
         if self.receiver is not None:
             self.receiver.on_connection_close()
         # It may wait in `write`.

@@ -29,7 +29,7 @@ class CertifiedProvider(services.Service):
 
     def command(self):
         return ["env", "MODULES=" + os.environ["FRIENDSERVE_NODE"], self.program(),
-                os.path.join(services.PEERS, "oidc_provider.mjs"), str(self.port), self.site]
+                os.path.join(services.PEERS, "oidc_site.mjs"), str(self.port), self.site]
 
 
 class Forms(HTMLParser):

@@ -128,6 +128,41 @@ class FeedContract(object):
             batches.append(self.wait(batches[0].cursor))
         self.assertEqual([u"new"], texts(batches))
 
+    def test_b387_a_wait_that_is_expired_ends_at_once_with_its_cursor(self):
+        cursor = self.publish(u"old")[-1]
+        batches = []
+        handle = self.feed.wait("room", cursor, batches.append, timeout=1000)
+        self.settle()
+        for _ in range(2):
+            self.feed.expire(handle)
+        self.run_until(lambda: batches)
+        self.feed.expire(handle)
+        self.settle()
+        self.assertEqual([([], cursor)], [(batch.messages, batch.cursor) for batch in batches])
+        self.publish(u"new")
+        self.assertEqual([u"new"], texts([self.wait(cursor)]))
+
+    def test_b387_nothing_is_lost_if_messages_arrive_as_it_is_expired(self):
+        cursor = self.publish(u"old")[-1]
+        for number in range(20):
+            batches = []
+            handle = self.feed.wait("room", cursor, batches.append)
+            self.feed.publish("room", u"%d" % number)
+            for _ in range(number % 5):
+                self.loop.run_once(0)
+            self.feed.expire(handle)
+            self.run_until(lambda: batches)
+            self.settle()
+            if not batches[0].messages:
+                batches.append(self.wait(batches[0].cursor))
+            self.assertEqual([u"%d" % number], texts(batches))
+            cursor = batches[-1].cursor
+
+    def test_b387_a_subscription_does_not_expire(self):
+        handle = self.feed.subscribe("room", self.fail)
+        with self.assertRaises(ValueError):
+            self.feed.expire(handle)
+
     def test_channels_are_apart(self):
         batches = []
         self.feed.subscribe("room", batches.append, "0")

@@ -1,0 +1,245 @@
+"""What the parts of this package report about themselves.
+
+Nothing here adds a call to a part that is not watched. Gauges are read, and requests are counted,
+about once a second and when the values are looked at: see `Registry.sample`. What watching costs at
+every event: one call and two appends for each request, and four calls for each turn of the loop,
+however many callbacks it has.
+"""
+from __future__ import absolute_import, division, print_function
+
+import collections
+import os
+
+try:
+    import resource
+except ImportError:
+    # Windows: `watch_process` is not available.
+    resource = None
+
+from friendserve.database import Pool
+from friendserve.feed import Feed
+from friendserve.httpclient import AsyncHTTPClient
+from friendserve.httpserver import HTTPServer
+from friendserve.ioloop import IOLoop
+from friendserve.metrics.registry import registry as default_registry
+from friendserve.platform.pollers.clock import monotonic_time
+from friendserve.web import Application
+from friendserve.wsgi import WSGIContainer
+
+#: A turn of the loop that takes this many seconds is slow: from then on, and until a minute has
+#: passed without another one, slow callbacks are counted by name.
+SLOW_TURN = 0.1
+NAMING_TIME = 60.0
+
+#: The upper bounds of the buckets for turns of the loop, in seconds.
+TURN_BUCKETS = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
+
+#: Other methods, which clients can invent, are counted as "other".
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+_STATES = ("idle", "head", "body", "responding", "done", "closing", "detached")
+
+
+def watch(part, name="", registry=default_registry):
+    """Report the figures of a part of the program: an IOLoop, an HTTPServer, an Application or
+    WSGIContainer, an HTTP client, a Feed or a database Pool. `name` becomes the label `name`, to
+    tell two pools apart. It is watched, and referred to, as long as the registry exists. Raises
+    TypeError for anything else."""
+    for kind, watch_part in _WATCHES:
+        if isinstance(part, kind):
+            watch_part(part, name, registry)
+            return
+    raise TypeError("watch() takes a loop, server, application, HTTP client, feed or pool, not %r"
+                    % (part,))
+
+
+def watch_process(registry=default_registry):
+    """Report the processor time and the memory of the process."""
+    used = [0.0]
+    seconds = registry.counter("process_cpu_seconds_total", "Processor time.")
+    memory = registry.gauge("process_resident_memory_bytes", "Memory that is resident.")
+
+    def sample():
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        now = usage.ru_utime + usage.ru_stime
+        seconds.add(max(0.0, now - used[0]))
+        used[0] = now
+        memory.set(_resident_memory(usage))
+
+    registry.add_sampler(sample)
+
+
+def _resident_memory(usage):
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except (IOError, OSError):
+        # Elsewhere than on Linux, the most that it ever was; in bytes on macOS.
+        return usage.ru_maxrss * (1 if os.uname()[0] == "Darwin" else 1024)
+
+
+class _LoopWatch(object):
+    """Counts the turns of a loop, and names its slow callbacks while there are any."""
+    def __init__(self, loop, name, registry):
+        self._loop = loop
+        self._turns = registry.histogram(
+            "friendserve_loop_turn_seconds", "How long a turn of the loop works between two waits: "
+            "what becomes ready meanwhile waits for its end.", buckets=TURN_BUCKETS).labels()
+        self._callbacks = registry.counter(
+            "friendserve_loop_callbacks_total", "Callbacks that the loop has run, without those "
+            "of timers and file descriptors.").labels()
+        self._lag = registry.gauge(
+            "friendserve_loop_lag_seconds", "The longest turn of the last second or so.").labels()
+        self._slow = registry.counter("friendserve_slow_callbacks_total",
+                                      "Turns of %s s or more, by the callback that took longest."
+                                      % SLOW_TURN, ["callback"])
+        self._slow_seconds = registry.counter("friendserve_slow_callback_seconds_total",
+                                              "The time of these callbacks.", ["callback"])
+        self._longest = 0.0
+        self._naming_until = None
+        loop.meter_turns(self._meter)
+        registry.add_sampler(self._sample)
+
+    def _meter(self, seconds, callbacks):
+        self._turns.observe(seconds)
+        series = self._callbacks
+        series.numbers[series.index] += callbacks
+        if seconds > self._longest:
+            self._longest = seconds
+            if seconds >= SLOW_TURN:
+                self._start_naming()
+
+    def _start_naming(self):
+        if self._naming_until is None:
+            self._loop.watch_turns(self._on_slow_turn, SLOW_TURN)
+        self._naming_until = self._loop.time() + NAMING_TIME
+
+    def _on_slow_turn(self, turn):
+        self._naming_until = self._loop.time() + NAMING_TIME
+        name = turn.slowest or "unknown"
+        self._slow.labels(name).add()
+        self._slow_seconds.labels(name).add(turn.slowest_seconds)
+
+    def _sample(self):
+        self._lag.set(self._longest)
+        self._longest = 0.0
+        if self._naming_until is not None and self._loop.time() > self._naming_until:
+            self._naming_until = None
+            self._loop.unwatch_turns(self._on_slow_turn)
+
+
+def _watch_server(server, name, registry):
+    connections = registry.gauge("friendserve_connections", "Connections of servers by state; "
+                                 "detached ones serve WebSockets.", ["state"])
+    series = [(state, connections.labels(state)) for state in _STATES]
+    last = dict.fromkeys(_STATES, 0)
+
+    def sample():
+        counts = dict.fromkeys(_STATES, 0)
+        for connection in server.describe_connections():
+            counts[connection["state"]] += 1
+        for state, one in series:
+            # Several servers share the gauge.
+            one.add(counts[state] - last[state])
+        last.update(counts)
+
+    registry.add_sampler(sample)
+
+
+class _RequestWatch(object):
+    """Counts the responses of an application, where it logs them. Each is only noted; `_sample`
+    counts them, many at a time, in a fraction of the time that counting each would take."""
+    def __init__(self, registry):
+        self._requests = registry.counter(
+            "friendserve_requests_total", "Responses by method and class of status.",
+            ["method", "status"])
+        self._times = registry.histogram(
+            "friendserve_request_seconds",
+            "From the head of a request to the end of its response.").labels()
+        self.notes = []         # pairs (method, status)
+        self.times = []
+        registry.add_sampler(self._sample)
+
+    def _sample(self):
+        # Copied and cleared at once: the lists are those that the watched ones append to.
+        notes, times = self.notes[:], self.times[:]
+        del self.notes[:], self.times[:]
+        for (method, status), count in collections.Counter(notes).items():
+            self._requests.labels(method if method in _METHODS else "other",
+                                  "%dxx" % (status // 100)).add(count)
+        self._times.observe_all(times)
+
+
+def _watch_application(application, name, registry):
+    watched = _RequestWatch(registry)
+    for one in _applications_in(application):
+        _watch_log(one, watched)
+
+
+def _watch_log(application, watched):
+    log_request, note, note_time = application.log_request, watched.notes.append, \
+        watched.times.append
+
+    # One call and two appends: every response passes here.
+    def noting(handler, now=monotonic_time):
+        request = handler.request
+        note((request.method, handler._status_code))
+        note_time(now() - request._start_time)
+        log_request(handler)
+
+    application.log_request = noting
+
+
+def _applications_in(application):
+    """An application, and those that its rules lead to."""
+    found, todo = [], [application]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, Application) and one not in found:
+            found.append(one)
+            todo.extend(rule.target for _, rules in one.handlers for rule in rules)
+        elif isinstance(one, list):
+            todo.extend(rule.target for rule in one)
+    return found
+
+
+def _watch_container(container, name, registry):
+    log_request, watched = container.log_request, _RequestWatch(registry)
+
+    def noting(status, request):
+        watched.notes.append((request.method, status))
+        watched.times.append(request.request_time())
+        log_request(status, request)
+
+    container.log_request = noting
+
+
+def _watch_figures(part, name, registry, prefix, help):
+    """Report what `part.statistics()` returns, by the names of the figures."""
+    gauges = dict((figure, registry.gauge(
+        "friendserve_%s_%s" % (prefix, figure), help % figure, ["name"]).labels(name))
+        for figure in part.statistics())
+
+    def sample():
+        for figure, value in part.statistics().items():
+            gauges[figure].set(value)
+
+    registry.add_sampler(sample)
+
+
+def _watch_client(client, name, registry):
+    _watch_figures(client, name, registry, "client", "HTTP client: %s.")
+
+
+def _watch_feed(feed, name, registry):
+    _watch_figures(feed, name, registry, "feed", "Feed: %s.")
+
+
+def _watch_pool(pool, name, registry):
+    _watch_figures(pool, name, registry, "pool", "Database pool: %s.")
+
+
+_WATCHES = (
+    (IOLoop, _LoopWatch), (HTTPServer, _watch_server), (Application, _watch_application),
+    (WSGIContainer, _watch_container), (AsyncHTTPClient, _watch_client), (Feed, _watch_feed),
+    (Pool, _watch_pool))

@@ -1,0 +1,2 @@
+"""Running an application as a service."""
+from __future__ import absolute_import, division, print_function
