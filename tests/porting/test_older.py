@@ -44,7 +44,7 @@ TALK = """
         loop.start()
         asking.join()
         server.stop()
-        return b"".join(received).decode().split("\\r\\n")
+        return str(b"".join(received).decode()).split("\\r\\n")
 """
 
 
