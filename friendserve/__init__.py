@@ -225,6 +225,8 @@ metrics/          what a program counts, in the text format of Prometheus
 serve/            running an application as a service
     scoreboard    what the processes of a service know of each other
     config        the options of friendserve serve
+    accesslog     a line for each request: its formats, the identity of a request
+    logs          the logs of a service, reopened and configured again
     loading       from module:application to what a server calls
     sockets       listening sockets: from addresses, from systemd, from a predecessor
     systemd       what systemd is told

@@ -1,19 +1,21 @@
 """The command `friendserve`: serve, ctl and ping."""
 from __future__ import absolute_import, division, print_function
 
+import functools
 import os
 import signal
 import sys
 
-from friendserve import options, version
+from friendserve import version
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop
-from friendserve.log import app_log, enable_pretty_logging
+from friendserve.log import app_log
 from friendserve.netutil import LOCAL_PEERS, Certificates
 from friendserve.serve.config import SettingsError, print_config, print_help, read_settings
 from friendserve.serve.control import ControlServer, master_commands
 from friendserve.serve.ctl import run_ctl, run_ping
 from friendserve.serve.loading import LoadError, load_application
+from friendserve.serve.logs import Logs
 from friendserve.serve.master import CANNOT_START, Master
 from friendserve.serve.pages import is_path, serve_operators
 from friendserve.serve.sockets import Listeners, SocketsError
@@ -47,13 +49,16 @@ def serve(arguments):
         return 0
     try:
         settings = read_settings(arguments)
+        if settings.print_config:
+            print_config(settings)
+            return 0
+        logs = Logs(settings)
     except SettingsError as error:
         print("friendserve serve: %s" % error, file=sys.stderr)
         return WRONG_ARGUMENTS
-    if settings.print_config:
-        print_config(settings)
-        return 0
-    _set_up_logging(settings)
+    except EnvironmentError as error:
+        print("friendserve serve: a log cannot be written: %s" % error, file=sys.stderr)
+        return CANNOT_START
     try:
         if settings.chdir:
             os.chdir(settings.chdir)
@@ -69,17 +74,19 @@ def serve(arguments):
         listeners = Listeners(settings.bind, settings.backlog, settings.unix_mode,
                               settings.unix_group, settings.reuse_port)
         if settings.no_master:
-            return _serve_alone(settings, listeners)
+            return _serve_alone(settings, listeners, logs)
     except (LoadError, SocketsError, EnvironmentError, ValueError) as error:
         print("friendserve serve: %s" % error, file=sys.stderr)
         return CANNOT_START
-    return Master(settings, listeners, make_server, reread=lambda: _reread(arguments),
-                  preload=_preload, on_start=_on_start).run()
+    return Master(settings, listeners, functools.partial(make_server, logs),
+                  reread=lambda: _reread(arguments, logs), preload=_preload, reopen=logs.reopen,
+                  on_start=_on_start).run()
 
 
-def make_server(settings):
+def make_server(logs, settings):
     """The HTTPServer for the application of these settings. Raises LoadError."""
     application = load_application(settings.application, settings.factory)
+    logs.access.attach(application)
     tls = None
     if settings.certfile:
         keys = settings.keyfile or [None] * len(settings.certfile)
@@ -100,21 +107,13 @@ def _check(application):
     return CANNOT_START if doubts else 0
 
 
-def _set_up_logging(settings):
-    parser = options.OptionParser()
-    options.define_logging_options(parser)
-    parser.logging = settings.logging
-    parser.log_format = settings.log_format
-    enable_pretty_logging(parser)
-
-
 def _preload(settings):
     load_application(settings.application, settings.factory)
 
 
-def _reread(arguments):
+def _reread(arguments, logs):
     settings = read_settings(arguments)
-    _set_up_logging(settings)
+    logs.configure(settings)
     return settings
 
 
@@ -128,11 +127,11 @@ def _on_start(master, loop):
         master.only_here += ControlServer(path, master_commands(master, loop)).sockets
 
 
-def _serve_alone(settings, listeners):
+def _serve_alone(settings, listeners, logs):
     """Serve in this process until SIGTERM or SIGINT."""
     with IOLoop(make_current=True) as loop:
         loop.install()
-        server = make_server(settings)
+        server = make_server(logs, settings)
         server.add_sockets(listeners.of_slot(0))
         stopping = []
 
@@ -146,6 +145,7 @@ def _serve_alone(settings, listeners):
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(signal.SIGUSR1, logs.reopen)
         app_log.info("Serving %s on %s", settings.application, ", ".join(listeners.addresses))
         loop.start()
         server.stop()

@@ -1,6 +1,8 @@
 """The options of `friendserve serve`: from the command line, the environment and a file."""
 from __future__ import absolute_import, division, print_function
 
+import ast
+import difflib
 import grp
 import os
 import pwd
@@ -65,7 +67,10 @@ OPTIONS = (
         ("health", "", str, "PATH", "below which /live and /ready say how it is"),
         ("control", "", str, "unix:/PATH", "the socket for friendserve ctl"),
         ("logging", "info", str, "debug|info|warning|error|none", "the lowest level to log"),
-        ("log_format", "text", str, "text|json", "lines for people, or JSON for programs"),
+        ("log_file", "", str, "FILE", "the log; without it, standard error"),
+        ("access_log", "-", str, "FILE|-|none", "a line for each request; - is standard output"),
+        ("log_format", "short", str, "short|combined|json|TEXT",
+         "of the access log; TEXT has fields such as {status}; with json, the log is JSON too"),
     )),
     ("Process", (
         ("user", "", str, "NAME", "the user that workers become"),
@@ -103,6 +108,7 @@ def read_settings(arguments, environ=os.environ):
         config = _find_config(arguments, environ)
         if config:
             source[0] = config
+            _check_names(config, parser)
             parser.parse_config_file(config)
         if "WEB_CONCURRENCY" in environ:
             source[0] = "WEB_CONCURRENCY"
@@ -175,6 +181,23 @@ def _find_config(arguments, environ):
     return environ.get(PREFIX + "CONFIG", "")
 
 
+def _check_names(path, parser):
+    """Raise SettingsError if a file sets a name that is almost that of an option. Others may be
+    variables of the file."""
+    with open(path, "rb") as source:
+        tree = ast.parse(source.read(), path)
+    for node in tree.body:
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            name = getattr(target, "id", None)
+            if name is None or name in parser:
+                continue
+            close = difflib.get_close_matches(name, [
+                option for _, options in OPTIONS for option, _, _, _, _ in options], 1, 0.75)
+            if close:
+                raise SettingsError("%s, line %d: there is no option %s; did you mean %s?"
+                                    % (path, node.lineno, name, close[0]))
+
+
 def _convert(parser, rest, origins):
     settings = Settings()
     settings.origins = origins
@@ -189,7 +212,7 @@ def _convert(parser, rest, origins):
     settings.umask = _octal("umask", settings.umask) if settings.umask else None
     settings.max_memory *= 1 << 20
     for name in ("max_requests", "max_memory", "max_age", "unix_group", "metrics", "health",
-                 "control", "pidfile", "client_ca"):
+                 "control", "pidfile", "client_ca", "log_file"):
         setattr(settings, name, getattr(settings, name) or None)
     if settings.keyfile and len(settings.keyfile) != len(settings.certfile):
         raise SettingsError("--keyfile names %d files, and --certfile %d" % (

@@ -87,6 +87,13 @@ class SettingsTest(unittest.TestCase):
                 read_settings(arguments, {})
             self.assertIn(text, str(caught.exception))
 
+    def test_b371_a_name_in_a_file_that_is_almost_an_option(self):
+        path = self.write("import os\nworkers = 2\nprocesses = workers\nproceses = 4\n")
+        with self.assertRaises(SettingsError) as caught:
+            read_settings(["--config", path, "a:b"], {})
+        self.assertEqual(path + ", line 4: there is no option proceses; did you mean processes?",
+                         str(caught.exception))
+
 
 class CommandCase(unittest.TestCase):
     def setUp(self):
