@@ -60,6 +60,7 @@ loopthread        LoopThread: a loop in a thread, and calls into it from other t
 netutil/          listening sockets, host names, TLS contexts
     endpoints     host names, ports and paths, checked
     resolver      from host names to addresses
+    passedon      listening sockets that outlive a restart
     listening     binding and accepting
     tls           SSLContexts from options
     certificates  certificates by name, renewed while a server runs

@@ -1,19 +1,26 @@
 """Restarts the program when one of its files has changed. For development only.
 
+No request is refused meanwhile: the server answers those it has accepted, the listening sockets
+outlive the restart, and connections wait in the kernel. If the program cannot start, for instance
+because of a syntax error, the browser shows the traceback, and the program once it is mended.
+
     python -m friendserve.autoreload program.py --port=8888
     python -m friendserve.autoreload -m package.module --port=8888
 
 An Application with `debug` or `autoreload` does this itself as soon as it listens. The command also
-survives programs that fail to start, for instance with a syntax error, and waits for the next
-change.
+survives programs that cannot start the first time, and waits for the next change.
 
-The watched files are those of all imported modules, including modules imported later, and those
-passed to `watch`. On Linux, with the package `inotify_simple` (which the extra `autoreload`
-installs), the kernel reports changes; elsewhere the files are checked twice a second.
+The watched files are those of all imported modules, including modules imported later, loaded
+translations, those passed to `watch`, and with an Application the templates and static files in its
+settings that it would read only once. On Linux, with the package `inotify_simple` (which the extra
+`autoreload` installs), the kernel reports changes; elsewhere the files are checked twice a second.
 """
 from __future__ import absolute_import, division, print_function
 
+import functools
+import glob
 import importlib
+import logging
 import numbers
 import os
 import runpy
@@ -22,6 +29,7 @@ import subprocess
 import sys
 import traceback
 import types
+import weakref
 
 import six
 
@@ -34,8 +42,13 @@ try:
 except ImportError:
     inotify_simple = None
 
+from friendserve.escape import to_unicode, utf8, xhtml_escape
 from friendserve.ioloop import IOLoop, PeriodicCallback
+from friendserve.iostream import IOStream
+from friendserve.locale import loaded_files
 from friendserve.log import enable_pretty_logging, gen_log
+from friendserve.netutil import add_accept_handler
+from friendserve.netutil.passedon import close_waiting, open_sockets, pass_on
 from friendserve.platform.pollers.auto import set_close_exec
 from friendserve.stack_context import NullContext
 
@@ -44,10 +57,24 @@ __all__ = ["add_reload_hook", "main", "start", "wait", "watch"]
 #: Milliseconds between two checks of the files, where the kernel does not report changes.
 CHECK_TIME = 500
 
+#: Seconds that requests in progress have before a restart.
+_GRACE = 1.0
+
+#: Seconds after which a program has opened the sockets that it wants.
+_TIME_TO_LISTEN = 5.0
+
+#: Set in a program that this module started as it had not been started by its command.
+_WRAPPED = "FRIENDSERVE_RELOADED"
+
 _watched = set()
+_patterns = set()
 _reload_hooks = []
+_servers = weakref.WeakSet()
 _watcher = None         # the active one
 _command = None         # the arguments of main()
+_is_wrapped = False     # whether main() was not called by the user
+_wraps = True           # whether a program that cannot start is left to main()
+_is_over = False        # whether the user has ended the program
 
 # The folder in which the program was started, to which the relative paths in its command and of its
 # modules refer. This is the earliest moment to ask.
@@ -58,8 +85,10 @@ except EnvironmentError:    # it has been deleted
 
 
 def watch(filename):
-    """Also restart when this file, which is not a module, changes."""
-    _watched.add(os.path.abspath(filename))
+    """Also restart when this file, which is not a module, changes. It may be a pattern such as
+    ``data/*.csv`` as well: then also when a file appears or disappears."""
+    path = os.path.abspath(filename)
+    (_patterns if glob.has_magic(filename) and not os.path.exists(path) else _watched).add(path)
     if _watcher is not None:
         _watcher.refresh()
 
@@ -67,6 +96,24 @@ def watch(filename):
 def add_reload_hook(fn):
     """Call `fn()` before the program is restarted, for instance to close files."""
     _reload_hooks.append(fn)
+
+
+def drain_first(server):
+    """Let a server answer what it has accepted before a restart. Called by each HTTPServer."""
+    _servers.add(server)
+
+
+def keep_command():
+    """Restart the program by the command that started it: it waits for changes by itself when it
+    fails."""
+    global _wraps
+    _wraps = False
+
+
+def end():
+    """Called when the user ends the program, which is not to be started again."""
+    global _is_over
+    _is_over = True
 
 
 def start(io_loop=None, check_time=CHECK_TIME):
@@ -86,19 +133,62 @@ def start(io_loop=None, check_time=CHECK_TIME):
     watcher = _SystemWatcher if inotify_simple is not None else _PollingWatcher
     with NullContext():
         _watcher = watcher(io_loop, check_time)
+        io_loop.call_later(_TIME_TO_LISTEN, close_waiting)
 
 
-def wait():
-    """Wait for a change, then restart the program, which has ended or failed."""
+def wait(failure=None):
+    """Wait for a change, then restart the program, which has ended or failed. Meanwhile, browsers
+    are shown the text of a `failure`."""
     io_loop = IOLoop()
+    sockets = open_sockets() if failure else []
+    for sock in sockets:
+        add_accept_handler(sock, functools.partial(_show, io_loop, failure), io_loop)
+    # A module that was missing may appear.
+    for folder in _folder, os.curdir:
+        watch(os.path.join(folder, "*.py"))
     start(io_loop)
     gen_log.info("Waiting for a file to change")
-    io_loop.start()
+    try:
+        io_loop.start()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+_PAGE = u"""<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="1">
+<meta name="viewport" content="width=device-width"><title>The program cannot start</title>
+<style>
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }
+pre { overflow-x: auto; padding: 1em; border-left: 4px solid #c33; background: #8882; }
+</style>
+<h1>The program cannot start</h1>
+<pre>%s</pre>
+<p>This page becomes the program as soon as a file that it consists of has changed.</p>
+"""
+
+
+def _show(io_loop, failure, connection, address):
+    """Answer whatever is asked with the text of a failure."""
+    stream = IOStream(connection, io_loop=io_loop)
+    # Enough to read what is under way; then it is closed, whatever it is.
+    io_loop.call_later(_GRACE, stream.close)
+
+    def answer(head):
+        is_browser = b"text/html" in head
+        body = utf8(_PAGE % xhtml_escape(failure) if is_browser else failure + u"\n")
+        stream.write(utf8(
+            "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/%s; charset=utf-8\r\n"
+            "Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n" % (
+                "html" if is_browser else "plain", len(body))) + body)
+
+    stream.set_close_callback(lambda: None)
+    stream.read_until(b"\r\n\r\n", answer, max_bytes=65536)
 
 
 def _files():
-    """The files of all modules, and those passed to `watch`."""
-    files = set(_watched)
+    """The files of all modules, translations, and those passed to `watch`."""
+    files = _watched.union(loaded_files())
     for module in list(sys.modules.values()):
         # Some objects in sys.modules are not modules, and have every attribute.
         path = module.__dict__.get("__file__") if isinstance(module, types.ModuleType) else None
@@ -123,6 +213,7 @@ class _PollingWatcher(object):
     def __init__(self, io_loop, check_time):
         self.io_loop = io_loop
         self._stamps = {}
+        self._matches = {}
         self.refresh()
         self._timer = PeriodicCallback(self.check, check_time, io_loop=io_loop)
         self._timer.start()
@@ -136,6 +227,10 @@ class _PollingWatcher(object):
         for path in _files():
             if path not in self._stamps:
                 self._stamps[path] = _stamp(path)
+        for pattern in _patterns.difference(self._matches):
+            self._matches[pattern] = set(glob.glob(pattern))
+            for path in self._matches[pattern]:
+                self._stamps.setdefault(path, _stamp(path))
 
     def check(self):
         """Restart if a file has changed."""
@@ -147,6 +242,11 @@ class _PollingWatcher(object):
                 gen_log.info("%s has changed: restarting", path)
                 _reload()
                 return
+        for pattern, before in self._matches.items():
+            if set(glob.glob(pattern)) != before:
+                gen_log.info("%s matches other files: restarting", pattern)
+                _reload()
+                return
 
 
 class _SystemWatcher(_PollingWatcher):
@@ -155,6 +255,7 @@ class _SystemWatcher(_PollingWatcher):
     def __init__(self, io_loop, check_time):
         self.io_loop = io_loop
         self._stamps = {}
+        self._matches = {}
         self._folders = set()
         self._asked = False
         self._inotify = inotify_simple.INotify()
@@ -174,7 +275,8 @@ class _SystemWatcher(_PollingWatcher):
     def refresh(self):
         super(_SystemWatcher, self).refresh()
         self._asked = False
-        for folder in set(os.path.dirname(path) for path in self._stamps) - self._folders:
+        for folder in set(os.path.dirname(path) for path in
+                          list(self._stamps) + list(self._matches)) - self._folders:
             self._folders.add(folder)
             try:
                 self._inotify.add_watch(folder, self._flags)
@@ -198,6 +300,25 @@ class _SystemWatcher(_PollingWatcher):
 
 
 def _reload():
+    """Restart the program once its servers have answered what they have accepted."""
+    watcher, io_loop = _watcher, _watcher.io_loop
+    servers = [server for server in _servers if server.io_loop is io_loop]
+    if not servers:
+        return _restart()
+    watcher.stop()
+    left = [len(servers)]
+
+    def on_drained():
+        left[0] -= 1
+        if not left[0]:
+            _restart()
+
+    with NullContext():
+        for server in servers:
+            server.drain(on_drained, idle=0.1, grace=_GRACE)
+
+
+def _restart():
     for hook in _reload_hooks:
         try:
             hook()
@@ -213,6 +334,7 @@ def _reload():
         if hasattr(signal, name):
             signal.setitimer(getattr(signal, name), 0)
     command = _command_line()
+    pass_on()
     try:
         os.chdir(_folder or os.curdir)
     except EnvironmentError as error:
@@ -242,14 +364,30 @@ def _keep_no_files():  # version: py2
 
 
 def _command_line():
-    """The command that started this program."""
-    original = getattr(sys, "orig_argv", None)
-    if original and _command is None:
-        return [sys.executable] + original[1:]
-    flags = subprocess._args_from_interpreter_flags()
+    """The command that starts this program again."""
     if _command is not None:
-        return [sys.executable] + flags + _command
-    return [sys.executable] + flags + _script_arguments(sys.modules["__main__"])
+        return [sys.executable] + subprocess._args_from_interpreter_flags() + _command
+    original = getattr(sys, "orig_argv", None)
+    if original:
+        return [sys.executable] + _wrap(original[1:])
+    return [sys.executable] + subprocess._args_from_interpreter_flags() + _wrap(
+        _script_arguments(sys.modules["__main__"]))
+
+
+def _wrap(words):
+    """The words of a command, changed so that the command of this module runs the program: it
+    survives a program that cannot start. If it is not clear what the program is, unchanged."""
+    number = 0
+    while number < len(words) and words[number].startswith("-") and words[number] != "-m":
+        if words[number][1:2] not in "-WX" and set(words[number]).intersection("cm"):
+            return words
+        number += 2 if words[number] in ("-W", "-X", "--check-hash-based-pycs") else 1
+    program = words[number:]
+    if not _wraps or not program or program[0] != "-m" \
+            and not os.path.isfile(os.path.join(_folder, program[0])):
+        return words
+    os.environ[_WRAPPED] = "1"
+    return words[:number] + ["-m", "friendserve.autoreload"] + program
 
 
 def _script_arguments(module):
@@ -274,14 +412,17 @@ Runs the program, and restarts it whenever one of its files changes.
 
 def main():
     """Run the program that the command line names, and restart it after each change."""
-    global _command
+    global _command, _is_wrapped
+    # Not when this is imported, which happens twice.
+    _is_wrapped = os.environ.pop(_WRAPPED, None) is not None
     arguments = sys.argv[1:]
     is_module = arguments[:1] == ["-m"]
     if len(arguments) < 1 + is_module or not is_module and arguments[0].startswith("-"):
         sys.stderr.write(_USAGE)
         sys.exit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
     _command = ["-m", "friendserve.autoreload"] + arguments
-    enable_pretty_logging()
+    if not _is_wrapped:
+        enable_pretty_logging()
     sys.argv = arguments[is_module:]
     try:
         if is_module:
@@ -292,22 +433,45 @@ def main():
             watch(arguments[0])
             runpy.run_path(arguments[0], run_name="__main__")
     except SystemExit as error:
+        if _is_over or _is_wrapped and error.code in (None, 0):
+            raise
+        _set_up_logging()
         gen_log.info("The program has ended: %s", error)
         _watch_traceback()
-    except Exception as error:
+        wait(u"The program has ended: %s" % error)
+    except Exception:
+        _set_up_logging()
         gen_log.error("The program has failed", exc_info=True)
-        _watch_traceback()
-        if isinstance(error, SyntaxError) and error.filename:
-            watch(error.filename)
-    else:
+        wait_failed()
+    if not _is_over and not _is_wrapped:
         gen_log.info("The program has ended")
-    wait()
+        wait(u"The program has ended.")
+
+
+def wait_failed():
+    """Like `wait`, after an exception that is being handled: its traceback is what browsers are
+    shown, and its files are watched."""
+    _watch_traceback()
+    wait(to_unicode(traceback.format_exc()))
+
+
+def _set_up_logging():
+    """Log on the terminal if the program does not log anywhere."""
+    if not logging.getLogger().handlers:
+        enable_pretty_logging()
 
 
 def _watch_traceback():
-    """Watch the files of the traceback: a module whose import failed is not in sys.modules."""
-    for frame in traceback.extract_tb(sys.exc_info()[2]):
-        watch(os.path.join(_folder, frame[0]))
+    """Watch the files of the exception that is being handled, and of those that led to it: a module
+    whose import failed is not in sys.modules."""
+    _, error, trace = sys.exc_info()
+    while error is not None:
+        for frame in traceback.extract_tb(trace):
+            watch(os.path.join(_folder, frame[0]))
+        if isinstance(error, SyntaxError) and error.filename:
+            watch(error.filename)
+        error = getattr(error, "__context__", None)
+        trace = getattr(error, "__traceback__", None)
 
 
 if __name__ == "__main__":

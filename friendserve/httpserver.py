@@ -19,6 +19,7 @@ import re
 
 import six
 
+from friendserve import autoreload
 from friendserve.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from friendserve.httputil import (
     HTTPMessageDelegate, HTTPServerConnectionDelegate, HTTPServerRequest, RequestStartLine)
@@ -236,6 +237,7 @@ class HTTPServer(TCPServer):
 
     def add_sockets(self, sockets):
         super(HTTPServer, self).add_sockets(sockets)
+        autoreload.drain_first(self)
         # An Application starts autoreload here, on the loop and in the process that serve it.
         on_listen = getattr(self.request_callback, "on_listen", None)
         if on_listen is not None:

@@ -176,6 +176,7 @@ _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augu
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 _default = "en_US"
+_files = []             # those that were loaded
 _translations = {}      # code -> the argument `translations` of its Locale
 _use_gettext = False    # whether these are Locales of gettext
 _supported_locales = frozenset((_default,))     # the codes in `_translations`, and the default
@@ -212,7 +213,7 @@ def load_translations(directory, encoding=None):
     Invalid files and rows are logged and skipped; a folder that cannot be read raises OSError.
     Replaces all translations loaded before.
     """
-    loaded = {}
+    loaded, files = {}, []
     for name in sorted(os.listdir(directory)):
         if not name.endswith(".csv"):
             continue
@@ -222,10 +223,11 @@ def load_translations(directory, encoding=None):
             gen_log.error("%s is not named after a locale, such as de.csv or de_AT.csv", path)
             continue
         try:
+            files.append(path)
             loaded[code] = _read_csv(path, encoding)
         except (UnicodeError, csv.Error, EnvironmentError) as error:
             gen_log.error("Cannot read the translations in %s: %s", path, error)
-    _use(loaded, is_gettext=False)
+    _use(loaded, files, is_gettext=False)
 
 
 def load_gettext_translations(directory, domain):
@@ -233,24 +235,31 @@ def load_gettext_translations(directory, domain):
 
     Catalogues that cannot be read are logged and skipped. Replaces all translations loaded before.
     """
-    loaded = {}
+    loaded, files = {}, []
     for code in sorted(os.listdir(directory)):
         if code.startswith(".") or os.path.isfile(os.path.join(directory, code)):
             continue
         path = os.path.join(directory, code, "LC_MESSAGES", domain + ".mo")
         if not os.path.exists(path):
             continue
+        files.append(path)
         try:
             with open(path, "rb") as source:
                 loaded[code] = gettext.GNUTranslations(source)
         except Exception as error:  # for a damaged file, the module raises errors of many types
             gen_log.error("Cannot read the translations in %s: %s", path, error)
-    _use(loaded, is_gettext=True)
+    _use(loaded, files, is_gettext=True)
 
 
-def _use(loaded, is_gettext):
+def loaded_files():
+    """The paths of the files that the translations were read from, a list."""
+    return list(_files)
+
+
+def _use(loaded, files, is_gettext):
     global _translations, _use_gettext, _supported_locales
     _translations, _use_gettext = loaded, is_gettext
+    _files[:] = [os.path.abspath(path) for path in files]
     _supported_locales = frozenset(loaded) | frozenset((_default,))
     _locales.clear()
     gen_log.debug("Supported locales: %s", sorted(get_supported_locales()))

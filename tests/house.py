@@ -39,7 +39,8 @@ FLOORS = (
         "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic",
         "positional", "")) + ("loopthread",)),
     ("streams", _in("netutil", (
-        "endpoints", "resolver", "listening", "tls", "certificates", "networks", "proxied", ""))
+        "endpoints", "resolver", "passedon", "listening", "tls", "certificates", "networks",
+        "proxied", ""))
      + _in("iostream", ("buffers", "base", "goodbye", "sockets", "pipe", ""))),
     ("connections", ("callbacks", "process", "autoreload", "tcpserver", "tcpclient")),
     ("other loops", _in("platform", (

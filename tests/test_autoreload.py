@@ -27,7 +27,8 @@ class RestartTest(ProgramCase):
             self.assertEqual(["hook"] * 2, hooks.read().splitlines())
 
     def test_b232_where_the_system_does_not_tell(self):
-        self.write_program(before=u"sys.modules['inotify_simple'] = None")
+        self.write("inotify_simple.py", u"raise ImportError('not here')\n")
+        self.write_program()
         self.start("program.py", "--port=5", "x")
         self.check_restarts("_PollingWatcher")
 

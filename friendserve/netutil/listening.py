@@ -12,6 +12,7 @@ from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
 from friendserve.netutil.endpoints import (
     environment_error, host_name, port_number, unix_path)
+from friendserve.netutil.passedon import note, take
 from friendserve.platform.pollers.auto import set_close_exec
 
 
@@ -116,7 +117,7 @@ def _bind_places(places, backlog, reuse_port):
         for af, kind, proto, place in places:
             place = (place[0], port) + place[2:]
             try:
-                sock = _bind_one(af, kind, proto, place, reuse_port)
+                sock = take(af, place) or _bind_one(af, kind, proto, place, reuse_port)
             except socket.error as error:
                 if not _is_unusable_address(af, error):
                     raise
@@ -126,6 +127,7 @@ def _bind_places(places, backlog, reuse_port):
             sockets.append(sock)
             port = sock.getsockname()[1]
             sock.listen(backlog)
+            note(sock)
         if not sockets:
             raise socket.error(*skipped)
     except Exception:
@@ -197,6 +199,10 @@ def bind_unix_socket(file, mode=0o600, backlog=DEFAULT_BACKLOG):
         raise ValueError("this system has no Unix sockets")
     path = unix_path(file)
     abstract = path.startswith(b"\0")
+    sock = take(socket.AF_UNIX, path)
+    if sock is not None:
+        note(sock)
+        return sock
     if not abstract:
         _remove_stale_socket(file)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -210,6 +216,7 @@ def bind_unix_socket(file, mode=0o600, backlog=DEFAULT_BACKLOG):
     except Exception:
         sock.close()
         raise
+    note(sock)
     return sock
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from friendserve import version
+from friendserve import autoreload, version
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop
 from friendserve.log import app_log
@@ -19,6 +19,8 @@ from friendserve.serve.logs import Logs
 from friendserve.serve.master import CANNOT_START, Master
 from friendserve.serve.pages import is_path, serve_operators
 from friendserve.serve.sockets import Listeners, SocketsError
+from friendserve.web import Application
+from friendserve.web.running import GRACE_IN_DEVELOPMENT
 
 _USAGE = """Usage: friendserve COMMAND ...
 
@@ -64,7 +66,7 @@ def serve(arguments):
             os.chdir(settings.chdir)
         if settings.umask is not None:
             os.umask(settings.umask)
-        if settings.check or settings.no_master:
+        if settings.check:
             application = load_application(settings.application, settings.factory)
         if settings.check:
             return _check(application)
@@ -73,6 +75,10 @@ def serve(arguments):
                             "hello:application")
         listeners = Listeners(settings.bind, settings.backlog, settings.unix_mode,
                               settings.unix_group, settings.reuse_port)
+        if settings.autoreload:
+            autoreload.keep_command()
+            for pattern in settings.watch + ([settings.config] if settings.config else []):
+                autoreload.watch(pattern)
         if settings.no_master:
             return _serve_alone(settings, listeners, logs)
     except (LoadError, SocketsError, EnvironmentError, ValueError) as error:
@@ -87,6 +93,11 @@ def make_server(logs, settings):
     """The HTTPServer for the application of these settings. Raises LoadError."""
     application = load_application(settings.application, settings.factory)
     logs.access.attach(application)
+    if isinstance(application, Application):
+        if application.settings.get("autoreload") and not settings.autoreload:
+            app_log.warning("The application's setting autoreload has no effect here; restart "
+                            "with --autoreload for development")
+        application.settings["autoreload"] = settings.autoreload
     tls = None
     if settings.certfile:
         keys = settings.keyfile or [None] * len(settings.certfile)
@@ -131,8 +142,19 @@ def _serve_alone(settings, listeners, logs):
     """Serve in this process until SIGTERM or SIGINT."""
     with IOLoop(make_current=True) as loop:
         loop.install()
-        server = make_server(logs, settings)
+        try:
+            server = make_server(logs, settings)
+        except Exception:
+            if not settings.autoreload:
+                raise
+            app_log.error("The application could not be loaded", exc_info=True)
+            autoreload.wait_failed()
         server.add_sockets(listeners.of_slot(0))
+        idle, grace = settings.drain_idle, settings.graceful_timeout
+        if settings.autoreload:
+            autoreload.start(loop)
+            # Whoever develops wants the prompt back.
+            idle, grace = 0, min(grace, GRACE_IN_DEVELOPMENT)
         stopping = []
 
         def stop():
@@ -140,8 +162,7 @@ def _serve_alone(settings, listeners, logs):
                 loop.stop()
                 return
             stopping.append(True)
-            server.drain(loop.stop, idle=settings.drain_idle, grace=settings.graceful_timeout,
-                         has_successor=False)
+            server.drain(loop.stop, idle=idle, grace=grace, has_successor=False)
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)

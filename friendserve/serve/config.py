@@ -79,6 +79,10 @@ OPTIONS = (
         ("chdir", "", str, "FOLDER", "where the program runs, and its modules are found"),
         ("pidfile", "", str, "FILE", "the file with the number of the master"),
     )),
+    ("Development", (
+        ("autoreload", False, bool, None, "one process, which restarts when a file changes"),
+        ("watch", [], str, "PATTERN,...", "further files to watch, such as data/*.csv"),
+    )),
     ("The command", (
         ("factory", False, bool, None, "call the application without arguments to make it"),
         ("config", "", str, "FILE", "a file with lines like: processes = 4"),
@@ -218,10 +222,16 @@ def _convert(parser, rest, origins):
         raise SettingsError("--keyfile names %d files, and --certfile %d" % (
             len(settings.keyfile), len(settings.certfile)))
     settings.user, settings.group = _user(settings.user, settings.group)
+    if settings.watch and not settings.autoreload:
+        raise SettingsError("--watch is for --autoreload")
+    if settings.autoreload and any(address.startswith("fd:") for address in settings.bind):
+        raise SettingsError("--autoreload opens its sockets itself: it cannot use fd:NUMBER")
+    settings.no_master = settings.no_master or settings.autoreload
     for name in ("metrics", "health"):
         value = getattr(settings, name)
         if value and settings.no_master:
-            raise SettingsError("--%s needs a master: leave --no-master out" % name)
+            raise SettingsError("--%s needs a master: leave --no-master and --autoreload out"
+                                % name)
     return settings
 
 

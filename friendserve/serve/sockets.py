@@ -21,6 +21,8 @@ import os
 import socket
 
 from friendserve.netutil import bind_sockets, bind_unix_socket
+from friendserve.netutil.endpoints import unix_path
+from friendserve.netutil.passedon import is_waiting
 from friendserve.platform.pollers.auto import set_close_exec
 
 #: The environment variable in which a master tells its successor the sockets that it inherits.
@@ -159,6 +161,8 @@ def _open_unix(path, mode, group, backlog):
         return bind_unix_socket("\0" + path[1:], backlog=backlog)
     if not path:
         raise ValueError("a Unix socket is unix:PATH")
+    if is_waiting(socket.AF_UNIX, unix_path(path)):
+        return bind_unix_socket(path)
     gid = grp.getgrnam(group).gr_gid if group else -1
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -10,6 +10,7 @@
 """
 from __future__ import absolute_import, division, print_function
 
+import os
 import re
 import sys
 import types
@@ -230,6 +231,12 @@ class Application(object):
     def on_listen(self, io_loop):
         """Called by a server when it starts listening for this application."""
         if self.settings.get("autoreload"):
+            # What is read at each request needs no restart.
+            for path, setting in (("template_path", "compiled_template_cache"),
+                                  ("static_path", "static_hash_cache")):
+                if self.settings.get(path) and self.settings.get(setting, True):
+                    for name in _files_below(self.settings[path]):
+                        autoreload.watch(name)
             autoreload.start(io_loop)
 
     # Requests
@@ -353,6 +360,17 @@ class Application(object):
 
 
 _LOADER_SETTINGS = frozenset(["template_loader", "autoescape", "template_whitespace"])
+
+
+def _files_below(folder):
+    """The paths of up to 2,000 files of a folder and those in it, hidden ones excepted."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found.extend(os.path.join(place, name) for name in names if not name.startswith("."))
+        if len(found) > 2000:
+            break
+    return found[:2000]
 
 
 def _access_fields(handler, status, milliseconds):

@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 
+from friendserve import autoreload
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop
 from friendserve.log import enable_pretty_logging
@@ -12,6 +13,7 @@ from friendserve.netutil import bind_sockets
 
 #: Seconds for which requests in progress may go on after Ctrl-C or SIGTERM.
 _GRACE = 10
+GRACE_IN_DEVELOPMENT = 0.3
 
 
 def run(application, port, address, grace=_GRACE, **server_options):
@@ -25,6 +27,9 @@ def run(application, port, address, grace=_GRACE, **server_options):
         sys.exit("cannot listen: %s" % (getattr(error, "strerror", None) or error))
     server.add_sockets(sockets)
     loop = IOLoop.current()
+    if application.settings.get("autoreload"):
+        # Whoever develops wants the prompt back.
+        grace = min(grace, GRACE_IN_DEVELOPMENT)
     stop = _Stop(loop, server, grace)
     handles = [loop.add_signal_handler(number, stop)
                for number in (signal.SIGINT, signal.SIGTERM)]
@@ -61,4 +66,5 @@ class _Stop(object):
             self._loop.stop()
             return
         self._stopping = True
+        autoreload.end()
         self._server.graceful_stop(self._grace, self._loop.stop)
