@@ -32,6 +32,10 @@ def load_application(name, factory=False):
     try:
         found = importlib.import_module(module_name)
     except ImportError as error:
+        if _place()[0] != __file__.replace(".pyc", ".py"):
+            # It is another module that it needs.
+            raise LoadError("cannot import %s: %s\n  File \"%s\", line %d: %s" % (
+                (module_name, error) + _place()))
         raise LoadError("cannot import %s: %s\n(looked in %s and where Python looks; --chdir names "
                         "another folder)" % (module_name, error, os.getcwd()))
     except Exception:
@@ -76,12 +80,19 @@ def _count_parameters(function):
     return code.co_argcount - (1 if inspect.ismethod(call) else 0)
 
 
-def _last_lines():
-    """Where an exception was raised, outside of this package, and what it says."""
-    typ, value, tb = sys.exc_info()
+def _place():
+    """(file, line number, line) of the exception that is being handled."""
+    _, value, tb = sys.exc_info()
+    if isinstance(value, SyntaxError):
+        return value.filename, value.lineno or 0, (value.text or "").strip()
     frames = traceback.extract_tb(tb)
     own = [frame for frame in frames if os.sep + "importlib" not in frame[0]
            and not frame[0].startswith("<frozen")] or frames
+    return own[-1][0], own[-1][1], own[-1][3]
+
+
+def _last_lines():
+    """Where an exception was raised, and what it says."""
+    typ, value, _ = sys.exc_info()
     return '  File "%s", line %d: %s\n  %s' % (
-        own[-1][0], own[-1][1], own[-1][3],
-        traceback.format_exception_only(typ, value)[-1].strip())
+        _place() + (traceback.format_exception_only(typ, value)[-1].strip(),))

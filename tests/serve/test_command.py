@@ -132,12 +132,15 @@ class MistakesTest(CommandCase):
     def test_b372_applications_that_cannot_be_loaded(self):
         self.write("import nosuchmodule\n", "broken.py")
         self.write("a b\n", "wrong.py")
+        self.write("import wrong\n", "outer.py")
         for name, text in (
                 ("", "which application? Write MODULE:APPLICATION"),
                 ("hello", "'hello' is not MODULE:APPLICATION, such as hello:application"),
                 ("nosuch:application", "cannot import nosuch: "),
                 ("broken:application", "cannot import broken: "),
+                ("broken:application", 'broken.py", line 1: import nosuchmodule\n'),
                 ("wrong:application", "wrong cannot be loaded:\n"),
+                ("outer:application", 'wrong.py", line 1: a b\n  SyntaxError: '),
                 ("hello:app", "hello has no app; it has Application, Hello, "),
                 ("hello:make", "hello:make takes no arguments: if it makes the application, add "
                                "--factory"),
