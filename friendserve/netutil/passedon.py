@@ -85,8 +85,11 @@ def close_waiting():
 
 
 def pass_on():
-    """Prepare for ``exec``: let all open sockets be inherited, and say so in the environment."""
+    """Prepare for ``exec``: let all open sockets be inherited, and say so in the environment. On
+    Windows nothing is, as there a new process takes the place of the program."""
     table = []
+    if os.name == "nt":
+        return
     for sock in open_sockets():
         fd = os.dup(sock.fileno())
         if hasattr(os, "set_inheritable"):
