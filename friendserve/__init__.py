@@ -224,6 +224,8 @@ metrics/          what a program counts, in the text format of Prometheus
 
 serve/            running an application as a service
     scoreboard    what the processes of a service know of each other
+    config        the options of friendserve serve
+    loading       from module:application to what a server calls
     sockets       listening sockets: from addresses, from systemd, from a predecessor
     systemd       what systemd is told
     pages         metrics, health, live connections
@@ -231,6 +233,7 @@ serve/            running an application as a service
     ctl           friendserve ctl, friendserve ping
     worker        a process that serves
     master        keeps workers: reload, recycling, upgrade, supervision
+    command       python -m friendserve: serve, ctl, ping
 """
 from __future__ import absolute_import, division, print_function
 

@@ -71,8 +71,8 @@ FLOORS = (
          "editor", "templates", "knowledge", "adapted", "private", "older", "alias", "running",
          "checking", "installed", "rewriting", "command", "", "__main__"))
      + _in("metrics", ("text", "registry", "watching", "")) + _in("serve", (
-         "scoreboard", "config", "sockets", "systemd", "pages", "control", "ctl", "worker",
-         "master", "command", "")) + ("__main__",)),
+         "scoreboard", "config", "loading", "sockets", "systemd", "pages", "control", "ctl",
+         "worker", "master", "command", "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,

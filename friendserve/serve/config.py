@@ -1,0 +1,232 @@
+"""The options of `friendserve serve`: from the command line, the environment and a file."""
+from __future__ import absolute_import, division, print_function
+
+import grp
+import os
+import pwd
+import sys
+
+from friendserve.options import Error, OptionParser
+
+#: Variables of the environment are the names of options in upper case after this.
+PREFIX = "FRIENDSERVE_"
+
+
+class SettingsError(Exception):
+    """An option is wrong; the text says which, and what would be right."""
+
+
+def _to_text(value):
+    """A value of an option that may also be a number in a file."""
+    return "%s" % value
+
+
+#: (heading, [(name, default, type, metavar, help)]); a list as the default: the option may be given
+#: several times in a list with commas.
+OPTIONS = (
+    ("Where to listen", (
+        ("bind", ["127.0.0.1:8000"], str, "ADDRESS,...",
+         "HOST:PORT, :PORT for every interface, unix:/PATH or fd:NUMBER"),
+        ("unix_mode", "660", str, "OCTAL", "the permissions of Unix sockets"),
+        ("unix_group", "", str, "GROUP", "the group of Unix sockets"),
+        ("backlog", 1024, int, None, "how many connections may wait to be accepted"),
+        ("reuse_port", False, bool, None, "a socket for each worker (SO_REUSEPORT)"),
+    )),
+    ("Processes", (
+        ("processes", "1", _to_text, "NUMBER|auto",
+         "how many workers; auto: as many as there are CPUs; WEB_CONCURRENCY is the same"),
+        ("no_master", False, bool, None, "one process, without supervision and reload"),
+        ("preload", False, bool, None, "load the application before the workers are forked"),
+        ("graceful_timeout", 30.0, float, "SECONDS",
+         "for requests in progress when a worker ends"),
+        ("drain_idle", 5.0, float, "SECONDS", "for which idle connections may ask once more"),
+        ("start_timeout", 60.0, float, "SECONDS", "for a worker to get ready; 0: any time"),
+        ("stall_timeout", 60.0, float, "SECONDS",
+         "after which a worker that does not turn is replaced; 0: never"),
+        ("max_requests", 0, int, None, "replace a worker after so many requests; 0: never"),
+        ("max_memory", 0, int, "MEGABYTES", "replace a worker that uses more; 0: never"),
+        ("max_age", 0.0, float, "SECONDS", "replace a worker that is older; 0: never"),
+    )),
+    ("TLS", (
+        ("certfile", [], str, "FILE,...", "certificates; several are chosen by name (SNI)"),
+        ("keyfile", [], str, "FILE,...", "their keys, in the same order"),
+        ("client_ca", "", str, "FILE", "clients need a certificate of these authorities"),
+        ("tls_min", "1.2", str, "1.2|1.3", "the oldest version of TLS"),
+    )),
+    ("Behind a proxy", (
+        ("xheaders", False, bool, None, "take the client's address from the proxy's headers"),
+        ("trust", [], str, "ADDRESS|NETWORK|unix,...",
+         "the proxies to trust; without it, those on loopback and Unix sockets"),
+        ("proxy_protocol", False, bool, None,
+         "connections begin with a PROXY header, version 1 or 2, of a trusted proxy"),
+    )),
+    ("Observation", (
+        ("metrics", "", str, "PATH|HOST:PORT", "where figures are, in the format of Prometheus"),
+        ("health", "", str, "PATH", "below which /live and /ready say how it is"),
+        ("control", "", str, "unix:/PATH", "the socket for friendserve ctl"),
+        ("logging", "info", str, "debug|info|warning|error|none", "the lowest level to log"),
+        ("log_format", "text", str, "text|json", "lines for people, or JSON for programs"),
+    )),
+    ("Process", (
+        ("user", "", str, "NAME", "the user that workers become"),
+        ("group", "", str, "NAME", "their group"),
+        ("umask", "", str, "OCTAL", "the file mode mask"),
+        ("chdir", "", str, "FOLDER", "where the program runs, and its modules are found"),
+        ("pidfile", "", str, "FILE", "the file with the number of the master"),
+    )),
+    ("The command", (
+        ("factory", False, bool, None, "call the application without arguments to make it"),
+        ("config", "", str, "FILE", "a file with lines like: processes = 4"),
+        ("check", False, bool, None, "load the application, say what is wrong, and exit"),
+        ("print_config", False, bool, None, "print each option and where it comes from, and exit"),
+    )),
+)
+
+
+class Settings(object):
+    """The options as attributes. `origins` says of each name where it comes from; `application` is
+    the argument, "module:name"."""
+
+
+def read_settings(arguments, environ=os.environ):
+    """The Settings from command-line arguments, the environment and the file that they name; the
+    later of default, file, environment and command line counts. Raises SettingsError."""
+    origins = {}
+    source = ["default"]
+    parser = OptionParser()
+    for heading, options in OPTIONS:
+        for name, default, kind, metavar, text in options:
+            parser.define(name, default, kind, text, metavar, multiple=isinstance(default, list),
+                          group=heading, callback=lambda value, name=name: origins.update(
+                              {name: source[0]}))
+    try:
+        config = _find_config(arguments, environ)
+        if config:
+            source[0] = config
+            parser.parse_config_file(config)
+        if "WEB_CONCURRENCY" in environ:
+            source[0] = "WEB_CONCURRENCY"
+            parser.processes = environ["WEB_CONCURRENCY"]
+        source[0] = "environment"
+        parser.parse_environment(PREFIX, environ)
+        source[0] = "command line"
+        rest = parser.parse_command_line(["friendserve serve"] + _joined(arguments, parser))
+    except (Error, EnvironmentError, SyntaxError) as error:
+        raise SettingsError(str(error))
+    return _convert(parser, rest, origins)
+
+
+def print_help(file=None):
+    """Print what the command does, and its options with their defaults."""
+    file = sys.stdout if file is None else file
+    print("Usage: friendserve serve [OPTIONS] MODULE:APPLICATION\n\nServe an Application, or a "
+          "WSGI application. Every option is also a variable\nof the environment "
+          "(FRIENDSERVE_BIND) and a line of --config FILE.", file=file)
+    for heading, options in OPTIONS:
+        parser = OptionParser()
+        print("\n%s\n" % heading, file=file)
+        for name, default, kind, metavar, text in options:
+            parser.define(name, default, kind, text, metavar, multiple=isinstance(default, list),
+                          group=heading)
+            print(parser._options[name.replace("_", "-")].help_text(), file=file)
+    print("\nSignals: HUP reloads code and configuration without losing a request; TERM ends\n"
+          "gracefully, INT too, a second INT at once; TTIN and TTOU are one worker more or\nfewer; "
+          "USR2 starts a new master with the same sockets.\n\nExit status: 0 done; 2 wrong "
+          "arguments; 3 the application or a socket could not\nbe set up; 4 workers died too fast.",
+          file=file)
+
+
+def print_config(settings, file=None):
+    """Print each option with its value and its origin."""
+    for _, options in OPTIONS:
+        for name, default, _, _, _ in options:
+            value = settings.given[name]
+            print("%-18s %-28s # %s" % (
+                name, ",".join(value) if isinstance(value, list) else value,
+                settings.origins.get(name, "default")), file=sys.stdout if file is None else file)
+
+
+def _joined(arguments, parser):
+    """Arguments with "--name value" as "--name=value", and those that are not options last."""
+    options, rest = [], []
+    arguments = list(arguments)
+    while arguments:
+        argument = arguments.pop(0)
+        if argument == "--":
+            rest.extend(arguments)
+            break
+        name = argument.lstrip("-").replace("_", "-")
+        if not argument.startswith("-"):
+            rest.append(argument)
+        elif "=" not in argument and name in parser and arguments \
+                and parser._options[name].type is not bool:
+            options.append("%s=%s" % (argument, arguments.pop(0)))
+        else:
+            options.append(argument)
+    return options + ["--"] + rest
+
+
+def _find_config(arguments, environ):
+    for number, argument in enumerate(arguments):
+        if argument.startswith("--config="):
+            return argument.partition("=")[2]
+        if argument == "--config" and number + 1 < len(arguments):
+            return arguments[number + 1]
+    return environ.get(PREFIX + "CONFIG", "")
+
+
+def _convert(parser, rest, origins):
+    settings = Settings()
+    settings.origins = origins
+    settings.given = dict(parser.items())
+    for name, value in settings.given.items():
+        setattr(settings, name, value)
+    if len(rest) > 1:
+        raise SettingsError("one application is served, not %s" % " and ".join(rest))
+    settings.application = rest[0] if rest else None
+    settings.processes = _processes(settings.processes)
+    settings.unix_mode = _octal("unix-mode", settings.unix_mode)
+    settings.umask = _octal("umask", settings.umask) if settings.umask else None
+    settings.max_memory *= 1 << 20
+    for name in ("max_requests", "max_memory", "max_age", "unix_group", "metrics", "health",
+                 "control", "pidfile", "client_ca"):
+        setattr(settings, name, getattr(settings, name) or None)
+    if settings.keyfile and len(settings.keyfile) != len(settings.certfile):
+        raise SettingsError("--keyfile names %d files, and --certfile %d" % (
+            len(settings.keyfile), len(settings.certfile)))
+    settings.user, settings.group = _user(settings.user, settings.group)
+    for name in ("metrics", "health"):
+        value = getattr(settings, name)
+        if value and settings.no_master:
+            raise SettingsError("--%s needs a master: leave --no-master out" % name)
+    return settings
+
+
+def _processes(text):
+    text = _to_text(text)
+    if text == "auto":
+        return None
+    if not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise SettingsError("--processes must be a number from 1 to 1000, or auto, not %r" % text)
+    return int(text)
+
+
+def _octal(name, text):
+    try:
+        return int(text, 8)
+    except ValueError:
+        raise SettingsError("--%s must be an octal number such as 660, not %r" % (name, text))
+
+
+def _user(user, group):
+    """(uid, gid), None for what is not to change."""
+    uid = gid = None
+    try:
+        if user:
+            entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+            uid, gid = entry.pw_uid, entry.pw_gid
+        if group:
+            gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise SettingsError("there is no such user or group: %s" % error.args[0])
+    return uid, gid
