@@ -326,7 +326,10 @@ def read_providers(path):
 def start_development(port, cookie_secret):
     """Start two providers on loopback that know this site. Return them as `read_providers`."""
     # Only here, since other kinds of providers need no cryptography.
-    from provider import Client, ProviderApplication
+    try:
+        from provider import Client, ProviderApplication
+    except ImportError as error:
+        raise Error('%s; python -m pip install "friendserve[oidc]"' % error)
     providers = {}
     sites = ["http://%s:%d/" % (host, port) for host in ("127.0.0.1", "localhost")]
     for label in (u"Harbour", u"Lighthouse"):
@@ -374,8 +377,6 @@ def main():
         is_development = providers is None
         if is_development:
             providers = start_development(port, secret)
-    except ImportError as error:
-        sys.exit('authdemo.py: %s; python -m pip install "friendserve[oidc]"' % error)
     except (Error, ValueError, IOError) as error:
         sys.exit("authdemo.py: %s" % error)
     except socket.error as error:
