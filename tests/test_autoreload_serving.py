@@ -60,16 +60,19 @@ class ServingCase(ProgramCase):
         reader = threading.Thread(target=self.read, args=(self.process,))
         reader.daemon = True
         reader.start()
+        self.addCleanup(reader.join, PATIENCE)
+        # Cleanups run in reverse: the end of the program is the end of its output.
+        self.addCleanup(self.kill)
         self.await_value("one")
 
     def read(self, process):
         for line in iter(process.stdout.readline, b""):
             self.output += line
 
-    def end(self, process):
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
 
     def serve(self, *arguments):
         self.start_and_wait("-m", "friendserve", "serve", "--autoreload",
