@@ -46,6 +46,7 @@ class LogCatcher(logging.Handler):
         self.records.append(record)
 
     def __enter__(self):
+        assert self not in self._logger.handlers, "this catcher is at work already"
         self.records = []
         self._before = self._logger.level, self._logger.propagate
         self._logger.setLevel(self._wanted)

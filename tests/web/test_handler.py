@@ -230,11 +230,14 @@ class WritingTest(HandlerCase):
 
 class HeaderTest(HandlerCase):
     def test_a010_a306_bad_values(self):
-        for value in ("a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\x00b", "a\x7fb", "a\x1bb",
-                      u"\u0100", u"\u2028", b"a\nb"):
+        for value, reason in (
+                [(value, "control character, in X: ") for value in (
+                    "a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\x00b", "a\x7fb", "a\x1bb", b"a\nb")]
+                + [(value, "header X contains a character above U+00FF") for value in (
+                    u"\u0100", u"\u2028")]):
             for method in ("set_header", "add_header"):
                 response = self.failing(lambda self: getattr(self, method)("X", value),
-                                        ValueError, "header X")
+                                        ValueError, reason)
                 self.assertNotIn("X", response.headers)
                 self.assertNotIn("Set-Cookie", response.headers)
 

@@ -25,12 +25,12 @@ RELOADS = 20
 SERVERS = (
     ("friendserve", [sys.executable, "service.py", PORT], ["500"]),
     ("gunicorn", [PYTHON, "-m", "gunicorn", "-w", "2", "-k", "gthread", "--threads", "8",
-                  "--log-level", "critical", "-b", "127.0.0.1:" + PORT, "peers:wsgi"],
+                  "--log-level", "critical", "-b", "127.0.0.1:" + PORT, "servers.peers:wsgi"],
      ["--max-requests", "500", "--max-requests-jitter", "50"]),
     ("uvicorn", [PYTHON, "-m", "uvicorn", "--workers", "2", "--log-level", "critical",
-                 "--port", PORT, "peers:asgi"], ["--limit-max-requests", "500"]),
+                 "--port", PORT, "servers.peers:asgi"], ["--limit-max-requests", "500"]),
     ("granian", [PYTHON, "-m", "granian", "--workers", "2", "--interface", "asgi", "--no-log",
-                 "--port", PORT, "peers:asgi"], None),
+                 "--port", PORT, "servers.peers:asgi"], None),
 )
 UPGRADES = ("friendserve", "gunicorn")
 
