@@ -12,11 +12,11 @@ def seeds():
     angle = math.pi * (3 - math.sqrt(5))
     dots = []
     for number in range(SEEDS):
-        radius = 12 * math.sqrt(number + 0.5)
-        dots.append(u'<circle cx="%.1f" cy="%.1f" r="%.1f"/>' % (
-            radius * math.cos(number * angle), radius * math.sin(number * angle),
-            2.4 + 1.4 * number / SEEDS))
-    return (u'<svg id="seeds" viewBox="-192 -192 384 384" aria-hidden="true" focusable="false">%s'
+        radius = 24 * math.sqrt(number + 0.5)
+        dots.append(u'<circle cx="%d" cy="%d" r="%d"/>' % (
+            round(radius * math.cos(number * angle)), round(radius * math.sin(number * angle)),
+            5 + 3 * number // SEEDS))
+    return (u'<svg id="seeds" viewBox="-384 -384 768 768" aria-hidden="true" focusable="false">%s'
             u"</svg>" % u"".join(dots))
 
 

@@ -308,8 +308,8 @@ def open_index(places):
     connection.execute("CREATE TABLE places (path, page, heading, text)")
     for number, place in enumerate(places):
         connection.execute("INSERT INTO words (rowid, page, heading, text) VALUES (?, ?, ?, ?)", (
-            number, u" ".join(words_of(place.page)), u" ".join(words_of(place.heading)),
-            u" ".join(words_of(place.text))))
+            number, u" ".join(words_of(place.page)),
+            u" ".join(words_of(place.heading or place.page)), u" ".join(words_of(place.text))))
         connection.execute("INSERT INTO places (rowid, path, page, heading, text) "
                            "VALUES (?, ?, ?, ?, ?)", (number,) + place)
     return connection
@@ -356,7 +356,8 @@ def make_script(places):
     lengths, found = [], collections.defaultdict(dict)
     for number, place in enumerate(places):
         length = 0
-        for weight, text in zip(WEIGHTS, (place.page, place.heading, place.text)):
+        for weight, text in zip(WEIGHTS, (
+                place.page, place.heading or place.page, place.text)):
             words = words_of(text)
             length += len(words)
             for word in words:

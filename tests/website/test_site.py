@@ -22,13 +22,15 @@ class SiteTest(SiteCase):
             for page in ("/", "/demos", "/downloads"):
                 answer = self.ask(language + page)
                 self.assertEqual(200, answer.status, language + page)
-                self.assertIn('lang="%s" dir="%s"' % (
-                    language[1:] or "en", "rtl" if language == "/he" else "ltr"), answer.text)
+                self.assertEqual(
+                    (language[1:] or "en", "rtl" if language == "/he" else "ltr"),
+                    re.search('<html lang="(.*)" dir="(.*)">', answer.text).groups())
                 self.assertEqual(
                     ["/" if not one and page == "/" else one + page for one in LANGUAGES],
                     re.findall('<a href="([^"]+)" lang="', answer.text))
                 titles.add(re.search("<h1>(.*)</h1>", answer.text).group(1))
-        self.assertEqual(12, len(titles))
+        # Demos and downloads have the same names in German.
+        self.assertEqual(10, len(titles))
 
     def test_b460_every_text_is_translated(self):
         self.serve()
@@ -153,7 +155,7 @@ class SearchTest(SiteCase):
         self.assertIn('src="/search-index.js"', text)
         script = self.ask("/search-index.js").text
         index = json.loads(script[len("searchIndex = "):-2])
-        path, page, heading, excerpt = index["places"][index["words"]["proxi"][-2]]
+        path, page, heading, excerpt = index["places"][index["words"][website.pages.stem("proxies")][-2]]
         self.assertEqual("/docs/how-to/waiting#proxies", path)
         self.assertEqual([u"Waiting & polling", u"Behind proxies"], [page, heading])
 
