@@ -45,7 +45,8 @@ DEMOS = tuple(Demo(*row) for row in (
     ("deploy", "python demos/deploy/hello.py",
      "Files for nginx, HAProxy, Caddy, systemd and Docker, each tried with its program."),
     ("benchmark", "python demos/benchmark/hello.py",
-     "The programs that measure friendserve beside its peers, and draw the chart of the front page."),
+     "The programs that measure friendserve beside its peers, and draw the chart of the front "
+     "page."),
 ))
 
 
@@ -56,16 +57,14 @@ def hello():
     return textwrap.dedent(block).strip(u"\n")
 
 
-def source_of(cls, *methods):
-    """The source of a class, with these of its methods only."""
-    head = inspect.getsource(cls).split("\n", 1)[0]
-    parts = [head] + [inspect.getsource(getattr(cls, name)).rstrip() for name in methods]
-    source = "\n\n".join(parts).replace(head + "\n\n", head + "\n")
+def source_of(cls):
+    """The source of a class as far as its first comment that begins with two dashes."""
+    source = inspect.getsource(cls).split("\n    # --")[0].rstrip()
     return source if not isinstance(source, bytes) else source.decode("utf-8")  # version: py2
 
 
 _TOKEN = re.compile(
-    u'(?P<c1>#.*)|(?P<s>[ub]?"""(?:.|\n)*?"""|[ub]?"(?:[^"\\\\\n]|\\\\.)*"|[ub]?\'(?:[^\'\\\\\n]|\\\\.)*\')'
+    u'(?P<c1>#.*)|(?P<s>u?"""(?:.|\n)*?"""|u?"(?:[^"\\\\\n]|\\\\.)*")'
     u"|(?P<nd>@[\\w.]+)|(?<=def )(?P<nf>\\w+)|(?<=class )(?P<nc>\\w+)|(?P<k>\\b(?:%s)\\b)"
     % u"|".join(keyword.kwlist))
 
@@ -83,17 +82,19 @@ def code(source):
 
 #: What is in the package, for the front page: a name, and a text that the templates translate.
 CONTENTS = (
-    ("ioloop", "The loop: callbacks, timers, file descriptors, over epoll, kqueue, poll or select."),
-    ("httpserver", "HTTP/1.1 with strict framing, and a limit on everything that a client can make "
-                   "grow."),
+    ("ioloop", "The loop: callbacks, timers, file descriptors, over epoll, kqueue, poll or "
+               "select."),
+    ("httpserver", "HTTP/1.1 with strict framing, and a limit on everything that a client can "
+                   "make grow."),
     ("web", "Handlers, routing, signed cookies, XSRF protection, static files, uploads of any "
             "size."),
     ("websocket", "WebSockets, server and client, with compression and flow control."),
-    ("feed", "Messages with cursors, for long polling, WebSockets and event streams, in one process "
-             "or, through Redis, in many."),
+    ("feed", "Messages with cursors, for long polling, WebSockets and event streams, in one "
+             "process or, through Redis, in many."),
     ("httpclient", "Two HTTP clients, in Python and over libcurl, with callbacks or blocking."),
     ("auth", "Sign-in with Google, Facebook, X and every provider of OpenID Connect."),
-    ("database", "SQLite, MariaDB and PostgreSQL, with a pool of threads that keeps the loop free."),
+    ("database", "SQLite, MariaDB and PostgreSQL, with a pool of threads that keeps the loop "
+                 "free."),
     ("serve", "Several processes, restarts without lost requests, metrics, health checks."),
     ("porting", "Runs programs that were written for Tornado, or rewrites their imports."),
 )

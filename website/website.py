@@ -21,6 +21,7 @@ import figures  # noqa: E402
 import listing  # noqa: E402
 import pages  # noqa: E402
 import room  # noqa: E402
+import search  # noqa: E402
 from friendserve import locale, version  # noqa: E402
 from friendserve.log import define_logging_options, gen_log  # noqa: E402
 from friendserve.options import Error, OptionParser  # noqa: E402
@@ -109,7 +110,7 @@ class SearchHandler(PageHandler):
 
     def get(self):
         docs = self.application.docs
-        question = self.get_argument("q", u"")[:pages.MAX_QUESTION]
+        question = self.get_argument("q", u"")[:search.MAX_QUESTION]
         results = docs.search(question) if docs and not self.settings["is_static"] else None
         self.render("search.html", docs=docs, question=question, results=results)
 
@@ -141,14 +142,13 @@ class Site(Application):
             self.docs = pages.Docs(pages_folder)
         except pages.Missing as error:
             self.missing = str(error)
-        self.search_script = "" if self.docs is None else pages.make_script(self.docs.places)
+        self.search_script = "" if self.docs is None else search.make_script(self.docs.places)
         self.chart = figures.front_chart()
         self.seeds = figures.seeds()
         self.contents = listing.CONTENTS
         self.commands = listing.commands()
         self.hello = listing.code(listing.hello())
-        self.chat_source = listing.code(listing.source_of(
-            room.MessagesHandler, "get", "on_news", "on_connection_close"))
+        self.chat_source = listing.code(listing.source_of(room.MessagesHandler))
         self.demos = listing.DEMOS
         self.files = list_files(files_folder)
         locale.load_translations(os.path.join(HERE, "translations"))
