@@ -96,8 +96,9 @@ class Page(object):
             return u'%s%s"' % (start, address)
         html = _STYLE.sub(r"\1", _ADDRESS.sub(absolute, html))
         # What is wider than a phone scrolls by itself, also by the keyboard.
+        html = html.replace(u'role="heading"', u'role="heading" aria-level="2"')
         html = html.replace(u"<pre>", u'<pre tabindex="0">')
-        html = html.replace(u"<table", u'<div class="wide" role="region" tabindex="0" '
+        html = html.replace(u"<table", u'<div class="wide" role="group" tabindex="0" '
                                        u'aria-label="Table"><table')
         return html.replace(u"</table>", u"</table></div>")
 
@@ -188,7 +189,7 @@ def places_of(page):
 
 class Docs(object):
     """All pages of a folder: `pages` by name, `order` (their names, from first to last) and
-    `chapters`, [(title or None, [names])] for the menu."""
+    `chapters`, [(first page or None, [names of the others])] for the menu."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -233,10 +234,13 @@ class Docs(object):
         chapters = collections.OrderedDict()
         for name in self.order:
             page = self.pages[name]
-            top = self.neighbour(page.above[0]) if page.above else None
-            head = top.name if top else name if name.endswith("/index") else None
-            chapters.setdefault(head, []).append(name)
-        return [(head and self.pages[head].title, names) for head, names in chapters.items()]
+            head = self.neighbour(page.above[0]) if page.above else None
+            if head is None and (name == "index" or name.endswith("/index")):
+                head = page
+            inside = chapters.setdefault(head, [])
+            if page is not head:
+                inside.append(name)
+        return list(chapters.items())
 
     def search(self, question):
         """The Results for a question in words, best first; None without FTS5 in SQLite."""

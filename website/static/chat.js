@@ -23,7 +23,7 @@
   });
 
   function show(message) {
-    const item = document.createElement('li');
+    const item = document.createElement('p');
     const name = document.createElement('bdi');
     const text = document.createElement('span');
     name.textContent = message.name;
