@@ -143,7 +143,7 @@ class Site(Application):
         except pages.Missing as error:
             self.missing = str(error)
         self.search_script = "" if self.docs is None else search.make_script(self.docs.places)
-        self.chart = figures.front_chart()
+        self.chart = figures.read_chart()
         self.seeds = figures.seeds()
         self.contents = listing.CONTENTS
         self.commands = listing.commands()
