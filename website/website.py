@@ -2,7 +2,7 @@
 
     python website/website.py --port=8888
 
-The documentation needs Sphinx (python -m pip install '.[site]', on Python 3.11 or newer), which is
+The documentation needs Sphinx (python -m pip install '.[docs]', on Python 3.11 or newer), which is
 run when the pages are older than their sources; without it, the rest of the site works.
 `python website/build.py` writes the same site as files for a host of static files.
 """

@@ -14,27 +14,41 @@
     return short.length > 2 ? short : word;
   }
 
+  function split(text) {
+    return text.toLowerCase().match(/[\p{L}\p{N}]+(?:_[\p{L}\p{N}]+)*/gu) || [];
+  }
+
   function wordsOf(words) {
-    const parts = [];
-    words.forEach((word) => {
-      parts.push(stem(word));
-      word.split('_').forEach((part) => part && parts.push(stem(part)));
-    });
-    return Array.from(new Set(parts));
+    const parts = words.flatMap((word) => word.includes('_') ? word.split('_').concat(word) : word);
+    return new Set(parts.map(stem));
+  }
+
+  function asked(text) {
+    const all = split(text);
+    const kept = all.filter((word) => !index.stop.includes(word));
+    return Array.from(wordsOf(kept.length ? kept : all), (word) => index.same[word] || word);
+  }
+
+  function share(words, place) {
+    const titles = wordsOf(split(place[1] + ' ' + place[2]));
+    const name = stem(place[2].slice(place[2].lastIndexOf('.') + 1).trim().toLowerCase());
+    return words.filter((word) => titles.has(word)).length / words.length +
+      (place[2].includes('.') && words.includes(name) ? 1 : 0);
   }
 
   function search(text) {
-    const all = text.toLowerCase().match(/[\p{L}\p{N}]+(?:_[\p{L}\p{N}]+)*/gu) || [];
-    const kept = all.filter((word) => !index.stop.includes(word));
+    const words = Array.from(new Set(asked(text)));
     const scores = new Map();
-    wordsOf(kept.length ? kept : all).forEach((word) => {
+    words.forEach((word) => {
       const hits = Object.hasOwn(index.words, word) ? index.words[word] : [];
       for (let i = 0; i < hits.length; i += 2) {
         scores.set(hits[i], (scores.get(hits[i]) || 0) + hits[i + 1]);
       }
     });
-    return Array.from(scores).sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, 20)
-      .map((pair) => index.places[pair[0]]);
+    return Array.from(scores, (pair) => ({
+      place: index.places[pair[0]],
+      score: pair[1] * (1 + share(words, index.places[pair[0]])),
+    })).sort((a, b) => b.score - a.score).slice(0, 20).map((found) => found.place);
   }
 
   function show(place) {
