@@ -22,8 +22,8 @@ MAX_RESULTS, CANDIDATES = 20, 60
 MAX_QUESTION, EXCERPT = 200, 180
 
 #: A place that a search finds: the `path` with its anchor, the titles of the page and of the
-#: section (u"" for the beginning of a page), the `text` that a result shows a piece of, the text that
-#: is `searched` (for the beginning of a page, that of the whole page), and a factor for its rank.
+#: section (u"" for the beginning of a page), the `text` of which a result shows a piece, the text
+#: that is `searched` (for the beginning of a page, that of the whole page), and a factor for its rank.
 Place = collections.namedtuple("Place", "path page heading text searched rank")
 
 #: Words that say nothing about the subject of a question.
@@ -103,17 +103,18 @@ def find(connection, question):
         "-bm25(words, ?, ?, ?) * places.rank AS score FROM words "
         "JOIN places ON places.rowid = words.rowid WHERE words MATCH ? "
         "ORDER BY score DESC LIMIT ?", WEIGHTS + (query, CANDIDATES)).fetchall()
-    rows.sort(key=lambda row: -row[4] * (1 + share(words, row[1], row[2])))
+    names = _WORD.findall(question.lower())
+    rows.sort(key=lambda row: -row[4] * (1 + fit(words, names, row[1], row[2])))
     return [Result(path, page, heading, excerpt(text, words))
             for path, page, heading, text, _ in rows[:MAX_RESULTS]]
 
 
-def share(words, page, heading):
-    """How well the titles of a place fit the words: the share of the words that are in them, and 1
-    more for the very name that a description is of."""
+def fit(words, names, page, heading):
+    """How well the titles of a place fit: the share of the words that are in them, and 1 more if
+    the place describes one of the names, the words as they were asked."""
     titles = set(words_of(page + u" " + heading))
-    name = stem(heading.rpartition(u".")[2].strip().lower())
-    return len(titles.intersection(words)) / len(words) + (u"." in heading and name in words)
+    name = heading.rpartition(u".")[2].lower()
+    return len(titles.intersection(words)) / len(words) + (u"." in heading and name in names)
 
 
 def excerpt(text, words):
@@ -137,8 +138,8 @@ def shorten(text, start):
 
 
 def make_script(places):
-    """The index for static/search.js, as a script that sets `searchIndex`: `places`, [[path, page,
-    heading, excerpt]]; `words`, {word: [place, weight, place, weight, ...]}; the words to leave out,
+    """The index for static/search.js, as a script that sets `searchIndex`: `places`, [[path,
+    page, heading, excerpt]]; `words`, {word: [place, weight, place, weight, ...]}; the words to leave out,
     and those that mean the same. The weights are those of BM25, times 10."""
     count = float(len(places)) or 1.0
     lengths, found = [], collections.defaultdict(dict)

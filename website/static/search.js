@@ -29,15 +29,16 @@
     return Array.from(wordsOf(kept.length ? kept : all), (word) => index.same[word] || word);
   }
 
-  function share(words, place) {
+  function fit(words, names, place) {
     const titles = wordsOf(split(place[1] + ' ' + place[2]));
-    const name = stem(place[2].slice(place[2].lastIndexOf('.') + 1).trim().toLowerCase());
+    const name = place[2].slice(place[2].lastIndexOf('.') + 1).toLowerCase();
     return words.filter((word) => titles.has(word)).length / words.length +
-      (place[2].includes('.') && words.includes(name) ? 1 : 0);
+      (place[2].includes('.') && names.includes(name) ? 1 : 0);
   }
 
   function search(text) {
     const words = Array.from(new Set(asked(text)));
+    const names = split(text);
     const scores = new Map();
     words.forEach((word) => {
       const hits = Object.hasOwn(index.words, word) ? index.words[word] : [];
@@ -47,7 +48,7 @@
     });
     return Array.from(scores, (pair) => ({
       place: index.places[pair[0]],
-      score: pair[1] * (1 + share(words, index.places[pair[0]])),
+      score: pair[1] * (1 + fit(words, names, index.places[pair[0]])),
     })).sort((a, b) => b.score - a.score).slice(0, 20).map((found) => found.place);
   }
 
@@ -67,6 +68,7 @@
     list.append(item);
   }
 
+  window.friendserveSearch = search;
   document.getElementById('ask').value = question;
   if (question) {
     const results = search(question);
