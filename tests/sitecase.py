@@ -109,7 +109,7 @@ def broken_links(files):
             anchors[name] = set(re.findall(r'\sid="([^"]*)"', body.decode("utf-8")))
     for name in sorted(anchors):
         text = files[name].decode("utf-8")
-        for address in re.findall(r'\s(?:href|src|action)="([^"]*)"', text):
+        for address in re.findall(r'<[^<>]*?\s(?:href|src|action)="([^"]*)"', text):
             if re.match("(?:https?|mailto|data):", address):
                 continue
             path, fragment = urldefrag(address.replace("&amp;", "&"))

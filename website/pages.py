@@ -173,7 +173,8 @@ class _Sections(HTMLParser):
 
 #: Descriptions of single names are many, and guides are few: for words that both have, the guide is
 #: meant. Who looks for a name finds it, because guides do not have it in a heading.
-_RANKS = (("how-to/", 1.2), ("reference/api/", 0.7), ("reference/", 0.9), ("", 1.0))
+_RANKS = (("how-to/questions", 1.0), ("how-to/", 1.2), ("reference/api/", 0.7),
+          ("reference/", 0.9), ("explanation/", 0.75), ("", 1.0))
 _RANK_OF_NAME, _RANK_OF_PAGE = 0.8, 1.2
 
 
@@ -197,8 +198,8 @@ def places_of(page):
         # The parameters of a function, and the value of a constant, are not what it is called.
         name = _SIGNATURE.split(heading, 1)[0].strip()
         factor = _RANK_OF_NAME if name != heading else 1 if heading else _RANK_OF_PAGE
-        places.append(search.Place(path, page.title, name, text, text if heading else whole,
-                                   rank * factor))
+        searched = heading + u" " + text if heading else whole
+        places.append(search.Place(path, page.title, name, text, searched, rank * factor))
     return places
 
 

@@ -23,7 +23,8 @@ MAX_QUESTION, EXCERPT = 200, 180
 
 #: A place that a search finds: the `path` with its anchor, the titles of the page and of the
 #: section (u"" for the beginning of a page), the `text` of which a result shows a piece, the text
-#: that is `searched` (for the beginning of a page, that of the whole page), and a factor for its rank.
+#: that is `searched` (for the beginning of a page, that of the whole page), and a factor for its
+#: rank.
 Place = collections.namedtuple("Place", "path page heading text searched rank")
 
 #: Words that say nothing about the subject of a question.
@@ -110,11 +111,12 @@ def find(connection, question):
 
 
 def fit(words, names, page, heading):
-    """How well the titles of a place fit: the share of the words that are in them, and 1 more if
+    """How well the titles of a place fit: the share of the words that are in them, and 3 more if
     the place describes one of the names, the words as they were asked."""
     titles = set(words_of(page + u" " + heading))
     name = heading.rpartition(u".")[2].lower()
-    return len(titles.intersection(words)) / len(words) + (u"." in heading and name in names)
+    return len(titles.intersection(words)) / len(words) + (
+        3 if u"." in heading and name in names else 0)
 
 
 def excerpt(text, words):
@@ -139,8 +141,8 @@ def shorten(text, start):
 
 def make_script(places):
     """The index for static/search.js, as a script that sets `searchIndex`: `places`, [[path,
-    page, heading, excerpt]]; `words`, {word: [place, weight, place, weight, ...]}; the words to leave out,
-    and those that mean the same. The weights are those of BM25, times 10."""
+    page, heading, excerpt]]; `words`, {word: [place, weight, place, weight, ...]}; the words to
+    leave out, and those that mean the same. The weights are those of BM25, times 10."""
     count = float(len(places)) or 1.0
     lengths, found = [], collections.defaultdict(dict)
     for number, place in enumerate(places):

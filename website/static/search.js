@@ -33,7 +33,7 @@
     const titles = wordsOf(split(place[1] + ' ' + place[2]));
     const name = place[2].slice(place[2].lastIndexOf('.') + 1).toLowerCase();
     return words.filter((word) => titles.has(word)).length / words.length +
-      (place[2].includes('.') && names.includes(name) ? 1 : 0);
+      (place[2].includes('.') && names.includes(name) ? 3 : 0);
   }
 
   function search(text) {
