@@ -55,6 +55,8 @@ TEST_REQUIRES = [
     'Django; python_version >= "3"',
     'gunicorn; python_version >= "3"',
     'fissix; python_version >= "3.8"',
+    # One checker of the stubs; the other is npm's pyright.
+    'mypy; python_version == "3.11"',
     # Signatures of tokens, and judges of sign-in: other implementations of its protocols.
     'cryptography<3.4; python_version < "3"',
     'cryptography; python_version >= "3"',
