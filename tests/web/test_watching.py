@@ -36,6 +36,13 @@ class SlowCallback(RequestHandler):
         self.finish()
 
 
+class SlowCoroutine(RequestHandler):
+    @gen.coroutine
+    def get(self):
+        yield gen.moment
+        time.sleep(0.02)
+
+
 class Waiting(RequestHandler):
     def keep(self, callback):
         with NullContext():
@@ -122,6 +129,14 @@ class SlowTest(WatchCase):
         six.assertRegex(self, lines[0], (
             r"^A turn of the loop took .* in .*SlowCallback.on_turn, scheduled at %s.pyc?:\d+; "
             r"nothing else was" % HERE))
+
+    def test_b450_a_coroutine_that_blocks_the_loop(self):
+        self.serve_debug(SlowCoroutine)
+        self.ask("/SlowCoroutine")
+        lines = [line for line in self.logged(logging.WARNING) if "A turn" in line]
+        six.assertRegex(self, lines[0], (
+            r"^A turn of the loop took .* in the coroutine (SlowCoroutine.)?get \(%s.pyc?:\d+\)"
+            % HERE))
 
     def test_b450_nothing_is_watched_without_debug(self):
         self.serve_app([("/Slow", Slow)])
