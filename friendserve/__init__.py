@@ -119,7 +119,8 @@ httpclient/       AsyncHTTPClient and HTTPClient, whichever engine does the work
     messages      HTTPRequest, HTTPResponse
     interface     AsyncHTTPClient
     blocking      HTTPClient
-    command       python -m friendserve.httpclient
+    output        what python -m friendserve.httpclient writes
+    command       its command line
     cookies       cookie jars
     fetch         one fetch: redirects, cookies, time limits
     queue         which fetch starts next, and the settings that both clients share
