@@ -14,7 +14,7 @@ from friendserve.httpclient import HTTPRequest
 from friendserve.netutil import bind_sockets
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from friendserve.tcpserver import TCPServer
-from tests import PATIENCE
+from tests import PATIENCE, missing
 from tests.httpcase import HTTPCase, answer
 
 
@@ -94,7 +94,7 @@ def for_each_client(namespace, contract):
         title = str("%s%sTest" % (name, contract.__name__))
         test = type(title, (contract, ClientCase), {
             "client_class": client_class, "__module__": namespace["__name__"]})
-        namespace[title] = unittest.skipIf(client_class is None, "pycurl is not installed")(test)
+        namespace[title] = unittest.skipIf(client_class is None, missing("pycurl"))(test)
 
 
 class ClientCase(HTTPCase):
