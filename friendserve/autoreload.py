@@ -449,7 +449,7 @@ def main():
         wait(u"The program has ended: %s" % error)
     except Exception:
         _set_up_logging()
-        gen_log.error("The program has failed", exc_info=True)
+        gen_log.error("The program has failed", exc_info=_failure())
         wait_failed()
     if not _is_over and not _is_wrapped:
         gen_log.info("The program has ended")
@@ -478,7 +478,16 @@ def wait_failed():
     """Like `wait`, after an exception that is being handled: its traceback is what browsers are
     shown, and its files are watched."""
     _watch_traceback()
-    wait(to_unicode(traceback.format_exc()))
+    wait(to_unicode("".join(traceback.format_exception(*_failure()))))
+
+
+def _failure():
+    """The exception that is being handled, as from sys.exc_info, without the frames that started
+    the program."""
+    typ, error, trace = sys.exc_info()
+    while trace is not None and trace.tb_frame.f_globals.get("__name__") in (__name__, "runpy"):
+        trace = trace.tb_next
+    return typ, error, trace
 
 
 def _set_up_logging():
