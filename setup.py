@@ -99,7 +99,6 @@ setup(
         # What python -m friendserve.porting rewrite --python3 needs.
         "py3": ['fissix; python_version >= "3.8"'],
         "postgresql": ["psycopg2-binary"],
-        "progress": ["tqdm"],
         "redis": ["hiredis"],
         # Masks of WebSocket frames in C.
         "speedups": ['websockets; python_version >= "3.6"'],

@@ -52,14 +52,14 @@ FLOORS = (
      + _in("http1connection", ("limits", "response", "server", "client", ""))
      + ("httpserver",)
      + _in("httpclient", (
-         "errors", "messages", "interface", "blocking", "command", "cookies", "fetch", "queue", "",
-         "__main__"))
+         "errors", "messages", "interface", "blocking", "output", "command", "cookies", "fetch",
+         "queue", "watching", "", "__main__"))
      + _in("simple_httpclient", ("pool", "tunnel", "digest", "fetch", "client", ""))
      + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
     ("web", _in("web", (
         "errors", "mistakes", "settings", "etags", "uimodule", "page", "debugpage", "errorpage",
         "jsonbody", "transforms", "xsrf", "handler", "decorators", "eventstream", "upload", "files",
-        "conditions", "static", "running", "application", ""))),
+        "conditions", "static", "running", "watching", "application", ""))),
     ("beside the web", _in("websocket", ("connection", "client", "handler", ""))
      + _in("wsgi", ("environ", "body", "container", "adapter", ""))
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
@@ -101,7 +101,6 @@ OPTIONAL = {
     "curl_httpclient.transfer": frozenset(("pycurl",)),
     "database.engines": frozenset(("MySQLdb", "psycopg", "psycopg2", "pymysql")),
     "feed.resp": frozenset(("hiredis",)),
-    "httpclient.command": frozenset(("tqdm",)),
     "protocol.jose": frozenset(("cryptography",)),
     "protocol.masking": frozenset(("websockets",)),
     "platform.caresresolver": frozenset(("pycares",)),

@@ -10,7 +10,7 @@ try:
 except ImportError:
     pycurl = None
 from friendserve.netutil import ssl_options_to_context
-from tests import PATIENCE
+from tests import PATIENCE, missing
 from tests.clientcase import ClientCase, CurlAsyncHTTPClient, for_each_client, reset, response
 from tests.httpcase import CA, SERVER_OPTIONS
 
@@ -142,7 +142,7 @@ class NothingReceivedTLSTest(TLSPlace, NothingReceivedTest):
     """The same over TLS."""
 
 
-@unittest.skipIf(CurlAsyncHTTPClient is None, "pycurl is not installed")
+@unittest.skipIf(CurlAsyncHTTPClient is None, missing("pycurl"))
 class NothingKeptTest(ClientCase):
     client_class = CurlAsyncHTTPClient
 

@@ -75,7 +75,8 @@ def has_glib():
 
 
 class GLibTest(unittest.TestCase):
-    @unittest.skipUnless(has_glib(), "python3-gi and python3-six of Debian are not installed")
+    @unittest.skipUnless(has_glib(),
+                         "GLib is not installed: apt-get install python3-gi python3-six")
     def test_b298_the_recipe(self):
         with io.open(os.path.join(ROOT, "website", "docs", "glib.rst"), encoding="utf-8") as page:
             recipe = re.search(u"code-block:: python\n\n((?:    .*\n|\n)+)", page.read()).group(1)

@@ -16,11 +16,11 @@ except ImportError:
 from friendserve.httpclient import HTTPConnectError
 from friendserve.netutil import Resolver
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
-from tests import ROOT
+from tests import ROOT, missing
 from tests.clientcase import ClientCase
 from tests.resolvercase import A, NameServer, ResolverCase, ResolverContract
 
-needs_cares = unittest.skipIf(pycares is None, "pycares is not installed")
+needs_cares = unittest.skipIf(pycares is None, missing("pycares"))
 
 
 class WithoutTest(unittest.TestCase):
