@@ -132,7 +132,7 @@ class ReloadTest(ServeCase, unittest.TestCase):
         service = self.start(processes=1).ready()
         service.write(BROKEN)
         service.signal(signal.SIGUSR2)
-        service.wait_for("this one stays")
+        service.wait_for("This master stays")
         self.assertEqual(service.workers(), [int(service.get())])
 
     def test_b356_winch_without_an_upgrade_is_that_of_a_terminal(self):
