@@ -211,6 +211,7 @@ def _serve_alone(settings, listeners, operators, logs):
                 loop.stop()
                 return
             place.state = DRAINING
+            listeners.refuse()
             server.drain(loop.stop, idle=idle, grace=grace, has_successor=False)
 
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -162,6 +162,8 @@ class Master(object):
             self._exit_status = status
             self._notifier.stopping(self.settings.graceful_timeout + KILL_AFTER)
             app_log.info("Stopping")
+            if self._is_last():
+                self.listeners.refuse()
         for worker in list(self.workers.values()):
             self._drain(worker)
         # The workers accept what waits there, and when they have closed theirs, the port is free.

@@ -14,10 +14,13 @@ SELinux may refuse it.
 """
 from __future__ import absolute_import, division, print_function
 
+import ctypes
 import errno
 import json
 import os
 import socket
+import struct
+import sys
 
 from friendserve.netutil import bind_sockets, bind_unix_socket
 from friendserve.netutil.endpoints import port_number, unix_path
@@ -34,6 +37,15 @@ except ImportError:
 INHERITED = "FRIENDSERVE_INHERITED_SOCKETS"
 
 _FIRST_SYSTEMD_FD = 3
+
+#: socket(7). A filter for packets: drop those whose flags, in byte 13 (RFC 9293 3.1), have SYN, and
+#: pass the others, which complete connections that have begun.
+_SO_ATTACH_FILTER = 26
+_NO_SYN = struct.pack("=" + 4 * "HBBI",
+                      0x30, 0, 0, 13,               # load the byte
+                      0x45, 0, 1, 0x02,             # is the bit set?
+                      0x06, 0, 0, 0,                # drop
+                      0x06, 0, 0, 0xffffffff)       # pass
 
 _NO_PATH = "a Unix socket is unix:PATH"
 
@@ -136,6 +148,17 @@ class Listeners(object):
         environ[INHERITED] = json.dumps(table)
         return copies
 
+    def refuse(self):
+        """Let no connection begin, while workers accept those that wait: the files of Unix sockets
+        are removed, and the kernel drops attempts over TCP (Linux), so that a client tries again in
+        a second. Sockets that others passed to this program are left alone."""
+        for (address, _), sockets in self._sockets.items():
+            if address in self._private or address.startswith(("fd:", "systemd:")):
+                continue
+            for sock in sockets:
+                _drop_attempts(sock)
+            self._remove_file(address)
+
     def stop(self, remove=False):
         """Close those that workers have; `remove`: also remove the files of Unix sockets."""
         self._drop(lambda address, slot: True, remove)
@@ -158,9 +181,14 @@ class Listeners(object):
             if key[0] not in self._private and is_dropped(*key):
                 for sock in self._sockets.pop(key):
                     sock.close()
-                file = self._files.pop(key[0], None)
-                if remove and file is not None and file == _identity(key[0]):
-                    os.remove(key[0][5:])
+                if remove:
+                    self._remove_file(key[0])
+
+    def _remove_file(self, address):
+        """Remove the file of a Unix socket, if it still is that of this one."""
+        file = self._files.pop(address, None)
+        if file is not None and file == _identity(address):
+            os.remove(address[5:])
 
     def _sockets_of(self, address, slot, unix_mode=None):
         own = slot is not None and self._reuse_port \
@@ -190,6 +218,18 @@ class Listeners(object):
             return bind_sockets(port, host, backlog=backlog, reuse_port=reuse_port)
         except (ValueError, KeyError, EnvironmentError) as error:
             raise SocketsError("cannot listen on %s: %s" % (address, _reason(error)))
+
+
+def _drop_attempts(sock):
+    if sock.family == getattr(socket, "AF_UNIX", None) or not sys.platform.startswith("linux"):
+        return
+    program = ctypes.create_string_buffer(_NO_SYN)
+    head = struct.pack("HP", len(_NO_SYN) // 8, ctypes.addressof(program))
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, head)
+    except EnvironmentError:
+        # A kernel without filters: connections that come in the last moment are reset.
+        pass
 
 
 def check_address(address):

@@ -10,6 +10,9 @@ from friendserve.websocket import WebSocketHandler
 
 feed = LocalFeed()
 
+#: Seconds of processor time.
+used = getattr(time, "process_time", None) or time.clock
+
 
 class Hello(RequestHandler):
     def get(self):
@@ -19,8 +22,8 @@ class Hello(RequestHandler):
 class Computing(RequestHandler):
     """The answer is the worker that gave it."""
     def get(self):
-        end = time.process_time() + 0.005
-        while time.process_time() < end:
+        end = used() + 0.005
+        while used() < end:
             pass
         self.write(str(os.getpid()))
 

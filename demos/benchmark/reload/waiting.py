@@ -99,9 +99,12 @@ def wait(loop, condition, seconds):
 
 
 def free_port():
-    with socket.socket() as sock:
+    sock = socket.socket()
+    try:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+    finally:
+        sock.close()
 
 
 def main(count=500, grace=30):
