@@ -5,12 +5,14 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import unittest
 
 from friendserve.serve.config import OPTIONS, SettingsError, read_settings
-from tests import CERT, PATIENCE, ROOT
+from tests import CA, CERT, CERTS, KEY, PATIENCE, ROOT
 from tests.serve.test_command import CommandCase
 from tests.servecase import get, wait_until
 from tests.services import free_port
@@ -153,6 +155,65 @@ class ReloadTest(PlaceCase):
             self.wait_for("%s has changed: USR2 or a restart puts that into use" % name)
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(0, self.process.wait())
+
+
+class TLSTest(PlaceCase):
+    def setUp(self):
+        super(TLSTest, self).setUp()
+        self.failed, self.names = [], []
+        self.context = ssl.create_default_context(cafile=CA)
+        self.context.check_hostname = False
+
+    def link(self, certificate):
+        """As programs that renew certificates do it."""
+        path = os.path.join(self.folder, "crt")
+        os.symlink(certificate, path + ".new")
+        os.rename(path + ".new", path)
+
+    def shake(self):
+        """The name in the certificate of a new connection."""
+        plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        connection = self.context.wrap_socket(plain)
+        try:
+            get(connection, close=True)
+            return dict(pair for pairs in connection.getpeercert()["subject"] for pair in pairs)[
+                "commonName"]
+        finally:
+            connection.close()
+            plain.close()
+
+    def keep_shaking(self):
+        while not self.is_over:
+            try:
+                self.names.append(self.shake())
+            except Exception as error:
+                self.failed.append(repr(error))
+
+    def test_b441_certificates_are_replaced_under_load_by_a_reload(self):
+        self.link(CERT)
+        self.serve("--chdir=place", "--processes=2", "--drain-idle=0.1",
+                   "--certfile=" + os.path.join(self.folder, "crt"), "--keyfile=" + KEY)
+        self.is_over = False
+        threads = [threading.Thread(target=self.keep_shaking) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: "localhost" in self.names, describe=lambda: str(self.failed))
+            self.link(os.path.join(CERTS, "wronghost.crt"))
+            self.process.send_signal(signal.SIGHUP)
+            self.wait_for("Reloaded")
+            self.assertEqual("elsewhere.test", self.shake())
+            # One that cannot be used leaves the old workers, and theirs.
+            self.link(os.path.join(CERTS, "no-such.crt"))
+            self.process.send_signal(signal.SIGHUP)
+            self.wait_for("Not reloaded: worker")
+            self.assertEqual("elsewhere.test", self.shake())
+        finally:
+            self.is_over = True
+            for thread in threads:
+                thread.join(PATIENCE)
+        self.assertEqual([], self.failed)
+        self.assertEqual({"localhost", "elsewhere.test"}, set(self.names))
 
 
 class AloneTest(PlaceCase):

@@ -102,6 +102,10 @@ class ReloadTest(ServeCase, unittest.TestCase):
             service = self.start(processes=1, **{limit: value}).ready()
             service.wait_for("is recycled: " + limit[4:], 1)
             service.ready(2)
+            if limit == "max_memory":
+                # Not as fast as it can: that would be all that the service does.
+                self.assertEqual(1, len(service.logged("is recycled")))
+                self.assertEqual(1, len(service.logged("the limit is too low")))
 
     def test_b356_an_upgrade_loses_nothing(self):
         service = self.start(pidfile=None).ready()
