@@ -73,7 +73,8 @@ FLOORS = (
          "checking", "installed", "rewriting", "command", "", "__main__"))
      + _in("metrics", ("text", "registry", "watching", "")) + _in("serve", (
          "scoreboard", "config", "accesslog", "logs", "loading", "sockets", "systemd", "pages",
-         "control", "ctl", "worker", "master", "command", "")) + ("__main__",)),
+         "control", "ctl", "operators", "worker", "pidfile", "successor", "master", "command",
+         "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
