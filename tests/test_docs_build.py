@@ -4,6 +4,7 @@ Where Sphinx is not installed, there are no such tests.
 """
 from __future__ import absolute_import, division, print_function
 
+import importlib
 import io
 import json
 import os
@@ -16,13 +17,19 @@ import unittest
 
 from six.moves import html_parser, urllib
 
+import friendserve
+from friendserve.http1connection import HTTP1ConnectionParameters
+from friendserve.web.settings import SETTINGS
 from tests import ROOT
 from tests.docscase import DOCS
+from tests.house import table_of_contents
 
 try:
     import sphinx
 except ImportError:
     sphinx = None
+else:
+    from friendserve.serve.config import OPTIONS
 
 #: Seconds; a build takes about ten.
 LIMIT = 240
@@ -106,6 +113,37 @@ if sphinx is not None and not sys.flags.optimize:
                                for name in names if name.endswith(".rst"))
             built = set(name[:-len(".fjson")] for name in self.files)
             self.assertEqual(set(), sources - built)
+
+        def test_b466_the_reference_has_every_public_name(self):
+            doors = [name.rstrip("/").replace("/", ".")
+                     for name, _ in table_of_contents(friendserve.__doc__)]
+            for door in doors:
+                if door in ("protocol", "platform", "platform.pollers"):
+                    continue
+                page = self.pages["reference/api/%s/" % door]
+                anchors = Links(page["body"]).anchors
+                try:
+                    module = importlib.import_module("friendserve." + door)
+                except ImportError:
+                    continue        # the package that it is for is not installed
+                names = getattr(module, "__all__", None) or [
+                    name for name, thing in vars(module).items() if not name.startswith("_")
+                    and getattr(thing, "__module__", None) == module.__name__]
+                self.assertNotEqual([], names)
+                for name in names:
+                    self.assertIn("friendserve.%s.%s" % (door, name), anchors)
+
+        def test_b466_the_reference_has_every_setting_option_and_limit(self):
+            def anchors(page):
+                return Links(self.pages["reference/%s/" % page]["body"]).anchors
+            self.assertLessEqual(set("setting-" + one.name for one in SETTINGS),
+                                 anchors("settings"))
+            self.assertLessEqual(set("option-" + option[0].replace("_", "-")
+                                     for _, options in OPTIONS for option in options),
+                                 anchors("serve"))
+            self.assertLessEqual(
+                set("limit-" + name for name in HTTP1ConnectionParameters.__slots__
+                    if name not in ("no_keep_alive", "decompress")), anchors("limits"))
 
         def test_b465_links_and_anchors(self):
             bodies = dict((address, page["body"]) for address, page in self.pages.items())

@@ -55,6 +55,10 @@ def main(arguments=None):
     try:
         doctrees = os.path.join(scratch, "doctrees")
         if options.format in ("html", "json"):
+            # Sphinx warns of one that an earlier build has left there.
+            pickle = os.path.join(options.output, "environment.pickle")
+            if os.path.exists(pickle):
+                os.remove(pickle)
             return run_sphinx(options.format, options.output, doctrees)
         build = build_pdf if options.format == "pdf" else build_epub
         return build(os.path.join(scratch, "pages"), options.output, doctrees)

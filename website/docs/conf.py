@@ -19,7 +19,9 @@ copyright = "2026, The friendserve authors"
 language = "en"
 
 needs_sphinx = "9.0"
-extensions = []
+extensions = ["reference"]
+toc_object_entries = False
+add_module_names = False
 root_doc = "index"
 exclude_patterns = ["_build", "**/_*.rst"]
 highlight_language = "text"

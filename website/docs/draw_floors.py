@@ -3,7 +3,8 @@
     python website/docs/draw_floors.py
 
 A box is a module or folder at the top level of friendserve/, with a folder's rooms in small print.
-A line leads from a box down to what it imports; what it also reaches through another box is left out.
+A line leads from a box down to what it imports; what it also reaches through another box is left
+out.
 """
 from __future__ import absolute_import, division, print_function
 
