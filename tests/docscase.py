@@ -26,6 +26,13 @@ def program_text(page, number=0):
     return textwrap.dedent(blocks[number])
 
 
+def page_files(page):
+    """{name: text} of the files that a page shows: blocks with a caption."""
+    blocks = re.findall(u"code-block:: [a-z]+\n   :caption: (\\S+)\n\n((?:    .*\n|\n)+)",
+                        page_text(page))
+    return dict((name, textwrap.dedent(block).strip(u"\n") + u"\n") for name, block in blocks)
+
+
 def program(page, number=0):
     """The names that a program of a page defines, by default the first."""
     namespace = {"__name__": "page"}
