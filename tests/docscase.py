@@ -28,7 +28,7 @@ def program_text(page, number=0):
 
 def page_files(page):
     """{name: text} of the files that a page shows: blocks with a caption."""
-    blocks = re.findall(u"code-block:: [a-z]+\n   :caption: (\\S+)\n\n((?:    .*\n|\n)+)",
+    blocks = re.findall(u"code-block:: [a-z+]+\n    :caption: (\\S+)\n\n((?:    .*\n|\n)+)",
                         page_text(page))
     return dict((name, textwrap.dedent(block).strip(u"\n") + u"\n") for name, block in blocks)
 
