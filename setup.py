@@ -67,6 +67,8 @@ TEST_REQUIRES = [
     'PyJWT; python_version >= "3"',
     'jwcrypto; python_version >= "3"',
     'joserfc; python_version >= "3.9"',
+    # The documentation is built on one Python.
+    'Sphinx>=9.0,<9.1; python_version == "3.11"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -93,6 +95,10 @@ setup(
         "curl": ["pycurl"],
         # What demos/blog needs.
         "demos": ["Markdown>=3.1"],
+        # The documentation: python website/docs/build.py. epubcheck needs Java.
+        "docs": ['Sphinx>=9.0,<9.1; python_version >= "3.11"',
+                 'weasyprint>=70; python_version >= "3.11"',
+                 'epubcheck; python_version >= "3.11"'],
         "mysql": ["PyMySQL"],
         # Sign-in by OpenID Connect.
         "oidc": ["cryptography"],
