@@ -1,5 +1,5 @@
-"""A stand-in for X, FOR DEVELOPMENT ONLY: the three steps of OAuth 1.0a and the interface, as far as
-the demo uses them. Anybody is signed in as the same invented person."""
+"""A stand-in for X, FOR DEVELOPMENT ONLY: the three steps of OAuth 1.0a and the interface, as far
+as the demo uses them. Anybody is signed in as the same invented person."""
 from __future__ import absolute_import, division, print_function
 
 import binascii

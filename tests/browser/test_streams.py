@@ -6,8 +6,7 @@ from __future__ import absolute_import, division, print_function
 import unittest
 
 from tests.browsercase import DESKTOP, Window, needs_browser
-from tests.demos.test_facebook import FacebookDemo
-from tests.demos.test_twitter import TwitterDemo
+from tests.signincase import FacebookDemo, TwitterDemo
 
 pytestmark = needs_browser
 

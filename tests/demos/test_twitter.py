@@ -2,22 +2,12 @@
 """The demo of X's timeline with the stand-in that it starts, run as users run it."""
 from __future__ import absolute_import, division, print_function
 
-import os
-import re
 import unittest
 
-from tests.signincase import DemoProgram, Visitor
+from tests.signincase import TwitterDemo, Visitor
 
 TEXTS = r'<p class="text"[^>]*>(.*?)</p>'
 DETAIL = 'data-reason="([^"]*)"'
-
-
-class TwitterDemo(DemoProgram):
-    name = "twitter"
-    path = os.path.join("twitter", "twitterdemo.py")
-
-    def stand_in(self):
-        return re.search(r"A stand-in for X, for development only, at (\S+)", self.log()).group(1)
 
 
 class TwitterDemoTest(unittest.TestCase):

@@ -16,6 +16,7 @@ from friendserve.websocket import websocket_connect
 from tests import PATIENCE, ROOT
 from tests.olddemocase import OLD, PEERS, OldDemo, environ, needs_old
 
+
 @needs_old
 class ScopedAliasTest(unittest.TestCase):
     def test_tornado_6_and_an_old_library_in_one_process(self):
