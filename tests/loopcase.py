@@ -67,7 +67,8 @@ class LoopCase(object):
     def run_until(self, condition, loop=None):
         """Run the loop until `condition()` is true; the test fails after PATIENCE seconds."""
         loop = loop or self.loop
-        deadline = monotonic_time() + PATIENCE
+        collected = monotonic_time()
+        deadline = collected + PATIENCE
         turns = 0
         while not condition():
             if monotonic_time() > deadline:
@@ -75,9 +76,11 @@ class LoopCase(object):
             # Usually a few turns are enough, without anything to wait for.
             loop.run_once(0 if turns < 10 else 0.002)
             turns += 1
-            if not COUNTS_REFERENCES and turns % 50 == 0:
-                # What is waited for may happen when an object goes.
+            if not COUNTS_REFERENCES and monotonic_time() > collected + 0.3:
+                # What is waited for may happen when an object goes. Not every few turns: a collection
+                # takes about as long as a thousand of them.
                 gc.collect()
+                collected = monotonic_time()
 
 
 class CountingPoller(object):
