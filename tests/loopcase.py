@@ -6,7 +6,6 @@ import gc
 import importlib
 import logging
 import os
-import platform
 import select
 import socket
 import sys
@@ -18,7 +17,7 @@ from tests import PATIENCE
 from tests.fakes import KQUEUE_CONSTANTS, FakeKevent, FakeKqueue
 
 #: Whether an object goes as soon as nothing refers to it, as not on PyPy.
-COUNTS_REFERENCES = platform.python_implementation() == "CPython"
+COUNTS_REFERENCES = hasattr(sys, "getrefcount")
 
 KQUEUE_MODULE = "friendserve.platform.pollers.kqueue"
 

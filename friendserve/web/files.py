@@ -11,9 +11,9 @@ import functools
 import hashlib
 import io
 import os
-import platform
 import re
 import stat
+import sys
 import time
 
 from friendserve.web.errors import HTTPError
@@ -133,7 +133,7 @@ class FileCache(object):
 
 
 #: Whether an object goes, and a SharedFile closes, as soon as nothing refers to it.
-COUNTS_REFERENCES = platform.python_implementation() == "CPython"
+COUNTS_REFERENCES = hasattr(sys, "getrefcount")
 
 
 class SharedFile(object):
