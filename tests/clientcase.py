@@ -3,7 +3,6 @@ from __future__ import absolute_import, division, print_function
 
 import socket
 import struct
-import unittest
 
 try:
     from friendserve.curl_httpclient import CurlAsyncHTTPClient
@@ -14,6 +13,7 @@ from friendserve.netutil import bind_sockets
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from friendserve.tcpserver import TCPServer
 from tests.httpcase import HTTPCase, answer
+from tests.loopcase import needs_package
 
 
 class KeepingServer(TCPServer):
@@ -92,7 +92,7 @@ def for_each_client(namespace, contract):
         title = str("%s%sTest" % (name, contract.__name__))
         test = type(title, (contract, ClientCase), {
             "client_class": client_class, "__module__": namespace["__name__"]})
-        namespace[title] = unittest.skipIf(client_class is None, "pycurl is not installed")(test)
+        namespace[title] = needs_package(client_class, "pycurl")(test)
 
 
 class ClientCase(HTTPCase):
