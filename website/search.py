@@ -67,10 +67,18 @@ def stem(word):
     return short if len(short) > 2 else word
 
 
-def asked(question):
-    """The words of a question that matter; all if none does."""
-    kept = [word for word in _WORD.findall(question.lower()) if word not in STOP]
-    return sorted(set(SAME.get(word, word) for word in words_of(u" ".join(kept) or question)))
+def asked(question, parts):
+    """The words of a question that matter; all if none does. A name such as set_cookie is taken as
+    a whole, or by its `parts` too."""
+    words = _WORD.findall(question.lower())
+    words = [word for word in words if word not in STOP] or words
+    found = words_of(u" ".join(words)) if parts else [stem(word) for word in words]
+    return sorted(set(SAME.get(word, word) for word in found))
+
+
+def titles_of(place):
+    """The words of the title of a place's page, and of its file, which is named for its subject."""
+    return words_of(place.page + u" " + place.path.partition("#")[0].rpartition("/")[2])
 
 
 def open_index(places):
@@ -84,7 +92,7 @@ def open_index(places):
     connection.execute("CREATE TABLE places (path, page, heading, text, rank)")
     for number, place in enumerate(places):
         connection.execute("INSERT INTO words (rowid, page, heading, text) VALUES (?, ?, ?, ?)", (
-            number, u" ".join(words_of(place.page)),
+            number, u" ".join(titles_of(place)),
             u" ".join(words_of(place.heading or place.page)),
             u" ".join(words_of(place.searched))))
         connection.execute(
@@ -95,15 +103,18 @@ def open_index(places):
 
 def find(connection, question):
     """The Results for a question. It takes a few milliseconds, so the loop may wait for it."""
-    words = asked(question[:MAX_QUESTION])
-    if not words:
-        return []
-    query = u" OR ".join(u'"%s"' % word for word in words)
-    rows = connection.execute(
-        "SELECT places.path, places.page, places.heading, places.text, "
-        "-bm25(words, ?, ?, ?) * places.rank AS score FROM words "
-        "JOIN places ON places.rowid = words.rowid WHERE words MATCH ? "
-        "ORDER BY score DESC LIMIT ?", WEIGHTS + (query, CANDIDATES)).fetchall()
+    question = question[:MAX_QUESTION]
+    for parts in (False, True):
+        words = asked(question, parts)
+        rows = connection.execute(
+            "SELECT places.path, places.page, places.heading, places.text, "
+            "-bm25(words, ?, ?, ?) * places.rank AS score FROM words "
+            "JOIN places ON places.rowid = words.rowid WHERE words MATCH ? "
+            "ORDER BY score DESC LIMIT ?",
+            WEIGHTS + (u" OR ".join(u'"%s"' % word for word in words), CANDIDATES)
+        ).fetchall() if words else []
+        if rows:
+            break
     names = _WORD.findall(question.lower())
     rows.sort(key=lambda row: -row[4] * (1 + fit(words, names, row[1], row[2])))
     return [Result(path, page, heading, excerpt(text, words))
@@ -147,9 +158,9 @@ def make_script(places):
     lengths, found = [], collections.defaultdict(dict)
     for number, place in enumerate(places):
         length = 0
-        for weight, text in zip(WEIGHTS, (
-                place.page, place.heading or place.page, place.searched)):
-            words = words_of(text)
+        for weight, words in zip(WEIGHTS, (
+                titles_of(place), words_of(place.heading or place.page),
+                words_of(place.searched))):
             length += len(words)
             for word in words:
                 found[word][number] = found[word].get(number, 0.0) + weight

@@ -23,10 +23,13 @@
     return new Set(parts.map(stem));
   }
 
-  function asked(text) {
+  // A name such as set_cookie is taken as a whole, or by its parts too.
+  function asked(text, parts) {
     const all = split(text);
     const kept = all.filter((word) => !index.stop.includes(word));
-    return Array.from(wordsOf(kept.length ? kept : all), (word) => index.same[word] || word);
+    const words = kept.length ? kept : all;
+    const found = parts ? Array.from(wordsOf(words)) : words.map(stem);
+    return Array.from(new Set(found.map((word) => index.same[word] || word)));
   }
 
   function fit(words, names, place) {
@@ -36,8 +39,8 @@
       (place[2].includes('.') && names.includes(name) ? 3 : 0);
   }
 
-  function search(text) {
-    const words = Array.from(new Set(asked(text)));
+  function search(text, parts) {
+    const words = asked(text, parts);
     const names = split(text);
     const scores = new Map();
     words.forEach((word) => {
@@ -46,6 +49,9 @@
         scores.set(hits[i], (scores.get(hits[i]) || 0) + hits[i + 1]);
       }
     });
+    if (!scores.size && !parts) {
+      return search(text, true);
+    }
     return Array.from(scores, (pair) => ({
       place: index.places[pair[0]],
       score: pair[1] * (1 + fit(words, names, index.places[pair[0]])),
