@@ -21,6 +21,7 @@ from six.moves.html_parser import HTMLParser
 from six.moves.urllib.parse import urljoin
 
 import search
+from friendserve.log import gen_log
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = os.path.join(HERE, "docs")
@@ -48,15 +49,18 @@ def newest(folder):
 
 def build(folder=BUILT):
     """Make the pages in a folder with docs/build.py, unless they are newer than their sources.
-    Returns the folder. Raises Missing if that fails, for example without Sphinx."""
+    Returns the folder. Warnings of Sphinx are printed. Raises Missing if there are no pages then,
+    for example without Sphinx."""
     package = os.path.join(os.path.dirname(HERE), "friendserve")
     if newest(folder) <= max(newest(SOURCES), newest(package)):
         process = subprocess.Popen(
             [sys.executable, os.path.join(SOURCES, "build.py"), "json", "--output", folder],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        output = process.communicate()[0].decode("utf-8", "replace")
-        if process.returncode:
-            raise Missing("The documentation was not made: %s" % output.strip()[-2000:])
+        output = process.communicate()[0].decode("utf-8", "replace").strip()
+        if not os.path.exists(os.path.join(folder, "index.fjson")):
+            raise Missing("The documentation was not made: %s" % output[-2000:])
+        if output:
+            gen_log.warning("%s", output)
     return folder
 
 

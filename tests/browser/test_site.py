@@ -125,8 +125,8 @@ class Visit(object):
         with io.open(AXE, encoding="utf-8") as source:
             self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": source.read()})
         return self.driver.execute_async_script(
-            "const done = arguments[0]; axe.run({preload: false}).then((found) => done(found.violations.map("
-            "(one) => [one.id, one.nodes.map((node) => node.html)])));")
+            "const done = arguments[0]; axe.run({preload: false}).then((found) => done("
+            "found.violations.map((one) => [one.id, one.nodes.map((node) => node.html)])));")
 
 
 @needs_browser
