@@ -177,6 +177,11 @@ class Site(Application):
             template_path=os.path.join(HERE, "templates"))
         super(Site, self).__init__(handlers, **settings)
 
+    def link(self, name):
+        """The address of a page of the documentation, or None without it."""
+        page = self.docs and self.docs.pages.get(name)
+        return page and page.path
+
 
 class PathRedirect(PageHandler):
     def get(self):
