@@ -268,6 +268,7 @@ WORDS = {
     "today": "Today",
     "yesterday": "Yesterday",
     "gap": "Some messages in between are no longer kept.",
+    "waiting": "It will be sent when the server is back.",
     "refused": "not sent: the server rejected it",
     "online": "%d online",
 }

@@ -293,6 +293,7 @@
   function showPending(entry) {
     const item = template.cloneNode(true);
     item.classList.add('pending');
+    item.dataset.waiting = words.waiting;
     fill(item, {name: user, text: entry.text, token: entry.token, hue: '', time: new Date().toISOString()});
     pinned = true;
     add(item, null);
