@@ -59,6 +59,16 @@ class AuthMixin(object):
                 exchange.follow(self._oauth_get_user_future(access_token), then)
 
 
+def url_of(base, path):
+    """The URL of a path of an interface, which begins with "/", or `path` itself if it is a whole
+    URL. Raises ValueError for another one: the end of it could become a part of the host."""
+    if path.startswith(("http:", "https:")):
+        return path
+    if not path.startswith("/"):
+        raise ValueError("a path must begin with a slash, or be a whole URL, not %r" % (path,))
+    return base + path
+
+
 def consumer_from_settings(handler, prefix, feature):
     """The credentials in the settings ``PREFIX_consumer_key`` and ``PREFIX_consumer_secret``, as a
     dict with `key` and `secret`. Raises RuntimeError if one is missing."""

@@ -8,6 +8,8 @@ import unittest
 
 from friendserve import gen
 from friendserve.auth import exchange as exchange_room
+from friendserve.auth import (
+    FacebookGraphMixin, FriendFeedMixin, TwitterMixin, TwitterOAuth2Mixin)
 from friendserve.auth.discovery import Provider
 from friendserve.auth.errors import AuthError
 from friendserve.httpserver import HTTPServer
@@ -250,7 +252,53 @@ class DiscoveryTest(unittest.TestCase):
                     Provider("https://id.example")._check(dict(self.METADATA, **{name: url}))
 
 
+class RequestPathTest(AuthCase):
+    def test_a476_a_path_does_not_become_a_part_of_the_host(self):
+        for mixin, request in ((TwitterMixin, "twitter_request"),
+                               (TwitterOAuth2Mixin, "twitter_request"),
+                               (FriendFeedMixin, "friendfeed_request"),
+                               (FacebookGraphMixin, "facebook_request")):
+            for path in ("@evil.example/", ".evil.example/", "2/users/me", "", ":80/", "\\x"):
+                with self.assertRaises(ValueError) as caught:
+                    getattr(mixin(), request)(path, self.fail)
+                self.assertIn("path", str(caught.exception))
+
+
 class OIDCAttackTest(OIDCCase):
+    def test_b237_every_reply_may_be_wrong(self):
+        def hang(handler):
+            pass
+
+        def vanish(handler):
+            handler.request.connection.stream.close()
+
+        def answer(status, body, **headers):
+            def send(handler):
+                handler.set_status(status)
+                for name, value in headers.items():
+                    handler.set_header(name, value)
+                handler.finish(body)
+            return send
+
+        kinds = (("provider", answer(500, b"")), ("provider", answer(200, b"<html>\xff")),
+                 ("provider", answer(200, b"[" * 50000)), ("provider", answer(200, b"x" * 10000000)),
+                 ("provider", answer(307, b"", Location=self.url + "/elsewhere")),
+                 ("provider", answer(200, b"")), ("network", vanish), ("network", hang))
+        before = exchange_room.DEADLINE
+        self.addCleanup(setattr, exchange_room, "DEADLINE", before)
+        for path in ("/.well-known/openid-configuration", "/jwks", "/token", "/userinfo"):
+            for reason, wrong in kinds:
+                url = self.begin()
+                self.forget_keys()
+                exchange_room.DEADLINE = 0.3 if wrong is hang else before
+                self.provider.answers = {path: wrong}
+                response = self.come_back(url)
+                self.provider.answers = {}
+                self.check_refused(response, reason)
+                exchange_room.DEADLINE = before
+                self.forget_keys()
+        self.accepted()
+
     def test_a428_a_missing_package_is_named(self):
         self.begin()
         token = self.provider.logout_token()
