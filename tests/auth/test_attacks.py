@@ -281,7 +281,8 @@ class OIDCAttackTest(OIDCCase):
             return send
 
         kinds = (("provider", answer(500, b"")), ("provider", answer(200, b"<html>\xff")),
-                 ("provider", answer(200, b"[" * 50000)), ("provider", answer(200, b"x" * 10000000)),
+                 ("provider", answer(200, b"[" * 50000)),
+                 ("provider", answer(200, b"x" * 10000000)),
                  ("provider", answer(307, b"", Location=self.url + "/elsewhere")),
                  ("provider", answer(200, b"")), ("network", vanish), ("network", hang))
         before = exchange_room.DEADLINE
