@@ -47,16 +47,23 @@ class DemoCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.demo = cls.DEMO()
+        cls.window = Window(DESKTOP)
+        cls.driver = cls.window.driver
 
     @classmethod
     def tearDownClass(cls):
+        cls.window.quit()
         cls.demo.close()
 
-    def open(self, size=DESKTOP):
-        self.window = Window(size)
-        self.addCleanup(self.window.quit)
-        self.driver = self.window.driver
+    def open(self):
+        """The page of the demo in one tab, without cookies of it and of its providers."""
+        for handle in self.driver.window_handles[1:]:
+            self.driver.switch_to.window(handle)
+            self.driver.close()
+        self.driver.switch_to.window(self.driver.window_handles[0])
         self.driver.get(self.demo.url + "/")
+        self.driver.delete_all_cookies()
+        self.driver.refresh()
 
     def press(self, selector, then):
         """Press it, and wait for an element of the next page."""
@@ -76,6 +83,7 @@ class AuthBrowserTest(DemoCase):
                 "width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500})
             self.assertLessEqual(self.driver.execute_script(
                 "return document.documentElement.scrollWidth"), width)
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
     def test_whole_round_trip(self):
         self.open()
