@@ -112,7 +112,7 @@ setup(
         "twisted": ["Twisted>=20.3"],
     },
     classifiers=[
-        "Development Status :: 3 - Alpha",
+        "Development Status :: 4 - Beta",
         "Environment :: Web Environment",
         "Intended Audience :: Developers",
         "Operating System :: POSIX",
