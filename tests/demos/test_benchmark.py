@@ -218,7 +218,8 @@ class MachineTest(unittest.TestCase):
 
 
 @unittest.skipUnless(machine.has_program("redis-server") and machine.has_program("taskset"),
-                     "needs redis-server and taskset")
+                     "redis-server or taskset is not installed: apt-get install redis-server "
+                     "util-linux")
 class FanoutTest(unittest.TestCase):
     def test_a_message_reaches_all(self):
         options = fanout.parse_options(["--readers=6", "--deliveries=2", "--rounds=1"])

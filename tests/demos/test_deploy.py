@@ -236,7 +236,8 @@ class SystemdTest(DeployCase):
         with open(os.path.join(FILES, "hello.service")) as source:
             return re.search(r"^%s=(.*)$" % name, source.read(), re.M).group(1).split()
 
-    @unittest.skipUnless(services.find_program("systemd-analyze"), "systemd is not installed")
+    @unittest.skipUnless(services.find_program("systemd-analyze"),
+                         "systemd is not installed: apt-get install systemd")
     def test_b383_the_units_are_valid(self):
         program = os.path.join(self.folder, "friendserve")
         with open(program, "w") as target:
@@ -251,7 +252,7 @@ class SystemdTest(DeployCase):
         self.assertNotIn("hello.", output)
 
     @unittest.skipUnless(services.find_program("systemd-socket-activate"),
-                         "systemd is not installed")
+                         "systemd is not installed: apt-get install systemd")
     def test_b383_the_socket_of_systemd_is_the_one_that_is_served(self):
         words = self.command("ExecStart")
         self.assertEqual(["serve", "--config", "/etc/hello/hello.conf", "hello:application"],
