@@ -10,6 +10,7 @@ import socket
 
 import six
 
+from friendserve.netutil.tls import forget_errors
 from friendserve.platform.pollers.auto import set_close_exec
 
 
@@ -37,6 +38,7 @@ def make_close_notify(sock):
                 is_answered = True
             except EnvironmentError:
                 is_answered = False
+                forget_errors()
             finally:
                 _replace(fd, saved)
         finally:

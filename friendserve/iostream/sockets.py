@@ -12,6 +12,7 @@ from friendserve.iostream.goodbye import make_close_notify
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.netutil.endpoints import environment_error
+from friendserve.netutil.tls import forget_errors
 from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
@@ -341,6 +342,7 @@ class SSLIOStream(IOStream):
             elif code == ssl.SSL_ERROR_WANT_WRITE:
                 handshake.wants = WRITE
             elif code is not None or errno_from_exception(error) not in RETRY:
+                forget_errors()
                 self._handshake_failed(error)
             self._update_events()
         else:
@@ -424,12 +426,14 @@ class SSLIOStream(IOStream):
             if code == ssl.SSL_ERROR_ZERO_RETURN:
                 pieces.append(b"")
             elif _is_broken_off(error):
+                forget_errors()
                 self._on_broken_off(error)
                 pieces.append(b"")
             elif code == ssl.SSL_ERROR_WANT_WRITE:
                 self._read_wants_write = True
             elif code != ssl.SSL_ERROR_WANT_READ and (
                     code is not None or errno_from_exception(error) not in RETRY):
+                forget_errors()
                 raise
         return b"".join(pieces) if pieces else None
 
@@ -452,6 +456,7 @@ class SSLIOStream(IOStream):
             if error.args[0] == ssl.SSL_ERROR_WANT_READ:
                 self._write_wants_read = True
             elif error.args[0] != ssl.SSL_ERROR_WANT_WRITE:
+                forget_errors()
                 raise
             return 0
         except (OSError, IOError) as error:
@@ -537,6 +542,7 @@ def _say_goodbye(sock):
     try:
         sock.unwrap()
     except ssl.SSLError as error:
+        forget_errors()
         return error.args[0] != ssl.SSL_ERROR_WANT_WRITE
     except (OSError, IOError, ValueError):
         pass
