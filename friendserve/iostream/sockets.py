@@ -8,7 +8,7 @@ import ssl
 
 from friendserve.iostream.base import (
     CLOSED, CONNECTING, ENDED, MOVES, OPEN, RETRY, BaseIOStream, StreamClosedError)
-from friendserve.iostream.goodbye import make_close_notify
+from friendserve.iostream.goodbye import make_close_notify, say_goodbye
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.netutil.endpoints import environment_error
@@ -530,23 +530,11 @@ class SSLIOStream(IOStream):
                 self._send_last_record()
             except (OSError, IOError):
                 pass
-        if not self._is_whole or _say_goodbye(self.socket):
+        if not self._is_whole or say_goodbye(self.socket):
             super(SSLIOStream, self).close_fd()
         else:
             with NullContext():
                 _Goodbye(self.socket, self.io_loop)
-
-
-def _say_goodbye(sock):
-    """Send close_notify before a close. Returns False if there is no room for it now."""
-    try:
-        sock.unwrap()
-    except ssl.SSLError as error:
-        forget_errors()
-        return error.args[0] != ssl.SSL_ERROR_WANT_WRITE
-    except (OSError, IOError, ValueError):
-        pass
-    return True
 
 
 class _Goodbye(object):
@@ -568,7 +556,7 @@ class _Goodbye(object):
         return self.socket.fileno()
 
     def _handle_events(self, fd, events):
-        if events & ERROR or _say_goodbye(self.socket):
+        if events & ERROR or say_goodbye(self.socket):
             self.close()
 
     def close(self):
