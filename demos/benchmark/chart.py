@@ -12,6 +12,8 @@ BAR = 18
 GAP = 14
 TOP = 76
 LEGEND = 22
+FOOT = 16  # the height of a line below the axis
+KINDS = (u"", u" second", u" third")
 
 STYLE = u"""
 .card { fill: #ffffff; stroke: #d5dbe3; }
@@ -27,6 +29,8 @@ text { font: 13px system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fi
 .bar.own { fill: #0b6bcb; }
 .bar.second { fill: #b4bdc8; }
 .bar.own.second { fill: #7db8f2; }
+.bar.third { fill: #465363; }
+.bar.own.third { fill: #064887; }
 @media (prefers-color-scheme: dark) {
   .card { fill: #16202b; stroke: #2d3a48; }
   text { fill: #e8edf3; }
@@ -37,6 +41,8 @@ text { font: 13px system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fi
   .bar.own { fill: #58a6ff; }
   .bar.second { fill: #5a697a; }
   .bar.own.second { fill: #2f6fb8; }
+  .bar.third { fill: #c3ccd6; }
+  .bar.own.third { fill: #a8d1ff; }
 }
 """
 
@@ -60,12 +66,13 @@ def _coordinate(value):
     return u"{0:.1f}".format(value)
 
 
-def bars(title, note, series, rows, own, written):
+def bars(title, note, series, rows, own, written, foot=()):
     """The chart as unicode.
 
     `note`: one line under the title: the unit, and which way is better. `series`: the names of
-    one or two figures a row. `rows`: [(label, [figure or None, ...])] from top to bottom. `own`:
-    the label of the row to highlight. `written`: a function that turns a figure into text.
+    one to three figures a row. `rows`: [(label, [figure or None, ...])] from top to bottom. `own`:
+    the label of the row to highlight. `written`: a function that turns a figure, with its label
+    and its name in `series`, into text. `foot`: lines of small print below the chart.
     """
     values = [value for _, figures in rows for value in figures if value is not None]
     highest = max(values + [1e-6])
@@ -74,25 +81,33 @@ def bars(title, note, series, rows, own, written):
     group = BAR * len(series) + GAP
     top = TOP + (LEGEND if len(series) > 1 else 0)
     bottom = top + group * len(rows)
-    height = bottom + 40
-    lines = _opening(title, note, series, rows, written, height)
+    height = bottom + 40 + FOOT * len(foot)
+    lines = _opening(title, note, series, rows, written, height, foot)
     lines += _legend(series)
     lines += _axis(marks, scale, top, bottom)
     for number, (label, figures) in enumerate(rows):
-        lines += _group(label, figures, top + GAP / 2 + number * group, scale, label == own,
-                        written)
+        texts = _texts(label, figures, series, written)
+        lines += _group(label, figures, texts, top + GAP / 2 + number * group, scale, label == own)
+    for number, line in enumerate(foot):
+        lines.append(_text(MARGIN, bottom + 44 + FOOT * number, line, u"tick"))
     return u"\n".join(lines + [u"</svg>", u""])
 
 
-def _opening(title, note, series, rows, written, height):
+def _texts(label, figures, series, written):
+    return [u"not measured" if value is None else written(value, label, heading)
+            for value, heading in zip(figures, series)]
+
+
+def _opening(title, note, series, rows, written, height, foot):
     """The frame, and the whole content in words for screen readers."""
     name = u"".join(c if c.isalnum() else u"-" for c in title.lower())
     sentences = [note + u"."]
     for label, figures in rows:
-        parts = [u"not measured" if value is None else written(value) for value in figures]
+        parts = _texts(label, figures, series, written)
         if len(series) > 1:
             parts = [u"%s %s" % pair for pair in zip(series, parts)]
         sentences.append(u"%s: %s." % (label, u", ".join(parts)))
+    sentences.extend(foot)
     return [
         u'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" '
         u'role="img" aria-labelledby="%s-title %s-desc">' % (
@@ -118,7 +133,7 @@ def _bar(x, y, width, height, kind):
 
 
 def _kind(number, own=False):
-    return u"bar" + (u" own" if own else u"") + (u" second" if number else u"")
+    return u"bar" + (u" own" if own else u"") + KINDS[number]
 
 
 def _legend(series):
@@ -144,17 +159,16 @@ def _axis(marks, scale, top, bottom):
     return lines
 
 
-def _group(label, figures, y, scale, own, written):
+def _group(label, figures, texts, y, scale, own):
     """The bars of one row: its name on the left, its figures after the bars."""
     left = MARGIN + LABELS
     middle = y + BAR * len(figures) / 2 + 4.5
     lines = [_text(left - 12, middle, label, u"own" if own else u"name", u"end")]
-    for number, value in enumerate(figures):
+    for number, (value, text) in enumerate(zip(figures, texts)):
         width = 0 if value is None else value * scale
         top = y + number * BAR
         if value is not None:
             lines.append(_bar(left, top + 1, max(width, 1), BAR - 2, _kind(number, own)))
-        text = u"not measured" if value is None else written(value)
         lines.append(_text(left + width + 8, top + 13.5, text,
                            u"value own" if own else u"value"))
     return lines

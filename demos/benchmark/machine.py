@@ -113,6 +113,14 @@ def allow_files(count):
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
+def processor():
+    """The name of the processor, or an empty string if the kernel does not say it."""
+    for line in (_read("/proc/cpuinfo") or b"").decode("utf-8", "replace").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return u""
+
+
 def description():
     return "%s %s, %s %s" % (platform.python_implementation(), platform.python_version(),
                              platform.system(), platform.machine())

@@ -77,7 +77,7 @@ def parse_options(arguments):
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--times", type=int, default=20, help="pages a round")
     parser.add_argument("--rounds", type=int, default=9, help="rounds; the median is printed")
-    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
+    report.add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -103,12 +103,10 @@ def run(options):
             report.figure(medians[name, autoescape]),
             report.ratio(medians[name, autoescape], medians[report.BASE, autoescape]))]
          for name, version, _ in ENGINES]))
-    if options.svg:
-        report.write_chart(options.svg, u"A page of %d rows" % options.rows,
-                           u"Milliseconds on one core; less is better",
-                           [u"escaped", u"not escaped"],
-                           [(name, [medians[name, True], medians[name, False]])
-                            for name, _, _ in ENGINES], report.BASE, report.figure)
+    report.save(options, u"A page of %d rows" % options.rows,
+                u"Milliseconds on one core; less is better", [u"escaped", u"not escaped"],
+                [(name, [medians[name, True], medians[name, False]]) for name, _, _ in ENGINES],
+                dict((name, version) for name, version, _ in ENGINES))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def parse_options(arguments):
     parser.add_argument("--seconds", type=float, default=2.0, help="duration for each figure")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed")
     parser.add_argument("--kind", choices=("text", "binary"), default="text")
-    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
+    report.add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -128,12 +128,10 @@ def run(options):
         machine.description(), options.connections, options.kind))
     print_table(results)
     report.print_absent(absent + failed)
-    if options.svg and results:
-        report.write_chart(options.svg, u"The echo of a WebSocket message",
-                           u"Microseconds of the server's CPU time; less is better",
-                           [u"64 B", u"4 kB", u"64 kB"],
-                           [(label, values) for label, _, values in results], report.BASE,
-                           report.figure)
+    report.save(options, u"The echo of a WebSocket message",
+                u"Microseconds of the server's CPU time; less is better",
+                [u"64 B", u"4 kB", u"64 kB"], [(label, values) for label, _, values in results],
+                dict((label, version) for label, version, _ in results))
 
 
 if __name__ == "__main__":
