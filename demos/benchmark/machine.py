@@ -20,17 +20,22 @@ def parse_cpu_list(text):
     return numbers
 
 
+def allowed_cores():
+    """The numbers of the cores that this process may use."""
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("Cpus_allowed_list:"):
+                return parse_cpu_list(line.split(":")[1])
+    raise BenchmarkError("/proc/self/status does not say which cores may be used")
+
+
 def two_cores():
     """(core for the servers, core for the load): as far apart as possible.
 
     With a single core they are the same, and the figures say little.
     """
-    with open("/proc/self/status") as status:
-        for line in status:
-            if line.startswith("Cpus_allowed_list:"):
-                allowed = parse_cpu_list(line.split(":")[1])
-                return allowed[0], allowed[-1]
-    raise BenchmarkError("/proc/self/status does not say which cores may be used")
+    allowed = allowed_cores()
+    return allowed[0], allowed[-1]
 
 
 def on_core(core, command):

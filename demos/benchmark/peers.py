@@ -90,8 +90,8 @@ except Exception:
 
 
 def choose(kind, only=None):
-    """The peers that have a server of `kind` ("hello", "callable", "longpoll", "static",
-    "websocket", "traffic").
+    """The peers that have a server of `kind` ("hello", "callable", "cluster", "longpoll",
+    "static", "websocket", "traffic").
 
     `only`: a list of names, or None for all. Raises BenchmarkError for an unknown name.
     """
@@ -193,6 +193,13 @@ class Server(object):
     def resident_bytes(self):
         return machine.resident_bytes(self._process.pid)
 
+    def pause(self):
+        """Stop its processes until `resume`: some servers use the processor even when idle."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self):
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     def close(self):
         """Ask the server to end; kill it and its children if it does not do so in time.
 
@@ -201,6 +208,7 @@ class Server(object):
         if self._errors.closed:
             return
         if self._process.poll() is None:
+            self.resume()
             self._process.terminate()
             deadline = clock() + STOP_SECONDS
             while clock() < deadline and self._process.poll() is None:
@@ -221,6 +229,11 @@ def start(peer, kind, core, arguments=()):
     return Server(peer, kind, core, version, arguments)
 
 
+def end_on_sigterm():
+    """Let SIGTERM end this process as an exception does, so that its servers do not outlive it."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended by a signal"))
+
+
 @contextlib.contextmanager
 def running(chosen, kind, core, arguments=()):
     """A context manager that runs a server for each peer of `chosen` that can be started. Its value
@@ -229,6 +242,7 @@ def running(chosen, kind, core, arguments=()):
     Raises BenchmarkError if no server is left.
     """
     servers, absent = [], []
+    end_on_sigterm()
     try:
         for peer in chosen:
             try:

@@ -32,11 +32,14 @@ def measure(servers, cases, options, load_core):
 
     A figure is requests a second of CPU time on the server's cores: the rate, divided by the share
     of the time that the server was busy. Other programs on the machine distort it less than the
-    rate. The servers take turns; the first round only warms them up and is not counted.
+    rate. The servers take turns, and those that wait are stopped; the first round only warms them
+    up and is not counted.
     """
     figures = dict((server.label, [[] for _ in cases]) for server in servers)
     busy = dict((server.label, [[] for _ in cases]) for server in servers)
     failed = []
+    for server in servers:
+        server.pause()
     for number in range(options.rounds + 1):
         for column, case in enumerate(cases):
             for server in [each for each in servers if each.label in figures]:
@@ -64,12 +67,15 @@ def measure(servers, cases, options, load_core):
 
 def _measure_one(server, case, seconds, load_core):
     """(requests a second, share of its cores that the server used)."""
+    server.resume()
     length = loadgen.warm_up(server.port, case.exchanges)
     started, spent = clock(), server.cpu_seconds()
     rate = loadgen.measure(server.port, case.exchanges, seconds, length, load_core)
     spent = server.cpu_seconds() - spent
+    elapsed = clock() - started
+    server.pause()
     # At least a tick of the kernel's count, for a run that is shorter.
-    return rate, max(spent, 0.01) / (clock() - started) / server.cores
+    return rate, max(spent, 0.01) / elapsed / server.cores
 
 
 def print_table(title, cases, servers, results, busy, base, ratio_heading):

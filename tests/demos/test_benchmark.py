@@ -408,3 +408,9 @@ class ProgramTest(unittest.TestCase):
                                  "--answers=varied", "--only=friendserve")
             self.assertEqual(["bare", "browser", "varied"], record["series"])
             self.assertEqual(["friendserve"], [row["label"] for row in record["rows"]])
+
+    @services.needs(services.Nginx)
+    def test_cluster(self):
+        record = self.record("cluster.py", "--seconds=0.1", "--only=friendserve", "--processes=2")
+        self.assertEqual(["friendserve"], [row["label"] for row in record["rows"]])
+        self.assertEqual(["friendserve", "nginx"], sorted(record["versions"]))
