@@ -71,8 +71,9 @@ def bars(title, note, series, rows, own, written, foot=()):
 
     `note`: one line under the title: the unit, and which way is better. `series`: the names of
     one to three figures a row. `rows`: [(label, [figure or None, ...])] from top to bottom. `own`:
-    the label of the row to highlight. `written`: a function that turns a figure, with its label
-    and its name in `series`, into text. `foot`: lines of small print below the chart.
+    the label of the row, or the name in `series`, to highlight. `written`: a function that turns a
+    figure, with its label and its name in `series`, into text. `foot`: lines of small print below
+    the chart.
     """
     values = [value for _, figures in rows for value in figures if value is not None]
     highest = max(values + [1e-6])
@@ -83,11 +84,12 @@ def bars(title, note, series, rows, own, written, foot=()):
     bottom = top + group * len(rows)
     height = bottom + 40 + FOOT * len(foot)
     lines = _opening(title, note, series, rows, written, height, foot)
-    lines += _legend(series)
+    lines += _legend(series, own)
     lines += _axis(marks, scale, top, bottom)
     for number, (label, figures) in enumerate(rows):
         texts = _texts(label, figures, series, written)
-        lines += _group(label, figures, texts, top + GAP / 2 + number * group, scale, label == own)
+        lines += _group(label, figures, texts, top + GAP / 2 + number * group, scale,
+                        [own in (label, heading) for heading in series])
     for number, line in enumerate(foot):
         lines.append(_text(MARGIN, bottom + 44 + FOOT * number, line, u"tick"))
     return u"\n".join(lines + [u"</svg>", u""])
@@ -133,17 +135,19 @@ def _bar(x, y, width, height, kind):
 
 
 def _kind(number, own=False):
+    # More than three bars in a group share the last shade.
+    number = min(number, len(KINDS) - 1)
     return u"bar" + (u" own" if own else u"") + KINDS[number]
 
 
-def _legend(series):
+def _legend(series, own):
     """The legend: the names of the bars in a group, if there is more than one."""
     if len(series) < 2:
         return []
     lines = []
     x = MARGIN + LABELS
     for number, heading in enumerate(series):
-        lines.append(_bar(x, TOP - 1, 14, 12, _kind(number)))
+        lines.append(_bar(x, TOP - 1, 14, 12, _kind(number, heading == own)))
         lines.append(_text(x + 20, TOP + 9.5, heading, u"note"))
         x += 20 + 8 * len(heading) + 20
     return lines
@@ -159,16 +163,16 @@ def _axis(marks, scale, top, bottom):
     return lines
 
 
-def _group(label, figures, texts, y, scale, own):
-    """The bars of one row: its name on the left, its figures after the bars."""
+def _group(label, figures, texts, y, scale, owns):
+    """The bars of one row: its name on the left, its figures after the bars. `owns`: whether to
+    highlight each."""
     left = MARGIN + LABELS
     middle = y + BAR * len(figures) / 2 + 4.5
-    lines = [_text(left - 12, middle, label, u"own" if own else u"name", u"end")]
-    for number, (value, text) in enumerate(zip(figures, texts)):
+    lines = [_text(left - 12, middle, label, u"own" if all(owns) else u"name", u"end")]
+    for number, (value, text, own) in enumerate(zip(figures, texts, owns)):
         width = 0 if value is None else value * scale
         top = y + number * BAR
         if value is not None:
             lines.append(_bar(left, top + 1, max(width, 1), BAR - 2, _kind(number, own)))
-        lines.append(_text(left + width + 8, top + 13.5, text,
-                           u"value own" if own else u"value"))
+        lines.append(_text(left + width + 8, top + 13.5, text, u"value own" if own else u"value"))
     return lines

@@ -102,6 +102,11 @@ def cpu_seconds(group):
     return sum(ticks for _, ticks in _members(group)) / os.sysconf("SC_CLK_TCK")
 
 
+def at_least_a_tick(seconds):
+    """The difference of two `cpu_seconds`, or a tick if it is less than the kernel counts."""
+    return max(seconds, 1 / os.sysconf("SC_CLK_TCK"))
+
+
 def resident_bytes(group):
     """The resident memory of all processes of `group`, added up."""
     return sum(parse_resident(_read("/proc/%s/status" % pid) or b"")

@@ -74,8 +74,7 @@ def _measure_one(server, case, seconds, load_core):
     spent = server.cpu_seconds() - spent
     elapsed = clock() - started
     server.pause()
-    # At least a tick of the kernel's count, for a run that is shorter.
-    return rate, max(spent, 0.01) / elapsed / server.cores
+    return rate, machine.at_least_a_tick(spent) / elapsed / server.cores
 
 
 def print_table(title, cases, servers, results, busy, base, ratio_heading):

@@ -128,7 +128,8 @@ def draw(record, only=None):
                  for number in columns if row["busy"] and is_marked(row["busy"][number]))
     foot = [u"%s, %d cores, %s, %s" % (
         record["processor"] or u"an unnamed processor", record["cores"], record["machine"],
-        record["python"]), u"%s, median of %d rounds" % (record["date"], record["rounds"])]
+        record["python"]), u"%s, median of %d round%s" % (
+            record["date"], record["rounds"], "" if record["rounds"] == 1 else "s")]
     if marked:
         foot.append(BUSY_NOTE)
     return chart.bars(

@@ -28,6 +28,7 @@ try:
     import machine
     import peers
     import report
+    import traffic
 finally:
     sys.path.remove(BENCHMARK)
 
@@ -84,6 +85,10 @@ class ChartTest(unittest.TestCase):
         bars = self.bars(self.draw([(u"mine", [100, 50]), (u"other", [25, 1])]))
         self.assertEqual([bar.get("class") for bar in bars],
                          ["bar own", "bar own second", "bar", "bar second"])
+
+    def test_our_own_column_stands_out(self):
+        bars = self.bars(self.draw([(u"a", [100, 50])], own=u"full"))
+        self.assertEqual([bar.get("class") for bar in bars], ["bar", "bar own second"])
 
     def test_what_is_not_measured_has_no_bar(self):
         root = self.draw([(u"mine", [100, None])])
@@ -288,7 +293,7 @@ class PeersTest(unittest.TestCase):
         return [peer.name for peer in peers.choose(*arguments)]
 
     def test_every_peer_has_a_program(self):
-        kinds = ["hello", "callable", "websocket", "static"]
+        kinds = ["hello", "callable", "traffic", "websocket", "static"]
         self.assertEqual(set(peer.name for peer in peers.PEERS),
                          set(name for kind in kinds for name in self.names(kind)))
 
@@ -356,11 +361,11 @@ class MeasuringTest(unittest.TestCase):
             raises_with(self, "wrong answer", loadgen.drive, server.port, wrong, 5)
 
     def test_our_own_load_varies_requests_and_answers(self):
-        friendserve = peers.choose("hello", ["friendserve"])[0]
-        with contextlib.closing(peers.start(
-                friendserve, "hello", machine.two_cores()[0])) as server:
-            exchanges = loadgen.varied_exchanges(True, 100)
-            self.assertGreater(loadgen.drive(server.port, exchanges, 0.2), 0)
+        exchanges = loadgen.varied_exchanges(True, 100)
+        for kind, _ in hello.TABLES.values():
+            peer, = peers.choose(kind, ["friendserve"])
+            with contextlib.closing(peers.start(peer, kind, machine.two_cores()[0])) as server:
+                self.assertGreater(loadgen.drive(server.port, exchanges, 0.2), 0)
 
     def test_length_of_an_answer(self):
         with self.serve() as server:
@@ -399,18 +404,29 @@ class ProgramTest(unittest.TestCase):
             record = json.load(saved)
         for row in record["rows"]:
             self.assertIn(row["label"], output)
+            self.assertNotIn(None, row["figures"], output)
             self.assertGreater(min(row["figures"]), 0, output)
         return record
 
     def test_hello(self):
-        for table in sorted(hello.TABLES):
-            record = self.record("hello.py", "--seconds=0.1", "--table", table,
-                                 "--answers=varied", "--only=friendserve")
-            self.assertEqual(["bare", "browser", "varied"], record["series"])
-            self.assertEqual(["friendserve"], [row["label"] for row in record["rows"]])
+        record = self.record("hello.py", "--seconds=0.1", "--answers=varied", "--only=friendserve")
+        self.assertEqual(["bare", "browser", "varied"], record["series"])
+        self.assertEqual(["friendserve"], [row["label"] for row in record["rows"]])
 
     @services.needs(services.Nginx)
     def test_cluster(self):
         record = self.record("cluster.py", "--seconds=0.1", "--only=friendserve", "--processes=2")
         self.assertEqual(["friendserve"], [row["label"] for row in record["rows"]])
         self.assertEqual(["friendserve", "nginx"], sorted(record["versions"]))
+
+    @unittest.skipUnless(machine.has_program("openssl"), "needs openssl")
+    def test_traffic(self):
+        record = self.record("traffic.py", "--seconds=0.05", "--only=friendserve")
+        self.assertEqual([label for _, label, _ in traffic.MODES],
+                         [row["label"] for row in record["rows"]])
+
+    def test_websocket(self):
+        for kind in ("text", "binary"):
+            record = self.record("websocket.py", "--seconds=0.05", "--only=friendserve",
+                                 "--connections=3", "--answers=varied", "--kind", kind)
+            self.assertEqual(3, len(record["rows"][0]["figures"]))
