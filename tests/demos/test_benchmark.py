@@ -430,3 +430,7 @@ class ProgramTest(unittest.TestCase):
             record = self.record("websocket.py", "--seconds=0.05", "--only=friendserve",
                                  "--connections=3", "--answers=varied", "--kind", kind)
             self.assertEqual(3, len(record["rows"][0]["figures"]))
+
+    def test_template(self):
+        record = self.record("template.py", "--rows=3", "--times=2")
+        self.assertEqual(["rows", "not escaped", "text"], record["series"])
