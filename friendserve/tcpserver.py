@@ -160,6 +160,14 @@ class TCPServer(object):
         for _, remove in self._listening:
             remove()
 
+    def stop_listening(self):
+        """Accept what waits in the kernel, then close the listening sockets, for a server without a
+        successor: to reset these connections would fail requests that clients have sent."""
+        with NullContext():
+            for sock, remove in self._listening:
+                remove(accept_waiting=True)
+                sock.close()
+
     def stop(self):
         """Accept no more connections and close the listening sockets. Open streams stay open.
 

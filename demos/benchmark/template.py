@@ -36,7 +36,7 @@ PAGE = u"""<table>
 
 # 30 kB with two tags, as in a file of documentation.
 TEXT = (u"<h1>{{ rows[0]['name'] }}</h1>\n"
-        + u"<p>Mostly text, as on most pages: few tags, and \u201cquotation marks\u201d.</p>\n" * 400
+        + u"<p>Mostly text, as on most pages: few tags, \u201cquotation marks\u201d.</p>\n" * 400
         + u"<p>{{ rows[0]['text'] }}</p>\n")
 
 

@@ -179,11 +179,14 @@ class Exchange(object):
                      streaming_callback=on_data, request_timeout=seconds,
                      connect_timeout=seconds, **options)
 
-    def post(self, url, fields, then, headers=None):
-        """Send a form to the provider, as `fetch`."""
+    def post(self, url, fields, then, headers=None, limit=MAX_REPLY):
+        """Send a form, the dict `fields`, or JSON text to the provider, as `fetch`."""
         headers = dict(headers or {}, Accept="application/json")
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        self.fetch(url, then, method="POST", body=encode_form(fields), headers=headers)
+        is_form = isinstance(fields, dict)
+        headers["Content-Type"] = "application/x-www-form-urlencoded" if is_form \
+            else "application/json"
+        self.fetch(url, then, limit, method="POST", headers=headers,
+                   body=encode_form(fields) if is_form else utf8(fields))
 
 
 def _refuse_size(limit):
@@ -303,8 +306,8 @@ def _read_form(body):
 
 
 def request_json(handler, url, args, post_args, callback, headers=None):
-    """Make a request to a provider's interface: `args` are in the query, `post_args` in a form,
-    unless they are None. Calls `callback(reply)` with the JSON of the reply, or None, and then
+    """Make a request to a provider's interface. `args` are in the query; `post_args` make it a POST
+    unless they are None: a dict is sent as a form, and text, which is JSON, as it is. Calls `callback(reply)` with the JSON of the reply, or None, and then
     `handler.auth_error` says why. Without a callback this returns a Future."""
     if args:
         url += ("&" if "?" in url else "?") + native_str(encode_form(args))
@@ -315,6 +318,6 @@ def request_json(handler, url, args, post_args, callback, headers=None):
         if post_args is None:
             exchange.fetch(url, got, limit=_MAX_JSON, headers=headers or {})
         else:
-            exchange.post(url, post_args, got, headers=headers)
+            exchange.post(url, post_args, got, headers=headers, limit=_MAX_JSON)
 
     return run_exchange(handler, work, callback)

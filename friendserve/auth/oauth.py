@@ -131,7 +131,8 @@ class OAuthMixin(AuthMixin):
         JSON of the reply, or None; without a callback this returns a Future."""
         method = "GET" if post_args is None else "POST"
         if access_token:
-            fields = dict(args, **(post_args or {}))
+            # Only the fields of a form are signed (RFC 5849 3.4.1.3.1).
+            fields = dict(args, **(post_args if isinstance(post_args, dict) else {}))
             args = dict(args, **self._oauth_request_parameters(
                 url, access_token, fields, method=method))
         return request_json(self, url, args, post_args, callback)

@@ -41,8 +41,12 @@ class TwitterMixin(OAuthMixin):
                                          callback)
 
     def twitter_request(self, path, callback=None, access_token=None, post_args=None, **args):
-        """Make a request to the interface, such as ``/2/users/me``, with `args` in the query and,
-        unless it is None, `post_args` in a form.
+        """Make a request to the interface, such as ``/2/users/me``, with `args` in the query. With
+        `post_args` it is a POST: JSON text, which version 2 of the interface takes, is sent as it
+        is, and a dict as a form.
+
+            self.twitter_request("/2/tweets", self.on_posted, access_token=token,
+                                 post_args=json_encode({"text": "Hello"}))
 
         Calls `callback(reply)` with the parsed JSON, or None, and then `auth_error` says why;
         without a callback, returns a Future. `path` may be a whole URL. `access_token` is the one

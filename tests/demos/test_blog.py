@@ -20,7 +20,7 @@ from tests import PATIENCE
 from tests.blogcase import ATOM, FOLDER, PASSWORD, accounts, blog, markup, store
 from tests.httpcase import LogCatcher
 from tests.localecase import LocaleCase
-from tests.services import MariaDB, PostgreSQL
+from tests.services import MariaDB, PostgreSQL, needs
 from tests.webcase import WebCase, request
 
 
@@ -347,12 +347,12 @@ class ServerStory(Story):
         self.assertIn(u"Kept", self.visit(path).text)
 
 
-@unittest.skipUnless(MariaDB.program(), "needs mariadbd")
+@needs(MariaDB)
 class MariaDBTest(ServerStory, BlogCase):
     service_class = MariaDB
 
 
-@unittest.skipUnless(PostgreSQL.program(), "needs postgres")
+@needs(PostgreSQL)
 class PostgreSQLTest(ServerStory, BlogCase):
     service_class = PostgreSQL
 

@@ -19,7 +19,7 @@ from six.moves.urllib.parse import urlencode
 from friendserve.feed import Batch, Message
 from tests import PATIENCE, ROOT
 from tests.demo_server import CHAT, ChatServer
-from tests.services import Nginx, Redis, free_port
+from tests.services import Nginx, Redis, free_port, needs
 
 
 class Answer(object):
@@ -492,7 +492,8 @@ class ProxiedChat(Nginx):
         os.chmod(self.folder, 0o755)
 
 
-@unittest.skipUnless(Redis.program() and Nginx.program(), "needs redis-server and nginx")
+@needs(Redis)
+@needs(Nginx)
 class ManyProcessesTest(unittest.TestCase):
     def setUp(self):
         self.redis = Redis()

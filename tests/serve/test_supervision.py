@@ -112,6 +112,8 @@ class DeathTest(ServeCase, unittest.TestCase):
         self.assertEqual([], service.logged("ended by"))
         # From inside: process 1 is another one out here.
         children = subprocess.check_output(["pgrep", "-P", str(service.process.pid)]).split()
+        os.kill(int(children[0]), signal.SIGUSR2)
+        service.wait_for("No new master: the first process of a container cannot be replaced")
         os.kill(int(children[0]), signal.SIGTERM)
         service.log[:] = [line for line in service.log if "listens on" not in line]
         self.assertEqual(0, service.wait())
