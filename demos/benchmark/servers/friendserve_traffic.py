@@ -41,8 +41,9 @@ class EventsHandler(friendserve.web.EventStreamHandler):
 
 class SendHandler(friendserve.web.RequestHandler):
     def get(self):
+        text = self.get_argument("text")
         for stream in streams:
-            stream.send_event(self.get_argument("text"))
+            stream.send_event(text)
         self.write(str(len(streams)))
 
 
