@@ -8,6 +8,7 @@ import unittest
 
 import six
 
+from friendserve.database import connect
 from friendserve.escape import json_decode
 from friendserve.httpclient import AsyncHTTPClient, encode_multipart_formdata
 from friendserve.httputil import HTTPFile
@@ -75,23 +76,22 @@ class GuidesTest(WebCase):
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
         names = all_programs("how-to/database.rst")
-        application = names["make_application"]("sqlite:///" + os.path.join(folder, "notes.db"))
+        url = "sqlite:///" + os.path.join(folder, "notes.db")
+        application = names["make_application"](url)
         self.addCleanup(application.pool.close)
         self.serve(application)
         answer = self.post("/notes", {"text": "Milk"})
         self.assertEqual((201, {"id": 1}), (answer.status, json_decode(answer.body)))
         self.assertEqual({"notes": [{"id": 1, "text": "Milk"}]}, self.json("/notes"))
+        connection = connect(url)
+        self.addCleanup(connection.close)
+        connection.execute("CREATE TABLE accounts (name TEXT, amount INTEGER)")
+        connection.executemany("INSERT INTO accounts VALUES (%s, %s)", [("ada", 5), ("bob", 5)])
         results = []
-        application.pool.execute("CREATE TABLE accounts (name TEXT, amount INTEGER)")
-        application.pool.executemany("INSERT INTO accounts VALUES (%s, %s)",
-                                     [("ada", 5), ("bob", 5)], callback=results.append)
-        self.run_until(lambda: results)
         names["start"](application.pool, results.append, results.append)
-        self.run_until(lambda: len(results) == 2)
-        application.pool.query("SELECT amount FROM accounts ORDER BY name",
-                               callback=results.append)
-        self.run_until(lambda: len(results) == 3)
-        self.assertEqual([0, 10], [row.amount for row in results[2]])
+        self.run_until(lambda: results)
+        self.assertEqual([0, 10], [row.amount for row in connection.query(
+            "SELECT amount FROM accounts ORDER BY name")])
 
 
 class QuestionsTest(WebCase):
