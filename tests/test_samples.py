@@ -56,7 +56,7 @@ ELSEWHERE = {
 }
 
 #: Runs the programs {name: [texts]} of a file, and prints {name: what went wrong}.
-RUNNER = u"""
+RUNNER = u"""from __future__ import print_function
 import json, os, signal, sys, traceback
 
 from friendserve.ioloop import IOLoop
@@ -126,7 +126,7 @@ def _find_docstring_blocks():
 
 
 def is_of_newer_pythons(text):
-    return sys.version_info < (3, 6) and re.search(r"(?m)\b(async|await)\b|\.\.\.$", text)
+    return sys.version_info < (3, 6) and re.search(r"(?m)\b(async|await)\b|\.\.\.( *#.*)?$", text)
 
 
 def unbound(text):
