@@ -55,6 +55,8 @@ TEST_REQUIRES = [
     'Django; python_version >= "3"',
     'gunicorn; python_version >= "3"',
     'fissix; python_version >= "3.8"',
+    # One checker of the stubs; the other is npm's pyright.
+    'mypy; python_version == "3.11"',
     # Signatures of tokens, and judges of sign-in: other implementations of its protocols.
     'cryptography<3.4; python_version < "3"',
     'cryptography; python_version >= "3"',
@@ -103,7 +105,6 @@ setup(
         # What python -m friendserve.porting rewrite --python3 needs.
         "py3": ['fissix; python_version >= "3.8"'],
         "postgresql": ["psycopg2-binary"],
-        "progress": ["tqdm"],
         "redis": ["hiredis"],
         # Masks of WebSocket frames in C.
         "speedups": ['websockets; python_version >= "3.6"'],
@@ -111,7 +112,7 @@ setup(
         "twisted": ["Twisted>=20.3"],
     },
     classifiers=[
-        "Development Status :: 3 - Alpha",
+        "Development Status :: 4 - Beta",
         "Environment :: Web Environment",
         "Intended Audience :: Developers",
         "Operating System :: POSIX",

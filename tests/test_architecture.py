@@ -99,7 +99,8 @@ class ArchitectureTest(unittest.TestCase):
         here = os.listdir(os.path.join(ROOT, PACKAGE))
         self.assertEqual(set(), set(name.replace(".py", "") for name in here
                                     if not name.startswith(("_", "."))
-                                    and not name.endswith((".pyc", ".pyo"))) ^ listed)
+                                    and not name.endswith((".pyc", ".pyo", ".pyi", ".typed")))
+                         ^ listed)
 
     def test_protocol_is_pure(self):
         self.assert_nothing(

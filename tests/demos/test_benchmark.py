@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import contextlib
 import os
+import subprocess
 import sys
 import unittest
 from xml.etree import ElementTree
@@ -31,6 +32,20 @@ def raises_with(test, text, function, *arguments):
     with test.assertRaises(machine.BenchmarkError) as caught:
         function(*arguments)
     test.assertIn(text, str(caught.exception))
+
+
+class WaitingTest(unittest.TestCase):
+    def test_b439_clients_that_wait_are_told_of_a_reload_and_come_back(self):
+        output = subprocess.check_output(
+            [sys.executable, os.path.join(BENCHMARK, "reload", "waiting.py"), "40", "3"],
+            env=dict(os.environ, PYTHONPATH=ROOT)).decode("ascii")
+        self.assertIn("and 40 are open at a new worker", output)
+        # Spread over the time: a few in each tenth.
+        tenths = [int(count) for count in output.split("each tenth of that: ")[1].split("\n")[0]
+                  .split()]
+        self.assertEqual(10, len(tenths))
+        self.assertLess(max(tenths), 20, output)
+        self.assertIn("40 long polls were answered", output)
 
 
 class ReportTest(unittest.TestCase):
@@ -203,7 +218,8 @@ class MachineTest(unittest.TestCase):
 
 
 @unittest.skipUnless(machine.has_program("redis-server") and machine.has_program("taskset"),
-                     "needs redis-server and taskset")
+                     "redis-server or taskset is not installed: apt-get install redis-server "
+                     "util-linux")
 class FanoutTest(unittest.TestCase):
     def test_a_message_reaches_all(self):
         options = fanout.parse_options(["--readers=6", "--deliveries=2", "--rounds=1"])

@@ -73,7 +73,8 @@ def has_glib():
 
 
 class GLibTest(unittest.TestCase):
-    @unittest.skipUnless(has_glib(), "python3-gi and python3-six of Debian are not installed")
+    @unittest.skipUnless(has_glib(),
+                         "GLib is not installed: apt-get install python3-gi python3-six")
     def test_b298_the_recipe(self):
         program = program_text("how-to/glib.rst") + u"PATIENCE = %d\n" % PATIENCE + PROGRAM
         process = subprocess.Popen(
