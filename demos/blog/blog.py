@@ -153,8 +153,8 @@ TEXTS = {
     404: "There is nothing here, or not any more.",
     429: "Too many wrong passwords. Please wait a while.",
     500: "Something went wrong. The error was logged, and someone will look into it.",
-    "changed": "This letter was changed elsewhere in the meantime. Your text is below; publishing it "
-               "replaces the other version.",
+    "changed": "This letter was changed elsewhere in the meantime. Your text is below; publishing "
+               "it replaces the other version.",
     503: "The database is unavailable at the moment. Nothing was lost; please try again later.",
     "unknown":
         "The connection to the database was lost. Check whether your change was saved before you "
