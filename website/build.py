@@ -68,7 +68,8 @@ def make_downloads(folder):
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(
         ".git", "build", "dist", "*.egg-info", "__pycache__"))
     try:
-        call(copy, "setup.py", "-q", "sdist", "bdist_wheel", "--dist-dir", folder)
+        call(copy, "setup.py", "-q", "sdist", "--dist-dir", folder)
+        call(copy, "-m", "pip", "-q", "wheel", "--no-deps", "--wheel-dir", folder, ".")
         for kind in ("pdf", "epub"):
             call(copy, "website/docs/build.py", kind, "--output", folder)
     finally:
