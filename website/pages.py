@@ -65,8 +65,8 @@ def build(folder=BUILT):
 
 
 class Page(object):
-    """A page: `name` ("howto/porting"), `path` ("/docs/howto/porting"), `title` as text, `body` and
-    `contents` as HTML, the names of the pages `above` it from the outermost, and its neighbours
+    """A page: `name` ("howto/porting"), `path` ("/docs/howto/porting"), `title` as text, and
+    shorter, for menus, as `label`; `body` and `contents` as HTML, the names of the pages `above` it from the outermost, and its neighbours
     `before` and `after` or None."""
 
     def __init__(self, name, fields):
@@ -75,6 +75,7 @@ class Page(object):
         # The address for which Sphinx made the links of this page.
         self._base = "/docs/" if name == "index" else "/docs/%s/" % re.sub("/index$", "", name)
         self.title = text_of(fields["title"])
+        self.label = re.sub(u"^friendserve[.]", u"", self.title)
         self.body = self._clean(fields["body"])
         toc = fields.get("toc", u"") if fields.get("display_toc") else u""
         # The outermost entry is the title of the page.
