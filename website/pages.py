@@ -65,9 +65,9 @@ def build(folder=BUILT):
 
 
 class Page(object):
-    """A page: `name` ("howto/porting"), `path` ("/docs/howto/porting"), `title` as text, and
-    shorter, for menus, as `label`; `body` and `contents` as HTML, the names of the pages `above` it from the outermost, and its neighbours
-    `before` and `after` or None."""
+    """A page: `name` ("howto/porting"), `path` ("/docs/howto/porting"), `title` as text, shorter
+    for menus as `label`, `body` and `contents` as HTML, the names of the pages `above` it from the
+    outermost, and its neighbours `before` and `after` or None."""
 
     def __init__(self, name, fields):
         self.name = name

@@ -141,6 +141,30 @@ class DocsTest(SiteCase):
         self.assertIn('href="/docs/how-to/waiting" aria-current="page"', page.text)
         self.assertEqual(404, self.ask("/docs/search").status)
 
+    def test_b461_menus_go_as_deep_as_the_reader(self):
+        links = {"reference/index": [], "reference/api/index": ["../"],
+                 "reference/api/web": ["../../", "../"], "reference/limits": ["../"]}
+        order = sorted(links)
+        for name, above in links.items():
+            number = order.index(name)
+            after = order[number + 1:number + 2]
+            self.write("pages/%s.fjson" % name, json.dumps({
+                "title": "friendserve." + name, "body": "", "prev": None,
+                "parents": [{"link": link} for link in above],
+                "next": after and {"link": "../../%s/" % after[0]} or None}))
+        docs = website.pages.Docs(self.pages)
+
+        def menu(name):
+            return [(head.name, [page.label for page in others])
+                    for head, others in docs.menu(docs.pages[name])
+                    if head is not None and head.name != "index"]
+        reference = [u"reference/api/index", u"reference/limits"]
+        deep = [u"reference/api/index", u"reference/api/web", u"reference/limits"]
+        self.assertEqual([("reference/index", reference)], menu("reference/limits"))
+        self.assertEqual([("reference/index", deep)], menu("reference/api/index"))
+        self.assertEqual([("reference/index", deep)], menu("reference/api/web"))
+        self.assertEqual([("reference/index", [])], menu("index"))
+
     def test_what_is_wide_scrolls_by_the_keyboard(self):
         self.serve()
         text = self.ask("/docs/how-to/waiting").text
