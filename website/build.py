@@ -157,8 +157,12 @@ def build(output, pages_folder, files_folder, base="/"):
     def application():
         sites.append(website.Site(pages_folder, files_folder, is_static=True))
         return sites[0]
-    found = fetch_all(application)
-    write(found, output, sites[0].docs.places, base)
+    try:
+        found = fetch_all(application)
+        write(found, output, sites[0].docs.places, base)
+    finally:
+        for site in sites:
+            site.close()
     return len(found)
 
 

@@ -278,3 +278,9 @@ class Docs(object):
     def search(self, question):
         """The Results for a question in words, best first; None without FTS5 in SQLite."""
         return None if self.index is None else search.find(self.index, question)
+
+    def close(self):
+        """Close the index; there is no `search` after that."""
+        if self.index is not None:
+            self.index.close()
+            self.index = None

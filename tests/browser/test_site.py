@@ -244,6 +244,7 @@ class WholeSiteTest(unittest.TestCase):
 
     def test_b462_the_right_page_is_first(self):
         docs = website.pages.Docs(self.pages)
+        self.addCleanup(docs.close)
         if docs.index is not None:
             self.check_answers([docs.search(question)[0].path for question, _ in QUESTIONS],
                                "/docs/", "")

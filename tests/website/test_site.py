@@ -153,6 +153,7 @@ class DocsTest(SiteCase):
                 "parents": [{"link": link} for link in above],
                 "next": after and {"link": "../../%s/" % after[0]} or None}))
         docs = website.pages.Docs(self.pages)
+        self.addCleanup(docs.close)
 
         def menu(name):
             return [(head.name, [page.label for page in others])
