@@ -237,11 +237,14 @@ serve/            running an application as a service
     pages         metrics, health, live connections
     control       the socket over which operators ask the master
     ctl           friendserve ctl, friendserve ping
+    operators     what the master itself serves
     worker        a process that serves
+    pidfile       the file with the pid of a master
+    successor     a new master in place of this one
     master        keeps workers: reload, recycling, upgrade, supervision
     command       python -m friendserve: serve, ctl, ping
 """
 from __future__ import absolute_import, division, print_function
 
-version = "0.1.0"
-version_info = (0, 1, 0, 0)
+version = "0.9.0"
+version_info = (0, 9, 0, 0)

@@ -4,7 +4,6 @@ from __future__ import absolute_import, division, print_function
 import socket
 import struct
 import threading
-import unittest
 
 try:
     from friendserve.curl_httpclient import CurlAsyncHTTPClient
@@ -14,8 +13,9 @@ from friendserve.httpclient import HTTPRequest
 from friendserve.netutil import bind_sockets
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from friendserve.tcpserver import TCPServer
-from tests import PATIENCE, missing
+from tests import PATIENCE
 from tests.httpcase import HTTPCase, answer
+from tests.loopcase import needs_package
 
 
 class KeepingServer(TCPServer):
@@ -94,7 +94,7 @@ def for_each_client(namespace, contract):
         title = str("%s%sTest" % (name, contract.__name__))
         test = type(title, (contract, ClientCase), {
             "client_class": client_class, "__module__": namespace["__name__"]})
-        namespace[title] = unittest.skipIf(client_class is None, missing("pycurl"))(test)
+        namespace[title] = needs_package(client_class, "pycurl")(test)
 
 
 class ClientCase(HTTPCase):

@@ -73,7 +73,8 @@ FLOORS = (
          "checking", "installed", "rewriting", "command", "", "__main__"))
      + _in("metrics", ("text", "registry", "watching", "")) + _in("serve", (
          "scoreboard", "config", "accesslog", "logs", "loading", "sockets", "systemd", "pages",
-         "control", "ctl", "worker", "master", "command", "")) + ("__main__",)),
+         "control", "ctl", "operators", "worker", "pidfile", "successor", "master", "command",
+         "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
@@ -309,12 +310,12 @@ def sources(*folders):
     """Paths of the Python files of these folders of the project."""
     for folder in folders:
         for place, subfolders, names in os.walk(os.path.join(ROOT, folder)):
-            # The peers of the benchmark, and an asyncio program that embeds this package, are not
-            # written for all the Pythons that this project supports.
+            # The peers of the benchmark, an asyncio program that embeds this package, and one for
+            # the type checkers are not written for all the Pythons that this project supports.
             subfolders[:] = sorted(name for name in subfolders if name not in (
                 "servers", "clients"))
             for name in sorted(names):
-                if name.endswith(".py") and name != "asyncio_service.py":
+                if name.endswith(".py") and name not in ("asyncio_service.py", "sample.py"):
                     yield os.path.join(place, name)
 
 

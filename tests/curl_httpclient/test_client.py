@@ -26,11 +26,12 @@ from friendserve.httpclient import (
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import ssl_options_to_context
 from friendserve.stack_context import ExceptionStackContext
-from tests import ROOT, missing, services
+from tests import ROOT, services
 from tests.clientcase import ClientCase, ScriptedServer, answer, response
 from tests.httpcase import CA, CERT, KEY, SERVER_OPTIONS, LogCatcher, Waiting, echo
+from tests.loopcase import needs_package
 
-needs_curl = unittest.skipIf(pycurl is None, missing("pycurl"))
+needs_curl = needs_package(pycurl, "pycurl")
 
 
 class CurlCase(ClientCase):

@@ -496,7 +496,7 @@ class StreamingTest(AsyncCase):
     def test_slow_consumer_is_not_timed_out(self):
         def data_received(self, chunk):
             self.pause_reading()
-            self.loop.call_later(0.3, self.resume_reading)
+            self.loop.call_later(1.2, self.resume_reading)
 
-        self.serve_upload(data_received=data_received, options={"body_timeout": 0.1})
+        self.serve_upload(data_received=data_received, options={"body_timeout": 0.8})
         self.assertEqual(self.ask("/", "POST", (), b"abc").status, 200)
