@@ -209,7 +209,10 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         if values:
             return values[-1]
         if default is _REQUIRED:
-            raise MissingArgumentError(name)
+            error = MissingArgumentError(name)
+            if "json" in self.request.headers.get("Content-Type", ""):
+                error.log_message += "; the body is JSON, which self.get_json() reads"
+            raise error
         return default
 
     def _decode(self, arguments, name, strip):
@@ -642,6 +645,10 @@ class RequestHandler(Page, Tagged, XsrfProtected):
 
     def _handle_exception(self, typ, value, tb):
         """Answer an exception with an error page. Always True: the exception has been handled."""
+        if "request" not in self.__dict__:
+            raise TypeError("%s.__init__ must call the __init__ of RequestHandler with "
+                            "(application, request, **kwargs); better define initialize() instead"
+                            % type(self).__name__)
         try:
             self._handle_request_exception(value)
         except Exception:
