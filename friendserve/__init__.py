@@ -246,5 +246,5 @@ serve/            running an application as a service
 """
 from __future__ import absolute_import, division, print_function
 
-version = "0.1.0"
-version_info = (0, 1, 0, 0)
+version = "0.9.0"
+version_info = (0, 9, 0, 0)

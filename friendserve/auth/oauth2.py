@@ -153,7 +153,7 @@ class OAuth2Mixin(AuthMixin):
 
         def got(reply):
             token = reply.parse()
-            if not token.get("access_token"):
+            if not token.get("access_token") or not hasattr(token["access_token"], "split"):
                 raise AuthError("token", "the reply has no access_token")
             kind = token.get("token_type", "bearer")
             if not hasattr(kind, "lower") or kind.lower() != "bearer":
