@@ -1,6 +1,8 @@
 """Shared by the tests of sign-in: a site, and a browser that keeps cookies."""
 from __future__ import absolute_import, division, print_function
 
+import gc
+
 from six.moves import http_cookiejar
 from six.moves.urllib.parse import urljoin, urlsplit
 
@@ -9,7 +11,7 @@ from friendserve.netutil import bind_sockets
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from friendserve.web import Application, HTTPError, RequestHandler, asynchronous
 from tests.httpcase import HTTPCase
-from tests.loopcase import LogCatcher
+from tests.loopcase import LogCatcher, free_unreferenced
 
 SECRET = "a secret for tests, long enough"
 
@@ -121,6 +123,14 @@ class AuthCase(HTTPCase):
         user, error = self.outcomes[-1]
         self.assertIsNone(user)
         return error.reason
+
+
+def count_objects():
+    """How many objects there are, without those of the bounded tables of URLs and paths."""
+    gc.collect()
+    free_unreferenced()
+    return len([one for one in gc.get_objects()
+                if type(one).__name__ not in ("URL", "SplitResult", "tuple")])
 
 
 def query_of(url):

@@ -14,7 +14,7 @@ import unittest
 from friendserve.ioloop import IOLoop
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.stack_context import VARIABLES, state
-from tests import PATIENCE
+from tests import PATIENCE, missing
 from tests.fakes import KQUEUE_CONSTANTS, FakeKevent, FakeKqueue
 
 #: Whether an object goes as soon as nothing refers to it, as not on PyPy.
@@ -35,7 +35,7 @@ def needs_package(package, name):
     cannot be built, the test is left undefined instead."""
     if package is not None:
         return lambda test: test
-    return unittest.skip(name + " is not installed") if COUNTS_REFERENCES else lambda test: None
+    return unittest.skip(missing(name)) if COUNTS_REFERENCES else lambda test: None
 
 
 def free_unreferenced():
@@ -84,8 +84,8 @@ class LogCatcher(logging.Handler):
 
 
 class _Collector(object):
-    """Collects garbage from time to time. Not every few turns of a loop: a collection takes about as
-    long as a thousand of them, and more on a busy machine."""
+    """Collects garbage from time to time. Not every few turns of a loop: a collection takes about
+    as long as a thousand of them, and more on a busy machine."""
 
     def __init__(self):
         self.due = monotonic_time() + 0.3

@@ -89,7 +89,7 @@ class OwnershipContract(Streams):
             server.add_socket(self.listener())
         self.assert_owned(server.stop)
 
-    @unittest.skipIf(inotify_simple is None, "inotify_simple is not installed")
+    @needs_package(inotify_simple, "inotify_simple")
     def test_b268_the_watcher_of_autoreload(self):
         autoreload.start(self.loop)
         watcher = autoreload._watcher

@@ -26,7 +26,7 @@ TIMES = 100
 
 def drive_by_select(loop):
     """As the documentation has it."""
-    program("embedding.rst")["run"](loop, {})
+    program("how-to/embedding.rst")["run"](loop, {})
 
 
 def drive_by_poll(loop):
