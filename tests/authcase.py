@@ -11,7 +11,7 @@ from friendserve.netutil import bind_sockets
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from friendserve.web import Application, HTTPError, RequestHandler, asynchronous
 from tests.httpcase import HTTPCase
-from tests.loopcase import LogCatcher
+from tests.loopcase import LogCatcher, free_unreferenced
 
 SECRET = "a secret for tests, long enough"
 
@@ -128,6 +128,7 @@ class AuthCase(HTTPCase):
 def count_objects():
     """How many objects there are, without those of the bounded tables of URLs and paths."""
     gc.collect()
+    free_unreferenced()
     return len([one for one in gc.get_objects()
                 if type(one).__name__ not in ("URL", "SplitResult", "tuple")])
 

@@ -83,6 +83,23 @@ class LogCatcher(logging.Handler):
         self._logger.setLevel(level)
 
 
+class _Collector(object):
+    """Collects garbage from time to time. Not every few turns of a loop: a collection takes about
+    as long as a thousand of them, and more on a busy machine."""
+
+    def __init__(self):
+        self.due = monotonic_time() + 0.3
+
+    def is_due(self):
+        return monotonic_time() > self.due
+
+    def collect(self):
+        start = monotonic_time()
+        gc.collect()
+        end = monotonic_time()
+        self.due = end + max(0.3, 4 * (end - start))
+
+
 class LoopCase(object):
     """The part of a TestCase that waits: it runs `loop` until a condition is true."""
     loop = None
@@ -90,8 +107,8 @@ class LoopCase(object):
     def run_until(self, condition, loop=None):
         """Run the loop until `condition()` is true; the test fails after PATIENCE seconds."""
         loop = loop or self.loop
-        collected = monotonic_time()
-        deadline = collected + PATIENCE
+        deadline = monotonic_time() + PATIENCE
+        collector = _Collector()
         turns = 0
         while not condition():
             if monotonic_time() > deadline:
@@ -99,12 +116,10 @@ class LoopCase(object):
             # Usually a few turns are enough, without anything to wait for.
             loop.run_once(0 if turns < 10 else 0.002)
             turns += 1
-            if not COUNTS_REFERENCES and monotonic_time() > collected + 0.3:
-                # What is waited for may happen when an object goes. Not every few turns, because
-                # a collection takes about as long as a thousand of them. On the loop, because
-                # otherwise the error of a Future that is dropped is only logged.
-                loop.add_callback(gc.collect)
-                collected = monotonic_time()
+            if not COUNTS_REFERENCES and collector.is_due():
+                # What is waited for may happen when an object goes. On the loop, because otherwise
+                # the error of a Future that is dropped is only logged.
+                loop.add_callback(collector.collect)
 
 
 class CountingPoller(object):
