@@ -20,10 +20,15 @@ def page_text(page):
         return source.read()
 
 
+def programs(page):
+    """The texts of all programs of a page, except those that are files, with a caption."""
+    return [textwrap.dedent(block) for _, block in re.findall(
+        u"^( *)\\.\\. code-block:: python\n\n((?:\\1    .*\n|\n)+)", page_text(page), re.M)]
+
+
 def program_text(page, number=0):
     """A program of a page; by default, its first."""
-    blocks = re.findall(u"code-block:: python\n\n((?:    .*\n|\n)+)", page_text(page))
-    return textwrap.dedent(blocks[number])
+    return programs(page)[number]
 
 
 def page_files(page):

@@ -4,8 +4,11 @@ from __future__ import absolute_import, division, print_function
 import io
 import json
 import os
+import posixpath
+import re
 
 from six.moves.urllib.error import HTTPError
+from six.moves.urllib.parse import unquote, urldefrag
 from six.moves.urllib.request import ProxyHandler, Request, build_opener
 
 from tests import PATIENCE, ROOT
@@ -15,6 +18,7 @@ from tests.localecase import LocaleCase
 FOLDER = os.path.join(ROOT, "website")
 
 website = load_demo(os.path.join(FOLDER, "website.py"))
+build = load_demo(os.path.join(FOLDER, "build.py"))
 
 #: What Sphinx's json builder writes, as far as the site reads it. The links are relative to the
 #: address of a page with a slash at its end.
@@ -84,3 +88,34 @@ class SiteCase(LocaleCase):
         except HTTPError as error:
             response = error
         return Answer(response)
+
+
+def read_site(folder):
+    """{path relative to the folder: bytes} of a whole folder."""
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            with io.open(path, "rb") as source:
+                found[os.path.relpath(path, folder).replace(os.sep, "/")] = source.read()
+    return found
+
+
+def broken_links(files):
+    """The links of a built site that lead nowhere: [(page, address)]."""
+    anchors, broken = {}, []
+    for name, body in files.items():
+        if name.endswith(".html"):
+            anchors[name] = set(re.findall(r'\sid="([^"]*)"', body.decode("utf-8")))
+    for name in sorted(anchors):
+        text = files[name].decode("utf-8")
+        for address in re.findall(r'<[^<>]*?\s(?:href|src|action)="([^"]*)"', text):
+            if re.match("(?:https?|mailto|data):", address):
+                continue
+            path, fragment = urldefrag(address.replace("&amp;", "&"))
+            path = path.partition("?")[0]
+            target = name if not path else path[1:] if path.startswith("/") else (
+                posixpath.normpath(posixpath.join(posixpath.dirname(name), path)))
+            if target not in files or fragment and unquote(fragment) not in anchors[target]:
+                broken.append((name, address))
+    return broken

@@ -23,6 +23,7 @@ from friendserve.web.settings import SETTINGS
 from tests import ROOT
 from tests.docscase import DOCS
 from tests.house import table_of_contents
+from tests.services import find_program
 
 try:
     import sphinx
@@ -149,6 +150,37 @@ if sphinx is not None and not sys.flags.optimize:
             bodies = dict((address, page["body"]) for address, page in self.pages.items())
             self.assertLessEqual(20, len(bodies))
             self.assertEqual([], wrong_links(bodies, self.files))
+
+
+def prose(text):
+    """The words of a page, without programs, names in code, roles, links and options."""
+    text = re.sub(r"(?m)^( *)\.\. code-block::.*\n(?:\1 +.*\n|\n)+", "\n", text)
+    text = re.sub(r"::\n\n(?: +.*\n|\n)+", "\n", text)
+    text = re.sub(r"(?m)``[^`]+``|:[a-z:]+:`[^`]*`|`[^`]*`_|https?://\S+|^\.\. .*$|^ +:.*$", "",
+                  text)
+    return sorted(set(re.findall(r"[A-Za-z][A-Za-z']+", text)))
+
+
+if sphinx is not None and find_program("hunspell"):
+    class SpellingTest(unittest.TestCase):
+        def test_b465_spelling(self):
+            with io.open(os.path.join(DOCS, "words.txt"), encoding="utf-8") as source:
+                known = set(source.read().split())
+            pages = {}
+            for place, _, names in os.walk(DOCS):
+                for name in names:
+                    if name.endswith(".rst") and os.path.basename(place) != "api":
+                        path = os.path.join(place, name)
+                        with io.open(path, encoding="utf-8") as source:
+                            pages[os.path.relpath(path, DOCS)] = prose(source.read())
+            self.assertLessEqual(40, len(pages))
+            words = sorted(set(word for page in pages.values() for word in page))
+            process = subprocess.Popen(["hunspell", "-d", "en_US", "-l"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE)
+            output = process.communicate("\n".join(words).encode("ascii"))[0].decode("ascii")
+            wrong = set(output.split()) - known
+            self.assertEqual({}, dict((word, [name for name in sorted(pages)
+                                              if word in pages[name]]) for word in wrong))
 
 
 class WrongLinksTest(unittest.TestCase):

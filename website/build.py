@@ -5,7 +5,7 @@
 It serves the site to itself, follows every link, and makes the links relative. The chat becomes a
 note that says how to run it, and the search is a script. Before that it makes what the site offers
 for download: the source archive and the wheel, and the documentation as PDF and EPUB, all by the
-tools of the extra `site`. --no-downloads leaves these out.
+tools of the extra `docs`. --no-downloads leaves these out.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -27,7 +27,7 @@ def seeds():
             u"</svg>" % u"".join(dots))
 
 
-#: A recorded run: the `date`, the `machine` with its versions in words, and the `rows`, fastest first.
+#: A recorded run: its `date`, the machine and versions in words, and the `rows`, fastest first.
 Chart = collections.namedtuple("Chart", "date machine rows")
 #: A server: its name, version, requests a second of CPU time, that as a share of the fastest (0 to
 #: 100), whether it is friendserve, and whether other programs disturbed the measurement.
@@ -42,8 +42,8 @@ _BUSY = 0.9
 
 
 def read_chart(path=RECORD):
-    """The Chart of a record of demos/benchmark/hello.py, from its column "varied": requests that the
-    server has not seen before. None if there is no such record."""
+    """The Chart of a record of demos/benchmark/hello.py, from its column "varied": requests that no
+    server has seen before. None if there is no such record."""
     if not os.path.exists(path):
         return None
     with io.open(path, encoding="utf-8") as source:

@@ -21,6 +21,7 @@ from six.moves.html_parser import HTMLParser
 from six.moves.urllib.parse import urljoin
 
 import search
+from friendserve.log import gen_log
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = os.path.join(HERE, "docs")
@@ -33,7 +34,7 @@ ASSETS = ("_images", "_downloads")
 _ADDRESS = re.compile(r'(<[^>]*?\s(?:href|src)=")([^"]*)"')
 _STYLE = re.compile(r'(<[^>]*?) style="[^"]*"')
 _PERMALINK = re.compile(u'<a class="headerlink"[^>]*>[^<]*</a>')
-_TAG = re.compile(r"<[^>]+>")
+_SIGNATURE = re.compile(u"[(=]")
 
 
 class Missing(Exception):
@@ -47,16 +48,19 @@ def newest(folder):
 
 
 def build(folder=BUILT):
-    """Have Sphinx write the pages into a folder, unless they are newer than their sources. Returns
-    the folder. Raises Missing if Sphinx is not installed or fails."""
+    """Make the pages in a folder with docs/build.py, unless they are newer than their sources.
+    Returns the folder. Warnings of Sphinx are printed. Raises Missing if there are no pages then,
+    for example without Sphinx."""
     package = os.path.join(os.path.dirname(HERE), "friendserve")
     if newest(folder) <= max(newest(SOURCES), newest(package)):
-        command = [sys.executable, "-m", "sphinx", "-q", "-b", "json", "-d",
-                   os.path.join(folder, ".doctrees"), SOURCES, folder]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        output = process.communicate()[0].decode("utf-8", "replace")
-        if process.returncode:
-            raise Missing("Sphinx did not make the documentation: %s" % output.strip()[-2000:])
+        process = subprocess.Popen(
+            [sys.executable, os.path.join(SOURCES, "build.py"), "json", "--output", folder],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        output = process.communicate()[0].decode("utf-8", "replace").strip()
+        if not os.path.exists(os.path.join(folder, "index.fjson")):
+            raise Missing("The documentation was not made: %s" % output[-2000:])
+        if output:
+            gen_log.warning("%s", output)
     return folder
 
 
@@ -171,25 +175,41 @@ class _Sections(HTMLParser):
         self.handle_data(self.unescape(u"&#%s;" % name))
 
 
+#: Descriptions of single names are many, and guides are few: for words that both have, the guide is
+#: meant. Who looks for a name finds it, because guides do not have it in a heading.
+_RANKS = (("how-to/questions", 1.0), ("how-to/", 1.2), ("reference/api/", 0.7),
+          ("reference/", 0.9), ("explanation/", 0.75), ("", 1.0))
+_RANK_OF_NAME, _RANK_OF_PAGE = 0.8, 1.2
+
+
 def places_of(page):
     """The Places of a page."""
     reader = _Sections()
     reader.feed(_PERMALINK.sub(u"", page.body))
     reader.close()
-    places = []
-    for number, section in enumerate(reader.sections):
+    found = []
+    for section in reader.sections:
         heading, text = squeeze(u"".join(section.heading)), squeeze(u"".join(section.text))
-        first = heading == page.title
-        if heading or text:
-            path = page.path if first or section.anchor is None else (
-                page.path + "#" + section.anchor)
-            places.append(search.Place(path, page.title, u"" if first else heading, text))
+        if heading == page.title:
+            found.append((page.path, u"", text))
+        elif heading or text:
+            anchor = "" if section.anchor is None else "#" + section.anchor
+            found.append((page.path + anchor, heading, text))
+    whole = u" ".join(text for _, _, text in found)
+    rank = [rank for folder, rank in _RANKS if page.name.startswith(folder)][0]
+    places = []
+    for path, heading, text in found:
+        # The parameters of a function, and the value of a constant, are not what it is called.
+        name = _SIGNATURE.split(heading, 1)[0].strip()
+        factor = _RANK_OF_NAME if name != heading else 1 if heading else _RANK_OF_PAGE
+        searched = heading + u" " + text if heading else whole
+        places.append(search.Place(path, page.title, name, text, searched, rank * factor))
     return places
 
 
 class Docs(object):
     """All pages of a folder: `pages` by name, `order` (their names, from first to last) and
-    `chapters`, [(first page or None, [names of the others])] for the menu."""
+    `chapters`, [(first page or None, [the others])]."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -239,8 +259,20 @@ class Docs(object):
                 head = page
             inside = chapters.setdefault(head, [])
             if page is not head:
-                inside.append(name)
+                inside.append(page)
         return list(chapters.items())
+
+    def menu(self, page):
+        """[(first page of a chapter or None, [others])]: the others of the chapter of a page only,
+        and of those what lies deeper only in the menu of the pages beside and above it."""
+        here = page.above + [re.sub("/index$", "", page.name)]
+        return [(head, [other for other in others if self._is_near(other, page, here)]
+                 if head is None or head is page or self.neighbour(here[0]) is head else [])
+                for head, others in self.chapters]
+
+    @staticmethod
+    def _is_near(other, page, here):
+        return len(other.above) < 2 or other.above == page.above or other.above[-1] in here
 
     def search(self, question):
         """The Results for a question in words, best first; None without FTS5 in SQLite."""

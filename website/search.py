@@ -4,7 +4,8 @@ The words of a question are looked up in SQLite's FTS5 where it is compiled in. 
 files has no SQLite: there, and with an SQLite without FTS5, static/search.js finds the places, with
 the index that `make_script` writes.
 
-    index = open_index([Place("/docs/waiting", "Waiting", "", "A request that waits.")])
+    text = "A request that waits."
+    index = open_index([Place("/docs/waiting", "Waiting", "", text, text, 1)])
     find(index, "Why do requests wait?")[0].path
 """
 from __future__ import absolute_import, division, print_function
@@ -15,14 +16,16 @@ import math
 import re
 import sqlite3
 
-#: Most results of a search.
-MAX_RESULTS = 20
+#: Most results of a search, and places among which they are chosen.
+MAX_RESULTS, CANDIDATES = 20, 60
 #: Characters of a question that are looked at, and of the text shown with a result.
 MAX_QUESTION, EXCERPT = 200, 180
 
 #: A place that a search finds: the `path` with its anchor, the titles of the page and of the
-#: section (u"" for the beginning of a page), and the text of the section without its subsections.
-Place = collections.namedtuple("Place", "path page heading text")
+#: section (u"" for the beginning of a page), the `text` of which a result shows a piece, the text
+#: that is `searched` (for the beginning of a page, that of the whole page), and a factor for its
+#: rank.
+Place = collections.namedtuple("Place", "path page heading text searched rank")
 
 #: Words that say nothing about the subject of a question.
 STOP = frozenset((
@@ -30,6 +33,12 @@ STOP = frozenset((
     "in into is it its like make may me my need of on one or should so some than that the their "
     "them then there they this to use using want was we what when where which who why will with "
     "without would you your").split())
+
+#: What readers ask for, and what it is called here, both without endings.
+SAME = dict(pair.split("=") for pair in (
+    "login=sign authenticat=sign auth=sign downtim=restart sse=event unittest=test pytest=test "
+    "gui=gtk await=coroutin async=coroutin sql=databas world=hello internal=architectur "
+    "design=architectur tls=certificat ssl=certificat https=certificat").split())
 
 _WORD = re.compile(r"[^\W_]+(?:_[^\W_]+)*", re.U)
 _ENDING = re.compile(r"(?:ings?|ies|ed|es|s|ly|ions?|ers?|y|e)$")
@@ -58,10 +67,18 @@ def stem(word):
     return short if len(short) > 2 else word
 
 
-def asked(question):
-    """The words of a question that matter; all if none does."""
-    kept = [word for word in _WORD.findall(question.lower()) if word not in STOP]
-    return sorted(set(words_of(u" ".join(kept) or question)))
+def asked(question, parts):
+    """The words of a question that matter; all if none does. A name such as set_cookie is taken as
+    a whole, or by its `parts` too."""
+    words = _WORD.findall(question.lower())
+    words = [word for word in words if word not in STOP] or words
+    found = words_of(u" ".join(words)) if parts else [stem(word) for word in words]
+    return sorted(set(SAME.get(word, word) for word in found))
+
+
+def titles_of(place):
+    """The words of the title of a place's page, and of its file, which is named for its subject."""
+    return words_of(place.page + u" " + place.path.partition("#")[0].rpartition("/")[2])
 
 
 def open_index(places):
@@ -72,27 +89,45 @@ def open_index(places):
     except sqlite3.OperationalError:
         connection.close()
         return None
-    connection.execute("CREATE TABLE places (path, page, heading, text)")
+    connection.execute("CREATE TABLE places (path, page, heading, text, rank)")
     for number, place in enumerate(places):
         connection.execute("INSERT INTO words (rowid, page, heading, text) VALUES (?, ?, ?, ?)", (
-            number, u" ".join(words_of(place.page)),
-            u" ".join(words_of(place.heading or place.page)), u" ".join(words_of(place.text))))
-        connection.execute("INSERT INTO places (rowid, path, page, heading, text) "
-                           "VALUES (?, ?, ?, ?, ?)", (number,) + place)
+            number, u" ".join(titles_of(place)),
+            u" ".join(words_of(place.heading or place.page)),
+            u" ".join(words_of(place.searched))))
+        connection.execute(
+            "INSERT INTO places (rowid, path, page, heading, text, rank) VALUES (?, ?, ?, ?, ?, ?)",
+            (number, place.path, place.page, place.heading, place.text, place.rank))
     return connection
 
 
 def find(connection, question):
-    """The Results for a question. It takes a millisecond, so the loop may wait for it."""
-    words = asked(question[:MAX_QUESTION])
-    if not words:
-        return []
-    query = u" OR ".join(u'"%s"' % word for word in words)
-    rows = connection.execute(
-        "SELECT places.path, places.page, places.heading, places.text FROM words "
-        "JOIN places ON places.rowid = words.rowid WHERE words MATCH ? "
-        "ORDER BY bm25(words, ?, ?, ?) LIMIT ?", (query,) + WEIGHTS + (MAX_RESULTS,))
-    return [Result(path, page, heading, excerpt(text, words)) for path, page, heading, text in rows]
+    """The Results for a question. It takes a few milliseconds, so the loop may wait for it."""
+    question = question[:MAX_QUESTION]
+    for parts in (False, True):
+        words = asked(question, parts)
+        rows = connection.execute(
+            "SELECT places.path, places.page, places.heading, places.text, "
+            "-bm25(words, ?, ?, ?) * places.rank AS score FROM words "
+            "JOIN places ON places.rowid = words.rowid WHERE words MATCH ? "
+            "ORDER BY score DESC LIMIT ?",
+            WEIGHTS + (u" OR ".join(u'"%s"' % word for word in words), CANDIDATES)
+        ).fetchall() if words else []
+        if rows:
+            break
+    names = _WORD.findall(question.lower())
+    rows.sort(key=lambda row: -row[4] * (1 + fit(words, names, row[1], row[2])))
+    return [Result(path, page, heading, excerpt(text, words))
+            for path, page, heading, text, _ in rows[:MAX_RESULTS]]
+
+
+def fit(words, names, page, heading):
+    """How well the titles of a place fit: the share of the words that are in them, and 3 more if
+    the place describes one of the names, the words as they were asked."""
+    titles = set(words_of(page + u" " + heading))
+    name = heading.rpartition(u".")[2].lower()
+    return len(titles.intersection(words)) / len(words) + (
+        3 if u"." in heading and name in names else 0)
 
 
 def excerpt(text, words):
@@ -116,16 +151,16 @@ def shorten(text, start):
 
 
 def make_script(places):
-    """The index for static/search.js, as a script that sets `searchIndex`: `places`, [[path, page,
-    heading, excerpt]]; `words`, {word: [place, weight, place, weight, ...]}; and the
-    words to leave out. The weights are those of BM25, times 10."""
+    """The index for static/search.js, as a script that sets `searchIndex`: `places`, [[path,
+    page, heading, excerpt]]; `words`, {word: [place, weight, place, weight, ...]}; the words to
+    leave out, and those that mean the same. The weights are those of BM25, times 10."""
     count = float(len(places)) or 1.0
     lengths, found = [], collections.defaultdict(dict)
     for number, place in enumerate(places):
         length = 0
-        for weight, text in zip(WEIGHTS, (
-                place.page, place.heading or place.page, place.text)):
-            words = words_of(text)
+        for weight, words in zip(WEIGHTS, (
+                titles_of(place), words_of(place.heading or place.page),
+                words_of(place.searched))):
             length += len(words)
             for word in words:
                 found[word][number] = found[word].get(number, 0.0) + weight
@@ -137,8 +172,7 @@ def make_script(places):
         words[word] = []
         for number, often in sorted(hits.items()):
             weight = often * 2.2 / (often + 1.2 * (0.25 + 0.75 * lengths[number] / mean))
-            words[word] += [number, int(round(10 * rarity * weight))]
-    index = {"stop": sorted(STOP), "words": words, "places": [
-        [place.path, place.page, place.heading, shorten(place.text, 0)]
-        for place in places]}
+            words[word] += [number, int(round(10 * rarity * weight * places[number].rank))]
+    index = {"stop": sorted(STOP), "same": SAME, "words": words, "places": [
+        [place.path, place.page, place.heading, shorten(place.text, 0)] for place in places]}
     return u"searchIndex = %s;\n" % json.dumps(index, sort_keys=True, separators=(",", ":"))

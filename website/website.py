@@ -2,7 +2,7 @@
 
     python website/website.py --port=8888
 
-The documentation needs Sphinx (python -m pip install '.[site]', on Python 3.11 or newer), which is
+The documentation needs Sphinx (python -m pip install '.[docs]', on Python 3.11 or newer), which is
 run when the pages are older than their sources; without it, the rest of the site works.
 `python website/build.py` writes the same site as files for a host of static files.
 """
@@ -176,6 +176,11 @@ class Site(Application):
             static_path=os.path.join(HERE, "static"),
             template_path=os.path.join(HERE, "templates"))
         super(Site, self).__init__(handlers, **settings)
+
+    def link(self, name):
+        """The address of a page of the documentation, or None without it."""
+        page = self.docs and self.docs.pages.get(name)
+        return page and page.path
 
 
 class PathRedirect(PageHandler):

@@ -4,47 +4,10 @@ from __future__ import absolute_import, division, print_function
 import io
 import json
 import os
-import posixpath
 import re
 import unittest
 
-from six.moves.urllib.parse import unquote, urldefrag
-
-from tests.demo_server import load_demo
-from tests.sitecase import FOLDER, SiteCase
-
-build = load_demo(os.path.join(FOLDER, "build.py"))
-
-
-def read_site(folder):
-    """{path relative to the folder: bytes} of a whole folder."""
-    found = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            with io.open(path, "rb") as source:
-                found[os.path.relpath(path, folder).replace(os.sep, "/")] = source.read()
-    return found
-
-
-def broken_links(files):
-    """The links of a built site that lead nowhere: [(page, address)]."""
-    anchors, broken = {}, []
-    for name, body in files.items():
-        if name.endswith(".html"):
-            anchors[name] = set(re.findall(r'\sid="([^"]*)"', body.decode("utf-8")))
-    for name in sorted(anchors):
-        text = files[name].decode("utf-8")
-        for address in re.findall(r'\s(?:href|src|action)="([^"]*)"', text):
-            if re.match("(?:https?|mailto|data):", address):
-                continue
-            path, fragment = urldefrag(address.replace("&amp;", "&"))
-            path = path.partition("?")[0]
-            target = name if not path else path[1:] if path.startswith("/") else (
-                posixpath.normpath(posixpath.join(posixpath.dirname(name), path)))
-            if target not in files or fragment and unquote(fragment) not in anchors[target]:
-                broken.append((name, address))
-    return broken
+from tests.sitecase import SiteCase, broken_links, build, read_site
 
 
 class BuildTest(SiteCase):

@@ -33,7 +33,7 @@ def build_pdf(folder, output, doctrees):
     if not status:
         HTML(os.path.join(folder, "index.html")).write_pdf(
             os.path.join(output, "friendserve.pdf"), pdf_variant="pdf/ua-1",
-            stylesheets=[CSS(os.path.join(HERE, "static", "print.css"))])
+            stylesheets=[CSS(os.path.join(HERE, "print.css"))])
     return status
 
 

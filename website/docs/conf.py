@@ -41,8 +41,9 @@ html_domain_indices = False
 html_sidebars = {"**": ["localtoc.html", "relations.html", "searchbox.html"]}
 
 epub_basename = "friendserve"
-epub_identifier = epub_uid = "urn:x-friendserve:documentation"
-epub_scheme = "URI"
+# Both, because the second is an ID within the file that the first must match.
+epub_identifier = epub_uid = "friendserve-documentation"
+epub_scheme = "ID"
 epub_show_urls = "no"
 epub_css_files = ["epub.css"]
-epub_exclude_files = ["search.html"]
+epub_exclude_files = ["search.html", "_static/print.css"]

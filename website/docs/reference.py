@@ -209,10 +209,13 @@ def prose(text):
 
 
 def sentence(text):
-    return prose(text[0].upper() + text[1:] + ("" if text.endswith(".") else "."))
+    first = text if re.match(r"[a-z_.]+[_(]|/", text) else text[0].upper() + text[1:]
+    return prose(first + ("" if text.endswith(".") else "."))
 
 
 def type_names(types):
+    if types == (bool, int):
+        return "True or False"
     found = []
     for one in types:
         name = {"unicode": "text", "str": "text", "long": "int"}.get(one.__name__, one.__name__)

@@ -14,27 +14,48 @@
     return short.length > 2 ? short : word;
   }
 
-  function wordsOf(words) {
-    const parts = [];
-    words.forEach((word) => {
-      parts.push(stem(word));
-      word.split('_').forEach((part) => part && parts.push(stem(part)));
-    });
-    return Array.from(new Set(parts));
+  function split(text) {
+    return text.toLowerCase().match(/[\p{L}\p{N}]+(?:_[\p{L}\p{N}]+)*/gu) || [];
   }
 
-  function search(text) {
-    const all = text.toLowerCase().match(/[\p{L}\p{N}]+(?:_[\p{L}\p{N}]+)*/gu) || [];
+  function wordsOf(words) {
+    const parts = words.flatMap((word) => word.includes('_') ? word.split('_').concat(word) : word);
+    return new Set(parts.map(stem));
+  }
+
+  // A name such as set_cookie is taken as a whole, or by its parts too.
+  function asked(text, parts) {
+    const all = split(text);
     const kept = all.filter((word) => !index.stop.includes(word));
+    const words = kept.length ? kept : all;
+    const found = parts ? Array.from(wordsOf(words)) : words.map(stem);
+    return Array.from(new Set(found.map((word) => index.same[word] || word)));
+  }
+
+  function fit(words, names, place) {
+    const titles = wordsOf(split(place[1] + ' ' + place[2]));
+    const name = place[2].slice(place[2].lastIndexOf('.') + 1).toLowerCase();
+    return words.filter((word) => titles.has(word)).length / words.length +
+      (place[2].includes('.') && names.includes(name) ? 3 : 0);
+  }
+
+  function search(text, parts) {
+    const words = asked(text, parts);
+    const names = split(text);
     const scores = new Map();
-    wordsOf(kept.length ? kept : all).forEach((word) => {
+    words.forEach((word) => {
       const hits = Object.hasOwn(index.words, word) ? index.words[word] : [];
       for (let i = 0; i < hits.length; i += 2) {
         scores.set(hits[i], (scores.get(hits[i]) || 0) + hits[i + 1]);
       }
     });
-    return Array.from(scores).sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, 20)
-      .map((pair) => index.places[pair[0]]);
+    if (!scores.size && !parts) {
+      return search(text, true);
+    }
+    return Array.from(scores, (pair) => ({
+      place: index.places[pair[0]],
+      score: pair[1] * (1 + fit(words, names, index.places[pair[0]])),
+    })).sort((a, b) => b.score - a.score).slice(0, 20).map((found) => found.place);
   }
 
   function show(place) {
@@ -53,6 +74,7 @@
     list.append(item);
   }
 
+  window.friendserveSearch = search;
   document.getElementById('ask').value = question;
   if (question) {
     const results = search(question);
