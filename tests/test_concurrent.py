@@ -106,7 +106,7 @@ class FutureTest(FutureCase):
             future = future_of(lambda callback, on_error: self.later(on_error, error))
         del future
         gc.collect()
-        self.run_until(lambda: gc.collect() * 0 or self.log)
+        self.run_until(lambda: self.loop.add_callback(gc.collect) or self.log)
         self.assertEqual([error], self.log)
 
     def test_an_error_that_was_taken_is_not_raised(self):

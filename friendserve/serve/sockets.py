@@ -321,11 +321,15 @@ def _group_id(group):
         raise ValueError("there is no group %s for --unix-group" % group)
 
 
+#: Has `fromfd` ask the descriptor, if this Python can do that.
+_UNKNOWN_FAMILY = -1 if sys.version_info >= (3, 7) else socket.AF_UNIX  # version: py2, 3.6
+
+
 def _adopt(fd, address, backlog):
     """A socket for the descriptor `fd`, which is closed."""
     try:
-        # The family is known after the fact only: the name tells it.
-        probe = socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
+        # The name tells the family. PyPy can only read the name of a socket of the right family.
+        probe = socket.fromfd(fd, _UNKNOWN_FAMILY, socket.SOCK_STREAM)
         try:
             name = probe.getsockname()
             kind = probe.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)

@@ -20,6 +20,7 @@ from tests import PATIENCE
 from tests.blogcase import ATOM, FOLDER, PASSWORD, accounts, blog, markup, store
 from tests.httpcase import LogCatcher
 from tests.localecase import LocaleCase
+from tests.loopcase import needs_package
 from tests.services import MariaDB, PostgreSQL, needs
 from tests.webcase import WebCase, request
 
@@ -352,6 +353,7 @@ class MariaDBTest(ServerStory, BlogCase):
     service_class = MariaDB
 
 
+@needs_package(store.database.engines.postgresql_driver, "psycopg2")
 @needs(PostgreSQL)
 class PostgreSQLTest(ServerStory, BlogCase):
     service_class = PostgreSQL
