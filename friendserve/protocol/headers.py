@@ -258,7 +258,7 @@ def parse_response_field_line(line):
     name, colon, value = line.partition(":")
     bare = name.rstrip(" \t")
     if not colon or not is_token(bare) or (
-            bare != name and normalize_name(bare) in _RESPONSE_CHECKS):
+            bare != name and normalize_name(bare) in ("Content-Length", "Transfer-Encoding")):
         raise HTTPInputError("malformed header line %r: it must be a name, a colon and a value"
                              % line[:80])
     value = value.strip(" \t")
@@ -267,37 +267,25 @@ def parse_response_field_line(line):
     return normalize_name(bare), value
 
 
-def _check_host(value):
-    if not is_host(value):
-        raise HTTPInputError("malformed Host %r" % value[:80])
-
-
-def _check_content_length(value):
-    if not is_content_length(value):
-        raise HTTPInputError("malformed Content-Length %r: it must be a decimal number"
-                             % value[:40])
-
-
-def _check_transfer_encoding(value):
+def _is_transfer_encoding(value):
     # A proxy in front might interpret any other value differently, which lets requests be
     # smuggled past it (RFC 9112 6.1).
-    if value.lower() != "chunked":
-        raise HTTPInputError("Transfer-Encoding %r is not supported, only chunked"
-                             % value[:40])
+    return value.lower() == "chunked"
 
 
-#: The fields that determine where a response ends. Each may appear only once.
-_RESPONSE_CHECKS = {
-    "Content-Length": _check_content_length,
-    "Transfer-Encoding": _check_transfer_encoding,
-}
+#: The fields that determine where a response ends, each of which may appear only once: (name,
+#: predicate of its value, what is wrong if that is false).
+_RESPONSE_CHECKS = (
+    ("Content-Length", is_content_length, "malformed Content-Length %r: it must be a number"),
+    ("Transfer-Encoding", _is_transfer_encoding,
+     "Transfer-Encoding %r is not supported, only chunked"))
 
 #: The same for a request, and where it goes. A Host in a response has no meaning.
-_FRAMING_CHECKS = dict(_RESPONSE_CHECKS, Host=_check_host)
+_REQUEST_CHECKS = (("Host", is_host, "malformed Host %r"),) + _RESPONSE_CHECKS
 
-#: For `parse_fields`, the rules of requests and of responses: (the strict parser of a line,
-#: {name: the check of its value, which may appear only once}).
-REQUEST = parse_field_line, _FRAMING_CHECKS
+#: For `parse_fields`, the rules of requests and of responses: (the strict parser of a line, the
+#: fields that frame the message).
+REQUEST = parse_field_line, _REQUEST_CHECKS
 RESPONSE = parse_response_field_line, _RESPONSE_CHECKS
 
 
@@ -311,6 +299,7 @@ def parse_fields(lines, max_fields, rules=REQUEST, are_clean=False):
     """
     if len(lines) > max_fields:
         raise HTTPInputError("more than %d header lines" % max_fields, 431)
+    parse, checks = rules
     values = {}
     if are_clean:
         names = _names
@@ -322,10 +311,10 @@ def parse_fields(lines, max_fields, rules=REQUEST, are_clean=False):
             # A name that is not in the table, or a line without a colon.
             values.clear()
     if len(values) != len(lines):
-        return _parse_each(lines, *rules)
-    for name, check in rules[1].items():
-        if name in values:
-            check(values[name])
+        values = _parse_each(lines, parse, checks)
+    for name, is_valid, complaint in checks:
+        if name in values and not is_valid(values[name]):
+            raise HTTPInputError(complaint % values[name][:80])
     # As `HTTPHeaders.from_values`, without a call.
     headers = _new(HTTPHeaders)
     headers._values = values
@@ -333,16 +322,15 @@ def parse_fields(lines, max_fields, rules=REQUEST, are_clean=False):
 
 
 def _parse_each(lines, parse, checks):
-    """The same line by line: for names that are new or appear twice, and for malformed lines."""
+    """The values of the same lines, parsed one by one: for names that are new or appear twice, and
+    for malformed lines."""
     headers = HTTPHeaders()
     for line in lines:
-        name, value = parse(line)
-        if name in checks:
-            checks[name](value)
-            if name in headers._values:
-                raise HTTPInputError("more than one %s header" % name)
-        headers.add(name, value)
-    return headers
+        headers.add(*parse(line))
+    for name, _, _ in checks:
+        if type(headers._values.get(name)) is list:
+            raise HTTPInputError("more than one %s header" % name)
+    return headers._values
 
 
 def may_be_remembered(values):

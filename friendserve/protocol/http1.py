@@ -71,7 +71,8 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     or "HTTP/1.1". Raises HTTPInputError with the status for the response.
     """
     lines = _to_native(head).split("\r\n")
-    are_clean = _has_only_line_ends(head, len(lines) - 1)
+    # Whether the only control characters, but for tabs, are those of the line ends.
+    are_clean = len(head.translate(None, _CONTROLS)) == len(head) - 2 * len(lines) + 2
     del lines[-2:]
     if not (lines and lines[0]):
         lines = _skip_empty_lines(lines)
@@ -85,11 +86,6 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     if target[0] != "/":
         target = _resolve_target(method, target, headers)
     return method, target, version, headers
-
-
-def _has_only_line_ends(head, count):
-    """Whether the only control characters in `head`, but for tabs, are `count` times CR LF."""
-    return len(head) - len(head.translate(None, _CONTROLS)) == 2 * count
 
 
 def _skip_empty_lines(lines):
@@ -187,12 +183,11 @@ def parse_response_head(head, max_fields=MAX_RESPONSE_FIELDS):
     checked as in a request. Raises HTTPInputError.
     """
     text = _to_native(head)
-    if text.count("\n") != text.count("\r\n"):
-        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
-    if "\n " in text or "\n\t" in text:
-        text = _fold.sub(" ", text)
     lines = text.split("\r\n")
-    are_clean = _has_only_line_ends(head, len(lines) - 1)
+    are_clean = len(head.translate(None, _CONTROLS)) == len(head) - 2 * len(lines) + 2
+    if not are_clean or "\n " in text or "\n\t" in text:
+        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+        lines = _fold.sub(" ", text).split("\r\n")
     del lines[-2:]
     match = match_status_line(lines.pop(0)) if lines else None
     if match is None or match.group(1) != "1":
@@ -257,7 +252,7 @@ def read_request_head(head, max_line=8192, max_fields=100):
     `wants_keep_alive`). The arguments and errors are those of `parse_request_head`."""
     rest = cookie = None
     # A remembered head may have been checked against other limits, but is well within these.
-    if b"?" not in head and max_line >= _HEAD_LENGTH and max_fields > _HEAD_FIELDS:
+    if head.find(b"?") < 0 and max_line >= _HEAD_LENGTH and max_fields > _HEAD_FIELDS:
         rest = head
         start = head.find(b"\r\nCookie: ")
         # After empty lines it could precede the request line, where it is not allowed.
@@ -265,7 +260,8 @@ def read_request_head(head, max_line=8192, max_fields=100):
             end = head.find(b"\r\n", start + 2)
             rest, cookie = head[:start] + head[end:], head[start + 10:end]
         known = _heads.get(rest)
-        if known is not None and (cookie is None or _has_only_line_ends(cookie, 0)):
+        if known is not None and (
+                cookie is None or cookie == cookie.translate(None, _CONTROLS)):
             method, target, version, values, length, keep_alive = known
             # As `HTTPHeaders.from_values`, without a call: most requests take this path.
             headers = _new_headers(HTTPHeaders)
