@@ -352,10 +352,7 @@ class HTTPServerRequest(object):
         self.connection = connection
         self.method = method
         self.uri = uri
-        if uri and "?" in uri:
-            self.path, _, self.query = uri.partition("?")
-        else:
-            self.path, self.query = uri or "", ""
+        self.path, _, self.query = (uri or "").partition("?")
         self.version = version
         self.body = body or b""
         self.headers = headers if headers is not None else HTTPHeaders()

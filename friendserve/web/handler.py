@@ -491,11 +491,7 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         if self._ui is not None:
             self._release_ui()
         try:
-            # Without a call where it is not overridden, since every response ends here.
-            if type(self)._log == RequestHandler._log:
-                self.application.log_request(self)
-            else:
-                self._log()
+            self._log()
         finally:
             self.on_finish()
         return sent
