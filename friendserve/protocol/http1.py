@@ -287,12 +287,29 @@ def read_request_head(head, max_line=8192, max_fields=100):
     return method, target, version, headers, length, keep_alive
 
 
+# The same for responses: repeated ones differ only in their Date, from one second to the next.
+_response_heads = {}
+
+
 def read_response_head(head, method="GET", max_fields=MAX_RESPONSE_FIELDS):
     """Everything in the head of a response to `method`: (version, status, reason, HTTPHeaders,
     `body_length`, `wants_keep_alive`). Raises HTTPInputError."""
+    is_common = method == "GET" and max_fields > _HEAD_FIELDS
+    known = _response_heads.get(head) if is_common else None
+    if known is not None:
+        version, status, reason, values, length, keep_alive = known
+        return version, status, reason, HTTPHeaders.from_values(values.copy()), length, keep_alive
     version, status, reason, headers = parse_response_head(head, max_fields)
-    return (version, status, reason, headers, body_length(headers, version, status, method),
-            wants_keep_alive(headers, version))
+    length = body_length(headers, version, status, method)
+    keep_alive = wants_keep_alive(headers, version)
+    # A Location may hold a secret, as the target of a request may.
+    if is_common and len(head) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS \
+            and may_be_remembered(headers._values) and "Location" not in headers._values:
+        if len(_response_heads) >= _HEADS:
+            _response_heads.clear()
+        _response_heads[head] = (
+            version, status, reason, headers._values.copy(), length, keep_alive)
+    return version, status, reason, headers, length, keep_alive
 
 
 _join_field = ": ".join

@@ -216,7 +216,22 @@ class ResponseHeadTest(EngineTest):
         self.assertEqual(headers["Content-Length"], "5")
         self.assertEqual(parse_response_head(b"HTTP/1.0 200 \r\n\r\n")[:3], ("HTTP/1.0", 200, ""))
 
-    def test_b337_the_same_head_for_another_method_or_limit(self):
+    def test_b337_few_short_heads_are_remembered(self):
+        known = http1._response_heads
+        head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%s\r\n"
+        known.clear()
+        for extra, arguments in (("X: %s\r\n" % ("y" * http1._HEAD_LENGTH), ()),
+                                 ("X: %s\r\n" % ("y" * http1._HEAD_LENGTH), ("GET", 50)),
+                                 ("".join("X-%d: y\r\n" % number for number in range(60)), ()),
+                                 ("", ("HEAD",)), ("", ("GET", 10)), ("X: a\r\nX: b\r\n", ())):
+            read_response_head((head % extra).encode("ascii"), *arguments)
+            self.assertEqual({}, known, (extra[:20], arguments))
+        for number in range(2 * http1._HEADS):
+            read_response_head((head % ("X: %d\r\n" % number)).encode("ascii"))
+            self.assertLessEqual(len(known), http1._HEADS)
+        self.assertIn((head % ("X: %d\r\n" % number)).encode("ascii"), known)
+
+    def test_b337_a_remembered_head_is_that_of_a_get(self):
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
         for _ in range(2):
             self.assertEqual(5, read_response_head(head)[4])

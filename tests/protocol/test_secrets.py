@@ -22,6 +22,15 @@ class RememberedTest(unittest.TestCase):
                     u"https://me:secret@h/", b"http://me:secret@h/"):
             self.assert_not_kept(urls._urls, urls.parse_url, url)
 
+    def test_a691_heads_of_responses(self):
+        head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n%s\r\n\r\n"
+        http1.read_response_head(head % b"X-Known: 1")
+        self.assertIn("X-Known", repr(http1._response_heads))
+        for line in (b"Location: http://h/?token=secret", b"location: /secret",
+                     b"Set-Cookie: a=secret", b"Set-Cookie: a=b\r\nSet-Cookie: a=secret",
+                     b"Authorization: secret"):
+            self.assert_not_kept(http1._response_heads, http1.read_response_head, head % line)
+
     def test_a691_heads_of_requests(self):
         head = b"GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n"
         for _ in range(2):
