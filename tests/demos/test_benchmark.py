@@ -21,6 +21,7 @@ try:
     import machine
     import peers
     import report
+    import where
 finally:
     sys.path.remove(BENCHMARK)
 
@@ -186,6 +187,27 @@ class WrkTest(unittest.TestCase):
 
     def test_wrk_that_did_not_run(self):
         raises_with(self, "no totals", loadgen.wrk_rate, "unable to connect", 50)
+
+
+class WhereTest(unittest.TestCase):
+    def test_b424_each_request_passes_every_stage_once(self):
+        self.assertIs(where.read_request_head, where.connections.read_request_head)
+        found = where.measure([where.bare, where.varied], 2, 3)
+        self.assertIs(where.read_request_head, where.connections.read_request_head)
+        self.assertEqual(["bare", "varied"], sorted(found))
+        for figures in found.values():
+            self.assertEqual([stage for stage, _ in where.STAGES],
+                             [stage for stage, _ in where.STAGES if figures[stage] >= 0])
+        counts = where.laps.counts
+        self.assertEqual([3] * 5, [counts[stage] for stage in (
+            "recv", "head", "request", "route", "send")])
+
+    def test_b424_varied_requests_differ_in_the_target_and_four_lines(self):
+        first, second = where.varied(1).split(b"\r\n"), where.varied(2).split(b"\r\n")
+        self.assertEqual(len(first), len(second))
+        different = [one.split(b" ")[0] for one, other in zip(first, second) if one != other]
+        self.assertEqual([b"GET", b"User-Agent:", b"Referer:", b"Cookie:", b"X-Request-Id:"],
+                         different)
 
 
 class MachineTest(unittest.TestCase):
