@@ -30,16 +30,17 @@ TEST_REQUIRES = [
     'futures; python_version < "3"',
     'hypothesis; python_version >= "3.6"',
     'prometheus_client',
-    'selenium; python_version >= "3.9"',
+    'selenium; python_version >= "3.9" and platform_python_implementation == "CPython"',
     "Markdown>=3.1",
     "hiredis",
     "inotify_simple",
-    "pycurl",
+    # These cannot be built for PyPy.
+    'pycurl; platform_python_implementation == "CPython"',
     'pycares<3; python_version < "3"',
-    'pycares; python_version >= "3"',
+    'pycares; python_version >= "3" and platform_python_implementation == "CPython"',
+    'psycopg2-binary; platform_python_implementation == "CPython"',
     'PyMySQL<1; python_version < "3"',
     'PyMySQL; python_version >= "3"',
-    "psycopg2-binary",
     # With their tests: Twisted's own need PyHamcrest.
     "Twisted>=20.3",
     "PyHamcrest",
@@ -55,16 +56,24 @@ TEST_REQUIRES = [
     'Django; python_version >= "3"',
     'gunicorn; python_version >= "3"',
     'fissix; python_version >= "3.8"',
+    # One checker of the stubs; the other is npm's pyright.
+    'mypy; python_version == "3.11"',
     # Signatures of tokens, and judges of sign-in: other implementations of its protocols.
     'cryptography<3.4; python_version < "3"',
-    'cryptography; python_version >= "3"',
+    'cryptography; python_version >= "3" and platform_python_implementation == "CPython"',
+    # The last with wheels for PyPy 3.9, and what works with it.
+    'cryptography<44; python_version >= "3" and python_version < "3.11" '
+    'and platform_python_implementation == "PyPy"',
+    'cryptography; platform_python_implementation == "PyPy" and python_version >= "3.11"',
     'oauthlib<3.2; python_version < "3"',
     'oauthlib; python_version >= "3"',
     'python-openid; python_version < "3"',
     'python3-openid; python_version >= "3"',
     'PyJWT; python_version >= "3"',
-    'jwcrypto; python_version >= "3"',
-    'joserfc; python_version >= "3.9"',
+    'jwcrypto; python_version >= "3" and platform_python_implementation == "CPython"',
+    'joserfc; python_version >= "3.9" and platform_python_implementation == "CPython"',
+    # The documentation is built on one Python.
+    'Sphinx>=9.0,<9.1; python_version == "3.11"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -91,13 +100,16 @@ setup(
         "curl": ["pycurl"],
         # What demos/blog needs.
         "demos": ["Markdown>=3.1"],
+        # The documentation: python website/docs/build.py. epubcheck needs Java.
+        "docs": ['Sphinx>=9.0,<9.1; python_version >= "3.11"',
+                 'weasyprint>=70; python_version >= "3.11"',
+                 'epubcheck; python_version >= "3.11"'],
         "mysql": ["PyMySQL"],
         # Sign-in by OpenID Connect.
         "oidc": ["cryptography"],
         # What python -m friendserve.porting rewrite --python3 needs.
         "py3": ['fissix; python_version >= "3.8"'],
         "postgresql": ["psycopg2-binary"],
-        "progress": ["tqdm"],
         "redis": ["hiredis"],
         # Masks of WebSocket frames in C.
         "speedups": ['websockets; python_version >= "3.6"'],
@@ -105,7 +117,7 @@ setup(
         "twisted": ["Twisted>=20.3"],
     },
     classifiers=[
-        "Development Status :: 3 - Alpha",
+        "Development Status :: 4 - Beta",
         "Environment :: Web Environment",
         "Intended Audience :: Developers",
         "Operating System :: POSIX",

@@ -119,10 +119,12 @@ httpclient/       AsyncHTTPClient and HTTPClient, whichever engine does the work
     messages      HTTPRequest, HTTPResponse
     interface     AsyncHTTPClient
     blocking      HTTPClient
-    command       python -m friendserve.httpclient
+    output        what python -m friendserve.httpclient writes
+    command       its command line
     cookies       cookie jars
     fetch         one fetch: redirects, cookies, time limits
     queue         which fetch starts next, and the settings that both clients share
+    watching      errors of fetches that a program did not look at, for debug mode
 
 simple_httpclient/ the HTTP client in Python
     pool          kept connections
@@ -158,6 +160,7 @@ web/              handlers and applications
     conditions    conditional requests and ranges of files
     static        StaticFileHandler, and how much it keeps in memory
     running       a program that serves one application
+    watching      what debug mode watches
     application   Application, redirects, fallbacks, the access log
 
 websocket/        WebSockets, both roles
@@ -234,11 +237,14 @@ serve/            running an application as a service
     pages         metrics, health, live connections
     control       the socket over which operators ask the master
     ctl           friendserve ctl, friendserve ping
+    operators     what the master itself serves
     worker        a process that serves
+    pidfile       the file with the pid of a master
+    successor     a new master in place of this one
     master        keeps workers: reload, recycling, upgrade, supervision
     command       python -m friendserve: serve, ctl, ping
 """
 from __future__ import absolute_import, division, print_function
 
-version = "0.1.0"
-version_info = (0, 1, 0, 0)
+version = "0.9.0"
+version_info = (0, 9, 0, 0)

@@ -34,6 +34,10 @@ import weakref
 import six
 
 try:
+    from importlib.util import find_spec
+except ImportError:  # version: py2
+    from pkgutil import find_loader as find_spec
+try:
     import resource
 except ImportError:     # Windows, where a new program does not inherit files
     resource = None
@@ -424,6 +428,10 @@ def main():
     if not _is_wrapped:
         enable_pretty_logging()
     sys.argv = arguments[is_module:]
+    missing = _find_nothing(arguments[is_module], is_module)
+    if missing and not _is_wrapped:
+        sys.stderr.write("%s\n" % missing)
+        sys.exit(2)
     try:
         if is_module:
             # run_module inserts the program's name as the first argument.
@@ -441,18 +449,45 @@ def main():
         wait(u"The program has ended: %s" % error)
     except Exception:
         _set_up_logging()
-        gen_log.error("The program has failed", exc_info=True)
+        gen_log.error("The program has failed", exc_info=_failure())
         wait_failed()
     if not _is_over and not _is_wrapped:
         gen_log.info("The program has ended")
         wait(u"The program has ended.")
 
 
+def _find_nothing(name, is_module):
+    """Why there is no program with this name, in one line; None if there may be one."""
+    if not is_module:
+        if os.path.isfile(name) or os.path.isfile(os.path.join(name, "__main__.py")):
+            return None
+        if os.path.isdir(name):
+            return "%s is a folder without a __main__.py" % name
+        return "there is no file %s%s" % (
+            name, "" if os.path.isabs(name) else " in %s" % os.getcwd())
+    try:
+        spec = find_spec(name)
+    except Exception:
+        # A package that cannot be imported may be mended.
+        return None
+    return None if spec is not None else "there is no module %s in %s or in sys.path" % (
+        name, os.getcwd())
+
+
 def wait_failed():
     """Like `wait`, after an exception that is being handled: its traceback is what browsers are
     shown, and its files are watched."""
     _watch_traceback()
-    wait(to_unicode(traceback.format_exc()))
+    wait(to_unicode("".join(traceback.format_exception(*_failure()))))
+
+
+def _failure():
+    """The exception that is being handled, as from sys.exc_info, without the frames that started
+    the program."""
+    typ, error, trace = sys.exc_info()
+    while trace is not None and trace.tb_frame.f_globals.get("__name__") in (__name__, "runpy"):
+        trace = trace.tb_next
+    return typ, error, trace
 
 
 def _set_up_logging():

@@ -322,7 +322,8 @@ class HTTPServer(TCPServer):
     def drain(self, callback=None, idle=5.0, grace=30.0, has_successor=True):
         """Leave new connections to another process that has the same listening sockets, serve those
         that are open to their end, and call `callback()`, once, when that is done. Connections that
-        are still open after `grace` seconds are closed.
+        are still open after `grace` seconds are closed. Without a successor, connections that wait
+        in the kernel are accepted, and the listening sockets closed, first.
 
         Every request that arrives is answered. From now on that is with ``Connection: close``, so
         that the client comes back to another process:
@@ -335,10 +336,14 @@ class HTTPServer(TCPServer):
           first 80 % of the grace time, so that their clients do not all come back at once.
 
         `has_successor` says whether another process takes over, and not only for a while: it
-        determines the code with which WebSockets close. The listening sockets stay open until
-        `stop`; `graceful_stop` may follow, for a faster end. The server cannot be used again.
+        also determines the code with which WebSockets close. With a successor, the listening
+        sockets stay open until `stop`. `graceful_stop` may follow, for a faster end. The server
+        cannot be used again.
         """
-        self.stop_accepting()
+        if has_successor:
+            self.stop_accepting()
+        else:
+            self.stop_listening()
         self.has_successor = has_successor
         io_loop = self._begin_stop(grace, callback)
         self.drain_timeout = idle

@@ -397,6 +397,11 @@ class Locale(object):
         return form % self._parts(local)
 
     def _format_age(self, seconds):
+        if seconds == 0:
+            now = self.translate("just now")
+            # Translations made for Tornado do not have it.
+            if now != "just now" or self.language == "en":
+                return now
         if seconds < 50:
             return self.translate("1 second ago", "%(seconds)d seconds ago", seconds) % {
                 "seconds": seconds}

@@ -104,8 +104,8 @@ class TCPServer(object):
         """Accept connections on the sockets that were bound. Call it once.
 
         With another `num_processes` than 1, this continues in that many copies of the process (None
-        or 0: one for each CPU), which share the sockets, and does not return in the calling one:
-        see `fork_processes`. There must be no loop before.
+        or 0: one for each CPU), which share the sockets, a few connections per turn each, and does
+        not return in the calling one: see `fork_processes`. There must be no loop before.
 
         Raises RuntimeError the second time, and what `fork_processes` raises.
         """
@@ -113,6 +113,8 @@ class TCPServer(object):
             raise RuntimeError("this server was already started")
         if num_processes != 1:
             fork_processes(num_processes)
+            # Or one of them would have most of a rush.
+            self._accepting.setdefault("max_accepts", FEW_ACCEPTS)
         sockets, self._waiting = self._waiting, None
         self.add_sockets(sockets)
 
@@ -159,6 +161,14 @@ class TCPServer(object):
         """
         for _, remove in self._listening:
             remove()
+
+    def stop_listening(self):
+        """Accept what waits in the kernel, then close the listening sockets, for a server without a
+        successor: to reset these connections would fail requests that clients have sent."""
+        with NullContext():
+            for sock, remove in self._listening:
+                remove(accept_waiting=True)
+                sock.close()
 
     def stop(self):
         """Accept no more connections and close the listening sockets. Open streams stay open.

@@ -21,3 +21,8 @@ PATIENCE = 15
 #: The CPU time of this process in seconds. For tests of what takes linear time: other load on the
 #: machine hardly changes it.
 cpu_time = getattr(time, "process_time", time.clock if str is bytes else None)  # version: py2
+
+
+def missing(package):
+    """The reason for which tests are skipped that need a Python package."""
+    return "%s is not installed: python -m pip install '.[test]' installs it" % package

@@ -1,6 +1,8 @@
 """Shared by the tests of sign-in: a site, and a browser that keeps cookies."""
 from __future__ import absolute_import, division, print_function
 
+import gc
+
 from six.moves import http_cookiejar
 from six.moves.urllib.parse import urljoin, urlsplit
 
@@ -121,6 +123,13 @@ class AuthCase(HTTPCase):
         user, error = self.outcomes[-1]
         self.assertIsNone(user)
         return error.reason
+
+
+def count_objects():
+    """How many objects there are, without those of the bounded tables of URLs and paths."""
+    gc.collect()
+    return len([one for one in gc.get_objects()
+                if type(one).__name__ not in ("URL", "SplitResult", "tuple")])
 
 
 def query_of(url):

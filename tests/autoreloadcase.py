@@ -32,7 +32,10 @@ def tell():
         log.write("%%s|%%s|%%d|%%s\\n" %% (
             " ".join(sys.argv[1:]), module.VALUE, len(os.listdir("/proc/self/fd")), kind))
 
-autoreload.add_reload_hook(lambda: open(%(log)r + ".hook", "a").write("hook\\n"))
+def hook():
+    with open(%(log)r + ".hook", "a") as hooks:
+        hooks.write("hook\\n")
+autoreload.add_reload_hook(hook)
 IOLoop.current().add_callback(tell)
 IOLoop.current().start()
 """

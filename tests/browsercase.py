@@ -23,7 +23,8 @@ DRIVER = find_program("chromedriver")
 
 needs_browser = pytest.mark.skipif(
     webdriver is None or CHROMIUM is None or DRIVER is None,
-    reason="needs selenium, and chromium and chromedriver on the PATH")
+    reason="selenium, chromium or chromedriver is not installed: python -m pip install '.[test]' "
+           "and apt-get install chromium chromium-driver")
 
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
            "--disable-background-networking", "--disable-component-update", "--disable-sync",

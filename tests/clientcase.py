@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import socket
 import struct
-import unittest
+import threading
 
 try:
     from friendserve.curl_httpclient import CurlAsyncHTTPClient
@@ -13,7 +13,9 @@ from friendserve.httpclient import HTTPRequest
 from friendserve.netutil import bind_sockets
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from friendserve.tcpserver import TCPServer
+from tests import PATIENCE
 from tests.httpcase import HTTPCase, answer
+from tests.loopcase import needs_package
 
 
 class KeepingServer(TCPServer):
@@ -92,7 +94,7 @@ def for_each_client(namespace, contract):
         title = str("%s%sTest" % (name, contract.__name__))
         test = type(title, (contract, ClientCase), {
             "client_class": client_class, "__module__": namespace["__name__"]})
-        namespace[title] = unittest.skipIf(client_class is None, "pycurl is not installed")(test)
+        namespace[title] = needs_package(client_class, "pycurl")(test)
 
 
 class ClientCase(HTTPCase):
@@ -161,3 +163,28 @@ class ClientCase(HTTPCase):
 
 
 __all__ = ["ClientCase", "ScriptedServer", "answer", "reset", "response"]
+
+
+class InThread(HTTPCase):
+    """Runs blocking code in a thread, while the server runs here."""
+    def run_blocking(self, function):
+        results = []
+
+        def run():
+            try:
+                results.append(function())
+            except Exception as error:
+                results.append(error)
+
+        thread = threading.Thread(target=run)
+        # After a failure it may never return.
+        thread.daemon = True
+        thread.start()
+        self.run_until(lambda: results)
+        thread.join(PATIENCE)
+        if isinstance(results[0], Exception):
+            raise results[0]
+        return results[0]
+
+    def url(self, path="/"):
+        return "http://127.0.0.1:%d%s" % (self.server.address[1], path)

@@ -52,14 +52,14 @@ FLOORS = (
      + _in("http1connection", ("limits", "response", "server", "client", ""))
      + ("httpserver",)
      + _in("httpclient", (
-         "errors", "messages", "interface", "blocking", "command", "cookies", "fetch", "queue", "",
-         "__main__"))
+         "errors", "messages", "interface", "blocking", "output", "command", "cookies", "fetch",
+         "queue", "watching", "", "__main__"))
      + _in("simple_httpclient", ("pool", "tunnel", "digest", "fetch", "client", ""))
      + _in("curl_httpclient", ("errors", "sockets", "transfer", "options", "client", ""))),
     ("web", _in("web", (
         "errors", "mistakes", "settings", "etags", "uimodule", "page", "debugpage", "errorpage",
         "jsonbody", "transforms", "xsrf", "handler", "decorators", "eventstream", "upload", "files",
-        "conditions", "static", "running", "application", ""))),
+        "conditions", "static", "running", "watching", "application", ""))),
     ("beside the web", _in("websocket", ("connection", "client", "handler", ""))
      + _in("wsgi", ("environ", "body", "container", "adapter", ""))
      + _in("feed", ("base", "local", "resp", "redis", "opening", ""))
@@ -73,7 +73,8 @@ FLOORS = (
          "checking", "installed", "rewriting", "command", "", "__main__"))
      + _in("metrics", ("text", "registry", "watching", "")) + _in("serve", (
          "scoreboard", "config", "accesslog", "logs", "loading", "sockets", "systemd", "pages",
-         "control", "ctl", "worker", "master", "command", "")) + ("__main__",)),
+         "control", "ctl", "operators", "worker", "pidfile", "successor", "master", "command",
+         "")) + ("__main__",)),
 )
 
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
@@ -101,7 +102,6 @@ OPTIONAL = {
     "curl_httpclient.transfer": frozenset(("pycurl",)),
     "database.engines": frozenset(("MySQLdb", "psycopg", "psycopg2", "pymysql")),
     "feed.resp": frozenset(("hiredis",)),
-    "httpclient.command": frozenset(("tqdm",)),
     "protocol.jose": frozenset(("cryptography",)),
     "protocol.masking": frozenset(("websockets",)),
     "platform.caresresolver": frozenset(("pycares",)),
@@ -310,12 +310,12 @@ def sources(*folders):
     """Paths of the Python files of these folders of the project."""
     for folder in folders:
         for place, subfolders, names in os.walk(os.path.join(ROOT, folder)):
-            # The peers of the benchmark, and an asyncio program that embeds this package, are not
-            # written for all the Pythons that this project supports.
+            # The peers of the benchmark, an asyncio program that embeds this package, and one for
+            # the type checkers are not written for all the Pythons that this project supports.
             subfolders[:] = sorted(name for name in subfolders if name not in (
                 "servers", "clients"))
             for name in sorted(names):
-                if name.endswith(".py") and name != "asyncio_service.py":
+                if name.endswith(".py") and name not in ("asyncio_service.py", "sample.py"):
                     yield os.path.join(place, name)
 
 

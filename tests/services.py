@@ -178,6 +178,7 @@ def shared(service):
 class Redis(Service):
     """A Redis whose append-only file is enabled and written before each reply."""
     name = "redis-server"
+    advice = ": apt-get install redis-server"
 
     def command(self):
         return [self.program(), "--port", str(self.port), "--bind", "127.0.0.1",
@@ -190,6 +191,7 @@ class Redis(Service):
 class MariaDB(Service):
     """A MariaDB with a database `test`; committed data survives a crash."""
     name = "mariadbd"
+    advice = ": apt-get install mariadb-server"
 
     def prepare(self):
         # A server deletes the temporary tables of others on start, so each gets a separate folder.
@@ -233,6 +235,7 @@ class MariaDB(Service):
 class PostgreSQL(Service):
     """A PostgreSQL with a database `test`."""
     name = "postgres"
+    advice = ": apt-get install postgresql"
 
     @classmethod
     def program(cls):
@@ -296,6 +299,7 @@ class Nginx(Service):
     """An nginx with files, compression, basic authentication and a proxy to nowhere; also over TLS,
     on a port for each certificate (`tls_ports`, by name)."""
     name = "nginx"
+    advice = ": apt-get install nginx"
 
     CERTIFICATES = ("server", "expired", "wronghost", "selfsigned", "wildcards")
 
@@ -363,6 +367,7 @@ class HAProxy(Service):
     which contain %(listen)d for the port that is then in `ports`, and others of `values`.
     %(pem)s is a file with the certificate and key of the tests."""
     name = "haproxy"
+    advice = ": apt-get install haproxy"
 
     def __init__(self, sections, **values):
         self._sections, self._values = sections, values
@@ -391,6 +396,7 @@ class HAProxy(Service):
 class Tinyproxy(Service):
     """An HTTP proxy that requires the user "me" and the password "secret"."""
     name = "tinyproxy"
+    advice = ": apt-get install tinyproxy"
 
     def prepare(self):
         with open(os.path.join(self.folder, "conf"), "w") as file:
@@ -441,7 +447,7 @@ class Uvicorn(PythonServer):
 class OIDCProvider(Service):
     """The package oidc-provider of npm, in the folder that FRIENDSERVE_NODE names. `clients` is a
     list of dicts: the metadata of those that are registered."""
-    name = "oidc-provider under node (FRIENDSERVE_NODE)"
+    name = "oidc-provider, a package of npm,"
 
     def __init__(self, clients):
         self.clients = clients

@@ -89,3 +89,17 @@ class AuthDemo(DemoProgram):
         """The URL of a provider that the demo has started."""
         return re.search(r"%s: a provider for development only, at (\S+)" % label,
                          self.log()).group(1)
+
+
+class FacebookDemo(DemoProgram):
+    name = "facebook"
+    path = os.path.join("facebook", "facebookdemo.py")
+
+
+class TwitterDemo(DemoProgram):
+    name = "twitter"
+    path = os.path.join("twitter", "twitterdemo.py")
+
+    def stand_in(self):
+        """The URL of the stand-in that the demo has started."""
+        return re.search(r"A stand-in for X, for development only, at (\S+)", self.log()).group(1)

@@ -1,4 +1,6 @@
-"""Proves from the source how the house is built; website/docs/architecture.rst describes it.
+"""Proves from the source how the house is built.
+
+website/docs/explanation/architecture.rst describes it.
 
 A new module is first entered in FLOORS in tests/house.py, above everything it imports.
 """
@@ -40,7 +42,7 @@ class ArchitectureTest(unittest.TestCase):
         self.assert_nothing(
             set(self.modules) - set(RANK),
             "enter these modules in FLOORS in tests/house.py, above everything they "
-            "import, and in website/docs/architecture.rst")
+            "import, and in website/docs/explanation/architecture.rst")
 
     def test_no_room_is_listed_twice(self):
         rooms = [room for _, names in FLOORS for room in names]
@@ -97,7 +99,8 @@ class ArchitectureTest(unittest.TestCase):
         here = os.listdir(os.path.join(ROOT, PACKAGE))
         self.assertEqual(set(), set(name.replace(".py", "") for name in here
                                     if not name.startswith(("_", "."))
-                                    and not name.endswith((".pyc", ".pyo"))) ^ listed)
+                                    and not name.endswith((".pyc", ".pyo", ".pyi", ".typed")))
+                         ^ listed)
 
     def test_protocol_is_pure(self):
         self.assert_nothing(

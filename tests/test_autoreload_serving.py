@@ -149,6 +149,24 @@ class RefusedTest(ServingCase):
         self.assertEqual("two", get(sock)[1])
 
 
+class MissingTest(ProgramCase):
+    def said(self, *command):
+        self.start("-m", "friendserve.autoreload", *command)
+        self.addCleanup(self.process.poll)
+        wait_until(lambda: self.process.poll() is not None, PATIENCE, lambda: "an end")
+        self.assertEqual(2, self.process.returncode)
+        return self.process.stdout.read().decode("utf-8")
+
+    def test_b453_a_program_that_does_not_exist_is_one_line(self):
+        folder = os.path.realpath(self.folder)
+        self.assertEqual("there is no file nosuch.py in %s\n" % folder, self.said("nosuch.py"))
+        self.assertEqual("there is no file /nosuch/a.py\n", self.said("/nosuch/a.py", "--port=1"))
+        os.mkdir(os.path.join(self.folder, "package"))
+        self.assertEqual("package is a folder without a __main__.py\n", self.said("package"))
+        self.assertEqual("there is no module nosuch in %s or in sys.path\n" % folder,
+                         self.said("-m", "nosuch"))
+
+
 class FailureTest(ServingCase):
     def check(self):
         for text, said in ((u"VALUE = <\n", b"SyntaxError"), (u"import nosuch\n", b"nosuch"),

@@ -14,6 +14,7 @@ from friendserve.concurrent import (
     return_future, run_on_executor)
 from friendserve.ioloop import IOLoop, TimeoutError
 from friendserve.stack_context import ExceptionStackContext
+from tests import missing
 from tests.loopcase import LogCatcher, LoopCase
 
 try:
@@ -105,7 +106,7 @@ class FutureTest(FutureCase):
             future = future_of(lambda callback, on_error: self.later(on_error, error))
         del future
         gc.collect()
-        self.run_until(lambda: gc.collect() * 0 or self.log)
+        self.run_until(lambda: self.loop.add_callback(gc.collect) or self.log)
         self.assertEqual([error], self.log)
 
     def test_an_error_that_was_taken_is_not_raised(self):
@@ -202,7 +203,7 @@ class LoopTest(FutureCase):
         self.loop.call_later(0.01, future.set_result, 2)
         self.assertEqual(2, self.loop.run_sync(lambda: future))
 
-    @unittest.skipIf(ThreadPoolExecutor is None, "concurrent.futures is not installed")
+    @unittest.skipIf(ThreadPoolExecutor is None, missing("futures"))
     def test_run_in_executor(self):
         executor = ThreadPoolExecutor(1)
         self.addCleanup(executor.shutdown)
@@ -215,7 +216,7 @@ class LoopTest(FutureCase):
         self.run_until(lambda: errors)
         self.assertIsInstance(errors[0], ZeroDivisionError)
 
-    @unittest.skipIf(ThreadPoolExecutor is None, "concurrent.futures is not installed")
+    @unittest.skipIf(ThreadPoolExecutor is None, missing("futures"))
     def test_run_on_executor(self):
         class Work(object):
             executor = ThreadPoolExecutor(1)

@@ -18,7 +18,7 @@ from friendserve.platform.pollers.auto import available_pollers
 from friendserve.web import Application
 from friendserve.websocket import websocket_connect
 from tests import PATIENCE, ROOT
-from tests.docscase import program, program_text
+from tests.docscase import page_text, program, program_text
 from tests.house import PACKAGE, find_symbol, parse_tree, table_of_contents
 from tests.httpcase import answer
 from tests.services import free_port
@@ -27,7 +27,7 @@ from tests.webcase import WebCase
 
 class WebSocketPageTest(WebCase):
     def test_what_one_says_all_see(self):
-        names = program("websocket.rst")
+        names = program("how-to/websocket.rst")
         application = Application([("/", names["PageHandler"]),
                                    ("/socket", names["SocketHandler"])])
         application.feed = open_feed()
@@ -47,7 +47,7 @@ class WebSocketPageTest(WebCase):
 
 class CoroutinesPageTest(WebCase):
     def test_handlers_locks_and_queues(self):
-        names = program("coroutines.rst")
+        names = program("how-to/coroutines.rst")
         self.serve(names["application"])
         url = "http://127.0.0.1:%d/slow" % self.server.address[1]
         self.assertEqual(b"done", self.ask("/slow").body)
@@ -59,7 +59,7 @@ class CoroutinesPageTest(WebCase):
         self.assertEqual(list(range(5)), seen)
 
     def test_without_coroutines(self):
-        load = program("coroutines.rst", 1)["load"]
+        load = program("how-to/coroutines.rst", 1)["load"]
         self.serve(lambda request: answer(request, body=url.encode("ascii")))
         url = "http://127.0.0.1:%d/" % self.server.address[1]
         results, errors = [], []
@@ -74,7 +74,7 @@ class CoroutinesPageTest(WebCase):
 
 class EmbeddingPageTest(unittest.TestCase):
     def test_b299_a_loop_of_your_own(self):
-        run = program("embedding.rst")["run"]
+        run = program("how-to/embedding.rst")["run"]
         for poller in available_pollers():
             reader, writer = os.pipe()
             seen = []
@@ -98,19 +98,18 @@ class EmbeddingPageTest(unittest.TestCase):
     def test_b299_a_thread(self):
         port = free_port()
         names = {"__name__": "page"}
-        six.exec_(program_text("embedding.rst", 1).replace("8888", str(port)), names)
+        six.exec_(program_text("how-to/embedding.rst", 1).replace("8888", str(port)), names)
         self.addCleanup(names["thread"].stop)
         answer = urlopen("http://127.0.0.1:%d/status" % port, timeout=PATIENCE)
         self.addCleanup(answer.close)
         self.assertEqual(b'{"jobs": 2}', answer.read())
 
     def test_b299_the_table_leads_to_pages(self):
-        folder = os.path.join(ROOT, "website", "docs")
-        with io.open(os.path.join(folder, "embedding.rst"), encoding="utf-8") as source:
-            pages = re.findall(u"^.. _[^:]+: (\\S+\\.rst)$", source.read(), re.M)
+        rows = re.search(u"={9,} .*\n=", page_text("how-to/embedding.rst"), re.S).group()
+        pages = re.findall(u"<([a-z]+)>`", rows)
         self.assertLessEqual(5, len(pages))
         for page in pages:
-            self.assertTrue(os.path.exists(os.path.join(folder, page)), page)
+            self.assertTrue(page_text("how-to/%s.rst" % page))
 
 
 class ArchitecturePageTest(unittest.TestCase):
@@ -119,9 +118,7 @@ class ArchitecturePageTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        with io.open(os.path.join(ROOT, "website", "docs", "architecture.rst"),
-                     encoding="utf-8") as source:
-            cls.page = source.read()
+        cls.page = page_text("explanation/architecture.rst")
         cls.modules = parse_tree(os.path.join(ROOT, PACKAGE))
         cls.doors = [name for name, _ in table_of_contents(friendserve.__doc__)]
 
@@ -151,6 +148,6 @@ class ArchitecturePageTest(unittest.TestCase):
             import draw_floors
         finally:
             sys.path.remove(folder)
-        with io.open(os.path.join(folder, "floors.svg"), encoding="utf-8") as source:
+        with io.open(os.path.join(folder, "explanation", "floors.svg"), encoding="utf-8") as source:
             self.assertEqual(source.read(), draw_floors.draw(),
                              "run python website/docs/draw_floors.py")

@@ -5,6 +5,7 @@ import socket
 import threading
 
 from friendserve.feed import LocalFeed
+from friendserve.httpserver import HTTPServer
 from friendserve.httputil import HTTPHeaders, ResponseStartLine
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets
@@ -137,6 +138,27 @@ class ConnectionsTest(DrainCase):
         other.setblocking(False)
         self.serve(lambda request: answer(request, b"new"), other)
         self.assertEqual(b"new", client.read_response().body)
+
+    def test_b430_without_a_successor_what_waits_in_the_kernel_is_served_and_the_port_free(self):
+        for sharing in ({}, {"max_accepts": 1, "may_accept": lambda: False}):
+            server = HTTPServer(answer)
+            self.addCleanup(self.close_server, server)
+            server.share_sockets(**sharing)
+            self.serve_with(server)
+            clients = [self.connect(data=get()) for _ in range(5)]
+            del self.drained[:]
+            self.drain(has_successor=False)
+            with self.assertRaises(EnvironmentError):
+                self.connect()
+            for client in clients:
+                self.check_last(client)
+            self.check_drained()
+
+    def serve_with(self, server):
+        sock, = bind_sockets(0, "127.0.0.1")
+        server.add_socket(sock)
+        server.address = sock.getsockname()
+        self.server = server
 
     def test_b385_the_deadline_closes_the_rest(self):
         self.serve_paths()

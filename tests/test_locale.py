@@ -167,11 +167,16 @@ class SayingsTest(LocaleCase):
             NOW - datetime.timedelta(*age), now=NOW, **options)
 
     def test_ages(self):
-        for seconds, text in [(0, "0 seconds ago"), (1, "1 second ago"), (49, "49 seconds ago"),
+        for seconds, text in [(0, "just now"), (1, "1 second ago"), (49, "49 seconds ago"),
                               (60, "1 minute ago"), (150, "3 minutes ago"),
                               (49 * 60, "49 minutes ago"), (50 * 60, "1 hour ago"),
                               (3 * 3600, "3 hours ago"), (86399, "24 hours ago")]:
             self.assertEqual(text, self.say(0, seconds))
+
+    def test_just_now_only_where_it_is_translated(self):
+        self.load(de=u'"just now","gerade eben"\n', fr=u'"a","b"\n')
+        self.assertEqual(u"gerade eben", locale.get("de").format_date(NOW, now=NOW))
+        self.assertEqual(u"0 seconds ago", locale.get("fr").format_date(NOW, now=NOW))
 
     def test_b233_near_a_day(self):
         self.assertEqual("24 hours ago", self.say(0, 86399))
@@ -197,7 +202,7 @@ class SayingsTest(LocaleCase):
         self.assertEqual("November 26, 2026", self.say(0, 60, full_format=True, shorter=True))
 
     def test_b233_the_future(self):
-        self.assertEqual("0 seconds ago", self.say(0, -59))
+        self.assertEqual("just now", self.say(0, -59))
         self.assertEqual("November 26, 2026 at 10:31 am", self.say(0, -60))
         self.assertEqual("November 26, 2026 at 10:30 am", self.say(0, -59, relative=False))
 
@@ -206,7 +211,7 @@ class SayingsTest(LocaleCase):
         self.assertEqual("November 26, 2026 at 5:30 am",
                          self.say(0, gmt_offset=300, full_format=True))
         self.assertEqual("January 1, 1970 at 12:00 am", english.format_date(0))
-        self.assertEqual("0 seconds ago", english.format_date(
+        self.assertEqual("just now", english.format_date(
             locale._utc_now() + datetime.timedelta(seconds=5)))
         if not six.PY2:
             zone = datetime.timezone(datetime.timedelta(hours=2))

@@ -71,8 +71,10 @@ class ReadmeTest(unittest.TestCase):
         self.assertEqual(shown, demo.split("print_function\n", 1)[1].strip())
 
     def test_what_it_names_is_there(self):
-        for path in re.findall(r"``((?:demos|website)/[a-z./]*)``", read("README.rst")):
-            self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
+        for page in ("README.rst", "CONTRIBUTING.rst", "SECURITY.rst"):
+            for path in re.findall(r"``(?:python )?((?:demos|website|tests)/[a-zA-Z_./-]*[a-z/])[ `]",
+                                   read(page)):
+                self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
         for name in re.findall(r"``friendserve\.([a-z]+)``", read("README.rst")):
             path = os.path.join(ROOT, "friendserve", name)
             self.assertTrue(os.path.exists(path + ".py") or os.path.isdir(path), name)

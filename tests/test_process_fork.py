@@ -186,6 +186,30 @@ class ForkProcessesTest(unittest.TestCase):
         self.assertEqual(-signal.SIGTERM, self.end(program)[0])
 
 
+    def test_b050_of_those_that_wait_each_process_accepts_a_few_per_turn(self):
+        program = self.start("""
+            import socket
+            from friendserve.tcpserver import TCPServer
+            class Server(TCPServer):
+                count = 0
+                def handle_stream(self, stream, address):
+                    self.count += 1
+                    if self.count == 1:
+                        self.io_loop.add_callback(lambda: say(self.count))
+            server = Server()
+            server.bind(0, "127.0.0.1")
+            address = server._waiting[0].getsockname()
+            clients = [socket.create_connection(address) for _ in range(40)]
+            server.start(2)
+            IOLoop.current().start()
+        """)
+        # The other one may find none left.
+        (count,), = self.lines(program, 1)
+        self.assertLessEqual(int(count), 4)
+        program.terminate()
+        self.assertEqual(-signal.SIGTERM, self.end(program)[0])
+
+
 class CpuCountTest(unittest.TestCase):
     def quota(self, files):
         root = tempfile.mkdtemp()

@@ -13,6 +13,7 @@ from friendserve.stack_context import (
     ExceptionStackContext, NullContext, StackContext, StackContextInconsistentError,
     run_with_stack_context, wrap)
 from tests import PATIENCE
+from tests.loopcase import free_unreferenced, of_cpython
 
 
 def fail():
@@ -540,6 +541,7 @@ class GarbageTest(ContextTest):
         finally:
             gc.enable()
 
+    @of_cpython
     def test_b171_no_cycles(self):
         def handled(type, value, tb):
             return True
@@ -579,6 +581,7 @@ class GarbageTest(ContextTest):
         gc.disable()
         try:
             wrapped(Watched())
+            free_unreferenced()
         finally:
             gc.enable()
         self.assertEqual(released, [True])

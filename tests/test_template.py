@@ -15,6 +15,7 @@ import six
 from friendserve.escape import native_str, to_unicode, utf8
 from friendserve.template import (
     BaseLoader, DictLoader, Loader, ParseError, Template, filter_whitespace)
+from tests.loopcase import of_cpython
 
 
 def render(source, **kwargs):
@@ -117,6 +118,7 @@ class ExpressionTest(unittest.TestCase):
             thread.join()
         self.assertEqual(results, [True] * 100)
 
+    @of_cpython
     def test_b170_generate_leaves_no_cycle(self):
         template = Template("{% for x in [1] %}{{ x }}{% end %}{% apply len %}a{% end %}")
         template.generate()
@@ -306,6 +308,7 @@ class ErrorTest(unittest.TestCase, ParseErrorMixin):
         self.assert_fails("a\n{% set 1 = x %}", 2)
         self.assert_fails("{{ 1\n }}{% raw 2\n %}\n{% if x y %}{% end %}", 4)
 
+    @of_cpython
     def test_b236_too_deep_for_python(self):
         with self.assertRaises(ParseError):
             Template("{% if 1 %}" * 120 + "{% end %}" * 120)

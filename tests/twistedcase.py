@@ -6,14 +6,14 @@ import sys
 import threading
 import unittest
 
-from tests import PATIENCE, ROOT
+from tests import PATIENCE, ROOT, missing
 
 try:
     import twisted
 except ImportError:
     twisted = None
 
-needs_twisted = unittest.skipIf(twisted is None, "Twisted is not installed")
+needs_twisted = unittest.skipIf(twisted is None, missing("Twisted"))
 
 
 def run_program(program):

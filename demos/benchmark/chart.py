@@ -12,6 +12,8 @@ BAR = 18
 GAP = 14
 TOP = 76
 LEGEND = 22
+FOOT = 16  # the height of a line below the axis
+KINDS = (u"", u" second", u" third")
 
 STYLE = u"""
 .card { fill: #ffffff; stroke: #d5dbe3; }
@@ -27,6 +29,8 @@ text { font: 13px system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fi
 .bar.own { fill: #0b6bcb; }
 .bar.second { fill: #b4bdc8; }
 .bar.own.second { fill: #7db8f2; }
+.bar.third { fill: #465363; }
+.bar.own.third { fill: #064887; }
 @media (prefers-color-scheme: dark) {
   .card { fill: #16202b; stroke: #2d3a48; }
   text { fill: #e8edf3; }
@@ -37,6 +41,8 @@ text { font: 13px system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fi
   .bar.own { fill: #58a6ff; }
   .bar.second { fill: #5a697a; }
   .bar.own.second { fill: #2f6fb8; }
+  .bar.third { fill: #c3ccd6; }
+  .bar.own.third { fill: #a8d1ff; }
 }
 """
 
@@ -60,12 +66,14 @@ def _coordinate(value):
     return u"{0:.1f}".format(value)
 
 
-def bars(title, note, series, rows, own, written):
+def bars(title, note, series, rows, own, written, foot=()):
     """The chart as unicode.
 
     `note`: one line under the title: the unit, and which way is better. `series`: the names of
-    one or two figures a row. `rows`: [(label, [figure or None, ...])] from top to bottom. `own`:
-    the label of the row to highlight. `written`: a function that turns a figure into text.
+    one to three figures a row. `rows`: [(label, [figure or None, ...])] from top to bottom. `own`:
+    the label of the row, or the name in `series`, to highlight. `written`: a function that turns a
+    figure, with its label and its name in `series`, into text. `foot`: lines of small print below
+    the chart.
     """
     values = [value for _, figures in rows for value in figures if value is not None]
     highest = max(values + [1e-6])
@@ -74,25 +82,34 @@ def bars(title, note, series, rows, own, written):
     group = BAR * len(series) + GAP
     top = TOP + (LEGEND if len(series) > 1 else 0)
     bottom = top + group * len(rows)
-    height = bottom + 40
-    lines = _opening(title, note, series, rows, written, height)
-    lines += _legend(series)
+    height = bottom + 40 + FOOT * len(foot)
+    lines = _opening(title, note, series, rows, written, height, foot)
+    lines += _legend(series, own)
     lines += _axis(marks, scale, top, bottom)
     for number, (label, figures) in enumerate(rows):
-        lines += _group(label, figures, top + GAP / 2 + number * group, scale, label == own,
-                        written)
+        texts = _texts(label, figures, series, written)
+        lines += _group(label, figures, texts, top + GAP / 2 + number * group, scale,
+                        [own in (label, heading) for heading in series])
+    for number, line in enumerate(foot):
+        lines.append(_text(MARGIN, bottom + 44 + FOOT * number, line, u"tick"))
     return u"\n".join(lines + [u"</svg>", u""])
 
 
-def _opening(title, note, series, rows, written, height):
+def _texts(label, figures, series, written):
+    return [u"not measured" if value is None else written(value, label, heading)
+            for value, heading in zip(figures, series)]
+
+
+def _opening(title, note, series, rows, written, height, foot):
     """The frame, and the whole content in words for screen readers."""
     name = u"".join(c if c.isalnum() else u"-" for c in title.lower())
     sentences = [note + u"."]
     for label, figures in rows:
-        parts = [u"not measured" if value is None else written(value) for value in figures]
+        parts = _texts(label, figures, series, written)
         if len(series) > 1:
             parts = [u"%s %s" % pair for pair in zip(series, parts)]
         sentences.append(u"%s: %s." % (label, u", ".join(parts)))
+    sentences.extend(foot)
     return [
         u'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" '
         u'role="img" aria-labelledby="%s-title %s-desc">' % (
@@ -118,17 +135,19 @@ def _bar(x, y, width, height, kind):
 
 
 def _kind(number, own=False):
-    return u"bar" + (u" own" if own else u"") + (u" second" if number else u"")
+    # More than three bars in a group share the last shade.
+    number = min(number, len(KINDS) - 1)
+    return u"bar" + (u" own" if own else u"") + KINDS[number]
 
 
-def _legend(series):
+def _legend(series, own):
     """The legend: the names of the bars in a group, if there is more than one."""
     if len(series) < 2:
         return []
     lines = []
     x = MARGIN + LABELS
     for number, heading in enumerate(series):
-        lines.append(_bar(x, TOP - 1, 14, 12, _kind(number)))
+        lines.append(_bar(x, TOP - 1, 14, 12, _kind(number, heading == own)))
         lines.append(_text(x + 20, TOP + 9.5, heading, u"note"))
         x += 20 + 8 * len(heading) + 20
     return lines
@@ -144,17 +163,16 @@ def _axis(marks, scale, top, bottom):
     return lines
 
 
-def _group(label, figures, y, scale, own, written):
-    """The bars of one row: its name on the left, its figures after the bars."""
+def _group(label, figures, texts, y, scale, owns):
+    """The bars of one row: its name on the left, its figures after the bars. `owns`: whether to
+    highlight each."""
     left = MARGIN + LABELS
     middle = y + BAR * len(figures) / 2 + 4.5
-    lines = [_text(left - 12, middle, label, u"own" if own else u"name", u"end")]
-    for number, value in enumerate(figures):
+    lines = [_text(left - 12, middle, label, u"own" if all(owns) else u"name", u"end")]
+    for number, (value, text, own) in enumerate(zip(figures, texts, owns)):
         width = 0 if value is None else value * scale
         top = y + number * BAR
         if value is not None:
             lines.append(_bar(left, top + 1, max(width, 1), BAR - 2, _kind(number, own)))
-        text = u"not measured" if value is None else written(value)
-        lines.append(_text(left + width + 8, top + 13.5, text,
-                           u"value own" if own else u"value"))
+        lines.append(_text(left + width + 8, top + 13.5, text, u"value own" if own else u"value"))
     return lines

@@ -53,7 +53,7 @@ def parse_options(arguments):
     parser.add_argument("--fetches", type=int, default=10000, help="fetches for each figure")
     parser.add_argument("--in-flight", type=int, default=32, help="fetches at a time")
     parser.add_argument("--rounds", type=int, default=5, help="rounds; the median is printed")
-    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
+    report.add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -94,7 +94,7 @@ def _wait_for(process, port):
     deadline = clock() + peers.START_SECONDS
     while clock() < deadline and process.poll() is None:
         try:
-            loadgen.warm_up(port, b"Hello, world!", requests=1)
+            loadgen.warm_up(port, [loadgen.Exchange(loadgen.request(), b"Hello, world!")], 1)
             return
         except EnvironmentError:
             time.sleep(0.05)
@@ -158,11 +158,9 @@ def run(options):
         machine.description(), options.fetches, options.in_flight))
     print_table(results, versions)
     report.print_absent(absent + failed)
-    if options.svg and results:
-        report.write_chart(options.svg, u"An HTTP fetch",
-                           u"Microseconds of CPU time; less is better", [u"us a fetch"],
-                           [(label, [value]) for label, value in results], CLIENTS[0].label,
-                           report.figure)
+    report.save(options, u"An HTTP fetch", u"Microseconds of CPU time; less is better",
+                [u"us a fetch"], [(label, [value]) for label, value in results], versions,
+                base=CLIENTS[0].label)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def parse_options(arguments):
     parser.add_argument("--readers", type=int, default=2000, help="readers in all, up to 8000")
     parser.add_argument("--deliveries", type=int, default=10, help="deliveries in each round")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed")
-    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
+    report.add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -169,7 +169,7 @@ def run(options):
     machine.allow_files(options.readers + SPARE_FILES)
     server_core, load_core = machine.two_cores()
     machine.pin_self(load_core)
-    rows, bars = [], []
+    rows = []
     for kind in (Polls, Sockets):
         servers = [peers.start(SERVER, "fanout", server_core)]
         rows.append((kind.name, "in one process", measure(kind, servers, options)))
@@ -183,11 +183,9 @@ def run(options):
         ["readers", "feed", "CPU us a message", "that of Redis", "ms until the last has it"],
         [[name, where] + [report.figure(value) for value in values]
          for name, where, values in rows]))
-    if options.svg:
-        bars = [("%s, %s" % (name, where), [values[0]]) for name, where, values in rows]
-        report.write_chart(options.svg, u"A message to a reader of a feed",
-                           u"Microseconds of CPU time; less is better", [u"microseconds"],
-                           bars, report.BASE, report.figure)
+    report.save(options, u"A message to a reader of a feed",
+                u"Microseconds of CPU time; less is better", [u"microseconds"],
+                [("%s, %s" % (name, where), [values[0]]) for name, where, values in rows], {})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import peers
 import report
 
 BODY = b"Hello, world!"
+EXCHANGES = [loadgen.Exchange(loadgen.request(), BODY)]
 SPARE_FILES = 200
 PER_ADDRESS = 10000  # well under the 28,000 ports that Linux hands out for one source address
 
@@ -25,7 +26,7 @@ def parse_options(arguments):
     parser.add_argument("--connections", type=int, default=5000)
     parser.add_argument("--seconds", type=float, default=2, help="duration of a measurement")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; 0 for memory only")
-    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart of the memory as well")
+    report.add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -63,13 +64,13 @@ def count_open(clients):
 
 
 def throughput(server, options, load_core):
-    length = loadgen.warm_up(server.port, BODY)
-    return loadgen.measure(server.port, BODY, [], options.seconds, length, load_core)
+    length = loadgen.warm_up(server.port, EXCHANGES)
+    return loadgen.measure(server.port, EXCHANGES, options.seconds, length, load_core)
 
 
 def measure(crowded, empty, options, load_core):
     """(bytes a connection, rate with none, rate with all, connections left at the end)."""
-    loadgen.warm_up(crowded.port, BODY)
+    loadgen.warm_up(crowded.port, EXCHANGES)
     before = crowded.resident_bytes()
     clients = open_idle(crowded.port, options.connections)
     try:
@@ -90,7 +91,7 @@ def measure_one(peer, options, cores):
     server_core, load_core = cores
     with contextlib.closing(peers.start(peer, "hello", server_core)) as empty:
         with contextlib.closing(peers.start(peer, "hello", server_core)) as crowded:
-            return measure(crowded, empty, options, load_core)
+            return empty.version, measure(crowded, empty, options, load_core)
 
 
 def print_table(results, connections):
@@ -109,10 +110,11 @@ def run(options):
     machine.allow_files(options.connections + SPARE_FILES)
     cores = machine.two_cores()
     machine.pin_self(cores[1])
-    results, absent = [], []
+    results, absent, versions = [], [], {}
     for peer in peers.choose("hello", options.only):
         try:
-            results.append((peer.label, measure_one(peer, options, cores)))
+            versions[peer.label], result = measure_one(peer, options, cores)
+            results.append((peer.label, result))
         except (machine.BenchmarkError, EnvironmentError) as error:
             absent.append((peer.label, str(error)))
             continue
@@ -124,10 +126,8 @@ def run(options):
         loadgen.name()))
     print_table(results, options.connections)
     report.print_absent(absent)
-    if options.svg and results:
-        report.write_chart(options.svg, u"Memory of an idle connection", u"kB; less is better",
-                           [u"kB"], [(label, [result[0] / 1000]) for label, result in results],
-                           report.BASE, report.figure)
+    report.save(options, u"Memory of an idle connection", u"kB; less is better", [u"kB"],
+                [(label, [result[0] / 1000]) for label, result in results], versions)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,14 @@ from __future__ import absolute_import, division, print_function
 
 import collections
 import contextlib
+import itertools
 import os
+import random
 import re
 import select
 import socket
 import subprocess
+import tempfile
 from timeit import default_timer as clock
 
 import machine
@@ -35,7 +38,12 @@ BROWSER_HEADERS = [
     "Sec-Fetch-Site: same-origin",
 ]
 
+VARIED_REQUESTS = 20000
+
 CONTENT_LENGTH = re.compile(br"\r\nContent-Length: *([0-9]{1,9})\r\n", re.IGNORECASE)
+
+#: A request, in bytes, and the body of the right answer.
+Exchange = collections.namedtuple("Exchange", "request body")
 
 # `length`: head and body, in bytes.
 Answer = collections.namedtuple("Answer", "status body length")
@@ -45,6 +53,35 @@ def request(path="/", headers=()):
     """The bytes of a GET."""
     lines = ["GET %s HTTP/1.1" % path, "Host: " + HOST] + list(headers) + ["", ""]
     return "\r\n".join(lines).encode("ascii")
+
+
+def varied_exchanges(answers_vary, count=VARIED_REQUESTS):
+    """`count` different Exchanges, as browsers of many people make them: another query, User-Agent,
+    Referer, Cookie and X-Request-Id each time. The answer is ``Hello, world!``, or
+    ``Hello, NAME!`` with another name each time if `answers_vary`.
+
+    The same ones each time, and all answers are of one length.
+    """
+    source = random.Random(2009)
+    exchanges = []
+    for number in range(count):
+        name = "user%08d" % source.randrange(10 ** 8) if answers_vary else "world"
+        path = "/hello/%s" % name if answers_vary else "/"
+        version = source.randrange(100, 150)
+        changed = dict([line.split(": ", 1) for line in BROWSER_HEADERS])
+        changed.update({
+            "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:%d.%d) Gecko/20100101 Firefox/%d.%d"
+                          % (version, number % 10, version, number % 10),
+            "Referer": "http://127.0.0.1/feed?page=%d" % number,
+            "Cookie": "user=2|1:0|10:%d|4:user|8:cGF1bA==|%032x; theme=light; seen=%d" % (
+                1262304000 + number, source.getrandbits(128), 1262300000 + number),
+            "X-Request-Id": "%032x" % source.getrandbits(128),
+        })
+        query = "?q=%08x&start=%d" % (source.getrandbits(32), number)
+        exchanges.append(Exchange(
+            request(path + query, ["%s: %s" % pair for pair in sorted(changed.items())]),
+            ("Hello, %s!" % name).encode("ascii")))
+    return exchanges
 
 
 def first_answer(data):
@@ -86,7 +123,10 @@ class Client(object):
         return self._socket.fileno()
 
     def send(self, path="/", headers=()):
-        self._socket.sendall(request(path, headers))
+        self.send_bytes(request(path, headers))
+
+    def send_bytes(self, data):
+        self._socket.sendall(data)
 
     def receive(self):
         """The Answer. Raises BenchmarkError if the server closes instead."""
@@ -108,30 +148,40 @@ class Client(object):
         self._socket.close()
 
 
-def warm_up(port, body, headers=(), requests=200, path="/"):
-    """Send requests one after another and check every answer. Return the length of one."""
+def warm_up(port, exchanges, count=200):
+    """Send `count` requests one after another and check every answer. Return the length of one.
+
+    Raises BenchmarkError if the answers have more than one length.
+    """
+    lengths = set()
     with contextlib.closing(Client(port)) as client:
-        for _ in range(requests):
-            answer = client.get(path, headers)
-            check(answer, body)
-    return answer.length
+        for exchange in itertools.islice(itertools.cycle(exchanges), count):
+            client.send_bytes(exchange.request)
+            answer = client.receive()
+            check(answer, exchange.body)
+            lengths.add(answer.length)
+    if len(lengths) > 1:
+        raise machine.BenchmarkError("the answers have several lengths: %s" % sorted(lengths))
+    return lengths.pop()
 
 
-def drive(port, body, headers, seconds, path="/"):
-    """Load `port` from this process. Return requests a second.
+def drive(port, exchanges, seconds):
+    """Load `port` from this process with `exchanges` in turn. Return requests a second.
 
     Python is slower than wrk: a fast server then waits for us, and ratios come out too small.
     """
     poller = select.epoll()
-    payload = request(path, headers)
+    upcoming = itertools.cycle(exchanges)
     clients = {}
+    bodies = {}
     served = 0
-    right = None  # the bytes checked last; they change once a second, with the Date
+    right = None  # (body, bytes) checked last; the bytes change once a second, with the Date
     try:
         for _ in range(CONNECTIONS):
             client = socket.create_connection((HOST, port), PATIENCE_SECONDS)
             clients[client.fileno()] = client
             poller.register(client.fileno(), select.EPOLLIN)
+            payload, bodies[client.fileno()] = next(upcoming)
             client.sendall(payload)
         unfinished = {}
         started = clock()
@@ -141,14 +191,15 @@ def drive(port, body, headers, seconds, path="/"):
                 if not piece:
                     raise machine.BenchmarkError("the server closed a connection")
                 data = unfinished.pop(fd, b"") + piece
-                if data != right:
+                if (bodies[fd], data) != right:
                     answer = first_answer(data)
                     if answer is None:
                         unfinished[fd] = data
                         continue
-                    check(answer, body)
-                    right = data
+                    check(answer, bodies[fd])
+                    right = bodies[fd], data
                 served += 1
+                payload, bodies[fd] = next(upcoming)
                 clients[fd].sendall(payload)
         return served / (clock() - started)
     finally:
@@ -177,22 +228,23 @@ def wrk_rate(output, length):
     return totals["requests"] * 1e6 / totals["microseconds"]
 
 
-def measure(port, body, headers, seconds, length, core, path="/"):
-    """Load `path` at `port` over 64 keep-alive connections. Return requests a second.
+def measure(port, exchanges, seconds, length, core):
+    """Load `port` with `exchanges` in turn over 64 keep-alive connections. Return requests a
+    second.
 
     `length`: of one right answer, as `warm_up` found it. wrk wants whole seconds: rounded up.
     """
     if not machine.has_program("wrk"):
-        return drive(port, body, headers, seconds, path)
-    command = ["wrk", "-t1", "-c%d" % CONNECTIONS, "-d%ds" % max(1, -int(-seconds // 1)),
-               "-s", WRK_SCRIPT]
-    for header in headers:
-        command += ["-H", header]
-    command.append("http://%s:%d%s" % (HOST, port, path))
-    process = subprocess.Popen(machine.on_core(core, command), close_fds=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               universal_newlines=True)
-    return wrk_rate(process.communicate()[0], length)
+        return drive(port, exchanges, seconds)
+    with tempfile.NamedTemporaryFile() as requests:
+        requests.write(b"".join([exchange.request + b"\0" for exchange in exchanges]))
+        requests.flush()
+        command = ["wrk", "-t1", "-c%d" % CONNECTIONS, "-d%ds" % max(1, -int(-seconds // 1)),
+                   "-s", WRK_SCRIPT, "http://%s:%d" % (HOST, port), "--", requests.name]
+        process = subprocess.Popen(machine.on_core(core, command), close_fds=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   universal_newlines=True)
+        return wrk_rate(process.communicate()[0], length)
 
 
 def name():

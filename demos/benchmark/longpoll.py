@@ -26,7 +26,7 @@ def parse_options(arguments):
     parser.add_argument("--polls", type=int, default=2000, help="parked polls, up to 8000")
     parser.add_argument("--deliveries", type=int, default=10, help="deliveries in each round")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed")
-    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
+    report.add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -105,12 +105,10 @@ def run(options):
         machine.description(), "{0:,d}".format(options.polls), options.deliveries))
     print_table(results)
     report.print_absent(absent)
-    if options.svg and results:
-        report.write_chart(options.svg, u"A message to a parked long poll",
-                           u"Microseconds of CPU time, parking and delivery; less is better",
-                           [u"microseconds"],
-                           [(label, [value]) for label, _, value in results], report.BASE,
-                           report.figure)
+    report.save(options, u"A message to a parked long poll",
+                u"Microseconds of CPU time, parking and delivery; less is better",
+                [u"microseconds"], [(label, [value]) for label, _, value in results],
+                dict((label, version) for label, version, _ in results))
 
 
 if __name__ == "__main__":

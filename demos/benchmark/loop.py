@@ -133,7 +133,7 @@ def parse_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=200000, help="callbacks or timers per round")
     parser.add_argument("--rounds", type=int, default=5, help="rounds; the median is printed")
-    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart of the callbacks as well")
+    report.add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -167,10 +167,8 @@ def run(options):
     print("%s; %d rounds in one process on one core" % (machine.description(), options.rounds))
     print(report.table(["event loop", "callbacks/s", "ratio", "us a timer added and cancelled",
                         "us a timer fired", "in order"], rows))
-    if options.svg:
-        report.write_chart(options.svg, u"Chained callbacks",
-                           u"Callbacks a second on one core; more is better",
-                           [u"callbacks a second"], bars, report.BASE, report.figure)
+    report.save(options, u"Chained callbacks", u"Callbacks a second on one core; more is better",
+                [u"callbacks a second"], bars, {})
 
 
 if __name__ == "__main__":

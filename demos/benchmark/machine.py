@@ -20,17 +20,22 @@ def parse_cpu_list(text):
     return numbers
 
 
+def allowed_cores():
+    """The numbers of the cores that this process may use."""
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("Cpus_allowed_list:"):
+                return parse_cpu_list(line.split(":")[1])
+    raise BenchmarkError("/proc/self/status does not say which cores may be used")
+
+
 def two_cores():
     """(core for the servers, core for the load): as far apart as possible.
 
     With a single core they are the same, and the figures say little.
     """
-    with open("/proc/self/status") as status:
-        for line in status:
-            if line.startswith("Cpus_allowed_list:"):
-                allowed = parse_cpu_list(line.split(":")[1])
-                return allowed[0], allowed[-1]
-    raise BenchmarkError("/proc/self/status does not say which cores may be used")
+    allowed = allowed_cores()
+    return allowed[0], allowed[-1]
 
 
 def on_core(core, command):
@@ -97,6 +102,11 @@ def cpu_seconds(group):
     return sum(ticks for _, ticks in _members(group)) / os.sysconf("SC_CLK_TCK")
 
 
+def at_least_a_tick(seconds):
+    """The difference of two `cpu_seconds`, or a tick if it is less than the kernel counts."""
+    return max(seconds, 1 / os.sysconf("SC_CLK_TCK"))
+
+
 def resident_bytes(group):
     """The resident memory of all processes of `group`, added up."""
     return sum(parse_resident(_read("/proc/%s/status" % pid) or b"")
@@ -111,6 +121,14 @@ def allow_files(count):
             raise BenchmarkError("%d open files are needed and %d are allowed: see ulimit -Hn"
                                  % (count, hard))
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def processor():
+    """The name of the processor, or an empty string if the kernel does not say it."""
+    for line in (_read("/proc/cpuinfo") or b"").decode("utf-8", "replace").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return u""
 
 
 def description():

@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import collections
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,39 +20,78 @@ CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 START_SECONDS = 20
 STOP_SECONDS = 5
 
-# `modules`: the modules it needs; the version of the first one is printed.
-Peer = collections.namedtuple("Peer", "name label modules")
+#: The Python of the peers on PyPy: one with their modules (six, tornado, aiohttp).
+PYPY = os.environ.get("PYPY", "pypy3")
+
+
+class Peer(collections.namedtuple("Peer", "name label modules command python server")):
+    """A server to measure.
+
+    `modules`: the modules it needs; the version of the first one is printed. `command`: one that
+    prints its version, if it is not a Python package. `python`: the interpreter that runs it.
+    `server`: the first part of its program's name, if not `name`.
+    """
+
+    def __new__(cls, name, label, modules, command=None, python=sys.executable, server=None):
+        return super(Peer, cls).__new__(cls, name, label, modules, command, python, server or name)
+
 
 PEERS = [
     Peer("friendserve", "friendserve", ["friendserve", "friendserve.web"]),
+    Peer("falconbjoern", "falcon on bjoern", ["bjoern", "falcon"]),
+    Peer("falconfastwsgi", "falcon on fastwsgi", ["fastwsgi", "falcon"]),
+    Peer("bjoern", "bjoern, WSGI", ["bjoern"]),
+    Peer("fastwsgi", "fastwsgi, WSGI", ["fastwsgi"]),
+    Peer("fastpysgi", "fastpysgi, WSGI", ["fastpysgi"]),
+    Peer("fastpysgiasgi", "fastpysgi, ASGI", ["fastpysgi"]),
+    Peer("socketify", "socketify", ["socketify"]),
+    Peer("robyn", "robyn", ["robyn"]),
+    Peer("tremolo", "tremolo", ["tremolo"]),
     Peer("granian", "granian + starlette", ["granian", "starlette"]),
+    Peer("granianasgi", "granian, ASGI", ["granian"]),
     Peer("aiohttp", "aiohttp", ["aiohttp"]),
     Peer("uvicorn", "uvicorn + starlette", ["uvicorn", "starlette", "uvloop", "httptools"]),
+    Peer("uvicornasgi", "uvicorn, ASGI", ["uvicorn", "uvloop", "httptools"]),
+    Peer("gunicorn", "gunicorn + starlette", ["gunicorn.workers.gasgi", "starlette", "uvloop"]),
+    Peer("gunicornasgi", "gunicorn, ASGI", ["gunicorn.workers.gasgi", "uvloop"]),
     Peer("twisted", "twisted.web", ["twisted", "twisted.web.server"]),
     Peer("tornado", "Tornado", ["tornado", "tornado.web"]),
     Peer("flask", "Flask, gunicorn", ["flask", "gunicorn"]),
     Peer("django", "Django, gunicorn", ["django", "gunicorn"]),
+    Peer("node", "Node", [], ["node", "--version"]),
     Peer("onasyncio", "friendserve on asyncio", ["friendserve", "friendserve.platform.asyncio"]),
     Peer("onuvloop", "friendserve on uvloop", ["friendserve", "uvloop"]),
     Peer("ontwisted", "friendserve on Twisted", ["friendserve", "friendserve.platform.twisted"]),
     Peer("coroutine", "friendserve, @gen.coroutine", ["friendserve", "friendserve.gen"]),
     Peer("asyncdef", "friendserve, async def", ["friendserve", "friendserve.gen"]),
     Peer("pure", "friendserve, pure", ["friendserve", "friendserve.websocket"]),
+    Peer("pypyfriendserve", "friendserve, PyPy", ["friendserve", "friendserve.web"],
+         python=PYPY, server="friendserve"),
+    Peer("pypytornado", "Tornado, PyPy", ["tornado", "tornado.web"],
+         python=PYPY, server="tornado"),
+    Peer("pypyaiohttp", "aiohttp, PyPy", ["aiohttp"], python=PYPY, server="aiohttp"),
     Peer("websockets", "websockets, uvloop", ["websockets", "uvloop"]),
     Peer("picows", "picows, uvloop", ["picows", "uvloop"]),
-    Peer("nginx", "nginx", []),
+    Peer("nginx", "nginx", [], ["nginx", "-v"]),
     Peer("bare", "bare epoll loop", []),
 ]
 
 PROBE = """
 import importlib, sys
-first = [importlib.import_module(name) for name in sys.argv[1:]][0]
-print(getattr(first, "__version__", None) or getattr(first, "version", ""))
+[importlib.import_module(name) for name in sys.argv[1:]]
+name = sys.argv[1].partition(".")[0]
+try:
+    from importlib.metadata import version
+    print(version(name))
+except Exception:
+    first = sys.modules[name]
+    print(getattr(first, "__version__", None) or getattr(first, "version", ""))
 """
 
 
 def choose(kind, only=None):
-    """The peers that have a server of `kind` ("hello", "longpoll", "static", "websocket").
+    """The peers that have a server of `kind` ("hello", "callable", "cluster", "longpoll",
+    "static", "websocket", "traffic").
 
     `only`: a list of names, or None for all. Raises BenchmarkError for an unknown name.
     """
@@ -69,12 +109,14 @@ def comma_list(text):
 
 
 def _program(peer, kind):
-    return os.path.join(HERE, "servers", "%s_%s.py" % (peer.name, kind))
+    return os.path.join(HERE, "servers", "%s_%s.py" % (peer.server, kind))
 
 
 def environment():
     """The environment of a server: this checkout's friendserve precedes an installed one."""
     environment = dict(os.environ)
+    # nginx is there, on Debian, and not every account looks there.
+    environment["PATH"] = environment.get("PATH", os.defpath) + os.pathsep + "/usr/sbin"
     paths = [CHECKOUT] + comma_list(environment.get("PYTHONPATH", "").replace(os.pathsep, ","))
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     return environment
@@ -82,15 +124,22 @@ def environment():
 
 def probe(peer):
     """(version, None), or (None, why it cannot be measured)."""
-    if not peer.modules:
+    command = peer.command
+    if peer.modules:
+        command = [peer.python, "-c", PROBE] + peer.modules
+    if not command:
         return "", None
-    process = subprocess.Popen([sys.executable, "-c", PROBE] + peer.modules, cwd=HERE,
-                               env=environment(), close_fds=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, universal_newlines=True)
+    try:
+        process = subprocess.Popen(command, cwd=HERE, env=environment(), close_fds=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   universal_newlines=True)
+    except OSError as error:
+        return None, "%s: %s" % (command[0], error.strerror)
     output, errors = process.communicate()
     if process.returncode:
         return None, last_line(errors)
-    return output.strip(), None
+    # `node --version` prints "v20.1.0", and `nginx -v`, on stderr, "nginx version: nginx/1.22.1".
+    return re.split("[ /]", last_line(output or errors))[-1].lstrip("v"), None
 
 
 def last_line(text):
@@ -114,11 +163,12 @@ class Server(object):
     def __init__(self, peer, kind, core, version="", arguments=()):
         self.peer = peer
         self.label = peer.label
+        self.cores = 1
         self.version = version
         self.port = free_port()
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            machine.on_core(core, [sys.executable, _program(peer, kind), str(self.port)]
+            machine.on_core(core, [peer.python, _program(peer, kind), str(self.port)]
                             + list(arguments)),
             cwd=os.path.join(HERE, "servers"), env=environment(), preexec_fn=os.setsid,
             close_fds=True, stdout=self._errors, stderr=self._errors)
@@ -143,6 +193,13 @@ class Server(object):
     def resident_bytes(self):
         return machine.resident_bytes(self._process.pid)
 
+    def pause(self):
+        """Stop its processes until `resume`: some servers use the processor even when idle."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self):
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     def close(self):
         """Ask the server to end; kill it and its children if it does not do so in time.
 
@@ -151,6 +208,7 @@ class Server(object):
         if self._errors.closed:
             return
         if self._process.poll() is None:
+            self.resume()
             self._process.terminate()
             deadline = clock() + STOP_SECONDS
             while clock() < deadline and self._process.poll() is None:
@@ -171,6 +229,11 @@ def start(peer, kind, core, arguments=()):
     return Server(peer, kind, core, version, arguments)
 
 
+def end_on_sigterm():
+    """Let SIGTERM end this process as an exception does, so that its servers do not outlive it."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended by a signal"))
+
+
 @contextlib.contextmanager
 def running(chosen, kind, core, arguments=()):
     """A context manager that runs a server for each peer of `chosen` that can be started. Its value
@@ -179,6 +242,7 @@ def running(chosen, kind, core, arguments=()):
     Raises BenchmarkError if no server is left.
     """
     servers, absent = [], []
+    end_on_sigterm()
     try:
         for peer in chosen:
             try:

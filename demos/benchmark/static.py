@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import loadgen
 import machine
 import peers
 import rates
@@ -29,7 +30,8 @@ def make_files(folder):
         with open(path, "wb") as target:
             target.write(content)
         os.utime(path, (a_day_ago, a_day_ago))
-        cases.append(rates.Case(heading, "/%d.txt" % number, content, []))
+        exchange = loadgen.Exchange(loadgen.request("/%d.txt" % number), content)
+        cases.append(rates.Case(heading, [exchange]))
     os.utime(folder, (a_day_ago, a_day_ago))
     return cases
 
@@ -46,19 +48,18 @@ def run(options):
         os.mkdir(folder)
         cases = make_files(folder)
         with peers.running(chosen, "static", server_core, [folder]) as (servers, absent):
-            results, busy = rates.measure(servers, cases, options, load_core)
+            results, busy, failed = rates.measure(servers, cases, options, load_core)
     finally:
         shutil.rmtree(place)
     rates.print_table("files a second", cases, servers, results, busy, "nginx", "of nginx")
-    report.print_absent(absent)
-    if options.svg:
-        report.write_chart(options.svg, u"Static files",
-                           u"Files a second on one core; more is better",
-                           [name for name, _ in SIZES], results, report.BASE, report.figure)
+    report.print_absent(absent + failed)
+    report.save(options, u"Static files", u"Files a second of CPU time on one core; more is better",
+                [name for name, _ in SIZES], results,
+                dict((server.label, server.version) for server in servers), busy)
 
 
 if __name__ == "__main__":
     try:
-        run(rates.parse_options(__doc__, sys.argv[1:]))
+        run(rates.make_parser(__doc__).parse_args(sys.argv[1:]))
     except machine.BenchmarkError as error:
         sys.exit("static.py: %s" % error)

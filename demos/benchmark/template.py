@@ -1,7 +1,7 @@
-"""The cost of rendering a page: a table of 1,000 rows, friendserve against Jinja2 and Tornado.
+"""The cost of rendering a page: friendserve against Jinja2 and Tornado.
 
-All render the same bytes in this one process, in alternating rounds: one column that has to be
-escaped, one that does not, and a number.
+All render the same bytes in this one process, in alternating rounds: a table of 1,000 rows, with
+one column that has to be escaped, one that does not, and a number; and a long text of few tags.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -34,27 +34,32 @@ PAGE = u"""<table>
 {% END %}</table>
 """
 
+# 30 kB with two tags, as in a file of documentation.
+TEXT = (u"<h1>{{ rows[0]['name'] }}</h1>\n"
+        + u"<p>Mostly text, as on most pages: few tags, \u201cquotation marks\u201d.</p>\n" * 400
+        + u"<p>{{ rows[0]['text'] }}</p>\n")
+
 
 def make_rows(count):
     return [{"id": number, "name": u"Name & <b>%d</b>" % number,
              "text": u"plain text of row %d" % number} for number in range(count)]
 
 
-def with_friendserve(autoescape):
+def with_friendserve(page, autoescape):
     template = friendserve.template.Template(
-        PAGE.replace(u"END", u"end"), autoescape="xhtml_escape" if autoescape else None)
+        page.replace(u"END", u"end"), autoescape="xhtml_escape" if autoescape else None)
     return lambda rows: template.generate(rows=rows)
 
 
-def with_tornado(autoescape):
+def with_tornado(page, autoescape):
     template = tornado.template.Template(
-        PAGE.replace(u"END", u"end"), autoescape="xhtml_escape" if autoescape else None)
+        page.replace(u"END", u"end"), autoescape="xhtml_escape" if autoescape else None)
     return lambda rows: template.generate(rows=rows)
 
 
-def with_jinja2(autoescape):
+def with_jinja2(page, autoescape):
     environment = jinja2.Environment(autoescape=autoescape, keep_trailing_newline=True)
-    template = environment.from_string(PAGE.replace(u"END", u"endfor"))
+    template = environment.from_string(page.replace(u"END", u"endfor"))
     return lambda rows: template.render(rows=rows).encode("utf-8")
 
 
@@ -64,12 +69,16 @@ ENGINES = [(name, version, make) for name, version, make in [
     ("Tornado", tornado and tornado.version, with_tornado)] if version]
 
 
+# (heading, page, whether to escape) by column.
+PAGES = [("rows", PAGE, True), ("not escaped", PAGE, False), ("text", TEXT, True)]
+
+
 def measure(render, rows, times):
-    """Milliseconds for one page."""
+    """Microseconds for one page."""
     started = clock()
     for _ in range(times):
         render(rows)
-    return (clock() - started) * 1e3 / times
+    return (clock() - started) * 1e6 / times
 
 
 def parse_options(arguments):
@@ -77,7 +86,7 @@ def parse_options(arguments):
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--times", type=int, default=20, help="pages a round")
     parser.add_argument("--rounds", type=int, default=9, help="rounds; the median is printed")
-    parser.add_argument("--svg", metavar="FILE", help="draw a bar chart as well")
+    report.add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -85,30 +94,29 @@ def run(options):
     machine.pin_self(machine.two_cores()[0])
     rows = make_rows(options.rows)
     results = {}
-    for autoescape in (True, False):
-        renders = [(name, make(autoescape)) for name, _, make in ENGINES]
-        pages = set(render(rows) for _, render in renders)
-        if len(pages) != 1:
+    for heading, page, autoescape in PAGES:
+        renders = [(name, make(page, autoescape)) for name, _, make in ENGINES]
+        if len(set(render(rows) for _, render in renders)) != 1:
             raise machine.BenchmarkError("the engines render different pages")
         for _ in range(options.rounds):
             for name, render in renders:
-                results.setdefault((name, autoescape), []).append(
+                results.setdefault((name, heading), []).append(
                     measure(render, rows, options.times))
     medians = dict((key, report.median(figures)) for key, figures in results.items())
+    headings = [heading for heading, _, _ in PAGES]
     print("%s; %d rows, %d rounds in one process on one core" % (
         machine.description(), options.rows, options.rounds))
     print(report.table(
-        ["templates", "version", "ms escaped", "ratio", "ms not escaped", "ratio"],
-        [[name, version] + [cell for autoescape in (True, False) for cell in (
-            report.figure(medians[name, autoescape]),
-            report.ratio(medians[name, autoescape], medians[report.BASE, autoescape]))]
+        ["templates, us a page", "version"] + [
+            cell for heading in headings for cell in (heading, "ratio")],
+        [[name, version] + [cell for heading in headings for cell in (
+            report.figure(medians[name, heading]),
+            report.ratio(medians[name, heading], medians[report.BASE, heading]))]
          for name, version, _ in ENGINES]))
-    if options.svg:
-        report.write_chart(options.svg, u"A page of %d rows" % options.rows,
-                           u"Milliseconds on one core; less is better",
-                           [u"escaped", u"not escaped"],
-                           [(name, [medians[name, True], medians[name, False]])
-                            for name, _, _ in ENGINES], report.BASE, report.figure)
+    report.save(options, u"Rendering a page", u"Microseconds on one core; less is better", headings,
+                [(name, [medians[name, heading] for heading in headings])
+                 for name, _, _ in ENGINES],
+                dict((name, version) for name, version, _ in ENGINES))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,11 @@ def frame(first, payload, mask=b""):
         head = struct.pack(">BBQ", first, bit | 127, size)
     if mask:
         masks = bytearray(mask)
-        payload = bytes(bytearray(byte ^ masks[index & 3]
-                                  for index, byte in enumerate(bytearray(payload))))
+        masked = bytearray(payload)
+        for place, key in enumerate(masks):
+            table = bytes(bytearray(byte ^ key for byte in range(256)))
+            masked[place::4] = bytes(masked[place::4]).translate(table)
+        payload = bytes(masked)
     return head + mask + payload
 
 

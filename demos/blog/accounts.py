@@ -42,6 +42,29 @@ def _hex(octets):
 _NOBODY = "pbkdf2_sha256$%d$%s$%s" % (ROUNDS, "00" * 16, "00" * 32)
 
 
+class Allowance(object):
+    """Up to `most` acts of a person within `seconds`."""
+    def __init__(self, most, seconds, clock=monotonic_time):
+        self._most = most
+        self._seconds = seconds
+        self._clock = clock
+        self._acts = {}         # person -> when they acted
+        self._sweep_at = 1000
+
+    def take(self, person):
+        """Whether the person may act now; if so, it counts."""
+        since = self._clock() - self._seconds
+        acts = [act for act in self._acts.get(person, ()) if act > since]
+        if len(acts) >= self._most:
+            return False
+        self._acts[person] = acts + [self._clock()]
+        if len(self._acts) > self._sweep_at:
+            self._acts = dict((one, those) for one, those in self._acts.items()
+                              if those[-1] > since)
+            self._sweep_at = 2 * len(self._acts) + 1000
+        return True
+
+
 class Guard(object):
     """Counts wrong passwords per account and delays further guesses: by one second, then two, four
     and so on, up to `most`.

@@ -29,7 +29,8 @@ try:
     import store
 except ImportError as missing:
     sys.exit("%s: python -m pip install -r demos/blog/requirements.txt" % missing)
-from accounts import MAX_PASSWORD, MIN_PASSWORD, Guard
+from accounts import MAX_PASSWORD, MIN_PASSWORD, Allowance, Guard
+from once import Once
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LANGUAGES = ("en_US", "de", "he", "ja")
@@ -76,6 +77,18 @@ class BlogHandler(RequestHandler):
         cookie = self.get_secure_cookie("user", max_age_days=30)
         return database.Row(json_decode(cookie)) if cookie else None
 
+    def first(self, callback):
+        """Whether the form of this request is sent for the first time. If not, `callback(outcome)`
+        is called with what `done` says of the first time."""
+        token = self.get_body_argument("once", None)
+        self.once = token and (self.current_user.id, token)
+        return not token or self.application.once.begin(self.once, callback)
+
+    def done(self, outcome):
+        """The form has been carried out; None: it was not."""
+        if self.once:
+            self.application.once.end(self.once, outcome)
+
     def sign_in(self, account):
         self.set_secure_cookie("user", json_encode({"id": account.id, "name": account.name}),
                                httponly=True, samesite="Lax",
@@ -90,7 +103,8 @@ class BlogHandler(RequestHandler):
         uri = self.request.uri
         is_here = self.request.method == "GET" and all(" " < one <= "~" for one in uri)
         namespace.update(languages=[locale.get(code) for code in LANGUAGES], entry_url=entry_url,
-                         problem=None, here=uri if is_here else "/")
+                         problem=None, here=uri if is_here else "/", least=MIN_PASSWORD,
+                         random_token=lambda: binascii.hexlify(os.urandom(16)))
         return namespace
 
     def get_next(self):
@@ -139,6 +153,8 @@ TEXTS = {
     404: "There is nothing here, or not any more.",
     429: "Too many wrong passwords. Please wait a while.",
     500: "Something went wrong. The error was logged, and someone will look into it.",
+    "changed": "This letter was changed elsewhere in the meantime. Your text is below; publishing it "
+               "replaces the other version.",
     503: "The database is unavailable at the moment. Nothing was lost; please try again later.",
     "unknown":
         "The connection to the database was lost. Check whether your change was saved before you "
@@ -223,9 +239,27 @@ class EntryHandler(BlogHandler):
             self.set_status(400)
             self.show(str_of(problem), self.get_body_argument("text", "")[:store.MAX_COMMENT])
             return
-        store.add_comment(self.pool, self.entry, self.current_user.id, text, callback=self.on_added)
+        author = self.current_user.id
+        if not self.first(self.on_added):
+            return
+        if not self.application.comments.take(author):
+            self.done(None)
+            self.set_status(429)
+            self.show(self.locale.translate(
+                "That was many comments in a short time. Please wait a few minutes."), text)
+            return
+        store.add_comment(self.pool, self.entry, author, text, callback=self.on_stored,
+                          on_error=self.on_error)
 
-    def on_added(self, result):
+    def on_stored(self, result):
+        self.done(True)
+        self.on_added(True)
+
+    def on_error(self, error):
+        self.done(None)
+        raise error
+
+    def on_added(self, outcome):
         self.redirect(entry_url(self.entry.slug) + "#comments")
 
 
@@ -262,10 +296,11 @@ class ComposeHandler(BlogHandler):
             raise HTTPError(404)
         if entry.author != self.current_user.id:
             raise HTTPError(403)
-        self.show(entry.slug, entry.title, entry.text)
+        self.show(entry.slug, entry.title, entry.text, seen=store.version(entry))
 
-    def show(self, slug, title, text, problem=None):
-        self.render("compose.html", slug=slug, title=title, text=text, problem=problem)
+    def show(self, slug, title, text, problem=None, seen=None):
+        self.render("compose.html", slug=slug, title=title, text=text, problem=problem,
+                    seen=seen or self.get_body_argument("seen", ""))
 
     @asynchronous
     @authenticated
@@ -285,20 +320,36 @@ class ComposeHandler(BlogHandler):
             return
         self.title, self.text = title, text
         if self.slug is None:
+            if not self.first(self.on_kept):
+                return
             self.pool.run(lambda db: store.add_entry(db, author, title, text),
-                          callback=self.on_kept, on_error=self.on_error)
+                          callback=self.on_stored, on_error=self.on_error)
         else:
-            self.pool.run(lambda db: store.change_entry(db, author, self.slug, title, text),
+            seen = self.get_body_argument("seen", None)
+            self.pool.run(lambda db: store.change_entry(db, author, self.slug, title, text, seen),
                           callback=self.on_changed, on_error=self.on_error)
 
     def on_error(self, error):
+        if self.slug is None:
+            self.done(None)
+        if isinstance(error, store.ChangedMeanwhile):
+            self.set_status(409)
+            self.show(self.slug, self.title, self.text,
+                      self.locale.translate(TEXTS["changed"]), seen=store.version(error.entry))
+            return
         if not isinstance(error, store.markup.TooMuch):
             raise error
         self.set_status(400)
         self.show(self.slug, self.title, self.text, self.locale.translate(
             "This is too much for one page: a table is too large, or lists are nested too deeply."))
 
+    def on_stored(self, slug):
+        self.done(slug)
+        self.on_kept(slug)
+
     def on_kept(self, slug):
+        if slug is None:
+            raise HTTPError(503)
         self.redirect(entry_url(slug))
 
     def on_changed(self, was_there):
@@ -342,7 +393,20 @@ class AccountHandler(BlogHandler):
             return
         self.carry_out(name, password)
 
+    def guard_key(self, name):
+        """What wrong passwords for a name are counted by: the name, or a browser in which its
+        owner has signed in before. So nobody can lock the owner out by guessing."""
+        known = self.get_secure_cookie("known", max_age_days=365)
+        owner, _, browser = (known or b"").decode("utf-8").rpartition(":")
+        return (name, browser) if known and owner == name else name
+
     def on_account(self, account):
+        name = store.name_key(account.name)
+        if self.guard_key(name) == name:
+            self.set_secure_cookie(
+                "known", u"%s:%s" % (name, binascii.hexlify(os.urandom(8)).decode("ascii")),
+                expires_days=365, httponly=True, samesite="Lax",
+                secure=self.request.protocol == "https")
         self.sign_in(account)
         self.redirect(self.get_next())
 
@@ -364,7 +428,7 @@ class LoginHandler(AccountHandler):
     template = "login.html"
 
     def carry_out(self, name, password):
-        self.key = store.name_key(name)
+        self.key = self.guard_key(store.name_key(name))
         seconds = self.application.guard.wait(self.key)
         if seconds:
             self.set_header("Retry-After", "%d" % (seconds + 1))
@@ -447,6 +511,8 @@ class BlogApplication(Application):
         # Hashing a password takes a while: many at once must not keep readers waiting.
         self.accounts = database.Pool(url, threads=2, max_queue=20)
         self.guard = Guard()
+        self.comments = Allowance(10, 300)
+        self.once = Once()
         super(BlogApplication, self).__init__([
             (r"/", HomeHandler), (r"/archive", ArchiveHandler), (r"/feed", FeedHandler),
             (r"/entry/([^/]+)", EntryHandler), (r"/compose", ComposeHandler),

@@ -5,12 +5,14 @@ seconds since 1970.
 """
 from __future__ import absolute_import, division, print_function
 
+import hashlib
 import re
 import time
 import unicodedata
 import uuid
 
 from friendserve import database
+from friendserve.escape import utf8
 
 import markup
 from accounts import hash_password, is_password
@@ -156,13 +158,35 @@ def _insert_entry(db, author, slug, title, text, html):
     return slug
 
 
-def change_entry(db, author, slug, title, text):
+class ChangedMeanwhile(Exception):
+    """An entry is not what its author has seen any more. `entry` is what it is now."""
+    def __init__(self, entry):
+        super(ChangedMeanwhile, self).__init__(entry.slug)
+        self.entry = entry
+
+
+def version(entry):
+    """A text that is different after each change of an entry."""
+    return hashlib.sha256(utf8(u"%s\n%s" % (entry.title, entry.text))).hexdigest()[:32]
+
+
+def change_entry(db, author, slug, title, text, seen=None):
     """Change an entry of this author. Its slug stays, so that links to it still work. Return
-    whether there was such an entry."""
-    return db.execute_rowcount(
-        "UPDATE entries SET title = %s, text = %s, html = %s, updated = %s "
-        "WHERE slug = %s AND author = %s",
-        title, text, markup.to_html(text), int(time.time()), slug, author) > 0
+    whether there was such an entry. Raises ChangedMeanwhile if `seen` is given, and is not the
+    `version` of the entry."""
+    entry = db.get("SELECT * FROM entries WHERE slug = %s AND author = %s", slug, author)
+    if entry is None:
+        return False
+    if seen is not None and seen != version(entry):
+        raise ChangedMeanwhile(entry)
+    # The condition on the text: another process may have changed it since.
+    if not db.execute_rowcount(
+            "UPDATE entries SET title = %s, text = %s, html = %s, updated = %s "
+            "WHERE id = %s AND title = %s AND text = %s",
+            title, text, markup.to_html(text), int(time.time()), entry.id, entry.title,
+            entry.text):
+        raise ChangedMeanwhile(db.get("SELECT * FROM entries WHERE id = %s", entry.id))
+    return True
 
 
 def add_comment(pool, entry, author, text, **options):

@@ -99,6 +99,8 @@ class Presence(object):
         self._loop = feed.io_loop
         self._node = binascii.hexlify(os.urandom(8)).decode("ascii")
         self._here = collections.Counter()
+        self._leaving = {}          # name -> the timers of its connections that have ended
+        self._signed_out = {}       # name -> until when its connections are not waited for
         self._others = {}           # node -> (names, when it was last heard, by this loop's clock)
         self.watchers = set()
         self._compute()
@@ -115,8 +117,34 @@ class Presence(object):
             self._change()
 
     def leave(self, name):
-        """Take back a `join`, after GRACE seconds."""
-        self._loop.call_later(GRACE, self._leave, name)
+        """Take back a `join`, after GRACE seconds: the page may connect again."""
+        if self._signed_out.get(name, 0) > self._loop.time():
+            return self._leave(name)
+        timers = self._leaving.setdefault(name, [])
+        timers.append(self._loop.call_later(GRACE, self._leave_late, name))
+
+    def sign_out(self, name):
+        """Do not wait for `name` to connect again."""
+        if self._is_shared:
+            # Its connections may be in other processes.
+            self._tell(gone=name)
+        self._sign_out(name)
+
+    def _sign_out(self, name):
+        now = self._loop.time()
+        self._signed_out = dict((other, end) for other, end in self._signed_out.items()
+                                if end > now)
+        self._signed_out[name] = now + GRACE
+        for timer in self._leaving.pop(name, ()):
+            self._loop.remove_timeout(timer)
+            self._leave(name)
+
+    def _leave_late(self, name):
+        timers = self._leaving[name]
+        del timers[0]
+        if not timers:
+            del self._leaving[name]
+        self._leave(name)
 
     def _leave(self, name):
         self._here[name] -= 1
@@ -129,9 +157,9 @@ class Presence(object):
         if self._is_shared:
             self._tell()
 
-    def _tell(self):
+    def _tell(self, gone=None):
         self._feed.publish(u"online", json_encode(
-            {"node": self._node, "names": sorted(self._here)[:MAX_ONLINE]}),
+            {"node": self._node, "names": sorted(self._here)[:MAX_ONLINE], "gone": gone}),
             on_error=self._on_error)
 
     def _on_error(self, error):
@@ -157,6 +185,8 @@ class Presence(object):
                 continue
             if node != self._node and age < GONE:
                 self._others[node] = names, self._loop.time() - max(0, age)
+                if news.get("gone") and age < GRACE:
+                    self._sign_out(news["gone"])
         self._update()
 
     def _compute(self):
@@ -238,6 +268,7 @@ WORDS = {
     "today": "Today",
     "yesterday": "Yesterday",
     "gap": "Some messages in between are no longer kept.",
+    "waiting": "It will be sent when the server is back.",
     "refused": "not sent: the server rejected it",
     "online": "%d online",
 }
@@ -265,6 +296,8 @@ class LoginHandler(BaseHandler):
 
 class LogoutHandler(BaseHandler):
     def post(self):
+        if self.current_user is not None:
+            self.presence.sign_out(self.current_user)
         self.clear_cookie("name")
         self.redirect("/login")
 

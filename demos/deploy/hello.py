@@ -1,4 +1,7 @@
-"""The application that the files beside this one run as a service: website/docs/deployment.rst."""
+"""The application that the files beside this one run as a service.
+
+See website/docs/how-to/deployment.rst.
+"""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.web import Application, RequestHandler

@@ -27,6 +27,7 @@ POSTS = (
 
 _PAGE = u"""<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><title>Stand-in</title>
+<link rel="icon" href="data:,">
 <style>body { font: 1.05rem/1.5 system-ui, sans-serif; max-width: 26rem; margin: 15vh auto;
 padding: 0 1.25rem } a { display: inline-block; margin: .5rem 1rem .5rem 0 }</style>
 <h1>Not Facebook</h1><p>A stand-in, for development only. Go back to the demo as %s?</p>

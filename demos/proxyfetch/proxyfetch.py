@@ -25,20 +25,40 @@ PATIENCE = 5
 
 PAGE = Template(u"""<!DOCTYPE html>
 <html lang="en">
+<head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title>
+<link rel="icon" href="data:,">
 <style>
-body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 36rem; margin: 2rem auto;
-       padding: 0 1rem }
-li { margin-bottom: .5rem }
+:root { --paper: #f6f8fb; --ink: #1c2430; --soft: #5c6878; --accent: #0b6e99; --card: #fff;
+        --line: #dde3ea }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #12171d; --ink: #e6ebf1; --soft: #9aa8b8; --accent: #66c2e8; --card: #1b222b;
+          --line: #2b3541 }
+}
+* { box-sizing: border-box }
+body { max-width: 42rem; margin: 0 auto; padding: 2rem 1rem; background: var(--paper);
+       color: var(--ink); font: 1.1rem/1.6 system-ui, sans-serif; overflow-wrap: anywhere }
+h1 { margin: 0; font-size: clamp(1.7rem, 6vw, 2.3rem); line-height: 1.2 }
+p { color: var(--soft) }
+ul { margin: 1.5rem 0; padding: 0; list-style: none }
+li { margin-bottom: .75rem; padding: .9rem 1.1rem; border: 1px solid var(--line);
+     border-radius: .75rem; background: var(--card) }
+nav { display: flex; flex-wrap: wrap; gap: .5rem 1.25rem; margin-top: 2rem }
+a { color: var(--accent); text-underline-offset: .18em }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: 2px }
 </style>
+</head>
+<body>
 <h1>{{ title }}</h1>
 {% if message %}<p>{{ message }}</p>{% end %}
-<ul>{% for name, text in lines %}
+{% if lines %}<ul>{% for name, text in lines %}
 <li><b>{{ name }}</b> {{ text }}</li>{% end %}
-</ul>
-<p>Feeds: {% for feed in feeds %}<a href="/feed/{{ feed }}">{{ feed }}</a> {% end %}</p>
+</ul>{% end %}
+<nav aria-label="Feeds"><span>Feeds:</span>
+{% for feed in feeds %}<a href="/feed/{{ feed }}">{{ feed }}</a> {% end %}</nav>
+</body>
 </html>
 """, autoescape="xhtml_escape")
 
@@ -78,7 +98,8 @@ class FeedHandler(PageHandler):
             lines = [(entry["from"], entry["body"]) for entry in entries]
         except (KeyError, TypeError, ValueError):
             raise HTTPError(502, "The service sent an invalid response.")
-        self.show("The feed of " + name, "%d entries" % len(lines), lines)
+        self.show("The feed of " + name, "1 entry" if len(lines) == 1 else "%d entries" % len(lines),
+                  lines)
 
 
 # The built-in service

@@ -57,7 +57,7 @@ class ListHandler(Page, RequestHandler):
                     limit=self.settings["limit"])
 
     def size(self, count):
-        """A number of bytes in readable form, such as "1.5 MB"."""
+        """A number of bytes in readable form, such as "1.5 MB", or "1,5 MB" in some languages."""
         for unit in ("B", "kB", "MB"):
             if count < 1000:
                 break
@@ -65,7 +65,9 @@ class ListHandler(Page, RequestHandler):
         else:
             unit = "GB"
         text = "%.1f" % count if count < 100 else "%d" % count
-        return re.sub(r"\.0\Z", "", text) + u"\xa0" + unit
+        # Languages that separate thousands by a comma have a point here.
+        point = "." if self.locale.friendly_number(1000) in (u"1,000", u"1000") else ","
+        return re.sub(r"\.0\Z", "", text).replace(".", point) + u"\xa0" + unit
 
 
 class StoreHandler(Page, UploadHandler):

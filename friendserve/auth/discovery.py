@@ -75,6 +75,9 @@ class Provider(object):
             if not isinstance(url, type(u"")) and not isinstance(url, str):
                 raise AuthError("provider", "the metadata has no %s" % name)
             check_secure(url)
+            if self.issuer.startswith("https:") and not url.startswith("https:"):
+                # Only a provider on this machine may send requests to this machine.
+                raise AuthError("provider", "%s must be an https URL, not %s" % (name, url))
 
     def with_keys(self, exchange, check):
         """Do the step `check(keys)` with the provider's keys, a list of dicts; if it raises

@@ -1,6 +1,8 @@
 """What goes wrong in a sign-in."""
 from __future__ import absolute_import, division, print_function
 
+import re
+
 #: Every `reason` of an AuthError, and what it tells the person who wanted to sign in.
 REASONS = {
     "state": "This sign-in was not started in this browser, or was finished before. Please sign "
@@ -18,17 +20,21 @@ REASONS = {
 }
 
 
+# They would begin a line of the log, or a command to the terminal that shows it.
+_CONTROLS = re.compile("[\\x00-\\x1f\\x7f]+")
+
+
 class AuthError(Exception):
     """A sign-in that did not succeed.
 
     `reason` is one of `REASONS`, for programs; `message` is a sentence for the person who wanted to
     sign in; `detail` says what happened, for the log. It may contain text of the provider, so it
-    must be escaped where it is shown.
+    must be escaped where it is shown; it has no control characters.
     """
     def __init__(self, reason, detail="", message=None):
         super(AuthError, self).__init__(reason, detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = _CONTROLS.sub(" ", detail)
         self.message = message or REASONS[reason]
 
     def __str__(self):

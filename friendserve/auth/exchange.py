@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 import base64
 import json
 
+import six
 from six.moves.urllib.parse import urlencode
 
 from friendserve.auth.errors import AuthError
@@ -15,6 +16,7 @@ from friendserve.log import gen_log
 from friendserve.protocol.errors import TokenError
 from friendserve.protocol.oauth1 import to_octets, to_pairs
 from friendserve.protocol.urls import parse_url
+from friendserve.stack_context import ExceptionStackContext, NullContext, wrap
 from friendserve.web import Finish, HTTPError
 
 #: Seconds for a whole exchange, and for each of its requests.
@@ -147,6 +149,16 @@ class Exchange(object):
             self._inside -= 1
         self._deliver()
 
+    def watch(self):
+        """A context in which an exception ends the exchange, also one of a later callback."""
+        return ExceptionStackContext(self._on_exception)
+
+    def _on_exception(self, kind, error, traceback):
+        if self._outcome is not None:
+            return False
+        self._step(six.reraise, kind, error, traceback)
+        return True
+
     def then(self, function):
         """A callback that continues with `function`."""
         return lambda *args: self._step(function, *args)
@@ -159,14 +171,16 @@ class Exchange(object):
         reply = Reply(limit)
 
         def on_data(data):
-            if not reply.add(data):
-                self._step(_refuse_size, limit)
+            # What it raises ends the fetch.
+            if self._outcome is not None:
+                raise AuthError("network", "the exchange has ended")
+            reply.add(data)
 
         def on_response(response):
             error = response.error
             if error is not None and (isinstance(error, HTTPTransferError) or
                                       not isinstance(error, HTTPClientError)):
-                failed = AuthError("network", "%s: %s" % (_host(url), error))
+                failed = reply.error or AuthError("network", "%s: %s" % (_host(url), error))
                 if otherwise is None:
                     raise failed
                 return otherwise(failed)
@@ -175,19 +189,21 @@ class Exchange(object):
 
         seconds = max(0.001, min(REQUEST_TIMEOUT, self._deadline - self._loop.time()))
         client = self._client or self.handler.get_auth_http_client()
-        client.fetch(url, callback=self.then(on_response), follow_redirects=False,
-                     streaming_callback=on_data, request_timeout=seconds,
-                     connect_timeout=seconds, **options)
+        callback = wrap(self.then(on_response))
+        # The client itself takes what on_data raises, and not a context that would answer with it.
+        with NullContext():
+            client.fetch(url, callback=callback, follow_redirects=False,
+                         streaming_callback=on_data, request_timeout=seconds,
+                         connect_timeout=seconds, **options)
 
-    def post(self, url, fields, then, headers=None):
-        """Send a form to the provider, as `fetch`."""
+    def post(self, url, fields, then, headers=None, limit=MAX_REPLY):
+        """Send a form, the dict `fields`, or JSON text to the provider, as `fetch`."""
         headers = dict(headers or {}, Accept="application/json")
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        self.fetch(url, then, method="POST", body=encode_form(fields), headers=headers)
-
-
-def _refuse_size(limit):
-    raise AuthError("provider", "a reply of more than %d bytes" % limit)
+        is_form = isinstance(fields, dict)
+        headers["Content-Type"] = "application/x-www-form-urlencoded" if is_form \
+            else "application/json"
+        self.fetch(url, then, limit, method="POST", headers=headers,
+                   body=encode_form(fields) if is_form else utf8(fields))
 
 
 def _host(url):
@@ -217,28 +233,31 @@ def basic_credentials(client_id, client_secret):
 
 
 class Reply(object):
-    """A reply of a provider: `status`, `headers`, `body` (bytes)."""
+    """A reply of a provider: `status`, `headers`, `body` (bytes). `error` is the AuthError of one
+    that is too large."""
 
     def __init__(self, limit):
         self._pieces = []
-        self._left = limit
+        self._limit = self._left = limit
+        self.error = None
         self.status = None
         self.headers = {}
         self.body = b""
 
     def add(self, data):
-        """Add a piece of the body; False if it is too large."""
+        """Add a piece of the body. Raises AuthError if it is too large."""
         self._left -= len(data)
-        if self._left >= 0:
-            self._pieces.append(data)
-        return self._left >= 0
+        if self._left < 0:
+            self.error = AuthError("provider", "a reply of more than %d bytes" % self._limit)
+            raise self.error
+        self._pieces.append(data)
 
     def complete(self, response):
         """Take over a response. One from a client that does not stream has a body itself."""
         self.status = response.code
         self.headers = response.headers if response.headers is not None else {}
-        if not self._pieces and response.body and not self.add(response.body):
-            raise AuthError("provider", "the reply is too large")
+        if not self._pieces and response.body:
+            self.add(response.body)
         self.body = b"".join(self._pieces)
 
     def parse_value(self):
@@ -303,9 +322,10 @@ def _read_form(body):
 
 
 def request_json(handler, url, args, post_args, callback, headers=None):
-    """Make a request to a provider's interface: `args` are in the query, `post_args` in a form,
-    unless they are None. Calls `callback(reply)` with the JSON of the reply, or None, and then
-    `handler.auth_error` says why. Without a callback this returns a Future."""
+    """Make a request to a provider's interface. `args` are in the query; `post_args` make it a POST
+    unless they are None: a dict is sent as a form, and text, which is JSON, as it is. Calls
+    `callback(reply)` with the JSON of the reply, or None, and then `handler.auth_error` says why.
+    Without a callback this returns a Future."""
     if args:
         url += ("&" if "?" in url else "?") + native_str(encode_form(args))
 
@@ -315,6 +335,6 @@ def request_json(handler, url, args, post_args, callback, headers=None):
         if post_args is None:
             exchange.fetch(url, got, limit=_MAX_JSON, headers=headers or {})
         else:
-            exchange.post(url, post_args, got, headers=headers)
+            exchange.post(url, post_args, got, headers=headers, limit=_MAX_JSON)
 
     return run_exchange(handler, work, callback)

@@ -10,7 +10,7 @@ import time
 from friendserve.auth.errors import AuthError
 from friendserve.auth.exchange import encode_form, request_json, run_exchange
 from friendserve.auth.flows import open_flow, new_state, this_url
-from friendserve.auth.mixin import AuthMixin
+from friendserve.auth.mixin import AuthMixin, url_of
 from friendserve.auth.oauth2 import OAuth2Mixin
 from friendserve.awaitable import DONE
 from friendserve.escape import native_str, utf8
@@ -108,7 +108,7 @@ class FacebookGraphMixin(OAuth2Mixin):
         without a callback, returns a Future. `path` may be a whole URL. With the setting
         facebook_secret the request proves that it comes from this server (appsecret_proof).
         """
-        url = path if path.startswith(("http:", "https:")) else self._graph(path)
+        url = self._graph(path)
         if access_token:
             args["access_token"] = access_token
             if self.settings.get("facebook_secret"):
@@ -116,9 +116,9 @@ class FacebookGraphMixin(OAuth2Mixin):
         return request_json(self, url, args, post_args, callback)
 
     def _graph(self, path):
-        if path.startswith("/" + self._FACEBOOK_GRAPH_VERSION + "/"):
-            return self._FACEBOOK_BASE_URL + path
-        return "%s/%s%s" % (self._FACEBOOK_BASE_URL, self._FACEBOOK_GRAPH_VERSION, path)
+        version = "/" + self._FACEBOOK_GRAPH_VERSION
+        return url_of(self._FACEBOOK_BASE_URL + (
+            "" if path.startswith(version + "/") else version), path)
 
 
 def _prove(access_token, secret):

@@ -95,7 +95,7 @@ def open_flow(handler, key, binding, redirect_uri, secret="", cross_site=False):
         path = "/"
         value = _sign(handler, name, fields + [b"/"])
     where = urlsplit(redirect_uri)
-    _make_room(handler, where.path or "/")
+    _make_room(handler, where.path or "/", name)
     is_secure = where.scheme == "https"
     handler.set_cookie(name, value, path=where.path or "/", max_age=MAX_AGE, httponly=True,
                        secure=is_secure, samesite="None" if cross_site and is_secure else "Lax")
@@ -113,6 +113,8 @@ def take_flow(handler, key, binding):
     if fields[0] == _DONE:
         raise Reloaded(native_str(fields[-1]))
     _, seed, bound, secret, path = fields
+    # The page that began the flows may not have seen their cookies.
+    _make_room(handler, handler.request.path, name)
     handler.clear_cookie(name, path=handler.request.path)
     if not hmac.compare_digest(bound, utf8(_hash(*binding)[:16])):
         raise AuthError("state", "the flow was started for another provider or address")
@@ -189,11 +191,12 @@ def _explain(handler, key, cookie):
     return AuthError("state", "the flow is unknown, or was used before")
 
 
-def _make_room(handler, path):
-    """Delete the oldest flows of this browser beyond MAX_FLOWS, counting one more."""
+def _make_room(handler, path, own):
+    """Delete the oldest flows of this browser, so that with the cookie `own` there are MAX_FLOWS at
+    most."""
     found = []
     for name, cookie in handler.request.cookies.items():
-        if name.startswith(_PREFIX):
+        if name.startswith(_PREFIX) and name != own:
             # 2|1:0|10:SECONDS|...
             parts = cookie.value.split("|")
             seconds = parts[2].partition(":")[2] if len(parts) > 2 else ""

@@ -1,7 +1,7 @@
 """Sign-in with FriendFeed, for programs of its time."""
 from __future__ import absolute_import, division, print_function
 
-from friendserve.auth.mixin import consumer_from_settings
+from friendserve.auth.mixin import consumer_from_settings, url_of
 from friendserve.auth.oauth import OAuthMixin
 
 
@@ -21,8 +21,8 @@ class FriendFeedMixin(OAuthMixin):
 
     def friendfeed_request(self, path, callback=None, access_token=None, post_args=None, **args):
         """Make a request to the interface, as `TwitterMixin.twitter_request`."""
-        return self._oauth_request(self._FRIENDFEED_BASE_URL + path, callback, access_token,
-                                   post_args, args)
+        url = url_of(self._FRIENDFEED_BASE_URL, path)
+        return self._oauth_request(url, callback, access_token, post_args, args)
 
     def _oauth_consumer_token(self):
         return consumer_from_settings(self, "friendfeed", "FriendFeed OAuth")

@@ -1,10 +1,17 @@
 """What the mixins of every protocol share."""
 from __future__ import absolute_import, division, print_function
 
+from friendserve.auth.errors import AuthError
 from friendserve.auth.flows import Reloaded, end_flow, take_flow
+from friendserve.awaitable import is_awaitable
 from friendserve.escape import native_str
 from friendserve.httpclient import AsyncHTTPClient
 from friendserve.web import Finish
+
+
+#: What a response must not repeat (RFC 6749 3.1, RFC 5849 2.2): one part of a program might look at
+#: the first value, and another at the last.
+_ONCE = ("code", "state", "iss", "error", "oauth_token", "oauth_verifier", "auth_state")
 
 
 class AuthMixin(object):
@@ -25,11 +32,15 @@ class AuthMixin(object):
     def _take_flow(self, exchange, key, binding):
         """The Flow that this request ends; None after a reload, which is redirected."""
         try:
-            return take_flow(self, key, binding)
+            flow = take_flow(self, key, binding)
         except Reloaded as reloaded:
             self.redirect(reloaded.next)
             exchange.fail(Finish())
             return None
+        for name in _ONCE:
+            if len(self.request.arguments.get(name, ())) > 1:
+                raise AuthError("token", "%s is sent twice" % name)
+        return flow
 
     def _end_flow(self, exchange, flow, user):
         end_flow(self, flow)
@@ -38,10 +49,24 @@ class AuthMixin(object):
     def _ask_for_user(self, exchange, access_token, then):
         """Do the step `then(user)` with what `_oauth_get_user(access_token, callback)` of the
         subclass, or its `_oauth_get_user_future(access_token)`, says."""
-        if hasattr(self, "_oauth_get_user"):
-            self._oauth_get_user(access_token, exchange.then(then))
-        else:
-            exchange.follow(self._oauth_get_user_future(access_token), then)
+        with exchange.watch():
+            if hasattr(self, "_oauth_get_user"):
+                found = self._oauth_get_user(access_token, exchange.then(then))
+                # A coroutine calls back as well; what it returns says what it has raised.
+                if is_awaitable(found):
+                    exchange.follow(found, lambda _: None)
+            else:
+                exchange.follow(self._oauth_get_user_future(access_token), then)
+
+
+def url_of(base, path):
+    """The URL of a path of an interface, which begins with "/", or `path` itself if it is a whole
+    URL. Raises ValueError for another one: the end of it could become a part of the host."""
+    if path.startswith(("http:", "https:")):
+        return path
+    if not path.startswith("/"):
+        raise ValueError("a path must begin with a slash, or be a whole URL, not %r" % (path,))
+    return base + path
 
 
 def consumer_from_settings(handler, prefix, feature):

@@ -33,9 +33,11 @@ class OAuthMixin(AuthMixin):
         """Redirect to the provider, where the user may allow this site to use their account.
 
         `callback_uri`, which may be relative, is where the provider sends the user afterwards: the
-        handler there calls `get_authenticated_user`. `callback()` is called after the redirect, and
-        then `auth_error` tells whether it failed. Without a callback this returns something
-        awaitable, and a failure that is not awaited is answered with status 502.
+        handler there calls `get_authenticated_user`. With "oob" the provider shows a code, which
+        the user types into a form for the URL of this request, with `oauth_token` and, for the
+        code, `oauth_verifier`. `callback()` is called after the redirect, and then `auth_error`
+        tells whether it failed. Without a callback this returns something awaitable, and a failure
+        that is not awaited is answered with status 502.
         """
         if callback_uri and self._OAUTH_NO_CALLBACKS:
             raise ValueError("this provider does not support callback_uri")
@@ -43,14 +45,15 @@ class OAuthMixin(AuthMixin):
                                          http_client, callback)
 
     def _redirect_with_token(self, page, callback_uri, extra_params, http_client, callback):
-        where = this_url(self, callback_uri)
+        is_typed = callback_uri == "oob"
+        where = this_url(self, None if is_typed else callback_uri)
 
         def work(exchange):
             url = self._OAUTH_REQUEST_TOKEN_URL
             fields = dict(extra_params or {})
             fields.update(self._sign("POST", url, fields, None, oauth_callback=None
                                      if self._OAUTH_VERSION == "1.0" else
-                                     "oob" if callback_uri == "oob" else where))
+                                     "oob" if is_typed else where))
             exchange.post(url, fields, lambda reply: got_token(exchange, reply))
 
         def got_token(exchange, reply):
@@ -131,7 +134,8 @@ class OAuthMixin(AuthMixin):
         JSON of the reply, or None; without a callback this returns a Future."""
         method = "GET" if post_args is None else "POST"
         if access_token:
-            fields = dict(args, **(post_args or {}))
+            # Only the fields of a form are signed (RFC 5849 3.4.1.3.1).
+            fields = dict(args, **(post_args if isinstance(post_args, dict) else {}))
             args = dict(args, **self._oauth_request_parameters(
                 url, access_token, fields, method=method))
         return request_json(self, url, args, post_args, callback)

@@ -153,7 +153,7 @@ class OAuth2Mixin(AuthMixin):
 
         def got(reply):
             token = reply.parse()
-            if not token.get("access_token"):
+            if not token.get("access_token") or not hasattr(token["access_token"], "split"):
                 raise AuthError("token", "the reply has no access_token")
             kind = token.get("token_type", "bearer")
             if not hasattr(kind, "lower") or kind.lower() != "bearer":
@@ -170,9 +170,10 @@ class OAuth2Mixin(AuthMixin):
         return "%s?%s" % (self._OAUTH_ACCESS_TOKEN_URL, native_str(encode_form(query)))
 
     def oauth2_request(self, url, callback=None, access_token=None, post_args=None, **args):
-        """Fetch a URL of the provider's interface, with `args` in the query and, unless it is None,
-        `post_args` in a form. Calls `callback(reply)` with the parsed JSON, or None, and then
-        `auth_error` says why; without a callback, returns a Future.
+        """Fetch a URL of the provider's interface, with `args` in the query. With `post_args` it is
+        a POST: a dict is sent as a form, and text, which is JSON, as it is. Calls `callback(reply)`
+        with the parsed JSON, or None, and then `auth_error` says why; without a callback, returns a
+        Future.
 
         `access_token` is sent in the header Authorization (RFC 6750 2.1), not in the URL, which
         ends up in logs.

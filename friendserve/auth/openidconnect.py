@@ -165,6 +165,11 @@ class OpenIDConnectMixin(OAuth2Mixin):
                 fields = reply.parse()
                 if fields.get("sub") != claims["sub"]:
                     raise AuthError("token", "the userinfo is that of another user")
+                # Whether it is verified counts for the address that is said together with it.
+                if "email" in user and fields.get("email") != user["email"]:
+                    fields.pop("email_verified", None)
+                elif "email" not in user and "email" in fields:
+                    user.pop("email_verified", None)
                 for name, value in fields.items():
                     user.setdefault(name, value)
                 self._end_flow(exchange, flow, user)
@@ -219,6 +224,7 @@ class OpenIDConnectMixin(OAuth2Mixin):
         Calls for one refresh token that are made at the same time share one request. `subject` is
         the `sub` of the user: a new ID token must be of the same.
         """
+        check_algorithms(self._OIDC_ALGORITHMS)
         client = self._oidc_client()
         key = client["issuer"], refresh_token
 
@@ -288,6 +294,7 @@ class BackChannelLogoutHandler(RequestHandler, OpenIDConnectMixin):
 
     @asynchronous
     def post(self):
+        check_algorithms(self._OIDC_ALGORITHMS)
         token = self.get_body_argument("logout_token", "")
         self.set_header("Cache-Control", "no-store")
 

@@ -1,7 +1,7 @@
 """Sign-in with X, which was Twitter."""
 from __future__ import absolute_import, division, print_function
 
-from friendserve.auth.mixin import consumer_from_settings
+from friendserve.auth.mixin import consumer_from_settings, url_of
 from friendserve.auth.oauth import OAuthMixin
 from friendserve.auth.oauth2 import OAuth2Mixin
 
@@ -41,14 +41,18 @@ class TwitterMixin(OAuthMixin):
                                          callback)
 
     def twitter_request(self, path, callback=None, access_token=None, post_args=None, **args):
-        """Make a request to the interface, such as ``/2/users/me``, with `args` in the query and,
-        unless it is None, `post_args` in a form.
+        """Make a request to the interface, such as ``/2/users/me``, with `args` in the query. With
+        `post_args` it is a POST: JSON text, which version 2 of the interface takes, is sent as it
+        is, and a dict as a form.
+
+            self.twitter_request("/2/tweets", self.on_posted, access_token=token,
+                                 post_args=json_encode({"text": "Hello"}))
 
         Calls `callback(reply)` with the parsed JSON, or None, and then `auth_error` says why;
         without a callback, returns a Future. `path` may be a whole URL. `access_token` is the one
         of a user.
         """
-        url = path if path.startswith(("http:", "https:")) else self._TWITTER_BASE_URL + path
+        url = url_of(self._TWITTER_BASE_URL, path)
         return self._oauth_request(url, callback, access_token, post_args, args)
 
     def _oauth_consumer_token(self):
@@ -74,7 +78,7 @@ class TwitterOAuth2Mixin(OAuth2Mixin):
 
     def twitter_request(self, path, callback=None, access_token=None, post_args=None, **args):
         """As that of `TwitterMixin`; `access_token` is a text."""
-        url = path if path.startswith(("http:", "https:")) else self._TWITTER_BASE_URL + path
+        url = url_of(self._TWITTER_BASE_URL, path)
         return self.oauth2_request(url, callback, access_token, post_args, **args)
 
     def _oauth_consumer_token(self):

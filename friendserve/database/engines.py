@@ -183,7 +183,7 @@ class SQLite(Engine):
         if not getattr(connection, "in_transaction", True):
             return False
         try:
-            connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK").close()
         except sqlite3.OperationalError as error:
             # The driver of Python 2 does not tell beforehand.
             if "no transaction" not in str(error):
@@ -194,7 +194,7 @@ class SQLite(Engine):
     def begin(self, connection):
         # Take the write lock now: of two transactions that read first and then both want to write,
         # one would fail at once, however long its timeout.
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN IMMEDIATE").close()
 
     def end(self, connection):
         """Do nothing: `begin` did not leave autocommit mode."""

@@ -126,6 +126,13 @@ class Runner(object):
             # The traceback refers to this frame.
             exc_info = None
 
+    def name_callbacks(self):
+        """The name of what is run, for logs."""
+        code = getattr(self.gen, "gi_code", None) or getattr(self.gen, "cr_code", None)
+        name = getattr(self.gen, "__qualname__", None) or getattr(self.gen, "__name__", "?")
+        return "the coroutine %s%s" % (name, "" if code is None else " (%s:%d)" % (
+            code.co_filename, code.co_firstlineno))
+
     def _end(self):
         self.finished = True
         if self.stack_context_deactivate is not None:

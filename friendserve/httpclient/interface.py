@@ -16,6 +16,8 @@ from friendserve.util import Configurable, import_object, load_with_loop
 
 #: The key in `IOLoop.attachments` for a dict of the loop's clients by their class.
 _ATTACHED_AS = "friendserve.httpclient"
+#: The same for what `on_each_client` was given.
+_PREPARED_BY = "friendserve.httpclient.on_each_client"
 
 
 def _choose(callback, on_error, response):
@@ -91,6 +93,9 @@ class AsyncHTTPClient(Configurable):
         if defaults and defaults.get("decompress_response") is not None:
             # It precedes its old name, as in an HTTPRequest.
             self.defaults.pop("use_gzip", None)
+        prepare = self.io_loop.attachments.get(_PREPARED_BY)
+        if prepare is not None:
+            prepare(self)
         self._plain = None, None        # the template of `_get`, and the defaults it was made with
         self._closed = False
 
@@ -176,6 +181,14 @@ class AsyncHTTPClient(Configurable):
     def fetch_impl(self, request, callback):
         """Called by `fetch` with a complete request. To be overridden."""
         raise NotImplementedError("%s must define fetch_impl" % type(self).__name__)
+
+
+def on_each_client(io_loop, prepare):
+    """Call `prepare(client)` for each client that a loop shares now, and for each that is made for
+    it from now on."""
+    io_loop.attachments[_PREPARED_BY] = prepare
+    for client in io_loop.attachments.get(_ATTACHED_AS, {}).values():
+        prepare(client)
 
 
 load_with_loop(AsyncHTTPClient.configured_class)

@@ -75,13 +75,16 @@ def run_returned(callback, result):
 
 
 def name_and_place(callback):
-    """(dotted name, "file:line" or None) of a callback: what it is, and where it was scheduled."""
+    """(dotted name, "file:line" or None) of a callback: what it is, and where it was scheduled. The
+    object of a method may define ``name_callbacks()``, which returns a better name."""
     callback = plain(callback)
     place = None
     if isinstance(callback, Scheduled):
         place = "%s:%d" % callback.place
         callback = plain(callback.callback)
     owner = getattr(callback, "__self__", None)
+    if hasattr(type(owner), "name_callbacks"):
+        return owner.name_callbacks(), place
     if hasattr(callback, "__func__"):
         cls = owner if isinstance(owner, type) else type(owner)
         return "%s.%s.%s" % (cls.__module__, cls.__name__, callback.__name__), place

@@ -430,11 +430,11 @@ class IOLoop(Configurable):
         it only when they wait themselves."""
         raise NotImplementedError("this loop cannot watch its turns")
 
-    def set_debug(self, enabled, slow=0.1):
+    def set_debug(self, enabled, slow=0.1, log=None):
         """In debug mode, turns of `slow` seconds or more are logged, with the name of the callback
         that took longest and the place that scheduled it; so are calls from another thread that
         only the loop's thread should make, with both threads. It costs a few microseconds for each
-        callback."""
+        callback. `log(turn)`, if there is one, is called in place of logging slow turns."""
         raise NotImplementedError("this loop has no debug mode")
 
     def set_blocking_log_threshold(self, seconds):

@@ -460,8 +460,8 @@ class PollIOLoop(IOLoop):
     def meter_turns(self, meter):
         self._turn_watch().set_meter(meter)
 
-    def set_debug(self, enabled, slow=0.1):
-        self._turn_watch().set_debug(enabled, slow)
+    def set_debug(self, enabled, slow=0.1, log=None):
+        self._turn_watch().set_debug(enabled, slow, log)
 
     def _turn_watch(self):
         if self._watch is None:

@@ -65,6 +65,7 @@ class TurnWatch(object):
         self._metered_count = 0     # callbacks of this turn
         self._wait_ended = loop.time_func()
         self._thread = None     # the one that drives the loop, in debug mode
+        self._log = _log_turn   # for slow turns, in debug mode
         self._warned = set()
 
     def watch(self, callback, slow):
@@ -93,12 +94,14 @@ class TurnWatch(object):
         # A bound method of a list is not hashable.
         self._watchers = [pair for pair in self._watchers if pair[0] != callback]
 
-    def set_debug(self, enabled, slow):
+    def set_debug(self, enabled, slow, log=None):
+        self._forget(self._log)
         if enabled:
+            self._log = log or _log_turn
             self._replace(_TRACED)
-            self.watch(_log_turn, slow)
+            self.watch(self._log, slow)
         else:
-            self.unwatch(_log_turn)
+            self.unwatch(self._log)
             self._restore(_TRACED)
             self._thread = None
 

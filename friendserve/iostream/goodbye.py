@@ -7,9 +7,11 @@ from __future__ import absolute_import, division, print_function
 
 import os
 import socket
+import ssl
 
 import six
 
+from friendserve.netutil.tls import forget_errors
 from friendserve.platform.pollers.auto import set_close_exec
 
 
@@ -37,6 +39,7 @@ def make_close_notify(sock):
                 is_answered = True
             except EnvironmentError:
                 is_answered = False
+                forget_errors()
             finally:
                 _replace(fd, saved)
         finally:
@@ -48,6 +51,18 @@ def make_close_notify(sock):
     finally:
         inner.close()
         outer.close()
+
+
+def say_goodbye(sock):
+    """Send close_notify before a close. Returns False if there is no room for it now."""
+    try:
+        sock.unwrap()
+    except ssl.SSLError as error:
+        forget_errors()
+        return error.args[0] != ssl.SSL_ERROR_WANT_WRITE
+    except (OSError, IOError, ValueError):
+        pass
+    return True
 
 
 def _replace(fd, other):

@@ -8,10 +8,11 @@ import ssl
 
 from friendserve.iostream.base import (
     CLOSED, CONNECTING, ENDED, MOVES, OPEN, RETRY, BaseIOStream, StreamClosedError)
-from friendserve.iostream.goodbye import make_close_notify
+from friendserve.iostream.goodbye import make_close_notify, say_goodbye
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.netutil.endpoints import environment_error
+from friendserve.netutil.tls import forget_errors
 from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
@@ -341,6 +342,7 @@ class SSLIOStream(IOStream):
             elif code == ssl.SSL_ERROR_WANT_WRITE:
                 handshake.wants = WRITE
             elif code is not None or errno_from_exception(error) not in RETRY:
+                forget_errors()
                 self._handshake_failed(error)
             self._update_events()
         else:
@@ -424,12 +426,14 @@ class SSLIOStream(IOStream):
             if code == ssl.SSL_ERROR_ZERO_RETURN:
                 pieces.append(b"")
             elif _is_broken_off(error):
+                forget_errors()
                 self._on_broken_off(error)
                 pieces.append(b"")
             elif code == ssl.SSL_ERROR_WANT_WRITE:
                 self._read_wants_write = True
             elif code != ssl.SSL_ERROR_WANT_READ and (
                     code is not None or errno_from_exception(error) not in RETRY):
+                forget_errors()
                 raise
         return b"".join(pieces) if pieces else None
 
@@ -452,6 +456,7 @@ class SSLIOStream(IOStream):
             if error.args[0] == ssl.SSL_ERROR_WANT_READ:
                 self._write_wants_read = True
             elif error.args[0] != ssl.SSL_ERROR_WANT_WRITE:
+                forget_errors()
                 raise
             return 0
         except (OSError, IOError) as error:
@@ -525,22 +530,11 @@ class SSLIOStream(IOStream):
                 self._send_last_record()
             except (OSError, IOError):
                 pass
-        if not self._is_whole or _say_goodbye(self.socket):
+        if not self._is_whole or say_goodbye(self.socket):
             super(SSLIOStream, self).close_fd()
         else:
             with NullContext():
                 _Goodbye(self.socket, self.io_loop)
-
-
-def _say_goodbye(sock):
-    """Send close_notify before a close. Returns False if there is no room for it now."""
-    try:
-        sock.unwrap()
-    except ssl.SSLError as error:
-        return error.args[0] != ssl.SSL_ERROR_WANT_WRITE
-    except (OSError, IOError, ValueError):
-        pass
-    return True
 
 
 class _Goodbye(object):
@@ -562,7 +556,7 @@ class _Goodbye(object):
         return self.socket.fileno()
 
     def _handle_events(self, fd, events):
-        if events & ERROR or _say_goodbye(self.socket):
+        if events & ERROR or say_goodbye(self.socket):
             self.close()
 
     def close(self):

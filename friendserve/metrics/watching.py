@@ -16,15 +16,9 @@ except ImportError:
     # Windows: `watch_process` is not available.
     resource = None
 
-from friendserve.database import Pool
-from friendserve.feed import Feed
-from friendserve.httpclient import AsyncHTTPClient
-from friendserve.httpserver import HTTPServer
-from friendserve.ioloop import IOLoop
 from friendserve.metrics.registry import registry as default_registry
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.web import Application
-from friendserve.wsgi import WSGIContainer
 
 #: A turn of the loop that takes this many seconds is slow: from then on, and until a minute has
 #: passed without another one, slow callbacks are counted by name.
@@ -45,8 +39,9 @@ def watch(part, name="", registry=default_registry):
     WSGIContainer, an HTTP client, a Feed or a database Pool. `name` becomes the label `name`, to
     tell two pools apart. It is watched, and referred to, as long as the registry exists. Raises
     TypeError for anything else."""
-    for kind, watch_part in _WATCHES:
-        if isinstance(part, kind):
+    for kind in type(part).__mro__:
+        watch_part = _WATCHES.get("%s.%s" % (kind.__module__, kind.__name__))
+        if watch_part is not None:
             watch_part(part, name, registry)
             return
     raise TypeError("watch() takes a loop, server, application, HTTP client, feed or pool, not %r"
@@ -239,7 +234,13 @@ def _watch_pool(pool, name, registry):
     _watch_figures(pool, name, registry, "pool", "Database pool: %s.")
 
 
-_WATCHES = (
-    (IOLoop, _LoopWatch), (HTTPServer, _watch_server), (Application, _watch_application),
-    (WSGIContainer, _watch_container), (AsyncHTTPClient, _watch_client), (Feed, _watch_feed),
-    (Pool, _watch_pool))
+#: By name, as a service that has no database should not import the drivers of databases.
+_WATCHES = {
+    "friendserve.ioloop.IOLoop": _LoopWatch,
+    "friendserve.httpserver.HTTPServer": _watch_server,
+    "friendserve.web.Application": _watch_application,
+    "friendserve.wsgi.WSGIContainer": _watch_container,
+    "friendserve.httpclient.AsyncHTTPClient": _watch_client,
+    "friendserve.feed.Feed": _watch_feed,
+    "friendserve.database.Pool": _watch_pool,
+}

@@ -23,6 +23,9 @@ DEFAULT_BACKLOG = 128
 #: ones does not starve the others.
 MAX_ACCEPTS_PER_TURN = 128
 
+#: How many of those that wait are accepted at the end; `listen` lets the kernel keep fewer.
+MAX_WAITING = 10000
+
 #: Seconds for which accepting pauses when the system is out of fds or memory: the first pause, and
 #: the longest. Each pause is twice as long as the one before.
 ACCEPT_PAUSES = (0.1, 1.0)
@@ -249,9 +252,10 @@ def add_accept_handler(sock, callback, io_loop=None, max_accepts=MAX_ACCEPTS_PER
     memory, this is logged and accepting pauses (`ACCEPT_PAUSES`); meanwhile connections wait in the
     kernel.
 
-    Returns a function without arguments that stops accepting: the callback is not called
-    afterwards, not even for connections of the same turn. It may be called repeatedly. It does not
-    close `sock`; call it before closing `sock`.
+    Returns a function that stops accepting: the callback is not called afterwards, not even for
+    connections of the same turn. It may be called repeatedly. It does not close `sock`; call it
+    before closing `sock`. With its argument true, it first accepts what waits in the kernel, up to
+    `MAX_WAITING` connections.
     """
     acceptor = _Acceptor(sock, callback, io_loop or IOLoop.current(), max_accepts, may_accept)
     acceptor.io_loop.add_handler(sock, acceptor.handle_events, IOLoop.READ)
@@ -325,11 +329,18 @@ class _Acceptor(object):
         self._timer = None
         self.io_loop.update_handler(self.fd, IOLoop.READ)
 
-    def remove(self):
+    def remove(self, accept_waiting=False):
         if self._removed:
             return
+        if accept_waiting:
+            self._cancel()
+            self.may_accept, self.max_accepts = None, MAX_WAITING
+            self.handle_events(self.sock, IOLoop.READ)
         self._removed = True
         self.io_loop.remove_handler(self.fd)
+        self._cancel()
+
+    def _cancel(self):
         if self._timer is not None:
             self.io_loop.remove_timeout(self._timer)
             self._timer = None

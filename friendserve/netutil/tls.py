@@ -6,6 +6,12 @@ import ssl
 
 from friendserve.protocol.grammar import MAX_HOST_NAME
 
+try:
+    # The binding that PyPy's ssl module is written with.
+    from _cffi_ssl._stdssl import lib as _openssl
+except ImportError:
+    _openssl = None
+
 _SSL_OPTIONS = frozenset(
     ["ssl_version", "certfile", "keyfile", "cert_reqs", "ca_certs", "ciphers"])
 
@@ -101,6 +107,16 @@ def _new_ssl_context(version, server_side):
         context.options |= (ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_DH_USE
                             | ssl.OP_SINGLE_ECDH_USE | getattr(ssl, "OP_NO_RENEGOTIATION", 0))
     return context
+
+
+def forget_errors():
+    """Empty the TLS library's queue of errors. Called after a TLS operation has failed.
+
+    The ssl module of PyPy does not do that. An operation on another connection that had to wait
+    would then fail with the error that is in the queue.
+    """
+    if _openssl is not None:
+        _openssl.ERR_clear_error()
 
 
 def ssl_wrap_socket(socket, ssl_options, server_hostname=None, **kwargs):

@@ -5,7 +5,7 @@
     import tornado.web                      # this is friendserve.web
 
 ``alias(packages=["msgpackrpc"])`` does so inside some packages only, beside an installed Tornado.
-``website/docs/porting.rst`` says what differs, and how to do without the alias.
+``website/docs/how-to/porting.rst`` says what differs, and how to do without the alias.
 """
 from __future__ import absolute_import, division, print_function
 

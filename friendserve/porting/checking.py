@@ -195,7 +195,7 @@ class _Checker(object):
     def _add_missing(self, position, name):
         private = name.rpartition(".")[2].startswith("_")
         text = GONE.get(name, "there is none; " + (
-            "it was private" if private else "see website/docs/porting.rst"))
+            "it was private" if private else "see website/docs/how-to/porting.rst"))
         self._add(position, "FS301" if private else "FS201" if name in GONE else "FS202",
                   name, text)
 

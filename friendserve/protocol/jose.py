@@ -38,6 +38,8 @@ MAX_TOKEN = 32768
 RSA_BITS = (2048, 8192)
 #: Seconds by which the clocks of two machines may differ.
 SKEW = 60
+# Larger numbers are no seconds since 1970, and infinity is later than every time.
+_MAX_TIME = 1 << 53
 #: The one event of a logout token (Back-Channel Logout 2.4).
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -331,6 +333,8 @@ def _time(claims, name):
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, six.integer_types + (float,)):
         raise TokenError("the token's %s must be a number, not %.40r" % (name, value))
+    if not abs(value) < _MAX_TIME:
+        raise TokenError("the token's %s is no time" % name)
     return value
 
 

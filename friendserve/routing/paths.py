@@ -99,7 +99,7 @@ def _check_reachable(regex):
         raise ValueError("%r matches only these characters: write (?P<%s>[^/]+) in place of %s" % (
             pattern, foreign.group(1) or foreign.group(2), foreign.group()))
     for kind, value in sre_parse.parse(pattern, regex.flags & (re.VERBOSE | re.IGNORECASE)):
-        kind = str(kind).lower()
+        kind = _name(kind)
         # "*" is the target of OPTIONS for a whole server; a proxy gets whole URLs.
         if kind == "literal" and value not in (47, 42) \
                 and not pattern.lstrip("^").lower().startswith("http"):
@@ -107,6 +107,12 @@ def _check_reachable(regex):
                 pattern, "/" + pattern.lstrip("^")))
         if kind != "at":
             break
+
+
+def _name(kind):
+    """The name of a kind of node in a parsed regular expression, such as "literal"."""
+    # Not `str`, which on PyPy makes a number of it.
+    return getattr(kind, "name", kind).lower()
 
 
 def _fill(pieces, args):
@@ -146,7 +152,7 @@ class _Reversal(object):
     def _convert(self, tree):
         pieces = []
         for kind, value in tree:
-            name = str(kind).lower()
+            name = _name(kind)
             if name == "literal":
                 pieces.append(self._to_native(value))
             elif name == "subpattern":
@@ -155,7 +161,7 @@ class _Reversal(object):
                 else:
                     pieces.append(self._groups)
                     self._groups += 1
-            elif name == "in" and all(str(one[0]).lower() == "literal" for one in value):
+            elif name == "in" and all(_name(one[0]) == "literal" for one in value):
                 # Also alternatives that are single characters.
                 pieces.append(self._to_native(value[0][1]))
             elif name == "branch":
@@ -172,7 +178,7 @@ class _Reversal(object):
         first = self._groups
         if least:
             return self._convert(tree) * least
-        if most == 1 and len(tree) == 1 and str(tree[0][0]).lower() == "literal":
+        if most == 1 and len(tree) == 1 and _name(tree[0][0]) == "literal":
             return self._convert(tree)
         try:
             pieces = self._convert(tree)

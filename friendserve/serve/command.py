@@ -8,17 +8,20 @@ import sys
 
 from friendserve import autoreload, version
 from friendserve.httpserver import HTTPServer
-from friendserve.ioloop import IOLoop
+from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.log import app_log
 from friendserve.netutil import LOCAL_PEERS, Certificates
-from friendserve.serve.config import SettingsError, print_config, print_help, read_settings
-from friendserve.serve.control import ControlServer, master_commands
+from friendserve.serve.config import (
+    FIXED, SettingsError, print_config, print_help, read_settings)
 from friendserve.serve.ctl import run_ctl, run_ping
 from friendserve.serve.loading import LoadError, load_application
 from friendserve.serve.logs import Logs
 from friendserve.serve.master import CANNOT_START, Master
-from friendserve.serve.pages import is_path, serve_operators
-from friendserve.serve.sockets import Listeners, SocketsError
+from friendserve.serve.operators import Operators
+from friendserve.serve.pages import Observer, is_path
+from friendserve.serve.scoreboard import DRAINING, READY, Scoreboard
+from friendserve.serve.sockets import Listeners, SocketsError, check_address
+from friendserve.serve.worker import drop_privileges
 from friendserve.web import Application
 from friendserve.web.running import GRACE_IN_DEVELOPMENT
 
@@ -31,6 +34,9 @@ _USAGE = """Usage: friendserve COMMAND ...
 friendserve %s"""
 
 WRONG_ARGUMENTS = 2
+
+#: Options that only a master can follow.
+_MASTERS = ("control", "pidfile", "preload", "reuse_port", "max_requests", "max_memory", "max_age")
 
 
 def main(arguments=None):
@@ -49,69 +55,98 @@ def serve(arguments):
     if set(arguments).intersection(("-h", "--help")):
         print_help()
         return 0
+    _open_standard_streams()
+    folder = os.getcwd()
     try:
-        settings = read_settings(arguments)
+        settings = read_settings(arguments, folder=folder)
         if settings.print_config:
             print_config(settings)
             return 0
+        _enter(settings)
         logs = Logs(settings)
-    except SettingsError as error:
-        print("friendserve serve: %s" % error, file=sys.stderr)
-        return WRONG_ARGUMENTS
-    except EnvironmentError as error:
-        print("friendserve serve: a log cannot be written: %s" % error, file=sys.stderr)
-        return CANNOT_START
-    try:
-        if settings.chdir:
-            os.chdir(settings.chdir)
-        if settings.umask is not None:
-            os.umask(settings.umask)
         if settings.check:
-            application = load_application(settings.application, settings.factory)
-        if settings.check:
-            return _check(application)
+            return _check(settings)
         if not settings.application:
             raise LoadError("which application? Write MODULE:APPLICATION, such as "
                             "hello:application")
         listeners = Listeners(settings.bind, settings.backlog, settings.unix_mode,
                               settings.unix_group, settings.reuse_port)
-        if settings.autoreload:
-            autoreload.keep_command()
-            for pattern in settings.watch + ([settings.config] if settings.config else []):
-                autoreload.watch(pattern)
+        operators = Operators(settings, listeners)
         if settings.no_master:
-            return _serve_alone(settings, listeners, logs)
-    except (LoadError, SocketsError, EnvironmentError, ValueError) as error:
+            return _serve_alone(settings, listeners, operators, logs)
+    except SettingsError as error:
+        print("friendserve serve: %s" % error, file=sys.stderr)
+        return WRONG_ARGUMENTS
+    except (LoadError, SocketsError, EnvironmentError) as error:
         print("friendserve serve: %s" % error, file=sys.stderr)
         return CANNOT_START
     return Master(settings, listeners, functools.partial(make_server, logs),
-                  reread=lambda: _reread(arguments, logs), preload=_preload, reopen=logs.reopen,
-                  on_start=_on_start).run()
+                  reread=functools.partial(_reread, arguments, folder, logs), preload=_preload,
+                  reopen=logs.reopen, operators=operators, folder=folder).run()
 
 
 def make_server(logs, settings):
     """The HTTPServer for the application of these settings. Raises LoadError."""
-    application = load_application(settings.application, settings.factory)
+    application = _load(settings)
     logs.access.attach(application)
     if isinstance(application, Application):
         if application.settings.get("autoreload") and not settings.autoreload:
             app_log.warning("The application's setting autoreload has no effect here; restart "
                             "with --autoreload for development")
         application.settings["autoreload"] = settings.autoreload
-    tls = None
-    if settings.certfile:
-        keys = settings.keyfile or [None] * len(settings.certfile)
-        tls = Certificates(list(zip(settings.certfile, keys)), settings.client_ca,
-                           settings.tls_min)
     trusted = settings.trust or LOCAL_PEERS
     return HTTPServer(
-        application, ssl_options=tls, xheaders=settings.xheaders,
+        application, ssl_options=_load_certificates(settings), xheaders=settings.xheaders,
         trusted=trusted if settings.xheaders else None,
         proxy_protocol=(settings.trust or True) if settings.proxy_protocol else None)
 
 
-def _check(application):
-    """Say what looks wrong about an application; returns the exit status."""
+#: The application, once it was loaded: before the fork with --preload, else in the worker.
+_loaded = []
+
+
+def _load(settings):
+    if not _loaded:
+        _loaded.append(load_application(settings.application, settings.factory))
+    return _loaded[0]
+
+
+def _load_certificates(settings):
+    """The Certificates, None without TLS. Raises LoadError."""
+    if not settings.certfile:
+        return None
+    keys = settings.keyfile or [None] * len(settings.certfile)
+    try:
+        return Certificates(list(zip(settings.certfile, keys)), settings.client_ca,
+                            settings.tls_min)
+    except ValueError as error:
+        raise LoadError(str(error))
+
+
+def _open_standard_streams():
+    """Have file descriptors 0 to 2 open, or the next file or socket would become one, and get what
+    is printed."""
+    while True:
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd > 2:
+            os.close(fd)
+            return
+
+
+def _enter(settings):
+    if settings.chdir:
+        os.chdir(settings.chdir)
+    if settings.umask is not None:
+        os.umask(settings.umask)
+
+
+def _check(settings):
+    """Load all that the service needs, and say what looks wrong; returns the exit status. Nothing
+    listens, as the service may be running."""
+    for address in settings.bind:
+        check_address(address)
+    application = load_application(settings.application, settings.factory)
+    _load_certificates(settings)
     doubts = getattr(application, "doubts", [])
     for doubt in doubts:
         print("friendserve serve: %s" % doubt, file=sys.stderr)
@@ -119,27 +154,37 @@ def _check(application):
 
 
 def _preload(settings):
-    load_application(settings.application, settings.factory)
+    _load(settings)
 
 
-def _reread(arguments, logs):
-    settings = read_settings(arguments)
+def _reread(arguments, folder, logs, old):
+    """The settings for a reload: those that a running master can change are new."""
+    settings = read_settings(arguments, folder=folder)
+    for name in FIXED:
+        before = getattr(old, name)
+        if getattr(settings, name) != before and (
+                name != "metrics" or not is_path(before) or not is_path(settings.metrics)):
+            app_log.warning("%s has changed: USR2 or a restart puts that into use, a reload does "
+                            "not", name)
+            setattr(settings, name, before)
     logs.configure(settings)
     return settings
 
 
-def _on_start(master, loop):
-    settings = master.settings
-    if settings.metrics and not is_path(settings.metrics):
-        master.only_here += serve_operators(settings, master.board)
-    if settings.control:
-        path = settings.control
-        path = path[5:] if path.startswith("unix:") else path
-        master.only_here += ControlServer(path, master_commands(master, loop)).sockets
-
-
-def _serve_alone(settings, listeners, logs):
+def _serve_alone(settings, listeners, operators, logs):
     """Serve in this process until SIGTERM or SIGINT."""
+    for name in _MASTERS:
+        if settings.origins.get(name) == "command line" and not settings.autoreload:
+            raise SettingsError("--%s needs a master: leave --no-master out"
+                                % name.replace("_", "-"))
+    if settings.autoreload:
+        autoreload.keep_command()
+        for pattern in settings.watch + ([settings.config] if settings.config else []):
+            autoreload.watch(pattern)
+    drop_privileges(settings.user, settings.group)
+    place = Scoreboard(1).begin(0, 0)
+    place.start()
+    observer = Observer(settings, place)
     with IOLoop(make_current=True) as loop:
         loop.install()
         try:
@@ -149,26 +194,32 @@ def _serve_alone(settings, listeners, logs):
                 raise
             app_log.error("The application could not be loaded", exc_info=True)
             autoreload.wait_failed()
+        observer.start(server, loop)
         server.add_sockets(listeners.of_slot(0))
         idle, grace = settings.drain_idle, settings.graceful_timeout
         if settings.autoreload:
             autoreload.start(loop)
             # Whoever develops wants the prompt back.
             idle, grace = 0, min(grace, GRACE_IN_DEVELOPMENT)
-        stopping = []
+        place.state = READY
+        operators.start_pages(settings, place.board)
+        operators.accept()
+        PeriodicCallback(observer.sample, 1000, loop).start()
 
         def stop():
-            if stopping:
+            if place.state == DRAINING:
                 loop.stop()
                 return
-            stopping.append(True)
+            place.state = DRAINING
+            listeners.refuse()
             server.drain(loop.stop, idle=idle, grace=grace, has_successor=False)
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        loop.add_signal_handler(signal.SIGUSR1, logs.reopen)
-        app_log.info("Serving %s on %s", settings.application, ", ".join(listeners.addresses))
+        if hasattr(signal, "SIGUSR1"):
+            loop.add_signal_handler(signal.SIGUSR1, logs.reopen)
+        app_log.info("Serving %s on %s", settings.application, ", ".join(listeners.names()))
         loop.start()
         server.stop()
-    listeners.close()
+    listeners.close(remove=True)
     return 0

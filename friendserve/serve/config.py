@@ -3,12 +3,18 @@ from __future__ import absolute_import, division, print_function
 
 import ast
 import difflib
-import grp
 import os
-import pwd
 import sys
 
+from friendserve.netutil.networks import Networks
 from friendserve.options import Error, OptionParser
+
+try:
+    import grp
+    import pwd
+except ImportError:
+    # Windows, which has no such users.
+    grp = pwd = None
 
 #: Variables of the environment are the names of options in upper case after this.
 PREFIX = "FRIENDSERVE_"
@@ -24,7 +30,7 @@ def _to_text(value):
 
 
 #: (heading, [(name, default, type, metavar, help)]); a list as the default: the option may be given
-#: several times in a list with commas.
+#: several times, or once with commas.
 OPTIONS = (
     ("Where to listen", (
         ("bind", ["127.0.0.1:8000"], str, "ADDRESS,...",
@@ -92,14 +98,20 @@ OPTIONS = (
 )
 
 
+#: The options that stay as they are when a running service reads its configuration again.
+FIXED = ("backlog", "unix_mode", "unix_group", "reuse_port", "no_master", "preload", "metrics",
+         "control", "umask", "chdir", "pidfile")
+
+
 class Settings(object):
     """The options as attributes. `origins` says of each name where it comes from; `application` is
     the argument, "module:name"."""
 
 
-def read_settings(arguments, environ=os.environ):
-    """The Settings from command-line arguments, the environment and the file that they name; the
-    later of default, file, environment and command line counts. Raises SettingsError."""
+def read_settings(arguments, environ=os.environ, folder=""):
+    """The Settings from command-line arguments, the environment and the file that they name, which
+    is relative to `folder`; the later of default, file, environment and command line counts. Raises
+    SettingsError."""
     origins = {}
     source = ["default"]
     parser = OptionParser()
@@ -111,9 +123,9 @@ def read_settings(arguments, environ=os.environ):
     try:
         config = _find_config(arguments, environ)
         if config:
-            source[0] = config
+            config = source[0] = os.path.join(folder, config)
             _check_names(config, parser)
-            parser.parse_config_file(config)
+            _parse_file(config, parser)
         if "WEB_CONCURRENCY" in environ:
             source[0] = "WEB_CONCURRENCY"
             parser.processes = environ["WEB_CONCURRENCY"]
@@ -123,7 +135,10 @@ def read_settings(arguments, environ=os.environ):
         rest = parser.parse_command_line(["friendserve serve"] + _joined(arguments, parser))
     except (Error, EnvironmentError, SyntaxError) as error:
         raise SettingsError(str(error))
-    return _convert(parser, rest, origins)
+    settings = _convert(parser, rest, origins)
+    settings.config = config
+    _check(settings)
+    return settings
 
 
 def print_help(file=None):
@@ -173,7 +188,22 @@ def _joined(arguments, parser):
             options.append("%s=%s" % (argument, arguments.pop(0)))
         else:
             options.append(argument)
-    return options + ["--"] + rest
+    return _merged(options, parser) + ["--"] + rest
+
+
+def _merged(options, parser):
+    """Options that may be given several times, as one with commas."""
+    found, places = [], {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        name = name.lstrip("-").replace("_", "-")
+        if equals and name in parser and parser._options[name].multiple:
+            if name in places:
+                found[places[name]] += "," + value
+                continue
+            places[name] = len(found)
+        found.append(option)
+    return found
 
 
 def _find_config(arguments, environ):
@@ -183,6 +213,15 @@ def _find_config(arguments, environ):
         if argument == "--config" and number + 1 < len(arguments):
             return arguments[number + 1]
     return environ.get(PREFIX + "CONFIG", "")
+
+
+def _parse_file(path, parser):
+    try:
+        parser.parse_config_file(path)
+    except (Error, EnvironmentError, SyntaxError):
+        raise
+    except Exception as error:
+        raise SettingsError("%s: %s: %s" % (path, type(error).__name__, error))
 
 
 def _check_names(path, parser):
@@ -218,21 +257,44 @@ def _convert(parser, rest, origins):
     for name in ("max_requests", "max_memory", "max_age", "unix_group", "metrics", "health",
                  "control", "pidfile", "client_ca", "log_file"):
         setattr(settings, name, getattr(settings, name) or None)
+    if settings.control and not settings.control.startswith("unix:"):
+        settings.control = "unix:" + settings.control
+    settings.user, settings.group = _user(settings.user, settings.group)
+    settings.no_master = settings.no_master or settings.autoreload
+    return settings
+
+
+def _check(settings):
+    """Raise SettingsError for what is wrong, or means nothing."""
+    for name, value in settings.given.items():
+        if isinstance(value, (int, float)) and not 0 <= value < float("inf"):
+            raise SettingsError("--%s cannot be %s" % (name.replace("_", "-"), value))
     if settings.keyfile and len(settings.keyfile) != len(settings.certfile):
         raise SettingsError("--keyfile names %d files, and --certfile %d" % (
             len(settings.keyfile), len(settings.certfile)))
-    settings.user, settings.group = _user(settings.user, settings.group)
+    if settings.tls_min not in ("1.2", "1.3"):
+        raise SettingsError("--tls-min must be 1.2 or 1.3, not %s" % settings.tls_min)
+    if settings.client_ca and not settings.certfile:
+        raise SettingsError("--client-ca needs --certfile: without it there is no TLS")
+    if settings.trust and not (settings.xheaders or settings.proxy_protocol):
+        raise SettingsError("--trust is for --xheaders or --proxy-protocol")
+    try:
+        Networks(settings.trust)
+    except ValueError as error:
+        raise SettingsError("--trust: %s" % error)
+    if settings.health and not settings.health.startswith("/"):
+        raise SettingsError("--health must be a path such as /health, not %r" % settings.health)
+    if settings.metrics and not settings.metrics.startswith("/") and ":" not in settings.metrics:
+        raise SettingsError("--metrics must be a path such as /metrics, or an address such as "
+                            "127.0.0.1:9100, not %r" % settings.metrics)
     if settings.watch and not settings.autoreload:
         raise SettingsError("--watch is for --autoreload")
     if settings.autoreload and any(address.startswith("fd:") for address in settings.bind):
         raise SettingsError("--autoreload opens its sockets itself: it cannot use fd:NUMBER")
-    settings.no_master = settings.no_master or settings.autoreload
-    for name in ("metrics", "health"):
-        value = getattr(settings, name)
-        if value and settings.no_master:
-            raise SettingsError("--%s needs a master: leave --no-master and --autoreload out"
-                                % name)
-    return settings
+    uid = os.getuid() if hasattr(os, "getuid") else 0
+    if uid and settings.user not in (None, uid) or settings.user is None and uid \
+            and settings.group not in (None, os.getgid()):
+        raise SettingsError("only root may become another user or group")
 
 
 def _processes(text):
@@ -254,6 +316,8 @@ def _octal(name, text):
 def _user(user, group):
     """(uid, gid), None for what is not to change."""
     uid = gid = None
+    if (user or group) and pwd is None:
+        raise SettingsError("this system has no --user and --group")
     try:
         if user:
             entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)

@@ -12,7 +12,6 @@ import time
 from friendserve.escape import utf8
 from friendserve.iostream import StreamClosedError
 from friendserve.log import app_log
-from friendserve.netutil import bind_unix_socket
 from friendserve.serve.pages import MAX_ROWS
 from friendserve.serve.scoreboard import STATES
 from friendserve.tcpserver import TCPServer
@@ -25,15 +24,12 @@ REPORT_PAUSE = 1.5
 
 
 class ControlServer(TCPServer):
-    """Listens at `path` on the current loop. `commands` maps names to functions that are called
-    with one argument, `reply`, and call that once: ``reply(result)`` with a JSON value, or
-    ``reply(error="why not")``. An exception counts as an error. `sockets` are the listening
-    sockets, which a child process closes after the fork."""
-    def __init__(self, path, commands):
+    """Answers on the current loop. `commands` maps names to functions that are called with one
+    argument, `reply`, and call that once: ``reply(result)`` with a JSON value, or
+    ``reply(error="why not")``. An exception counts as an error."""
+    def __init__(self, commands):
         super(ControlServer, self).__init__()
         self._commands = commands
-        self.sockets = [bind_unix_socket(path, mode=0o600)]
-        self.add_sockets(self.sockets)
 
     def handle_stream(self, stream, address):
         stream.set_close_callback(lambda: None)

@@ -20,7 +20,6 @@ import gc
 import os
 import signal
 import socket
-import subprocess
 import sys
 
 from friendserve.ioloop import IOLoop, PeriodicCallback
@@ -28,10 +27,14 @@ from friendserve.log import app_log
 from friendserve.platform.pollers.auto import set_close_exec
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.process import RESTART_PAUSES, cpu_count
+from friendserve.serve.pidfile import PidFile
 from friendserve.serve.scoreboard import DRAINING, PLACES, READY, STARTING, Scoreboard
+from friendserve.serve.sockets import SocketsError
+from friendserve.serve.successor import Predecessor, Successor
 from friendserve.serve.systemd import Notifier
 from friendserve.serve.worker import (
-    CANNOT_LOAD, SAYS_DRAINS, SAYS_READY, SAYS_RECYCLE, SAYS_STOP, run_worker)
+    CANNOT_LOAD, SAYS_DRAINS, SAYS_READY, SAYS_RECYCLE, SAYS_STOP,
+    log_load_error, run_worker)
 
 #: Exit statuses besides 0.
 CANNOT_START, DIED_TOO_FAST = 3, 4
@@ -42,11 +45,11 @@ STALL_WARNING = 5.0
 #: Seconds that a worker gets after its grace time, before it is killed.
 KILL_AFTER = 5.0
 
+#: For how many seconds a worker serves, at least, that uses too much memory.
+RECYCLE_PAUSE = 5.0
+
 #: A worker that dies within this many seconds of its start has died too fast.
 QUICK_DEATH = 2.0
-
-#: The environment variable with the pid of a master that its successor ends once it is ready.
-REPLACES = "FRIENDSERVE_REPLACES"
 
 
 class _Worker(object):
@@ -71,49 +74,59 @@ class Master(object):
     """Runs a service; `run` is all that a program needs.
 
     `settings` has the options of the command as attributes. `make_server(settings)` makes an
-    HTTPServer in a worker. `reread()` returns new settings for a reload, or raises an exception
-    whose text says why not. `preload(settings)` is called before the first fork if
-    `settings.preload`. `reopen()` reopens the logs of a process. `on_start(master, loop)` is called
-    once in the master, when its loop exists; it may add sockets to `only_here`, which are closed in
-    workers.
+    HTTPServer in a worker. `reread(settings)` returns new settings for a reload, or raises an
+    exception whose text says why not. `preload(settings)` is called before the first fork if
+    `settings.preload`. `reopen()` reopens the logs of a process. `operators` is an `Operators`.
+    `folder` is where the program was started, from which a successor starts too.
     """
     def __init__(self, settings, listeners, make_server, reread=None, preload=None, reopen=None,
-                 on_start=None, environ=os.environ):
+                 operators=None, folder=None, environ=os.environ):
         self.settings = settings
         self.listeners = listeners
         self._make_server = make_server
         self._reread = reread
         self._preload = preload
         self._reopen = reopen
-        self._on_start = on_start
+        self._operators = operators
         self._environ = environ
         self._notifier = Notifier(environ)
-        self._replaces = environ.pop(REPLACES, "")
-        self._folder = os.getcwd()
+        self._predecessor = Predecessor(environ)
+        self._folder = os.getcwd() if folder is None else folder
         self._pid = os.getpid()
+        self._pid_file = PidFile(settings.pidfile)
         self.target = settings.processes or cpu_count()
         self.board = Scoreboard(max(2 * self.target, self.target + 32))
         self.workers = {}           # pid -> _Worker
-        self.only_here = []
         self._loop = None
         self._generation = 0
         self._epoch = 0             # counts reloads
         self._reloading = None      # the callbacks of the reload in progress
-        self._recycle = []          # slots whose workers want a successor
+        self._recycle = {}          # slot whose worker wants a successor -> when it may start
         self._not_before = {}       # slot -> when its next worker may start
         self._quick_deaths = 0
         self._was_ready = False
         self._exit_status = None    # set once the service stops
-        self._upgrade = None        # the Popen of a new master
+        self._upgrade = None        # the Successor
+        self._replacing = None      # the callbacks of the reload that it was started for
         self._retired = False       # whether WINCH has sent the workers away
         self._ticked = self._resumed = monotonic_time()
 
     def run(self):
         """Serve until told to stop, and return the exit status; in workers too."""
-        self._write_pid()
+        try:
+            self._pid_file.write()
+        except EnvironmentError as error:
+            app_log.error("The file %s cannot be written: %s", self._pid_file.path, error.strerror)
+            self.listeners.close(remove=self._is_last())
+            return CANNOT_START
         try:
             if self.settings.preload and self._preload is not None:
-                self._preload(self.settings)
+                try:
+                    self._preload(self.settings)
+                except (SystemExit, Exception) as error:
+                    log_load_error(error)
+                    self.listeners.close(remove=self._is_last())
+                    return CANNOT_START
             if hasattr(gc, "freeze"):
                 # What the workers share is not copied by their collections.
                 gc.freeze()
@@ -123,19 +136,23 @@ class Master(object):
                 if slot is None:
                     self._loop.start()
                     continue
+                sockets = self._sockets_of(slot)
+                if sockets is None:
+                    continue
                 place, channel = self._fork(slot)
                 if place is not None:
+                    self.listeners.keep_only(sockets)
                     rivals = [rival for number in range(self.target)
                               for rival in self.board.places(number)]
                     return run_worker(
-                        self.settings, self._make_server, self.listeners.of_slot(slot), place,
-                        channel, self._reopen, () if self.settings.reuse_port else rivals)
+                        self.settings, self._make_server, sockets, place, channel, self._reopen,
+                        () if self.settings.reuse_port else rivals)
             self._loop.close()
-            self.listeners.close(remove=self._upgrade is None)
+            self.listeners.close(remove=self._is_last())
             return self._exit_status
         finally:
             if os.getpid() == self._pid:
-                self._remove_pid()
+                self._pid_file.remove()
 
     # What operators ask for; called on the loop
 
@@ -145,8 +162,12 @@ class Master(object):
             self._exit_status = status
             self._notifier.stopping(self.settings.graceful_timeout + KILL_AFTER)
             app_log.info("Stopping")
+            if self._is_last():
+                self.listeners.refuse()
         for worker in list(self.workers.values()):
             self._drain(worker)
+        # The workers accept what waits there, and when they have closed theirs, the port is free.
+        self.listeners.stop(remove=self._is_last())
         self._loop.stop()
 
     def reload(self, callback=None):
@@ -154,16 +175,15 @@ class Master(object):
         is called once, with None or a text that says why the old ones stay."""
         if self._exit_status is not None:
             return callback and callback("the service is stopping")
-        if self.settings.preload and self._pid != 1:
-            # What is loaded here cannot be unloaded.
-            self._start_upgrade(replace=True)
-            return callback and callback(None)
         self._notifier.reloading()
-        self._retired = False
+        if self.settings.preload and not self._retired:
+            # What is loaded here cannot be unloaded.
+            return self._start_upgrade(reloading=[callback])
         self._reloading = (self._reloading or []) + [callback]
+        self._retired = False
         try:
             if self._reread is not None:
-                settings = self._reread()
+                settings = self._reread(self.settings)
                 self.listeners.change(settings.bind)
                 if settings.processes != self.settings.processes:
                     self.target = self._limited(settings.processes or cpu_count())
@@ -210,25 +230,10 @@ class Master(object):
         interval = min(1.0, (self._notifier.watchdog or 2.0) / 2)
         PeriodicCallback(self._tick, 1000 * interval, loop).start()
         app_log.info("Master %d listens on %s", self._pid, ", ".join(self.listeners.names()))
-        if self._on_start is not None:
-            self._on_start(self, loop)
-
-    def _write_pid(self):
-        path = self.settings.pidfile
-        if not path:
-            return
-        if _first_line(path) == str(os.getppid()):
-            # That of the predecessor, which nginx names the same.
-            os.rename(path, path + ".oldbin")
-        with open(path + ".new", "w") as target:
-            target.write("%d\n" % self._pid)
-        os.rename(path + ".new", path)
-
-    def _remove_pid(self):
-        path = self.settings.pidfile
-        for name in (path, path + ".oldbin") if path else ():
-            if _first_line(name) == str(self._pid):
-                os.remove(name)
+        if self._operators is not None:
+            self._operators.start(self, loop)
+            if not self._predecessor.waits():
+                self._operators.accept()
 
     def _limited(self, count):
         if count > self.board.slots:
@@ -237,6 +242,16 @@ class Master(object):
         return min(count, self.board.slots)
 
     # Starting workers
+
+    def _sockets_of(self, slot):
+        """The listening sockets of a slot, which are made here, as they outlive its worker; None if
+        that is not possible now."""
+        try:
+            return self.listeners.of_slot(slot)
+        except SocketsError as error:
+            app_log.error("No worker starts in slot %d: %s", slot, error)
+            self._not_before[slot] = monotonic_time() + RESTART_PAUSES[1]
+            return None
 
     def _live(self, slot):
         """The workers of a slot that are not told to drain, the oldest first."""
@@ -251,6 +266,7 @@ class Master(object):
         for worker in list(self.workers.values()):
             if worker.slot >= self.target:
                 self._drain(worker)
+        self.listeners.limit(self.target)
         now = monotonic_time()
         for slot in range(self.target):
             if not self._live(slot) and now >= self._not_before.get(slot, 0) \
@@ -262,10 +278,10 @@ class Master(object):
                     if any(worker.epoch < self._epoch for worker in self._live(slot))]
         if self._reloading and not outdated:
             self._end_reload(None)
-        self._recycle = [slot for slot in self._recycle if slot < self.target]
-        for slot in outdated + self._recycle:
-            if self._has_place(slot) and (slot in outdated
-                                          or now >= self._not_before.get(slot, 0)):
+        for slot in outdated + sorted(self._recycle):
+            if slot < self.target and self._has_place(slot) and (
+                    slot in outdated or now >= max(self._recycle[slot],
+                                                   self._not_before.get(slot, 0))):
                 return slot
         return None
 
@@ -285,8 +301,7 @@ class Master(object):
         pid = os.fork()
         if not pid:
             ours.close()
-            for sock in self.only_here:
-                sock.close()
+            self._predecessor.close()
             for worker in self.workers.values():
                 worker.channel.close()
             self._loop.close()
@@ -315,10 +330,16 @@ class Master(object):
                 app_log.info("Worker %d was told to drain; its successor starts", worker.pid)
                 self._set_draining(worker)
             elif line.startswith(SAYS_RECYCLE) and worker.slot not in self._recycle:
-                app_log.info("Worker %d is recycled: %s", worker.pid,
-                             line.split()[-1].decode("ascii"))
-                self._recycle.append(worker.slot)
+                self._on_recycle(worker, line.split()[-1].decode("ascii"))
         self._loop.stop()
+
+    def _on_recycle(self, worker, reason):
+        now = monotonic_time()
+        if reason == "memory" and now - worker.started < RECYCLE_PAUSE:
+            app_log.warning("Worker %d uses more than max_memory right after its start: the limit "
+                            "is too low", worker.pid)
+        app_log.info("Worker %d is recycled: %s", worker.pid, reason)
+        self._recycle[worker.slot] = worker.started + RECYCLE_PAUSE if reason == "memory" else now
 
     def _on_ready(self, worker):
         if worker.state != STARTING:
@@ -327,21 +348,26 @@ class Master(object):
         for other in self._live(worker.slot):
             if other is not worker:
                 self._drain(other)
-        if worker.slot in self._recycle:
-            self._recycle.remove(worker.slot)
+        self._recycle.pop(worker.slot, None)
         app_log.info("Worker %d is ready in slot %d", worker.pid, worker.slot)
         if not self._was_ready and all(any(found.state == READY for found in self._live(slot))
                                        for slot in range(self.target)):
             self._was_ready = True
             self._notifier.ready(self._status())
-            if self._replaces == str(os.getppid()):
-                os.kill(int(self._replaces), signal.SIGTERM)
+            if self._predecessor.waits():
+                self._predecessor.tell_ready()
+                if self._operators is not None:
+                    self._operators.accept()
 
     def _status(self):
         return "%d workers" % self.target
 
     def _end_reload(self, error):
+        """Say that the reload in progress has succeeded, or why not."""
         callbacks, self._reloading = self._reloading, None
+        self._say_reloaded(error, callbacks)
+
+    def _say_reloaded(self, error, callbacks):
         if error is None:
             app_log.info("Reloaded")
         else:
@@ -349,7 +375,8 @@ class Master(object):
             # They stay.
             for worker in self.workers.values():
                 worker.epoch = self._epoch
-        self._notifier.ready(self._status() if error is None else "Not reloaded: " + error)
+        if self._upgrade is None or not self._upgrade.is_ready:
+            self._notifier.ready(self._status() if error is None else "Not reloaded: " + error)
         for callback in callbacks or ():
             if callback is not None:
                 self._loop.add_callback(callback, error)
@@ -361,15 +388,17 @@ class Master(object):
             worker.kill(signum)
 
     def _drain(self, worker):
-        if self._exit_status is not None:
+        if self._upgrade is None if self._exit_status is not None \
+                else self.settings.reuse_port and worker.slot >= self.target:
+            # No one else accepts from its sockets.
             try:
                 worker.channel.send(SAYS_STOP + b"\n")
             except EnvironmentError:
                 pass
         if worker.state == DRAINING:
             return
-        # One that starts has accepted nothing yet.
-        worker.kill(signal.SIGKILL if worker.state == STARTING else signal.SIGTERM)
+        # One that starts has accepted nothing yet. It may be further than its words have come.
+        worker.kill(signal.SIGKILL if worker.place.state == STARTING else signal.SIGTERM)
         self._set_draining(worker)
 
     def _set_draining(self, worker):
@@ -499,33 +528,55 @@ class Master(object):
 
     # Another program in place of this one
 
-    def _start_upgrade(self, replace=False):
-        if self._upgrade is not None:
-            return app_log.error("Process %d already is the new master", self._upgrade.pid)
-        environ = dict(self._environ)
-        if replace:
-            environ[REPLACES] = str(self._pid)
-        fds = self.listeners.hand_over(environ)
-        options = {} if str is bytes else {"pass_fds": fds}
-        try:
-            self._upgrade = subprocess.Popen(_command(), env=environ, cwd=self._folder,
-                                             **options)
-            app_log.info("Process %d is the new master", self._upgrade.pid)
-        except EnvironmentError as error:
-            app_log.error("A new master cannot be started: %s", error)
-        finally:
-            for fd in fds:
-                os.close(fd)
+    def _start_upgrade(self, reloading=None):
+        """Start a new master. For a reload, whose callbacks `reloading` are, this one ends when the
+        new one is ready."""
+        error = None
+        if self._pid == 1:
+            error = "the first process of a container cannot be replaced: start the container again"
+        elif self._upgrade is not None:
+            error = "process %d already is the new master" % self._upgrade.pid
+        else:
+            try:
+                self._upgrade = Successor(
+                    self.listeners, self._environ, self._folder, self._loop,
+                    self._on_upgrade_ready)
+                self._replacing = reloading
+                app_log.info("Process %d is the new master", self._upgrade.pid)
+            except EnvironmentError as reason:
+                error = "a new master cannot be started: %s" % reason
+        if error is not None and reloading:
+            self._say_reloaded(error, reloading)
+        elif error is not None:
+            app_log.error("No new master: %s", error)
+
+    def _on_upgrade_ready(self):
+        app_log.info("The new master, process %d, is ready", self._upgrade.pid)
+        if self._operators is not None:
+            self._operators.leave()
+        if self._replacing:
+            self._say_reloaded(None, self._replacing)
+            self._replacing = None
+            # Once the operators have their answer.
+            self._loop.add_callback(self.stop)
 
     def _on_upgrade_end(self, status):
-        app_log.error("The new master, process %d, has ended with status %d: this one stays",
-                      self._upgrade.pid, status >> 8)
-        self._upgrade.returncode = status >> 8
-        self._upgrade = None
+        upgrade, self._upgrade = self._upgrade, None
+        error = "the new master, process %d, has ended with status %d" % (upgrade.pid, status >> 8)
+        upgrade.close(status >> 8)
         self._retired = False
-        path = self.settings.pidfile
-        if path and os.path.exists(path + ".oldbin") and not os.path.exists(path):
-            os.rename(path + ".oldbin", path)
+        self._pid_file.take_back()
+        if upgrade.is_ready and self._operators is not None:
+            self._operators.accept()
+        if self._replacing:
+            self._say_reloaded(error, self._replacing)
+            self._replacing = None
+        else:
+            app_log.error("This master stays: %s", error)
+
+    def _is_last(self):
+        """Whether no other master has the sockets."""
+        return self._upgrade is None and not self._predecessor.is_alive()
 
     def _on_winch(self):
         # A terminal sends it too, when its size changes.
@@ -535,21 +586,3 @@ class Master(object):
         self._retired = True
         for worker in list(self.workers.values()):
             self._drain(worker)
-
-
-def _first_line(path):
-    try:
-        with open(path) as source:
-            return source.readline().strip()
-    except EnvironmentError:
-        return None
-
-
-def _command():
-    """How this program was started."""
-    try:
-        with open("/proc/self/cmdline", "rb") as source:
-            words = source.read().split(b"\0")[:-1]
-        return [os.fsdecode(word) if hasattr(os, "fsdecode") else word for word in words]
-    except EnvironmentError:
-        return getattr(sys, "orig_argv", None) or [sys.executable] + sys.argv

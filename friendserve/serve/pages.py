@@ -13,7 +13,6 @@ import time
 from friendserve.escape import utf8, xhtml_escape
 from friendserve.httpserver import HTTPServer
 from friendserve.metrics import CONTENT_TYPE, registry, render_sources, watch
-from friendserve.netutil import bind_sockets
 from friendserve.protocol.http1 import REASONS
 from friendserve.serve.scoreboard import READY, STATES
 
@@ -151,10 +150,9 @@ class Observer(object):
             self._place.report(self._server.describe_connections()[:MAX_ROWS])
 
 
-def serve_operators(settings, board):
-    """Serve all pages at the address in the setting `metrics`, on the current loop; called in the
-    master. Returns the listening sockets, which a worker closes after the fork."""
-    host, _, port = settings.metrics.rpartition(":")
+def make_operator_server(settings, board):
+    """An HTTPServer with all pages, on the current loop, for the address in the setting `metrics`;
+    called in the master."""
     pages = Pages(board).by_path("/metrics", getattr(settings, "health", None) or "/health",
                                  "/connections")
 
@@ -166,6 +164,4 @@ def serve_operators(settings, board):
             _answer(request, 404, "text/plain", utf8(
                 "Here are: %s\n" % ", ".join(sorted(pages))))
 
-    sockets = bind_sockets(int(port), host.strip("[]") or None)
-    HTTPServer(handle, no_keep_alive=True).add_sockets(sockets)
-    return sockets
+    return HTTPServer(handle, no_keep_alive=True)

@@ -14,7 +14,6 @@ from __future__ import absolute_import, division, print_function
 import errno
 import functools
 import os
-import pwd
 import random
 import signal
 import sys
@@ -31,6 +30,12 @@ try:
 except ImportError:  # version: py2
     faulthandler = None
 
+try:
+    import pwd
+except ImportError:
+    # Windows, which has no such users.
+    pwd = None
+
 #: What a worker sends to the master, and the master to a worker that it stops for good.
 SAYS_READY, SAYS_RECYCLE, SAYS_DRAINS, SAYS_STOP = b"READY", b"RECYCLE", b"DRAINS", b"STOP"
 
@@ -43,7 +48,7 @@ JITTER = 0.1
 #: Milliseconds between beats and checks of the limits.
 _TICK = 1000
 
-_IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGWINCH")
+_IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGWINCH")
 
 
 def run_worker(settings, make_server, sockets, place, channel, reopen=None, rivals=()):
@@ -63,8 +68,7 @@ def run_worker(settings, make_server, sockets, place, channel, reopen=None, riva
         try:
             server = make_server(settings)
         except (SystemExit, Exception) as error:
-            app_log.error("The application could not be loaded: %s", error,
-                          exc_info=not getattr(error, "is_explained", False))
+            log_load_error(error)
             return CANNOT_LOAD
         observer.start(server, loop)
         if len(rivals) > PLACES:
@@ -76,6 +80,12 @@ def run_worker(settings, make_server, sockets, place, channel, reopen=None, riva
     return 0
 
 
+def log_load_error(error):
+    """Say why the application could not be loaded; called where this is caught."""
+    app_log.error("The application could not be loaded: %s", error,
+                  exc_info=not getattr(error, "is_explained", False))
+
+
 def _prepare(settings):
     for name in _IGNORED:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -84,11 +94,14 @@ def _prepare(settings):
         faulthandler.register(signal.SIGUSR2, file=sys.__stderr__, all_threads=True)
     else:  # version: py2
         signal.signal(signal.SIGUSR2, lambda number, frame: traceback.print_stack(frame))
-    _drop_privileges(settings.user, settings.group)
+    drop_privileges(settings.user, settings.group)
 
 
-def _drop_privileges(user, group):
-    """Become `user`, with its groups, and `group`: ids, or None."""
+def drop_privileges(user, group):
+    """Become `user`, with its groups, and `group`: ids, or None. Only root may, and for others
+    nothing changes."""
+    if os.getuid():
+        return
     if user is not None:
         entry = pwd.getpwuid(user)
         group = entry.pw_gid if group is None else group
@@ -115,7 +128,7 @@ class _Worker(object):
         self._place = place
         self._channel = channel
         self._loop = loop
-        self._server = None
+        self._server, self._sockets = None, ()
         self._requests_left = self._limit(settings.max_requests)
         self._max_memory = self._limit(settings.max_memory)
         self._max_age = self._limit(settings.max_age)
@@ -126,15 +139,13 @@ class _Worker(object):
         loop.add_signal_handler(signal.SIGTERM, self._drain)
         if reopen is not None:
             loop.add_signal_handler(signal.SIGUSR1, reopen)
-        else:
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
     @staticmethod
     def _limit(value):
         return value * (1 + JITTER * random.random()) if value else None
 
     def serve(self, server, sockets):
-        self._server = server
+        self._server, self._sockets = server, sockets
         if self._requests_left is not None:
             self._handle_request = server.handle_request
             server.handle_request = self._count_request
@@ -201,6 +212,9 @@ class _Worker(object):
         self._say(SAYS_DRAINS)
         self._server.drain(self._loop.stop, idle=self._settings.drain_idle,
                            grace=self._settings.graceful_timeout, has_successor=has_successor)
+        # The master has them too. If it closes them, the port is free while this worker drains.
+        for sock in self._sockets:
+            sock.close()
 
 
 def _memory():

@@ -10,6 +10,7 @@
 """
 from __future__ import absolute_import, division, print_function
 
+import functools
 import os
 import re
 import sys
@@ -35,6 +36,7 @@ from friendserve.web.settings import check_settings, describe_settings
 from friendserve.web.static import StaticFileHandler
 from friendserve.web.transforms import GZipContentEncoding
 from friendserve.web.uimodule import TemplateModule, UIModule
+from friendserve.web.watching import watch_loop
 
 
 class ErrorHandler(RequestHandler):
@@ -151,6 +153,7 @@ class Application(object):
         self._streams = False
         self._only_specs = None
         self._targets = {}
+        self._watch = None      # a Watch, in debug mode
         handlers = list(handlers or ())
         if settings.get("static_path"):
             handlers = self._static_handlers() + handlers
@@ -238,6 +241,8 @@ class Application(object):
                     for name in _files_below(self.settings[path]):
                         autoreload.watch(name)
             autoreload.start(io_loop)
+        if self.settings.get("debug"):
+            self._watch = watch_loop(io_loop)
 
     # Requests
 
@@ -250,8 +255,10 @@ class Application(object):
                 else handler_class(self, request)
         except Exception:
             return self._answer_failed_handler(request)
-        handler._execute([transform(request) for transform in self.transforms]
-                         if self.transforms else None, args, kwargs)
+        execute = handler._execute if self._watch is None else \
+            functools.partial(self._watch.execute, handler)
+        execute([transform(request) for transform in self.transforms]
+                if self.transforms else None, args, kwargs)
         return handler
 
     def _answer_failed_handler(self, request):

@@ -46,6 +46,7 @@ _STYLE = u"""
 @media(prefers-color-scheme:dark){:root{--paper:#12161d;--ink:#e6eaf1;--faint:#93a0b4;--line:#2a3240;
 --code:#1a202a;--hot:#ff8a7a;--hotbg:#3a1d1a}}
 *{box-sizing:border-box}
+:focus-visible{outline:3px solid var(--hot);outline-offset:-3px}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 header,main{max-width:68rem;margin:0 auto;padding:1.5rem 1rem}
 header{padding-bottom:0}

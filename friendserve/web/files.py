@@ -13,12 +13,14 @@ import io
 import os
 import re
 import stat
+import sys
 import time
 
 from friendserve.web.errors import HTTPError
 
-__all__ = ["FileCache", "SharedFile", "as_http_error", "file_key", "hash_of",
-           "is_inside", "is_plain_windows_path", "open_file", "read_pieces", "status_key"]
+__all__ = ["COUNTS_REFERENCES", "FileCache", "SharedFile", "as_http_error", "file_key",
+           "hash_of", "is_inside", "is_plain_windows_path", "open_file", "read_pieces",
+           "status_key"]
 
 _NOT_FOUND = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
                         errno.EINVAL])
@@ -130,8 +132,14 @@ class FileCache(object):
         self._young[key] = entry
 
 
+#: Whether an object goes, and a SharedFile closes, as soon as nothing refers to it.
+COUNTS_REFERENCES = hasattr(sys, "getrefcount")
+
+
 class SharedFile(object):
-    """An open file that any number of responses can send; it closes with the last reference."""
+    """An open file that any number of responses can send; it closes with the last reference. To be
+    used only where COUNTS_REFERENCES: elsewhere, open files that are no longer in use would pile up
+    until garbage is collected."""
     __slots__ = ("_file", "name", "fileno", "seek", "read")
 
     def __init__(self, file):

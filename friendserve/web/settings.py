@@ -18,8 +18,8 @@ Setting = collections.namedtuple("Setting", "name types default feature text")
 #: Every setting that this package reads, in the order of the features that they belong to.
 SETTINGS = tuple(Setting(*row) for row in (
     ("debug", (bool, int), False, "development",
-     "turns on autoreload and serve_traceback, and turns off compiled_template_cache and "
-     "static_hash_cache, unless these are given"),
+     "turns on autoreload and serve_traceback, turns off compiled_template_cache and "
+     "static_hash_cache, unless these are given, and watches for handlers that block or never end"),
     ("autoreload", (bool, int), False, "development",
      "restart the program when one of its files has changed"),
     ("serve_traceback", (bool, int), False, "development",

@@ -36,8 +36,8 @@ from friendserve.web.decorators import asynchronous
 from friendserve.web.errors import HTTPError
 from friendserve.web.etags import is_same_etag
 from friendserve.web.files import (
-    FileCache, SharedFile, as_http_error, file_key, hash_of, is_inside, is_plain_windows_path,
-    open_file, read_pieces, status_key)
+    COUNTS_REFERENCES, FileCache, SharedFile, as_http_error, file_key, hash_of, is_inside,
+    is_plain_windows_path, open_file, read_pieces, status_key)
 from friendserve.web.handler import RequestHandler
 from friendserve.web.transforms import PRECOMPRESSED, accepted_codings, add_vary
 
@@ -126,6 +126,7 @@ class StaticFileHandler(RequestHandler):
     absolute_path = None
     content_path = None     # of the file to be sent: this one, or a compressed one next to it
     _made_plan = None
+    _pieces = None      # an iterator of the content that is being sent
     _file = None        # set if the file came from memory or is being put there
     _status = None      # os.stat of the file at content_path
     _coding = None
@@ -275,7 +276,8 @@ class StaticFileHandler(RequestHandler):
                 return
             file.content = content
         cost = len(file.content or b"") + len(self.path)
-        if SENT_BY_SYSTEM < size <= MAX_HELD_SIZE and hasattr(os, "sendfile"):
+        if SENT_BY_SYSTEM < size <= MAX_HELD_SIZE and hasattr(os, "sendfile") \
+                and COUNTS_REFERENCES:
             file.source = SharedFile(open_file(self.content_path, self._status))
             cost += _HELD_COST
         self._memory.put(key, file, watched, cost)
@@ -591,10 +593,13 @@ class StaticFileHandler(RequestHandler):
                     self._read(start, end)
         except EnvironmentError as error:
             raise as_http_error(error, self.content_path)
-        # A generator here must not refer to this handler: if the client disconnected, the open file
-        # would have to wait for the garbage collector.
         self._pieces = iter([content] if isinstance(content, bytes) else content)
         self._left = end - start
+        stream = self.request.connection.stream
+        if stream is not None:
+            # Not `on_connection_close`: with that, a client that only shuts down its sending side
+            # would not get the file.
+            stream.set_close_callback(self._close_pieces)
         self._send_next()
 
     def _send_next(self):
@@ -602,16 +607,30 @@ class StaticFileHandler(RequestHandler):
         piece = self._next_piece()[:self._left]
         self._left -= len(piece)
         if not self._left:
-            # Dropping the iterator closes the file.
-            self._pieces = None
+            self._end_content()
             self.finish(piece)
         elif piece:
             self.write(piece)
             self.flush(callback=self._send_next)
         else:
             # Too late for an error page: only closing tells the client that bytes are missing.
+            self._end_content()
             gen_log.warning("%s became shorter while it was being sent", self.content_path)
             self.send_error(500)
+
+    def _end_content(self):
+        """Close the content, and leave the stream to the next response."""
+        stream = self.request.connection.stream
+        if stream is not None:
+            stream.set_close_callback(None)
+        self._close_pieces()
+
+    def _close_pieces(self):
+        """Close the content: a generator may hold an open file, which would otherwise have to wait
+        for the garbage collector."""
+        pieces, self._pieces = self._pieces, None
+        if hasattr(pieces, "close"):
+            pieces.close()
 
     def _next_piece(self):
         """The next piece that is not empty; b"" after the last."""
@@ -623,6 +642,7 @@ class StaticFileHandler(RequestHandler):
                 if piece:
                     return piece
         except EnvironmentError as error:
+            self._end_content()
             raise as_http_error(error, self.content_path)
         return b""
 

@@ -205,8 +205,10 @@ class UploadHandler(RequestHandler):
         request.__dict__.pop("arguments", None)
 
     def finish(self, chunk=None):
-        super(UploadHandler, self).finish(chunk)
-        self._discard()
+        try:
+            super(UploadHandler, self).finish(chunk)
+        finally:
+            self._discard()
 
     def _lose_stream(self):
         self._discard()

@@ -75,7 +75,7 @@ class OpenIdTest(AuthCase):
         self.assert_refused("audience", change(back, return_to=other["openid.return_to"]))
         # Two flows are named.
         back = self.back()
-        self.assert_refused("audience", back.replace("?", "?auth_state=x&", 1))
+        self.assert_refused("token", back.replace("?", "?auth_state=x&", 1))
 
     def test_a440_check_27_the_endpoint_and_the_identity_are_the_providers(self):
         self.assert_refused("issuer", change(self.back(), op_endpoint="http://evil.example/"))

@@ -13,7 +13,7 @@ from tests.providercase import (
 class PageTest(AuthCase):
     def test_the_program_for_steam(self):
         self.sign_in_at(OpenIdSignIn, OpenIdProvider())
-        page = program("sign-in-providers.rst")
+        page = program("how-to/sign-in-providers.rst")
         page["SteamMixin"]._OPENID_ENDPOINT = self.provider + "/openid"
         page["SteamMixin"]._OPENID_CLAIMED_ID = self.provider + "/id/"
         site = self.serve(page["make_application"](SECRET))

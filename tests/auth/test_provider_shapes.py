@@ -49,7 +49,9 @@ class _Signed(_ProviderHandler):
 
     def post(self):
         self.check(native_str(self.request.body))
-        self.provider.posts.append(self.get_body_argument("text"))
+        is_json = self.request.headers["Content-Type"] == "application/json"
+        self.provider.posts.append(json.loads(native_str(self.request.body))["text"] if is_json
+                                   else self.get_body_argument("text"))
         self.write({"data": {"id": "1"}})
 
 
@@ -93,6 +95,18 @@ class TwitterTest(AuthCase):
             handler.twitter_request("/2/tweets", lambda reply: done.append(reply) or
                                     handler.finish(), access_token=user["access_token"],
                                     post_args={"text": u"a/b + c~ é&=%"})
+        self.application.on_user = on_user
+        self.sign_in()
+        self.assertEqual(([{"data": {"id": "1"}}], [u"a/b + c~ é&=%"]),
+                         (done, self.stand_in.posts))
+
+    def test_a468_json_is_sent_as_it_is(self):
+        done = []
+
+        def on_user(handler, user):
+            handler.twitter_request("/2/tweets", lambda reply: done.append(reply) or
+                                    handler.finish(), access_token=user["access_token"],
+                                    post_args=json.dumps({"text": u"a/b + c~ é&=%"}))
         self.application.on_user = on_user
         self.sign_in()
         self.assertEqual(([{"data": {"id": "1"}}], [u"a/b + c~ é&=%"]),

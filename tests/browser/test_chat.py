@@ -141,6 +141,21 @@ class ChatBrowserTest(unittest.TestCase):
         self.phone.type("still here" + Keys.ENTER)
         self.phone.wait_for_texts("still here")
 
+    def test_b458_messages_after_a_gap_are_of_the_same_day(self):
+        server = ChatServer()
+        self.addCleanup(server.stop)
+        news = server.application.news
+        server.application.news = lambda batch, cursor: news(
+            batch._replace(complete=False) if batch.messages else batch, cursor)
+        self.phone.enter(server.url, "Ada")
+        for texts in (("one",), ("one", "two")):
+            self.phone.type(texts[-1] + Keys.ENTER)
+            self.phone.wait_for_texts(*texts)
+        self.assertEqual(["day", "notice", "message", "notice", "message"], [
+            item.get_attribute("class").split()[0]
+            for item in self.phone.find("#messages > li")][-5:])
+        self.assertEqual(1, len(self.phone.find(".day")))
+
     def online(self, window):
         return window.driver.execute_script(
             "return Array.from(document.querySelectorAll('#online li'), (li) => li.textContent)")

@@ -5,7 +5,7 @@ import unittest
 
 from friendserve.feed import FeedUnavailable, LocalFeed, RedisFeed, open_feed
 from friendserve.stack_context import ExceptionStackContext, state
-from tests import services
+from tests import missing, services
 from tests.feedcase import FeedCase, texts
 
 
@@ -401,7 +401,7 @@ if RedisFeed is not None:
             self.run_until(lambda: len(texts(batches)) == 2)
             self.assertEqual([u"one", u"two"], texts(batches))
 else:
-    @unittest.skip("hiredis is not installed")
+    @unittest.skip(missing("hiredis"))
     class RedisFeedTest(unittest.TestCase):
         """Skipped here, so that the log shows what is missing."""
         def test_redis(self):

@@ -13,6 +13,7 @@ from friendserve.netutil import ssl_options_to_context
 from tests import PATIENCE
 from tests.clientcase import ClientCase, CurlAsyncHTTPClient, for_each_client, reset, response
 from tests.httpcase import CA, SERVER_OPTIONS
+from tests.loopcase import needs_package
 
 EVIL = response(b"evil")
 
@@ -142,7 +143,7 @@ class NothingReceivedTLSTest(TLSPlace, NothingReceivedTest):
     """The same over TLS."""
 
 
-@unittest.skipIf(CurlAsyncHTTPClient is None, "pycurl is not installed")
+@needs_package(CurlAsyncHTTPClient, "pycurl")
 class NothingKeptTest(ClientCase):
     client_class = CurlAsyncHTTPClient
 

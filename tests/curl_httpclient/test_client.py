@@ -29,8 +29,9 @@ from friendserve.stack_context import ExceptionStackContext
 from tests import ROOT, services
 from tests.clientcase import ClientCase, ScriptedServer, answer, response
 from tests.httpcase import CA, CERT, KEY, SERVER_OPTIONS, LogCatcher, Waiting, echo
+from tests.loopcase import needs_package
 
-needs_curl = unittest.skipIf(pycurl is None, "pycurl is not installed")
+needs_curl = needs_package(pycurl, "pycurl")
 
 
 class CurlCase(ClientCase):

@@ -1,9 +1,15 @@
 """The programs of demos/benchmark: their arithmetic, and one real measurement of the bare loop."""
 from __future__ import absolute_import, division, print_function
 
+import argparse
 import contextlib
+import io
+import json
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import unittest
 from xml.etree import ElementTree
 
@@ -15,12 +21,14 @@ try:
     import chart
     import fanout
     import client
+    import hello
     import idle
     import loadgen
     import loop
     import machine
     import peers
     import report
+    import traffic
     import where
 finally:
     sys.path.remove(BENCHMARK)
@@ -32,6 +40,20 @@ def raises_with(test, text, function, *arguments):
     with test.assertRaises(machine.BenchmarkError) as caught:
         function(*arguments)
     test.assertIn(text, str(caught.exception))
+
+
+class WaitingTest(unittest.TestCase):
+    def test_b439_clients_that_wait_are_told_of_a_reload_and_come_back(self):
+        output = subprocess.check_output(
+            [sys.executable, os.path.join(BENCHMARK, "reload", "waiting.py"), "40", "3"],
+            env=dict(os.environ, PYTHONPATH=ROOT)).decode("ascii")
+        self.assertIn("and 40 are open at a new worker", output)
+        # Spread over the time: a few in each tenth.
+        tenths = [int(count) for count in output.split("each tenth of that: ")[1].split("\n")[0]
+                  .split()]
+        self.assertEqual(10, len(tenths))
+        self.assertLess(max(tenths), 20, output)
+        self.assertIn("40 long polls were answered", output)
 
 
 class ReportTest(unittest.TestCase):
@@ -59,7 +81,8 @@ class ReportTest(unittest.TestCase):
 class ChartTest(unittest.TestCase):
     def draw(self, rows, series=(u"bare", u"full"), own=u"mine"):
         return ElementTree.fromstring(chart.bars(
-            u"Hello & co", u"More is better", list(series), rows, own, report.figure
+            u"Hello & co", u"More is better", list(series), rows, own,
+            lambda value, label, heading: report.figure(value), [u"small print"]
         ).encode("utf-8"))
 
     def bars(self, root):
@@ -78,6 +101,10 @@ class ChartTest(unittest.TestCase):
         self.assertEqual([bar.get("class") for bar in bars],
                          ["bar own", "bar own second", "bar", "bar second"])
 
+    def test_our_own_column_stands_out(self):
+        bars = self.bars(self.draw([(u"a", [100, 50])], own=u"full"))
+        self.assertEqual([bar.get("class") for bar in bars], ["bar", "bar own second"])
+
     def test_what_is_not_measured_has_no_bar(self):
         root = self.draw([(u"mine", [100, None])])
         self.assertEqual(len(self.bars(root)), 1)
@@ -93,7 +120,7 @@ class ChartTest(unittest.TestCase):
         named = dict((node.get("id"), node.text) for node in root.iter() if node.get("id"))
         title, description = [named[name] for name in root.get("aria-labelledby").split()]
         self.assertEqual(title, "Hello & co")
-        self.assertIn("mine: bare 63,012, full 41,500.", description)
+        self.assertIn("mine: bare 63,012, full 41,500. small print", description)
 
     def test_names_are_escaped(self):
         root = self.draw([(u"<b> & \u00e9", [1, 1])])
@@ -134,6 +161,66 @@ class ClientTest(unittest.TestCase):
         for each in chosen:
             value, = figures[each.label]
             self.assertGreater(value, 0)
+
+
+class RecordTest(unittest.TestCase):
+    ROWS = [(u"friendserve", [100, 50]), (u"other", [90, 40])]
+
+    def setUp(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.path = os.path.join(folder, "record.json")
+        options = argparse.Namespace(record=self.path, svg=None, rounds=3)
+        report.save(options, u"Hello", u"More is better", [u"bare", u"varied"], self.ROWS,
+                    {u"other": u"2.0"}, {u"friendserve": [0.99, 0.5], u"other": [1, 0.95]})
+        with io.open(self.path, encoding="utf-8") as saved:
+            self.record = json.load(saved)
+
+    def texts(self, *columns):
+        root = ElementTree.fromstring(report.draw(self.record, columns).encode("utf-8"))
+        return [text.text for text in root.iter(SVG + "text")]
+
+    def test_a_record_says_where_when_and_how_often(self):
+        self.assertEqual({"other": "2.0"}, self.record["versions"])
+        self.assertEqual(3, self.record["rounds"])
+        foot = self.texts()[-3:]
+        self.assertIn(self.record["python"], foot[0])
+        self.assertIn("%d cores" % self.record["cores"], foot[0])
+        self.assertEqual("%s, median of 3 rounds" % self.record["date"], foot[1])
+
+    def test_figures_of_a_server_that_was_not_busy_are_marked(self):
+        texts = self.texts()
+        self.assertEqual(["50.0 *"], [text for text in texts if text.endswith(" *")])
+        self.assertEqual(report.BUSY_NOTE, texts[-1])
+        self.assertNotIn(report.BUSY_NOTE, self.texts("bare"))
+
+    def test_columns_are_chosen_by_name(self):
+        self.assertNotIn("100", self.texts("varied"))
+        raises_with(self, "bare, varied", report.draw, self.record, ["nothing"])
+
+    def test_records_of_runs_can_be_drawn(self):
+        folder = os.path.join(BENCHMARK, "results")
+        names = [name for name in os.listdir(folder) if name.endswith(".json")]
+        self.assertTrue(names)
+        for name in names:
+            with io.open(os.path.join(folder, name), encoding="utf-8") as saved:
+                ElementTree.fromstring(report.draw(json.load(saved)).encode("utf-8"))
+
+
+class VariedTest(unittest.TestCase):
+    def test_no_request_comes_twice(self):
+        exchanges = loadgen.varied_exchanges(True)
+        self.assertEqual(20000, len(set(exchange.request for exchange in exchanges)))
+        for start in (b"GET ", b"User-Agent: ", b"Referer: ", b"Cookie: ", b"X-Request-Id: "):
+            lines = set(line for exchange in exchanges[:1000]
+                        for line in exchange.request.split(b"\r\n") if line.startswith(start))
+            self.assertGreater(len(lines), 100, start)
+
+    def test_answers_vary_if_asked(self):
+        self.assertEqual(set([b"Hello, world!"]),
+                         set(exchange.body for exchange in loadgen.varied_exchanges(False, 100)))
+        bodies = set(exchange.body for exchange in loadgen.varied_exchanges(True, 100))
+        self.assertGreater(len(bodies), 90)
 
 
 class AnswerTest(unittest.TestCase):
@@ -225,7 +312,8 @@ class MachineTest(unittest.TestCase):
 
 
 @unittest.skipUnless(machine.has_program("redis-server") and machine.has_program("taskset"),
-                     "needs redis-server and taskset")
+                     "redis-server or taskset is not installed: apt-get install redis-server "
+                     "util-linux")
 class FanoutTest(unittest.TestCase):
     def test_a_message_reaches_all(self):
         options = fanout.parse_options(["--readers=6", "--deliveries=2", "--rounds=1"])
@@ -242,17 +330,19 @@ class PeersTest(unittest.TestCase):
         return [peer.name for peer in peers.choose(*arguments)]
 
     def test_every_peer_has_a_program(self):
-        self.assertEqual(set(self.names("hello") + self.names("websocket") + self.names("static")),
-                         set(peer.name for peer in peers.PEERS))
+        kinds = ["hello", "callable", "traffic", "websocket", "static"]
+        self.assertEqual(set(peer.name for peer in peers.PEERS),
+                         set(name for kind in kinds for name in self.names(kind)))
 
     def test_only_some_have_a_long_poll(self):
-        self.assertEqual(self.names("longpoll"), ["friendserve", "aiohttp", "tornado"])
+        self.assertEqual(self.names("longpoll"), [
+            "friendserve", "aiohttp", "tornado", "pypyfriendserve", "pypytornado", "pypyaiohttp"])
 
     def test_some_have_static_files(self):
-        self.assertEqual(self.names("static"), ["friendserve", "aiohttp", "tornado", "nginx"])
+        self.assertEqual(self.names("static", ["nginx", "friendserve"]), ["friendserve", "nginx"])
 
     def test_some_have_a_web_socket(self):
-        self.assertEqual(self.names("websocket"), [
+        self.assertEqual([name for name in self.names("websocket") if "pypy" not in name], [
             "friendserve", "aiohttp", "tornado", "pure", "websockets", "picows"])
 
     def test_only(self):
@@ -266,6 +356,13 @@ class PeersTest(unittest.TestCase):
         version, reason = peers.probe(peers.Peer("x", "x", ["no_such_module_here"]))
         self.assertIsNone(version)
         self.assertIn("no_such_module_here", reason)
+
+    def test_missing_program_is_a_reason(self):
+        for peer in (peers.Peer("x", "x", [], ["no-such-program-here"]),
+                     peers.Peer("x", "x", ["sys"], python="no-such-program-here")):
+            version, reason = peers.probe(peer)
+            self.assertIsNone(version)
+            self.assertIn("no-such-program-here", reason)
 
     def test_idle_connections_come_from_more_addresses_when_ports_run_out(self):
         self.assertEqual([idle.source_address(number) for number in (0, 9999, 10000, 20000)],
@@ -285,23 +382,31 @@ class LoopTest(unittest.TestCase):
                      "measuring needs Linux and taskset")
 class MeasuringTest(unittest.TestCase):
     BARE = peers.choose("hello", ["bare"])[0]
-    BODY = b"Hello, world!"
+    EXCHANGES = [loadgen.Exchange(loadgen.request(), b"Hello, world!")]
 
     def serve(self):
         return contextlib.closing(peers.start(self.BARE, "hello", machine.two_cores()[0]))
 
     def test_our_own_load_finds_the_rate(self):
         with self.serve() as server:
-            self.assertGreater(loadgen.drive(server.port, self.BODY, [], 0.2), 0)
+            self.assertGreater(loadgen.drive(server.port, self.EXCHANGES, 0.2), 0)
             self.assertGreater(server.resident_bytes(), 1000000)
 
     def test_our_own_load_notices_a_wrong_body(self):
+        wrong = [loadgen.Exchange(loadgen.request(), b"Hello")]
         with self.serve() as server:
-            raises_with(self, "wrong answer", loadgen.drive, server.port, b"Hello", [], 5)
+            raises_with(self, "wrong answer", loadgen.drive, server.port, wrong, 5)
+
+    def test_our_own_load_varies_requests_and_answers(self):
+        exchanges = loadgen.varied_exchanges(True, 100)
+        for kind, _ in hello.TABLES.values():
+            peer, = peers.choose(kind, ["friendserve"])
+            with contextlib.closing(peers.start(peer, kind, machine.two_cores()[0])) as server:
+                self.assertGreater(loadgen.drive(server.port, exchanges, 0.2), 0)
 
     def test_length_of_an_answer(self):
         with self.serve() as server:
-            self.assertEqual(loadgen.warm_up(server.port, self.BODY, requests=2), 78)
+            self.assertEqual(loadgen.warm_up(server.port, self.EXCHANGES, 2), 78)
 
     def test_idle_connections_are_counted(self):
         with self.serve() as server:
@@ -315,3 +420,54 @@ class MeasuringTest(unittest.TestCase):
         with self.serve() as server:
             group = server._process.pid
         self.assertRaises(OSError, os.killpg, group, 0)
+
+
+@unittest.skipUnless(sys.platform.startswith("linux") and machine.has_program("taskset"),
+                     "measuring needs Linux and taskset")
+class ProgramTest(unittest.TestCase):
+    """Each program prints a plausible table and writes its record, with a tiny round."""
+
+    def record(self, program, *arguments):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "record.json")
+        process = subprocess.Popen(
+            ["timeout", "120", sys.executable, os.path.join(BENCHMARK, program), "--rounds=1",
+             "--record", path] + list(arguments),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+        output = process.communicate()[0]
+        self.assertEqual(0, process.returncode, output)
+        with io.open(path, encoding="utf-8") as saved:
+            record = json.load(saved)
+        for row in record["rows"]:
+            self.assertIn(row["label"], output)
+            self.assertNotIn(None, row["figures"], output)
+            self.assertGreater(min(row["figures"]), 0, output)
+        return record
+
+    def test_hello(self):
+        record = self.record("hello.py", "--seconds=0.1", "--answers=varied", "--only=friendserve")
+        self.assertEqual(["bare", "browser", "varied"], record["series"])
+        self.assertEqual(["friendserve"], [row["label"] for row in record["rows"]])
+
+    @services.needs(services.Nginx)
+    def test_cluster(self):
+        record = self.record("cluster.py", "--seconds=0.1", "--only=friendserve", "--processes=2")
+        self.assertEqual(["friendserve"], [row["label"] for row in record["rows"]])
+        self.assertEqual(["friendserve", "nginx"], sorted(record["versions"]))
+
+    @unittest.skipUnless(machine.has_program("openssl"), "needs openssl")
+    def test_traffic(self):
+        record = self.record("traffic.py", "--seconds=0.05", "--only=friendserve")
+        self.assertEqual([label for _, label, _ in traffic.MODES],
+                         [row["label"] for row in record["rows"]])
+
+    def test_websocket(self):
+        for kind in ("text", "binary"):
+            record = self.record("websocket.py", "--seconds=0.05", "--only=friendserve",
+                                 "--connections=3", "--answers=varied", "--kind", kind)
+            self.assertEqual(3, len(record["rows"][0]["figures"]))
+
+    def test_template(self):
+        record = self.record("template.py", "--rows=3", "--times=2")
+        self.assertEqual(["rows", "not escaped", "text"], record["series"])

@@ -20,7 +20,8 @@ from tests import PATIENCE
 from tests.blogcase import ATOM, FOLDER, PASSWORD, accounts, blog, markup, store
 from tests.httpcase import LogCatcher
 from tests.localecase import LocaleCase
-from tests.services import MariaDB, PostgreSQL
+from tests.loopcase import needs_package
+from tests.services import MariaDB, PostgreSQL, needs
 from tests.webcase import WebCase, request
 
 
@@ -347,12 +348,13 @@ class ServerStory(Story):
         self.assertIn(u"Kept", self.visit(path).text)
 
 
-@unittest.skipUnless(MariaDB.program(), "needs mariadbd")
+@needs(MariaDB)
 class MariaDBTest(ServerStory, BlogCase):
     service_class = MariaDB
 
 
-@unittest.skipUnless(PostgreSQL.program(), "needs postgres")
+@needs_package(store.database.engines.postgresql_driver, "psycopg2")
+@needs(PostgreSQL)
 class PostgreSQLTest(ServerStory, BlogCase):
     service_class = PostgreSQL
 
@@ -460,6 +462,85 @@ class AttackTest(BlogCase):
             # Users who do not guess are not slowed down.
             self.assertEqual(403, self.post("/login", name=u"Noa", password=PASSWORD).status)
 
+    def hidden(self, text, name):
+        return re.search(u'name="%s" value="([^"]*)"' % name, text).group(1)
+
+    def test_b459_an_edit_does_not_silently_replace_a_newer_one(self):
+        self.join(u"ada")
+        self.post("/compose", title=u"One", text=u"first")
+        seen = self.hidden(self.visit("/compose?slug=one").text, "seen")
+        self.assertEqual(302, self.post("/compose", slug=u"one", title=u"One", text=u"second",
+                                        seen=seen).status)
+        response = self.post("/compose", slug=u"one", title=u"One", text=u"third", seen=seen)
+        self.assertEqual(409, response.status)
+        self.assertIn(u"This letter was changed elsewhere in the meantime.", response.text)
+        self.assertIn(u"third", response.text)
+        self.assertIn(u"second", self.visit("/entry/one").text)
+        # Whoever publishes it nevertheless has seen that.
+        seen = self.hidden(response.text, "seen")
+        self.assertEqual(302, self.post("/compose", slug=u"one", title=u"One", text=u"third",
+                                        seen=seen).status)
+        self.assertIn(u"third", self.visit("/entry/one").text)
+
+    def test_b459_a_form_that_is_sent_twice_is_carried_out_once(self):
+        self.join(u"ada")
+        once = self.hidden(self.visit("/compose").text, "once")
+        places = [self.post("/compose", title=u"One", text=u"first", once=once).headers["Location"]
+                  for _ in range(2)]
+        self.assertEqual(["/entry/one"] * 2, places)
+        once = self.hidden(self.visit("/entry/one").text, "once")
+        for _ in range(2):
+            response = self.post("/entry/one", text=u"a comment", once=once)
+            self.assertEqual((302, "/entry/one#comments"),
+                             (response.status, response.headers["Location"]))
+        self.assertEqual(1, self.visit("/entry/one").text.count(u"a comment"))
+        self.assertEqual(404, self.visit("/entry/one-2").status)
+
+    def test_b459_a_form_that_is_sent_twice_at_the_same_time(self):
+        self.join(u"ada")
+        once = self.hidden(self.visit("/compose").text, "once")
+        fields = {"_xsrf": self.hidden(self.visit("/").text, "_xsrf"), "title": "One",
+                  "text": "first", "once": once}
+        cookie = "; ".join("%s=%s" % pair for pair in self.cookies.items())
+        clients = [self.connect(data=request("/compose", "POST", [("Cookie", cookie)], fields))
+                   for _ in range(2)]
+        self.assertEqual(["/entry/one"] * 2, [
+            client.read_response().headers["Location"] for client in clients])
+
+    def test_b459_comments_have_a_limit(self):
+        self.join(u"ada")
+        self.post("/compose", title=u"One", text=u"first")
+        statuses = [self.post("/entry/one", text=u"a").status for _ in range(11)]
+        self.assertEqual([302] * 10 + [429], statuses)
+        self.join(u"grace")
+        self.assertEqual(302, self.post("/entry/one", text=u"a").status)
+
+    def test_b459_the_owner_of_an_account_is_not_locked_out_by_guesses(self):
+        self.join(u"ada")
+        self.post("/logout")
+        owner, self.cookies = self.cookies, {}
+        for _ in range(10):
+            self.post("/login", name=u"ada", password=u"wrong password")
+        self.assertEqual(429, self.post("/login", name=u"ada", password=PASSWORD).status)
+        self.cookies = owner
+        self.assertEqual(302, self.post("/login", name=u"ada", password=PASSWORD).status)
+        # And the browser of one account is unknown for all others.
+        self.post("/logout")
+        self.cookies["known"] = self.cookies["known"][::-1]
+        self.assertEqual(429, self.post("/login", name=u"ada", password=PASSWORD).status)
+
+    def test_b459_an_allowance_is_of_the_last_seconds(self):
+        now = [1000.0]
+        allowance = accounts.Allowance(2, 10, clock=lambda: now[0])
+        self.assertEqual([True, True, False], [allowance.take("a") for _ in range(3)])
+        self.assertTrue(allowance.take("b"))
+        now[0] += 11
+        self.assertTrue(allowance.take("a"))
+        for number in range(5000):
+            allowance.take(number)
+            now[0] += 1
+        self.assertLess(len(allowance._acts), 2100)
+
     def test_nobody_learns_who_has_an_account(self):
         self.join(u"Ada")
         with self.as_another():
@@ -563,7 +644,7 @@ class LanguageTest(BlogCase):
         for language, direction, text in [
                 ("en", "ltr", u"Slow letters"), ("en-GB,en;q=0.9,de;q=0.3", "ltr", u"Slow letters"),
                 ("de", "ltr", u"Langsame Briefe"),
-                ("he", "rtl", u"מכתבים לאט"), ("ja", "ltr", u"ゆっくりした手紙")]:
+                ("he", "rtl", u"מכתבים בלי חיפזון"), ("ja", "ltr", u"ゆっくり届く手紙")]:
             page = self.visit("/", headers=[("Accept-Language", language)]).text
             self.assertIn(u'dir="%s"' % direction, page)
             self.assertIn(text, page)

@@ -19,7 +19,7 @@ from six.moves.urllib.parse import urlencode
 from friendserve.feed import Batch, Message
 from tests import PATIENCE, ROOT
 from tests.demo_server import CHAT, ChatServer
-from tests.services import Nginx, Redis, free_port
+from tests.services import Nginx, Redis, free_port, needs
 
 
 class Answer(object):
@@ -446,6 +446,32 @@ class FollowTest(ChatCase):
         windows.pop().close()
         follower.hear_online(u"Ada")
 
+    def test_b458_who_signs_out_is_not_waited_for(self):
+        self.server.demo.GRACE = 1000
+        ada, grace = self.visitor(u"Ada"), self.visitor(u"Grace")
+        follower = self.follow(ada, "/socket?after=0")
+        gone, staying = [self.follow(grace, "/socket?after=0") for _ in range(2)]
+        follower.hear_online(u"Ada", u"Grace")
+        # One connection has ended before, the other ends after it.
+        gone.close()
+        self.server.wait_for_waiters(2)
+        grace.post("/logout", {"_xsrf": grace.xsrf()})
+        staying.close()
+        follower.hear_online(u"Ada")
+
+    def test_b458_who_signs_out_in_another_process(self):
+        presence = self.chat.presence
+        follower = self.follow(self.visitor(u"Ada"), "/socket?after=0")
+        gone = self.follow(self.visitor(u"Grace"), "/socket?after=0")
+        follower.hear_online(u"Ada", u"Grace")
+        self.server.demo.GRACE = 1000
+        gone.close()
+        self.server.wait_for_waiters(1)
+        text = json.dumps({"node": "other", "names": [], "gone": u"Grace"})
+        self.server.call(lambda: presence._on_batch(
+            Batch([Message("%d-0" % (time.time() * 1000), u"online", text)], "1-0", True)))
+        follower.hear_online(u"Ada")
+
     def test_b230_pages_of_others_may_not_listen(self):
         ada = self.visitor(u"Ada")
         answer = ada.finish(ada.start("GET", "/socket?after=0", headers={
@@ -492,7 +518,8 @@ class ProxiedChat(Nginx):
         os.chmod(self.folder, 0o755)
 
 
-@unittest.skipUnless(Redis.program() and Nginx.program(), "needs redis-server and nginx")
+@needs(Redis)
+@needs(Nginx)
 class ManyProcessesTest(unittest.TestCase):
     def setUp(self):
         self.redis = Redis()

@@ -17,7 +17,7 @@ from friendserve.serve.ctl import run_ping
 from friendserve.testing import AsyncTestCase
 from friendserve.websocket import websocket_connect
 from tests import CA, CERT, KEY, PATIENCE, ROOT, services
-from tests.servecase import get, wait_until
+from tests.servecase import Load, get, wait_until
 
 FILES = os.path.join(ROOT, "demos", "deploy")
 
@@ -139,6 +139,50 @@ class NginxTest(DeployCase):
             self.assertTrue(re.match(r'127\.0\.0\.1 - - \[.*\] "GET / HTTP/1\.1" 200 ', log.read()))
 
 
+@services.needs(services.Nginx)
+class FleetTest(DeployCase):
+    def serve_machine(self, port):
+        return self.serve("--bind=127.0.0.1:%d" % port, "--xheaders", "--trust=127.0.0.1",
+                          "--health=/health", "--drain-idle=1", "hello:application")
+
+    def test_b442_machines_are_updated_one_after_the_other_without_a_lost_request(self):
+        ports = services.free_ports(3)
+        machines = [self.serve_machine(port) for port in ports[:2]]
+        site = self.copy("fleet.conf", ("listen 80;", "listen 127.0.0.1:%d;" % ports[2]),
+                         ("10.0.0.11:8000", "127.0.0.1:%d" % ports[0]),
+                         ("10.0.0.12:8000", "127.0.0.1:%d" % ports[1]))
+        path = os.path.join(self.folder, "whole.conf")
+        with open(path, "w") as target:
+            target.write("daemon off; pid nginx.pid; error_log stderr; events {}\n"
+                         "http { access_log off; include %s; }\n" % site)
+        self.run_program([services.Nginx.program(), "-p", self.folder, "-c", path, "-e", "stderr"],
+                         check=is_open(ports[2]))
+        load = Load(Balancer(ports[2]), keeping=4, closing=2)
+        self.addCleanup(load.stop)
+        load.more(100)
+        for number, port in enumerate(ports[:2]):
+            # New code is a reload.
+            machines[number].send_signal(signal.SIGHUP)
+            load.more(100)
+            # A new version of Python or of the system is a restart.
+            machines[number].send_signal(signal.SIGTERM)
+            self.assertEqual(0, machines[number].wait())
+            load.more(100)
+            machines[number] = self.serve_machine(port)
+            self.assertEqual(0, run_ping(["http://127.0.0.1:%d/health/ready" % port]))
+            load.more(100)
+        load.stop()
+        self.assertEqual([], load.failed)
+
+
+class Balancer(object):
+    def __init__(self, port):
+        self.port = port
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+
+
 @services.needs(services.HAProxy)
 class HAProxyTest(DeployCase):
     def test_b383_haproxy(self):
@@ -192,7 +236,8 @@ class SystemdTest(DeployCase):
         with open(os.path.join(FILES, "hello.service")) as source:
             return re.search(r"^%s=(.*)$" % name, source.read(), re.M).group(1).split()
 
-    @unittest.skipUnless(services.find_program("systemd-analyze"), "systemd is not installed")
+    @unittest.skipUnless(services.find_program("systemd-analyze"),
+                         "systemd is not installed: apt-get install systemd")
     def test_b383_the_units_are_valid(self):
         program = os.path.join(self.folder, "friendserve")
         with open(program, "w") as target:
@@ -207,7 +252,7 @@ class SystemdTest(DeployCase):
         self.assertNotIn("hello.", output)
 
     @unittest.skipUnless(services.find_program("systemd-socket-activate"),
-                         "systemd is not installed")
+                         "systemd is not installed: apt-get install systemd")
     def test_b383_the_socket_of_systemd_is_the_one_that_is_served(self):
         words = self.command("ExecStart")
         self.assertEqual(["serve", "--config", "/etc/hello/hello.conf", "hello:application"],

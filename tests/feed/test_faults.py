@@ -16,7 +16,7 @@ from friendserve.feed import FeedError, FeedOutcomeUnknown, FeedUnavailable, Red
 from friendserve.iostream import IOStream
 from friendserve.netutil import bind_sockets
 from friendserve.tcpserver import TCPServer
-from tests import ROOT, services
+from tests import ROOT, missing, services
 from tests.feedcase import FeedCase, texts
 from tests.httpcase import CA, SERVER_OPTIONS, LogCatcher
 
@@ -57,7 +57,7 @@ class Load(object):
         return len(self.kept) + len(self.failed) == self.number
 
 
-@unittest.skipUnless(RedisFeed, "hiredis is not installed")
+@unittest.skipUnless(RedisFeed, missing("hiredis"))
 @services.needs(services.Redis)
 class RedisFaults(FeedCase):
     def setUp(self):
@@ -313,7 +313,7 @@ class TLSRelay(TCPServer):
             stream.close()
 
 
-@unittest.skipUnless(RedisFeed, "hiredis is not installed")
+@unittest.skipUnless(RedisFeed, missing("hiredis"))
 @services.needs(services.Redis)
 class RedisConnections(FeedCase):
     """How a feed on Redis finds and reaches its server."""
@@ -443,7 +443,7 @@ class Reader(object):
         self.stream.close()
 
 
-@unittest.skipUnless(RedisFeed, "hiredis is not installed")
+@unittest.skipUnless(RedisFeed, missing("hiredis"))
 @services.needs(services.Redis)
 class Nodes(FeedCase):
     """Two processes and 2,000 waiting clients, through one Redis."""

@@ -6,12 +6,12 @@ import unittest
 from friendserve.feed import FeedUnavailable, RedisFeed, open_feed
 from friendserve.netutil import bind_sockets
 from friendserve.tcpserver import TCPServer
-from tests import services
+from tests import missing, services
 from tests.feedcase import FeedCase
 from tests.loopcase import LogCatcher
 
 
-@unittest.skipUnless(RedisFeed, "hiredis is not installed")
+@unittest.skipUnless(RedisFeed, missing("hiredis"))
 class UnavailableTest(FeedCase):
     def setUp(self):
         super(UnavailableTest, self).setUp()
@@ -43,7 +43,7 @@ class UnavailableTest(FeedCase):
         self.assertEqual([([], None, True), ([], "5-1", True)], [tuple(batch) for batch in batches])
 
 
-@unittest.skipUnless(RedisFeed, "hiredis is not installed")
+@unittest.skipUnless(RedisFeed, missing("hiredis"))
 @services.needs(services.Redis)
 class GreetingTest(FeedCase):
     def test_b333_nothing_is_sent_before_the_database_is_selected(self):

@@ -5,14 +5,14 @@ import socket
 import unittest
 
 from friendserve.feed import RedisFeed, open_feed
-from tests import PATIENCE, services
+from tests import PATIENCE, missing, services
 from tests.feedcase import FeedCase, texts
 from tests.loopcase import LogCatcher
 
 NEEDED = ("+xadd", "+xread", "+xrevrange")
 
 
-@unittest.skipUnless(RedisFeed, "hiredis is not installed")
+@unittest.skipUnless(RedisFeed, missing("hiredis"))
 @services.needs(services.Redis)
 class RightsTest(FeedCase):
     def setUp(self):
@@ -121,8 +121,8 @@ class RightsTest(FeedCase):
         self.assertEqual(1, len(lines), lines)
         self.assertIn("client|unblock", lines[0])
 
-    def lines_until(self, rights, missing, act):
-        """The log of a feed that lacks the right `missing`, to which `act(feed)` gives something to
+    def lines_until(self, rights, lacking, act):
+        """The log of a feed that lacks the right `lacking`, to which `act(feed)` gives something to
         do that ends only when the right is granted."""
         self.allow(*rights)
         got = []
@@ -139,15 +139,15 @@ class RightsTest(FeedCase):
             self.post("room")
             self.seen(got, 1)
             feed.close()
-        return [one.message for one in records if missing in one.message]
+        return [one.message for one in records if lacking in one.message]
 
     def test_b259_a_missing_right_is_named_once(self):
         def subscribe(feed, got):
             feed.subscribe("room", got.append)
 
-        for missing in ("xrevrange", "xread"):
-            rights = [right for right in NEEDED if right != "+" + missing]
-            lines = self.lines_until(rights, "'%s'" % missing, subscribe)
+        for lacking in ("xrevrange", "xread"):
+            rights = [right for right in NEEDED if right != "+" + lacking]
+            lines = self.lines_until(rights, "'%s'" % lacking, subscribe)
             self.assertEqual(1, len(lines), lines)
             self.assertIn("lacks a right: Redis answered: NOPERM", lines[0])
             self.assertIn("feed:room", lines[0])

@@ -13,6 +13,7 @@ from tests import PATIENCE
 from tests.httpcase import (
     SERVER_OPTIONS, Delegate, HTTPCase, LogCatcher, Recorder, Waiting, answer, get, head_of, post,
     post_chunked)
+from tests.loopcase import free_unreferenced
 
 
 class CloseTest(HTTPCase):
@@ -254,4 +255,5 @@ class CloseTest(HTTPCase):
                 client.abort()
                 self.run_until(lambda: not self.server.connection_count())
         self.turn(times=3)
+        free_unreferenced()
         self.assertEqual([r() for r in references if r() is not None], [])

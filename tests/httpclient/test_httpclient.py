@@ -1,28 +1,24 @@
-"""Common to all HTTP clients: requests, responses, errors, the blocking client, the command."""
+"""Common to all HTTP clients: requests, responses, errors, the blocking client."""
 from __future__ import absolute_import, division, print_function
 
 import datetime
 import io
 import pickle
 import ssl
-import subprocess
-import sys
-import threading
 import unittest
 
 from friendserve import httpclient
 from friendserve.httpclient import (
     AsyncHTTPClient, HTTPClient, HTTPClientError, HTTPError, HTTPRequest, HTTPResponse,
     HTTPConnectError, HTTPStreamClosedError, HTTPTLSError, HTTPTimeoutError, HTTPTransferError,
-    command, encode_multipart_formdata)
+    encode_multipart_formdata)
 from friendserve.httpclient.errors import connect_error
 from friendserve.httputil import HTTPFile, HTTPHeaders, parse_body_arguments
 from friendserve.ioloop import IOLoop
 from friendserve.protocol.multipart import encode_multipart
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
-from tests import PATIENCE, ROOT, services
-from tests.clientcase import ClientCase, answer
-from tests.httpcase import HTTPCase
+from tests import services
+from tests.clientcase import ClientCase, InThread, answer
 
 
 class ErrorTest(unittest.TestCase):
@@ -227,31 +223,6 @@ class MultipartTest(unittest.TestCase):
         self.assertRaises(ValueError, encode_multipart, b"x", {"a": "y\r\n--x\r\n"})
 
 
-class InThread(HTTPCase):
-    """Runs blocking code in a thread, while the server runs here."""
-    def run_blocking(self, function):
-        results = []
-
-        def run():
-            try:
-                results.append(function())
-            except Exception as error:
-                results.append(error)
-
-        thread = threading.Thread(target=run)
-        # After a failure it may never return.
-        thread.daemon = True
-        thread.start()
-        self.run_until(lambda: results)
-        thread.join(PATIENCE)
-        if isinstance(results[0], Exception):
-            raise results[0]
-        return results[0]
-
-    def url(self, path="/"):
-        return "http://127.0.0.1:%d%s" % (self.server.address[1], path)
-
-
 class HTTPClientTest(InThread):
     def test_b194_fetch(self):
         self.serve(lambda request: answer(request, request.body, int(request.path[1:]), "So"))
@@ -294,69 +265,6 @@ class HTTPClientTest(InThread):
 
     def test_settings_that_do_not_fit(self):
         self.assertRaises(TypeError, HTTPClient, unknown=1)
-
-
-class MainTest(InThread):
-    def run_main(self, *arguments):
-        """(exit status, standard output, standard error)."""
-        def run():
-            process = subprocess.Popen(
-                [sys.executable, "-m", "friendserve.httpclient"] + list(arguments), cwd=ROOT,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            self.addCleanup(lambda: process.poll() is None and process.kill())
-            out, err = process.communicate()
-            return process.returncode, out, err.decode("utf-8", "replace")
-        return self.run_blocking(run)
-
-    def test_main(self):
-        self.serve(lambda request: answer(
-            request, b"body\xff\n", *((302, "Found") if request.path == "/go" else (200, "OK")),
-            Location="/there"))
-        self.assertEqual(self.run_main(self.url())[:2], (0, b"body\xff\n"))
-        status, out, _ = self.run_main("--print_headers", "--print_body=false", self.url("/go"))
-        self.assertEqual(status, 0)
-        self.assertEqual(out.split(b"\r\n")[0], b"HTTP/1.1 200 OK")
-        self.assertIn(b"Content-Length: 6\r\n", out)
-        self.assertEqual(out[-4:], b"\r\n\r\n")
-        status, out, err = self.run_main("--follow_redirects=false", self.url("/go"))
-        self.assertEqual((status, out), (1, b"body\xff\n"))
-        self.assertIn("302", err)
-        status, out, err = self.run_main("ftp://x/", self.url())
-        self.assertEqual((status, out), (1, b"body\xff\n"))
-        self.assertIn("ftp://x/: HTTP 599: only absolute", err)
-        host, port = self.server.address
-        self.assertEqual(self.run_main("--proxy_host=" + host, "--proxy_port=%d" % port,
-                                       "http://example.test/")[:2], (0, b"body\xff\n"))
-        self.assertEqual(self.run_main("--print_body=perhaps", self.url())[0], 2)
-
-
-class ProgressTest(unittest.TestCase):
-    def test_a_bar_for_a_long_download(self):
-        drawn = []
-
-        class Bar(object):
-            def __init__(self, total, **options):
-                drawn.append(total)
-
-            def update(self, size):
-                drawn.append(size)
-
-            def close(self):
-                drawn.append("closed")
-
-        class FakeTqdm(object):
-            tqdm = Bar
-
-        original, command.tqdm = command.tqdm, FakeTqdm
-        self.addCleanup(setattr, command, "tqdm", original)
-        output = command.Output(command.parse_arguments(
-            ["--print_body=no", "http://h/"]))
-        for line in ("HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n", "\r\n"):
-            output.on_line(line)
-        output.on_data(b"abc")
-        output.on_data(b"de")
-        output.close()
-        self.assertEqual(drawn, [5, 3, 2, "closed"])
 
 
 class ImplementerTest(ClientCase):

@@ -3,9 +3,9 @@
     python -m tests.interop.fetch FOLDER PYTHON
 
 ``FOLDER/packages`` holds the newest Tornado 6, msgpack-rpc-python and what they need, for PYTHON,
-which is 3.10 or newer; ``FOLDER/tornado-2.4.1`` is the source distribution with its demos. This
-Python must be 3.6 to 3.11, because pip runs the old setup.py. Then set FRIENDSERVE_OLD to FOLDER,
-FRIENDSERVE_PEERS to PYTHON, and run the tests of tests/interop.
+which is 3.10 or newer; ``FOLDER/tornado-2.4.1`` and ``FOLDER/tornado-1.2.1`` are the source
+distributions with their demos. This Python must be 3.6 to 3.11, because pip runs the old setup.py.
+Then set FRIENDSERVE_OLD to FOLDER, FRIENDSERVE_PEERS to PYTHON, and run the tests of tests/interop.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -42,7 +42,8 @@ def fetch_source(folder, name, version):
 
 def main(folder, python):
     fetch_packages(folder, python)
-    fetch_source(folder, "tornado", "2.4.1")
+    for version in ("1.2.1", "2.4.1"):
+        fetch_source(folder, "tornado", version)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ each was written for instead, to see that a scenario holds there. Takes about fo
 Redis, PostgreSQL and RabbitMQ must be installed (the Debian packages redis-server, postgresql and
 rabbitmq-server). circus and pyzmq need a Python for which there is a wheel of pyzmq below 20: 2.7
 or 3.6. `python2.7` needs pip.
-website/docs/porting-packages.rst shows the results.
+website/docs/reference/porting-packages.rst shows the results.
 """
 from __future__ import absolute_import, division, print_function
 

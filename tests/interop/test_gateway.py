@@ -1,21 +1,16 @@
-"""Gateways: that of website/docs/gateway.rst, and the one that passes everything on as it came."""
+"""Gateways: that of website/docs/how-to/gateway.rst, and one that passes on everything as it
+arrives."""
 from __future__ import absolute_import, division, print_function
 
-import io
-import os
-import re
-import textwrap
 import unittest
 
-import six
 
 from friendserve.escape import json_decode, json_encode
 from friendserve.httpclient import AsyncHTTPClient, HTTPRequest
 from friendserve.web import Application, RequestHandler, asynchronous
-from tests import ROOT, services
+from tests import services
+from tests.docscase import program
 from tests.httpcase import HTTPCase, answer, get, post, post_chunked
-
-PAGE = os.path.join(ROOT, "website", "docs", "gateway.rst")
 
 EVIL = b"GET /admin HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -61,12 +56,7 @@ class GatewayCase(HTTPCase):
 
     def load_page(self):
         """The GatewayHandler of the page."""
-        self.assertTrue(os.path.exists(PAGE), "there is no recipe for a gateway")
-        with io.open(PAGE, encoding="utf-8") as source:
-            block = re.search(u"code-block:: python\n\n((?:    .*\n|\n)+)", source.read()).group(1)
-        namespace = {"__name__": "page"}
-        six.exec_(textwrap.dedent(block), namespace)
-        return namespace["GatewayHandler"]
+        return program("how-to/gateway.rst")["GatewayHandler"]
 
     def seen(self):
         """The requests that the backend got since the last call of this."""

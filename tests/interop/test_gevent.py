@@ -1,4 +1,4 @@
-"""A loop in a program that gevent has patched, as website/docs/asyncio.rst describes it."""
+"""A loop in a program that gevent has patched, as website/docs/how-to/asyncio.rst describes it."""
 from __future__ import absolute_import, division, print_function
 
 import importlib

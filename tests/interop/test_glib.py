@@ -1,15 +1,13 @@
-"""The recipe of website/docs/glib.rst, run by Debian's Python, which has PyGObject."""
+"""The recipe of website/docs/how-to/glib.rst, run by Debian's Python, which has PyGObject."""
 from __future__ import absolute_import, division, print_function
 
-import io
 import os
-import re
 import subprocess
-import textwrap
 import threading
 import unittest
 
 from tests import PATIENCE, ROOT
+from tests.docscase import program_text
 
 PYTHON = "/usr/bin/python3"
 
@@ -75,11 +73,10 @@ def has_glib():
 
 
 class GLibTest(unittest.TestCase):
-    @unittest.skipUnless(has_glib(), "python3-gi and python3-six of Debian are not installed")
+    @unittest.skipUnless(has_glib(),
+                         "GLib is not installed: apt-get install python3-gi python3-six")
     def test_b298_the_recipe(self):
-        with io.open(os.path.join(ROOT, "website", "docs", "glib.rst"), encoding="utf-8") as page:
-            recipe = re.search(u"code-block:: python\n\n((?:    .*\n|\n)+)", page.read()).group(1)
-        program = textwrap.dedent(recipe) + u"PATIENCE = %d\n" % PATIENCE + PROGRAM
+        program = program_text("how-to/glib.rst") + u"PATIENCE = %d\n" % PATIENCE + PROGRAM
         process = subprocess.Popen(
             [PYTHON, "-c", program], env=dict(os.environ, PYTHONPATH=ROOT), cwd=ROOT,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -5,9 +5,7 @@ from __future__ import absolute_import, division, print_function
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 import unittest
 
 from six.moves import http_client
@@ -15,27 +13,8 @@ from six.moves import http_client
 from friendserve import gen
 from friendserve.ioloop import IOLoop
 from friendserve.websocket import websocket_connect
-from tests import PATIENCE, ROOT, services
-
-OLD = os.environ.get("FRIENDSERVE_OLD")
-PEERS = os.environ.get("FRIENDSERVE_PEERS")
-
-#: What Python 3 needs beyond the fixers, because the demos mix bytes and text.
-BY_HAND = {
-    "s3server.py": ((b"escape.utf8(name)", b"name"), (b'open(path, "r")', b'open(path, "rb")'),
-                    (b'open(path, "w")', b'open(path, "wb")'),
-                    (b"md5(object_name)", b"md5(escape.utf8(object_name))")),
-    "chatdemo.py": ((b'self.render_string("message.html", message=chat)',
-                     b'self.render_string("message.html", message=chat).decode("utf-8")'),),
-}
-
-needs_old = unittest.skipUnless(
-    OLD and PEERS, "there are no programs written for Tornado: `python -m tests.interop.fetch "
-    "FOLDER PYTHON` fetches them, and says what to set")
-
-
-def environ(*folders):
-    return dict(os.environ, PYTHONPATH=os.pathsep.join((ROOT,) + folders))
+from tests import PATIENCE, ROOT
+from tests.olddemocase import OLD, PEERS, OldDemo, environ, needs_old
 
 
 @needs_old
@@ -61,42 +40,12 @@ class ScopedAliasTest(unittest.TestCase):
             for entry in found["dependents"]])
 
 
-class Demo(services.Service):
-    """A demo of Tornado 2.4.1: under the alias on Python 2, rewritten on Python 3."""
-
-    def prepare(self):
-        source = os.path.join(OLD, "tornado-2.4.1", "demos", self.name)
-        self.program_folder = os.path.join(self.folder, self.name)
-        shutil.copytree(source, self.program_folder)
-        if sys.version_info[0] > 2:
-            subprocess.check_call(
-                [PEERS, "-m", "friendserve.porting", "rewrite", "--python3", "--write",
-                 self.program_folder], env=environ(os.path.join(OLD, "packages")))
-            self.mend()
-
-    def mend(self):
-        """Do by hand what has to be done so."""
-        path = os.path.join(self.program_folder, self.program_name)
-        with open(path, "rb") as opened:
-            data = opened.read()
-        for before, after in BY_HAND[self.program_name]:
-            assert before in data, before
-            data = data.replace(before, after)
-        with open(path, "wb") as opened:
-            opened.write(data)
-
-    def command(self):
-        words = ["env", "PYTHONPATH=" + os.pathsep.join([ROOT, self.program_folder]),
-                 sys.executable]
-        if sys.version_info[0] == 2:
-            return words + ["-m", "friendserve.porting", "run", "--version", "2.4.1"] \
-                + self.arguments()
-        return words + self.arguments()
-
-
-class S3Server(Demo):
+class S3Server(OldDemo):
     name = "s3server"
-    program_name = "s3server.py"
+    by_hand = {"s3server.py": (
+        (b"escape.utf8(name)", b"name"), (b'open(path, "r")', b'open(path, "rb")'),
+        (b'open(path, "w")', b'open(path, "wb")'),
+        (b"md5(object_name)", b"md5(escape.utf8(object_name))"))}
 
     def arguments(self):
         starter = os.path.join(self.folder, "starter.py")
@@ -106,12 +55,14 @@ class S3Server(Demo):
         return [starter]
 
 
-class ChatDemo(Demo):
+class ChatDemo(OldDemo):
     name = "websocket"
-    program_name = "chatdemo.py"
+    by_hand = {"chatdemo.py": (
+        (b'self.render_string("message.html", message=chat)',
+         b'self.render_string("message.html", message=chat).decode("utf-8")'),)}
 
     def arguments(self):
-        return [os.path.join(self.program_folder, self.program_name), "--port=%d" % self.port]
+        return [os.path.join(self.program_folder, "chatdemo.py"), "--port=%d" % self.port]
 
 
 @needs_old

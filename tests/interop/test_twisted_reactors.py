@@ -3,13 +3,15 @@ from __future__ import absolute_import, division, print_function
 
 import unittest
 
+from tests import missing
+
 try:
     from tests.interop import twisted_reactors
 except ImportError:
     twisted_reactors = None
 
 
-@unittest.skipIf(twisted_reactors is None, "Twisted is not installed")
+@unittest.skipIf(twisted_reactors is None, missing("Twisted"))
 class TwistedReactorsTest(unittest.TestCase):
     def test_b296_nothing_fails_that_passes_on_the_epoll_reactor(self):
         modules = list(twisted_reactors.modules_with_tests())

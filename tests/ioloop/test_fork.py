@@ -49,7 +49,7 @@ def on_time():
     ticks.insert(0, "time")
     maybe_answer()
 
-daemonize = program("forks.rst")["daemonize"]
+daemonize = program("how-to/forks.rst")["daemonize"]
 ticks = []
 loop = IOLoop.instance()
 server = Server()

@@ -19,7 +19,7 @@ import weakref
 
 from friendserve.ioloop import IOLoop, PeriodicCallback
 from friendserve.stack_context import ExceptionStackContext, StackContext, state
-from tests import PATIENCE
+from tests import PATIENCE, missing
 from tests.fakes import FakeClock, FakeHostLoop, FakePoller
 from tests.loopcase import LogCatcher, Loops, is_gone, keeping
 
@@ -381,7 +381,7 @@ class HostedPeriodicCallbackTest(PeriodicCallbackTest):
     loop_class = FakeHostLoop
 
 
-@unittest.skipIf(ThreadPoolExecutor is None, "the package futures is not installed")
+@unittest.skipIf(ThreadPoolExecutor is None, missing("futures"))
 class ExecutorTest(Loops, unittest.TestCase):
     def setUp(self):
         self.loop = self.make_loop()

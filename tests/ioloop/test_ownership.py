@@ -28,7 +28,7 @@ from friendserve.netutil import bind_sockets
 from friendserve.platform.pollers.auto import available_pollers
 from friendserve.stack_context import StackContext
 from friendserve.tcpserver import TCPServer
-from tests.loopcase import LogCatcher, keeping, open_fds
+from tests.loopcase import LogCatcher, keeping, needs_package, open_fds
 from tests.streamcase import Streams, make_any_poller
 
 READ = IOLoop.READ
@@ -89,7 +89,7 @@ class OwnershipContract(Streams):
             server.add_socket(self.listener())
         self.assert_owned(server.stop)
 
-    @unittest.skipIf(inotify_simple is None, "inotify_simple is not installed")
+    @needs_package(inotify_simple, "inotify_simple")
     def test_b268_the_watcher_of_autoreload(self):
         autoreload.start(self.loop)
         watcher = autoreload._watcher
@@ -100,7 +100,7 @@ class OwnershipContract(Streams):
             watcher.stop()
         self.assert_owned(stop)
 
-    @unittest.skipIf(pycares is None, "pycares is not installed")
+    @needs_package(pycares, "pycares")
     def test_b268_the_sockets_of_cares(self):
         server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(server.close)
@@ -129,11 +129,11 @@ class OwnershipContract(Streams):
             del client._sockets, client._multi
         self.assert_owned(close)
 
-    @unittest.skipIf(pycurl is None, "pycurl is not installed")
+    @needs_package(pycurl, "pycurl")
     def test_b268_the_epoll_of_curl(self):
         self.check_curl()
 
-    @unittest.skipIf(pycurl is None, "pycurl is not installed")
+    @needs_package(pycurl, "pycurl")
     def test_b268_the_sockets_of_curl(self):
         self.check_curl(LoopSockets)
 

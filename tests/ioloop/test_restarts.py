@@ -18,7 +18,7 @@ from tests import PATIENCE
 from tests.docscase import program
 from tests.forkcase import ForkCase
 from tests.httpcase import answer
-from tests.loopcase import COUNTS_REFERENCES, open_fds
+from tests.loopcase import free_unreferenced, open_fds
 from tests.services import free_port
 
 TIMES = 100
@@ -26,7 +26,7 @@ TIMES = 100
 
 def drive_by_select(loop):
     """As the documentation has it."""
-    program("embedding.rst")["run"](loop, {})
+    program("how-to/embedding.rst")["run"](loop, {})
 
 
 def drive_by_poll(loop):
@@ -86,9 +86,8 @@ class RestartCase(object):
         self.assertEqual([b"ok"], bodies)
 
     def figures(self):
-        for _ in range(1 if COUNTS_REFERENCES else 3):
-            # What has a destructor goes in the next one.
-            gc.collect()
+        gc.collect()
+        free_unreferenced()
         return open_fds(), threading.active_count(), len(gc.get_objects())
 
     def assert_no_growth(self, restart):

@@ -102,6 +102,26 @@ class TlsTest(SocketCase):
             client.close()
             self.assertEqual(before, open_fds())
 
+    def test_b429_what_one_connection_suffers_is_no_error_of_another(self):
+        listener = self.listener()
+        client = self.client(SSLIOStream, ssl_options=CLIENT)
+        client.connect(listener.getsockname(), self.noting("connected"), "localhost")
+        server = self.tls_server(listener)
+        self.expect("connected")
+        for attack in (lambda sock: sock.send(b"GET / HTTP/1.0\r\n\r\n"),
+                       lambda sock: sock.shutdown(socket.SHUT_WR)):
+            raw = self.raw_client(listener)
+            self.tls_server(listener)
+            with LogCatcher():
+                attack(raw)
+                self.expect("server closed")
+            # There is nothing to read.
+            with self.assertRaises(ssl.SSLError) as caught:
+                client.socket.recv(1)
+            self.assertEqual(ssl.SSL_ERROR_WANT_READ, caught.exception.args[0])
+            raw.close()
+        server.set_close_callback(None)
+
     def test_b092_tls_client_to_a_plain_port(self):
         for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""):
             listener = self.listener()

@@ -22,7 +22,8 @@ from friendserve.stack_context import ExceptionStackContext, NullContext, wrap
 from tests import PATIENCE
 from tests.bridges import available_bridges
 from tests.httpcase import answer
-from tests.loopcase import CountingPoller, LogCatcher, Loops, open_fds, stack_depth
+from tests.loopcase import (
+    CountingPoller, LogCatcher, Loops, free_unreferenced, open_fds, stack_depth)
 from tests.services import free_port
 
 MODULE = "friendserve.platform.asyncio"
@@ -295,10 +296,12 @@ class BridgeCase(Loops):
             loop.close(all_fds=True)
         restart()
         gc.collect()
+        free_unreferenced()
         before = open_fds(), threading.active_count()
         for _ in range(100):
             restart()
         gc.collect()
+        free_unreferenced()
         self.assertEqual(before, (open_fds(), threading.active_count()))
         self.assertEqual([200] * 101, self.seen)
         self.assertEqual([], [loop for loop in loops if loop() is not None])

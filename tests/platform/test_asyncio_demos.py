@@ -1,12 +1,9 @@
-"""The demos, and the programs of website/docs/asyncio.rst, on asyncio and uvloop."""
+"""The demos, and the programs of website/docs/how-to/asyncio.rst, on asyncio and uvloop."""
 from __future__ import absolute_import, division, print_function
 
-import io
 import os
-import re
 import subprocess
 import sys
-import textwrap
 import unittest
 
 from six.moves.urllib.request import urlopen
@@ -14,6 +11,7 @@ from six.moves.urllib.request import urlopen
 from tests import PATIENCE, ROOT
 from tests.bridgecase import DemosOnBridge, Programs
 from tests.bridges import available_bridges
+from tests.docscase import program_text
 from tests.services import free_port
 
 BRIDGES = dict((name, loop_class) for name, loop_class in available_bridges().items()
@@ -29,10 +27,7 @@ for _name, _class in BRIDGES.items():
 class PageTest(Programs, unittest.TestCase):
     if "uvloop" in BRIDGES:     # The Pythons that also have aiohttp.
         def test_b294_programs_of_the_page(self):
-            with io.open(os.path.join(ROOT, "website", "docs", "asyncio.rst"),
-                         encoding="utf-8") as page:
-                server, client = [textwrap.dedent(block) for block in re.findall(
-                    u"code-block:: python\n\n((?:    .*\n|\n)+)", page.read())]
+            server, client = [program_text("how-to/asyncio.rst", number) for number in (0, 1)]
             port = free_port()
             self.launch(port, "-c", server.replace("8888", str(port)))
             answer = urlopen("http://127.0.0.1:%d/" % port, timeout=PATIENCE)

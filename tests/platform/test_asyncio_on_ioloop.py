@@ -19,7 +19,8 @@ from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.stack_context import StackContext
 from tests import PATIENCE
 from tests.httpcase import answer
-from tests.loopcase import CountingPoller, LogCatcher, Loops, keeping, open_fds, stack_depth
+from tests.loopcase import (
+    CountingPoller, LogCatcher, Loops, free_unreferenced, keeping, open_fds, stack_depth)
 
 try:
     asyncio = importlib.import_module("asyncio")
@@ -285,10 +286,12 @@ class OnIOLoop(Loops):
             io_loop.close()
         restart()
         gc.collect()
+        free_unreferenced()
         before = open_fds(), threading.active_count()
         for _ in range(100):
             restart()
         gc.collect()
+        free_unreferenced()
         self.assertEqual(before, (open_fds(), threading.active_count()))
         self.assertEqual([], [loop for loop in loops if loop() is not None])
         self.assertEqual(101, len(self.seen))

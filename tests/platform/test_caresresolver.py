@@ -18,9 +18,10 @@ from friendserve.netutil import Resolver
 from friendserve.simple_httpclient import SimpleAsyncHTTPClient
 from tests import ROOT
 from tests.clientcase import ClientCase
+from tests.loopcase import needs_package
 from tests.resolvercase import A, NameServer, ResolverCase, ResolverContract
 
-needs_cares = unittest.skipIf(pycares is None, "pycares is not installed")
+needs_cares = needs_package(pycares, "pycares")
 
 
 class WithoutTest(unittest.TestCase):

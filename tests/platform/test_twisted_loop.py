@@ -2,12 +2,9 @@
 from __future__ import absolute_import, division, print_function
 
 import gc
-import io
 import os
-import re
 import signal
 import socket
-import textwrap
 import threading
 import unittest
 import weakref
@@ -27,9 +24,10 @@ from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop
 from friendserve.netutil import bind_sockets
 from friendserve.web import Application, RequestHandler, asynchronous
-from tests import PATIENCE, ROOT
+from tests import PATIENCE
 from tests.bridgecase import Browser, DemosOnBridge, Programs
 from tests.bridges import LOOPS
+from tests.docscase import program_text
 from tests.loopcase import Loops, open_fds
 from tests.services import free_port
 from tests.twistedcase import needs_twisted, run_program
@@ -43,15 +41,12 @@ class TwistedDemosTest(DemosOnBridge, unittest.TestCase):
 
 @needs_twisted
 class PageTest(Programs, unittest.TestCase):
-    """The programs of website/docs/twisted.rst."""
+    """The programs of website/docs/how-to/twisted.rst."""
 
     def start(self, number):
         """Start a program of the page, and return (process, its port, the port for the echo)."""
-        with io.open(os.path.join(ROOT, "website", "docs", "twisted.rst"),
-                     encoding="utf-8") as page:
-            blocks = re.findall(u"code-block:: python\n\n((?:    .*\n|\n)+)", page.read())
         port, echo_port = free_port(), free_port()
-        program = textwrap.dedent(blocks[number]).replace(u"8888", str(port)).replace(
+        program = program_text("how-to/twisted.rst", number).replace(u"8888", str(port)).replace(
             u"8007", str(echo_port))
         return self.launch(port, "-c", program), port, echo_port
 

@@ -1,28 +1,22 @@
-"""website/docs/porting.rst says what the tools do."""
+"""website/docs/how-to/porting.rst says what the tools do."""
 from __future__ import absolute_import, division, print_function
 
-import io
-import os
 import re
-import textwrap
 import unittest
 
 from friendserve.porting.command import make_parser
 from friendserve.porting.knowledge import GIVEN_UP, KINDS
-from tests import ROOT
+from tests.docscase import page_text, program_text
 from tests.portingcase import PortingCase
 
 
 class PageTest(PortingCase):
     @classmethod
     def setUpClass(cls):
-        with io.open(os.path.join(ROOT, "website", "docs", "porting.rst"),
-                     encoding="utf-8") as source:
-            cls.page = source.read()
+        cls.page = page_text("how-to/porting.rst")
 
     def test_its_program(self):
-        block = re.search(u"code-block:: python\n\n((?:    .*\n|\n)+)", self.page).group(1)
-        self.assertEqual(["4.5.3"], self.run_program(textwrap.dedent(block)))
+        self.assertEqual(["4.5.3"], self.run_program(program_text("how-to/porting.rst")))
 
     def test_its_commands(self):
         commands = re.findall(u"^ +(?:\\$ )?python -m friendserve.porting ([^#\n]*)",

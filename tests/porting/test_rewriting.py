@@ -11,6 +11,7 @@ from friendserve.porting import rewriting
 from friendserve.porting.editor import Source
 from friendserve.porting.rewriting import rewrite
 from friendserve.porting.templates import rename_in_template
+from tests import missing
 from tests.portingcase import PortingCase
 
 #: Programs before and after.
@@ -219,7 +220,7 @@ if sys.version_info >= (3, 8):
         ("import urllib.parse\ny = input()\n", "import urllib.parse\ny = input()\n"),
     )
 
-    @unittest.skipUnless(rewriting.refactor, "needs fissix")
+    @unittest.skipUnless(rewriting.refactor, missing("fissix"))
     class Python3Test(unittest.TestCase):
         longMessage = True
 

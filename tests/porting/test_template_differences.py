@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 """Templates, routes and functions do what programs written for Tornado expect (row B341).
 
-The number in a test's name is that of the difference in `website/docs/porting.rst`.
+The number in a test's name is that of the difference in `website/docs/how-to/porting.rst`.
 """
 from __future__ import absolute_import, division, print_function
 

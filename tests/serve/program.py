@@ -9,15 +9,15 @@ import sys
 
 from friendserve.httpserver import HTTPServer
 from friendserve.log import enable_pretty_logging
-from friendserve.serve.control import ControlServer, master_commands
 from friendserve.serve.master import CANNOT_START, Master
-from friendserve.serve.pages import is_path, serve_operators
+from friendserve.serve.operators import Operators
 from friendserve.serve.sockets import Listeners, SocketsError
 
 DEFAULTS = {"bind": ["127.0.0.1:0"], "processes": 2, "graceful_timeout": 10, "drain_idle": 1,
             "start_timeout": 60, "stall_timeout": 60, "max_requests": None, "max_memory": None,
             "max_age": None, "preload": False, "pidfile": None, "user": None, "group": None,
-            "reuse_port": False, "metrics": None, "health": None, "control": None}
+            "reuse_port": False, "metrics": None, "health": None, "control": None,
+            "no_master": False}
 
 
 class Settings(object):
@@ -40,14 +40,6 @@ def make_server(settings):
     return HTTPServer(names["make"](settings))
 
 
-def on_start(master, loop):
-    settings = master.settings
-    if settings.metrics and not is_path(settings.metrics):
-        master.only_here += serve_operators(settings, master.board)
-    if settings.control:
-        master.only_here += ControlServer(settings.control, master_commands(master, loop)).sockets
-
-
 def main():
     # Whatever a test does, this ends.
     signal.alarm(120)
@@ -57,11 +49,12 @@ def main():
     settings = Settings(path)
     try:
         listeners = Listeners(settings.bind, reuse_port=settings.reuse_port)
+        operators = Operators(settings, listeners)
     except SocketsError as error:
         print(error, file=sys.stderr)
         return CANNOT_START
-    return Master(settings, listeners, make_server, reread=lambda: Settings(path),
-                  preload=load, on_start=on_start).run()
+    return Master(settings, listeners, make_server, reread=lambda old: Settings(path),
+                  preload=load, operators=operators).run()
 
 
 if __name__ == "__main__":

@@ -121,7 +121,8 @@ class ControlTest(ServeCase, unittest.TestCase):
     def start_service(self, **settings):
         folder = self.make_folder()
         self.path = os.path.join(folder, "control")
-        return self.start(APPLICATION, control=self.path, processes=1, **settings).ready()
+        return self.start(APPLICATION, control="unix:" + self.path, processes=1,
+                          **settings).ready()
 
     def make_folder(self):
         folder = tempfile.mkdtemp()

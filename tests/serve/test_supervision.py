@@ -112,6 +112,8 @@ class DeathTest(ServeCase, unittest.TestCase):
         self.assertEqual([], service.logged("ended by"))
         # From inside: process 1 is another one out here.
         children = subprocess.check_output(["pgrep", "-P", str(service.process.pid)]).split()
+        os.kill(int(children[0]), signal.SIGUSR2)
+        service.wait_for("No new master: the first process of a container cannot be replaced")
         os.kill(int(children[0]), signal.SIGTERM)
         service.log[:] = [line for line in service.log if "listens on" not in line]
         self.assertEqual(0, service.wait())
@@ -128,6 +130,27 @@ class BalanceTest(ServeCase, unittest.TestCase):
         counts = [found.count(str(pid)) for pid in service.workers()]
         self.assertEqual(60, sum(counts))
         self.assertGreaterEqual(min(counts), 20, counts)
+
+
+    def test_b050_four_workers_share_a_rush_of_connections(self):
+        service = self.start(processes=4).ready()
+        connections = []
+        for _ in range(8):
+            # Each time, more than wait for one turn.
+            connections += [service.connect() for _ in range(50)]
+            for connection in connections[-50:]:
+                self.addCleanup(connection.close)
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            for connection in connections[-50:]:
+                connection.recv(1)
+        found = []
+        for connection in connections:
+            connection.settimeout(PATIENCE)
+            head = connection.recv(65536)
+            found.append(head.rsplit(b"\r\n\r\n", 1)[1])
+        counts = sorted(found.count(str(pid).encode("ascii")) for pid in service.workers())
+        self.assertEqual(400, sum(counts))
+        self.assertTrue(80 <= counts[0] and counts[-1] <= 120, counts)
 
 
 class SystemdTest(ServeCase, unittest.TestCase):

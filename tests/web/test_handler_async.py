@@ -10,6 +10,7 @@ from friendserve.netutil import bind_sockets
 from friendserve.stack_context import NullContext, state
 from friendserve.web import (
     Finish, HTTPError, RequestHandler, asynchronous, stream_request_body)
+from tests import missing
 from tests.httpcase import LogCatcher, post_chunked
 from tests.loopcase import stack_depth
 from tests.webcase import HandlerCase, request
@@ -104,7 +105,7 @@ class AsynchronousTest(AsyncCase):
         try:
             from concurrent.futures import ThreadPoolExecutor
         except ImportError:
-            self.skipTest("needs the package futures on Python 2")
+            self.skipTest(missing("futures"))
         executor = ThreadPoolExecutor(1)
         self.addCleanup(executor.shutdown)
         self.check_one_500(lambda self: self.loop.run_in_executor(executor, self.fail))
@@ -495,7 +496,7 @@ class StreamingTest(AsyncCase):
     def test_slow_consumer_is_not_timed_out(self):
         def data_received(self, chunk):
             self.pause_reading()
-            self.loop.call_later(0.3, self.resume_reading)
+            self.loop.call_later(1.2, self.resume_reading)
 
-        self.serve_upload(data_received=data_received, options={"body_timeout": 0.1})
+        self.serve_upload(data_received=data_received, options={"body_timeout": 0.8})
         self.assertEqual(self.ask("/", "POST", (), b"abc").status, 200)

@@ -14,6 +14,7 @@ from friendserve.template import DictLoader
 from friendserve.web import (
     Finish, HTTPError, RequestHandler, UIModule, asynchronous, stream_request_body)
 from tests.httpcase import Client, LogCatcher, post_chunked
+from tests.loopcase import free_unreferenced
 from tests.webcase import WebCase, request
 
 #: Requests sent. A reference cycle would keep several objects for each of them.
@@ -194,6 +195,7 @@ class MemoryCase(WebCase):
             self.turn(times=3)
             del records[:], Page.refs[:]
             gc.collect()
+            free_unreferenced()
             gc.disable()
             before = len(gc.get_objects())
             for _ in range(count):
@@ -202,6 +204,7 @@ class MemoryCase(WebCase):
             self.turn(times=3)
             if sys.version_info[0] == 2:  # version: py2
                 sys.exc_clear()
+            free_unreferenced()
             alive = [reference for reference in Page.refs if reference() is not None]
             del Page.refs[:]
             more = len(gc.get_objects()) - before

@@ -68,6 +68,31 @@ class LargeFileTest(StaticCase):
         client.close()
         self.run_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
+    def test_b428_content_is_closed_at_its_end_and_by_a_client_that_goes_away(self):
+        # What refers to it must not matter, nor whether Python counts references.
+        class Logging(StaticFileHandler):
+            contents, closed = [], []
+
+            @classmethod
+            def get_content(cls, abspath, start=None, end=None):
+                def pieces():
+                    try:
+                        while True:
+                            yield b"x" * 100000
+                    finally:
+                        cls.closed.append(abspath)
+
+                cls.contents.append(pieces())
+                return cls.contents[-1]
+
+        self.serve_files([(r"/(.*)", Logging, {"path": self.root})])
+        self.assertEqual(self.SIZE, len(self.ask("/large").body))
+        self.assertEqual(1, len(Logging.closed))
+        client = self.start("/large", receive_buffer=4096)
+        self.run_until(lambda: len(Logging.contents) == 2)
+        client.close()
+        self.run_until(lambda: len(Logging.closed) == 2)
+
 
 class ChangingFileTest(StaticCase):
     SIZE = 16 * 1024 * 1024

@@ -8,6 +8,7 @@ import shutil
 import unittest
 
 from friendserve.web import StaticFileHandler
+from tests.loopcase import COUNTS_REFERENCES
 from tests.staticcase import StaticCase
 
 
@@ -107,7 +108,8 @@ class ReplacedTest(StaticCase):
                 self.assertEqual(size, len(self.ask("/static/sub/a.txt").body))
             swaps.append(self.swap_file)
             # A small file is in memory; a larger one may be held open.
-            is_held = size < 100000 or size < 1000000 and hasattr(os, "sendfile")
+            is_held = size < 100000 or size < 1000000 and hasattr(os, "sendfile") \
+                and COUNTS_REFERENCES
             response = self.ask("/static/sub/a.txt")
             self.assertNotIn(b"secret", response.body)
             self.assertEqual(200 if is_held else 403, response.status)

@@ -17,6 +17,7 @@ from friendserve.protocol.websocket import (
 from friendserve.websocket import WebSocketClosedError
 from tests import ROOT
 from tests.httpcase import SERVER_OPTIONS, LogCatcher
+from tests.loopcase import of_cpython
 from tests.webcase import request
 from tests.wscase import ASK, Echo, Noting, WebSocketCase
 
@@ -308,6 +309,7 @@ class EncodingTest(WebSocketCase):
             self.assertEqual([1, 0, 0], counts)
             self.assertEqual([text] * 3, [peer.read() for peer in peers])
 
+    @of_cpython
     def test_no_message_is_kept_when_it_was_delivered(self):
         self.serve_sockets(Noting)
         peer = self.open_socket()
@@ -323,6 +325,7 @@ class EncodingTest(WebSocketCase):
         self.assertEqual(sys.getrefcount(self.notes[-1]), sys.getrefcount(free[0]))
 
 
+@of_cpython
 class MemoryTest(unittest.TestCase):
     PROGRAM = """
 import resource, socket

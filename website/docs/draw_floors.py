@@ -1,9 +1,10 @@
-"""Draws the floors of the package, from its imports, into floors.svg beside this file.
+"""Draws the floors of the package, from its imports, into explanation/floors.svg.
 
     python website/docs/draw_floors.py
 
-A box is a module or folder at the top level of friendserve/, with a folder's rooms in small print. A
-line leads from a box down to what it imports; what it also reaches through another box is left out.
+A box is a module or folder at the top level of friendserve/, with a folder's rooms in small print.
+A line leads from a box down to what it imports; what it also reaches through another box is left
+out.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -113,7 +114,8 @@ def place(rows):
     for floor, boxes in rows:
         lines = [[]]
         for box in boxes:
-            if lines[-1] and sum(one.width + GAP for one in lines[-1]) + box.width > WIDTH - LEFT - GAP:
+            used = sum(one.width + GAP for one in lines[-1])
+            if used and used + box.width > WIDTH - LEFT - GAP:
                 lines.append([])
             lines[-1].append(box)
         height = GAP
@@ -174,7 +176,7 @@ def draw():
 
 
 def main():
-    path = os.path.join(HERE, "floors.svg")
+    path = os.path.join(HERE, "explanation", "floors.svg")
     with io.open(path, "w", encoding="utf-8") as target:
         target.write(u"%s" % draw())
     print(path)

@@ -23,7 +23,9 @@ PORT = "8765"
 RELOADS = 20
 
 SERVERS = (
-    ("friendserve", [sys.executable, "service.py", PORT], ["500"]),
+    ("friendserve", [sys.executable, "-m", "friendserve", "serve", "--processes", "2",
+                     "--access-log", "none", "--logging", "error", "--bind", "127.0.0.1:" + PORT,
+                     "service:application"], ["--max-requests", "500"]),
     ("gunicorn", [PYTHON, "-m", "gunicorn", "-w", "2", "-k", "gthread", "--threads", "8",
                   "--log-level", "critical", "-b", "127.0.0.1:" + PORT, "servers.peers:wsgi"],
      ["--max-requests", "500", "--max-requests-jitter", "50"]),

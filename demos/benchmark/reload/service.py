@@ -1,13 +1,17 @@
-"""The page, as a service of friendserve."""
+"""What friendserve serves here: a page, 5 ms of computing, a long poll, WebSockets."""
 from __future__ import absolute_import, division, print_function
 
-import logging
-import sys
+import os
+import time
 
-from friendserve.httpserver import HTTPServer
-from friendserve.serve.master import Master
-from friendserve.serve.sockets import Listeners
-from friendserve.web import Application, RequestHandler
+from friendserve.feed import LocalFeed
+from friendserve.web import Application, RequestHandler, asynchronous
+from friendserve.websocket import WebSocketHandler
+
+feed = LocalFeed()
+
+#: Seconds of processor time.
+used = getattr(time, "process_time", None) or time.clock
 
 
 class Hello(RequestHandler):
@@ -15,26 +19,31 @@ class Hello(RequestHandler):
         self.write("Hello, world\n")
 
 
-class Settings(object):
-    processes, graceful_timeout, drain_idle, start_timeout, stall_timeout = 2, 30, 5, 60, 60
-    max_memory = max_age = pidfile = user = group = None
-    preload = reuse_port = False
-
-    def __init__(self, port, max_requests):
-        self.bind = ["127.0.0.1:" + port]
-        self.max_requests = int(max_requests)
-
-
-def make_server(settings):
-    return HTTPServer(Application([("/", Hello)], log_function=lambda handler: None))
+class Computing(RequestHandler):
+    """The answer is the worker that gave it."""
+    def get(self):
+        end = used() + 0.005
+        while used() < end:
+            pass
+        self.write(str(os.getpid()))
 
 
-def main(port, max_requests="0"):
-    """The arguments are those of the command line."""
-    logging.basicConfig(level=logging.WARNING)
-    settings = Settings(port, max_requests)
-    return Master(settings, Listeners(settings.bind), make_server).run()
+class Poll(RequestHandler):
+    @asynchronous
+    def get(self):
+        self.watch = feed.wait("news", self.get_argument("cursor", None), self.on_batch, 300)
+
+    def on_batch(self, batch):
+        self.finish({"cursor": batch.cursor, "pid": os.getpid()})
+
+    def on_drain(self):
+        feed.expire(self.watch)
 
 
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+class Talk(WebSocketHandler):
+    def open(self):
+        self.write_message(str(os.getpid()))
+
+
+application = Application([("/", Hello), ("/computing", Computing), ("/poll", Poll),
+                           ("/talk", Talk)])

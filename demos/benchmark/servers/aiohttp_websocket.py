@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import sys
 
+import answering
 from aiohttp import WSMsgType, web
 
 
@@ -11,9 +12,9 @@ async def echo(request):
     await socket.prepare(request)
     async for message in socket:
         if message.type == WSMsgType.TEXT:
-            await socket.send_str(message.data)
+            await socket.send_str(answering.answer(message.data))
         elif message.type == WSMsgType.BINARY:
-            await socket.send_bytes(message.data)
+            await socket.send_bytes(answering.answer(message.data))
     return socket
 
 

@@ -9,12 +9,13 @@ import friendserve.web
 
 
 class MainHandler(friendserve.web.RequestHandler):
-    async def get(self):
+    async def get(self, name="world"):
         await friendserve.gen.maybe_future(None)
-        self.write("Hello, world!")
+        self.write("Hello, %s!" % name)
 
 
 if __name__ == "__main__":
-    application = friendserve.web.Application([(r"/", MainHandler)])
+    application = friendserve.web.Application([
+        (r"/", MainHandler), (r"/hello/([a-z0-9]+)", MainHandler)])
     application.listen(int(sys.argv[1]), address="127.0.0.1")
     friendserve.ioloop.IOLoop.instance().start()

@@ -1,7 +1,8 @@
 """The ceiling: an epoll loop in Python that does not parse HTTP.
 
 It counts the blank lines it receives and sends a canned answer for each, so a request must arrive
-in one piece. A server that parses, routes and checks can only be slower.
+in one piece, and answers that differ cannot be measured. A server that parses, routes and checks
+can only be slower.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -9,11 +9,11 @@ from django.urls import path
 import under_gunicorn
 
 
-def hello(request):
-    return HttpResponse("Hello, world!")
+def hello(request, name="world"):
+    return HttpResponse("Hello, %s!" % name)
 
 
-urlpatterns = [path("", hello)]
+urlpatterns = [path("", hello), path("hello/<name>", hello)]
 
 django.conf.settings.configure(
     ALLOWED_HOSTS=["127.0.0.1"],

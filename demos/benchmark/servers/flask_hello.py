@@ -9,8 +9,9 @@ application = flask.Flask(__name__)
 
 
 @application.route("/")
-def hello():
-    return "Hello, world!"
+@application.route("/hello/<name>")
+def hello(name="world"):
+    return "Hello, %s!" % name
 
 
 if __name__ == "__main__":

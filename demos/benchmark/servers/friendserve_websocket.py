@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import sys
 
+import answering
 import friendserve.ioloop
 import friendserve.web
 import friendserve.websocket
@@ -10,7 +11,7 @@ import friendserve.websocket
 
 class EchoHandler(friendserve.websocket.WebSocketHandler):
     def on_message(self, message):
-        self.write_message(message, binary=isinstance(message, bytes))
+        self.write_message(answering.answer(message), binary=isinstance(message, bytes))
 
 
 if __name__ == "__main__":

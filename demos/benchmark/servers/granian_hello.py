@@ -10,7 +10,12 @@ import sys
 import granian
 import granian.http
 
-if __name__ == "__main__":
-    granian.Granian("starlette_app:application", address="127.0.0.1", port=int(sys.argv[1]),
+
+def serve(target):
+    granian.Granian(target, address="127.0.0.1", port=int(sys.argv[1]),
                     interface="asgi", workers=1, log_level="warning", backpressure=10000,
                     http1_settings=granian.http.HTTP1Settings(header_read_timeout=75000)).serve()
+
+
+if __name__ == "__main__":
+    serve("starlette_app:application")

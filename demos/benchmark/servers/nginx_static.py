@@ -22,5 +22,4 @@ if __name__ == "__main__":
     path = folder + ".nginx.conf"
     with open(path, "w") as target:
         target.write(CONFIGURATION % {"folder": folder, "port": port})
-    os.environ["PATH"] += os.pathsep + "/usr/sbin"
     os.execvp("nginx", ["nginx", "-c", path, "-e", "stderr"])

@@ -10,13 +10,14 @@ import uvloop
 
 
 class MainHandler(friendserve.web.RequestHandler):
-    def get(self):
-        self.write("Hello, world!")
+    def get(self, name="world"):
+        self.write("Hello, %s!" % name)
 
 
 if __name__ == "__main__":
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     friendserve.ioloop.IOLoop.configure("friendserve.platform.asyncio.AsyncIOLoop")
-    application = friendserve.web.Application([(r"/", MainHandler)])
+    application = friendserve.web.Application([
+        (r"/", MainHandler), (r"/hello/([a-z0-9]+)", MainHandler)])
     application.listen(int(sys.argv[1]), address="127.0.0.1")
     friendserve.ioloop.IOLoop.instance().start()

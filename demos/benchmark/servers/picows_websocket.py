@@ -3,6 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import sys
 
+import answering
 import uvloop
 from picows import WSListener, WSMsgType, ws_create_server
 
@@ -13,7 +14,7 @@ class Echo(WSListener):
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
         else:
-            transport.send(frame.msg_type, frame.get_payload_as_bytes())
+            transport.send(frame.msg_type, answering.answer(frame.get_payload_as_bytes()))
 
 
 async def main():

@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 
 async def hello(request):
-    return PlainTextResponse("Hello, world!")
+    return PlainTextResponse("Hello, %s!" % request.path_params.get("name", "world"))
 
 
-application = Starlette(routes=[Route("/", hello)])
+application = Starlette(routes=[Route("/", hello), Route("/hello/{name}", hello)])

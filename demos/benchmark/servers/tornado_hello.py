@@ -8,12 +8,13 @@ import tornado.web
 
 
 class MainHandler(tornado.web.RequestHandler):
-    def get(self):
-        self.write("Hello, world!")
+    def get(self, name="world"):
+        self.write("Hello, %s!" % name)
 
 
 async def main():
-    application = tornado.web.Application([(r"/", MainHandler)])
+    application = tornado.web.Application([
+        (r"/", MainHandler), (r"/hello/([a-z0-9]+)", MainHandler)])
     application.listen(int(sys.argv[1]), address="127.0.0.1")
     await asyncio.Event().wait()
 

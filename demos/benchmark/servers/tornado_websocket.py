@@ -4,13 +4,14 @@ from __future__ import absolute_import, division, print_function
 import asyncio
 import sys
 
+import answering
 import tornado.web
 import tornado.websocket
 
 
 class EchoHandler(tornado.websocket.WebSocketHandler):
     def on_message(self, message):
-        self.write_message(message, binary=isinstance(message, bytes))
+        self.write_message(answering.answer(message), binary=isinstance(message, bytes))
 
 
 async def main():

@@ -8,7 +8,11 @@ import sys
 
 import uvicorn
 
+
+def serve(target):
+    uvicorn.run(target, host="127.0.0.1", port=int(sys.argv[1]), loop="uvloop", http="httptools",
+                access_log=False, log_level="warning", timeout_keep_alive=75)
+
+
 if __name__ == "__main__":
-    uvicorn.run("starlette_app:application", host="127.0.0.1", port=int(sys.argv[1]),
-                loop="uvloop", http="httptools", access_log=False, log_level="warning",
-                timeout_keep_alive=75)
+    serve("starlette_app:application")

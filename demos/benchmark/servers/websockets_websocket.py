@@ -4,13 +4,14 @@ from __future__ import absolute_import, division, print_function
 import asyncio
 import sys
 
+import answering
 import uvloop
 from websockets.asyncio.server import serve
 
 
 async def echo(connection):
     async for message in connection:
-        await connection.send(message)
+        await connection.send(answering.answer(message))
 
 
 async def main():

@@ -293,6 +293,7 @@
   function showPending(entry) {
     const item = template.cloneNode(true);
     item.classList.add('pending');
+    item.dataset.waiting = words.waiting;
     fill(item, {name: user, text: entry.text, token: entry.token, hue: '', time: new Date().toISOString()});
     pinned = true;
     add(item, null);
@@ -366,14 +367,21 @@
 
   // One name above messages that follow each other closely, one line above each new day.
   function arrange(item) {
+    if (!item.classList.contains('message')) {
+      return;
+    }
     const time = (element) => new Date(element.querySelector('time').dateTime);
     const before = item.previousElementSibling;
     const follows = before && before.classList.contains('message');
     item.classList.toggle('follows', Boolean(
       follows && before.dataset.name === item.dataset.name && time(item) - time(before) < GROUP));
-    const isDay = before && before.classList.contains('day');
-    if (item.classList.contains('message') && !isDay &&
-        (!follows || time(before).toDateString() !== time(item).toDateString())) {
+    // Notices do not begin a new day.
+    let last = before;
+    while (last && last.classList.contains('notice')) {
+      last = last.previousElementSibling;
+    }
+    const isDay = last && last.classList.contains('day');
+    if (!isDay && !(last && time(last).toDateString() === time(item).toDateString())) {
       const line = document.createElement('li');
       line.className = 'day';
       line.textContent = dayName(time(item));

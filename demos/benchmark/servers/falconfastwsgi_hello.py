@@ -1,0 +1,10 @@
+"""falcon on fastwsgi: HTTP and WSGI in C, on libuv."""
+from __future__ import absolute_import, division, print_function
+
+import sys
+
+import falcon_app
+import fastwsgi
+
+if __name__ == "__main__":
+    fastwsgi.run(wsgi_app=falcon_app.application, host="127.0.0.1", port=int(sys.argv[1]))

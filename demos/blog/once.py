@@ -1,0 +1,46 @@
+"""Forms that are sent twice, by a double click or a reload, and carried out once."""
+from __future__ import absolute_import, division, print_function
+
+import collections
+
+from friendserve.ioloop import IOLoop
+from friendserve.stack_context import wrap
+
+
+class Once(object):
+    """What forms have asked for, by the random token in each; the newest `size` of them.
+
+        if once.begin(token, on_done):
+            do_it()     # then call once.end(token, outcome)
+    """
+    def __init__(self, size=10000):
+        self._size = size
+        self._outcomes = collections.OrderedDict()  # token -> [outcome], or the waiting callbacks
+
+    def begin(self, token, callback):
+        """Whether the caller is the first with this token, and is to do it. For others,
+        `callback(outcome)` is called when that is known."""
+        found = self._outcomes.get(token)
+        if found is None:
+            self._outcomes[token] = _Waiting()
+            if len(self._outcomes) > self._size:
+                self._outcomes.popitem(last=False)
+            return True
+        if isinstance(found, _Waiting):
+            found.append(wrap(callback))
+        else:
+            IOLoop.current().add_callback(callback, *found)
+        return False
+
+    def end(self, token, outcome):
+        """It is done, or has failed with the outcome None: then a form with this token may be sent
+        again."""
+        waiting = self._outcomes.pop(token, ())
+        if outcome is not None:
+            self._outcomes[token] = [outcome]
+        for callback in waiting:
+            IOLoop.current().add_callback(callback, outcome)
+
+
+class _Waiting(list):
+    pass

@@ -1,0 +1,5 @@
+from typing import Any
+
+
+version: str
+version_info: tuple[Any, ...]

@@ -1,0 +1,86 @@
+"""An application as a user writes it, for the type checkers."""
+from __future__ import absolute_import, division, print_function
+
+import datetime
+from typing import Any, Optional
+
+from friendserve import gen, web, websocket
+from friendserve.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
+from friendserve.httpserver import HTTPServer
+from friendserve.ioloop import IOLoop, PeriodicCallback
+from friendserve.iostream import IOStream
+from friendserve.options import define, options, parse_command_line
+from friendserve.tcpserver import TCPServer
+
+define("port", default=8888, type=int, help="the port to listen on")
+
+
+class MainHandler(web.RequestHandler):
+    def initialize(self, greeting: str) -> None:
+        self.greeting = greeting
+
+    def get_current_user(self) -> Optional[str]:
+        return self.get_cookie("user")
+
+    def get(self, name: str = "world") -> None:
+        self.set_header("X-Time", datetime.datetime(2026, 1, 1))
+        self.set_status(201, reason="Created")
+        self.write({"greeting": self.greeting, "name": self.get_argument("name", name)})
+        self.finish()
+
+
+class FetchHandler(web.RequestHandler):
+    @web.asynchronous
+    def get(self) -> None:
+        http = AsyncHTTPClient()
+        http.fetch("http://example.com/", self.on_response, connect_timeout=1.0)
+
+    def on_response(self, response: HTTPResponse) -> None:
+        if response.error:
+            raise web.HTTPError(502, "%s", response.error)
+        self.finish(response.body)
+
+
+class CoroutineHandler(web.RequestHandler):
+    async def get(self) -> None:
+        response = await AsyncHTTPClient().fetch(HTTPRequest("http://example.com/", method="HEAD"))
+        await gen.sleep(0.1)
+        self.finish(str(response.code))
+
+
+class EchoHandler(websocket.WebSocketHandler):
+    def open(self, *args: str, **kwargs: str) -> None:
+        self.write_message("hello")
+
+    def on_message(self, message: Any) -> None:
+        self.write_message(message)
+
+    def on_close(self) -> None:
+        print(self.close_code)
+
+
+class EchoServer(TCPServer):
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        def on_line(data: bytes) -> None:
+            stream.write(data, stream.close)
+        stream.read_until(b"\n", on_line)
+
+
+def main() -> None:
+    parse_command_line()
+    application = web.Application([
+        (r"/(.*)", MainHandler, {"greeting": "Hello"}),
+        web.url(r"/fetch", FetchHandler, name="fetch"),
+        ("/socket", EchoHandler),
+    ], debug=True, cookie_secret="secret")
+    server: HTTPServer = application.listen(options.port, address="127.0.0.1")
+    loop = IOLoop.current()
+    PeriodicCallback(lambda: None, 1000).start()
+    timeout = loop.call_later(5, server.stop)
+    loop.remove_timeout(timeout)
+    loop.add_callback(print, "started")
+    loop.start()
+
+
+if __name__ == "__main__":
+    main()
