@@ -11,7 +11,7 @@ clock in between, no stage is quite as fast as without.
 from __future__ import absolute_import, division, print_function
 
 import argparse
-import random
+import itertools
 import socket
 import sys
 from timeit import default_timer as clock
@@ -108,26 +108,16 @@ def _read_request_head(*arguments):
 read_request_head = connections.read_request_head
 
 
-def bare(number):
-    return loadgen.request("/", [])
+def bare():
+    return [loadgen.request()]
 
 
-def browser(number):
-    return loadgen.request("/", loadgen.BROWSER_HEADERS)
+def browser():
+    return [loadgen.request("/", loadgen.BROWSER_HEADERS)]
 
 
-def varied(number):
-    """A request as of another browser each time: another target, and other values in four lines."""
-    secret = "%032x" % random.getrandbits(128)
-    changed = {
-        "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:%d.0) Gecko/20100101 Firefox/%d.%d" % (
-            number % 97, number % 89, number),
-        "Referer": "http://127.0.0.1/from/%d" % number,
-        "Cookie": "session=%s; theme=light" % secret}
-    names = [line.partition(": ")[0] for line in loadgen.BROWSER_HEADERS]
-    lines = ["%s: %s" % (name, changed[name]) if name in changed else line
-             for name, line in zip(names, loadgen.BROWSER_HEADERS)]
-    return loadgen.request("/?q=%d&page=2" % number, lines + ["X-Request-Id: " + secret[:16]])
+def varied():
+    return [exchange.request for exchange in loadgen.varied_exchanges(False)]
 
 
 class Measured(object):
@@ -153,10 +143,10 @@ class Measured(object):
         self.loop.close(all_fds=True)
         IOLoop.clear_current()
 
-    def round(self, make, number, cost):
+    def round(self, requests, cost):
         """The microseconds of each stage of a request, the mean of one request of each client."""
-        for place, client in enumerate(self.clients):
-            client.sendall(make(number + place))
+        for client in self.clients:
+            client.sendall(next(requests))
         laps.reset()
         while laps.counts["send"] < len(self.clients):
             # A turn polls at its end, when there may be nothing to wait for.
@@ -177,11 +167,10 @@ def measure(makers, rounds, connection_count):
     measured = Measured(connection_count)
     try:
         cost = min(laps.cost() for _ in range(20))
-        number = 0
+        kinds = [(make, itertools.cycle(make())) for make in makers]
         for turn in range(rounds + 5):
-            for make in makers:
-                figures = measured.round(make, number, cost)
-                number += connection_count
+            for make, requests in kinds:
+                figures = measured.round(requests, cost)
                 # The first ones warm up.
                 if turn >= 5:
                     found[make.__name__].append(figures)
