@@ -219,7 +219,7 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         values = []
         for value in arguments.get(native_str(name), ()):
             value = self.decode_argument(value, name)
-            if isinstance(value, six.text_type):
+            if isinstance(value, six.text_type) and _find_control(value):
                 # Users cannot type control characters, and they could end up in logs and headers.
                 value = value.translate(_CONTROL_TO_SPACE)
             values.append(value.strip() if strip else value)
@@ -494,11 +494,7 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         if self._ui is not None:
             self._release_ui()
         try:
-            # Without a call where it is not overridden, since every response ends here.
-            if type(self)._log == RequestHandler._log:
-                self.application.log_request(self)
-            else:
-                self._log()
+            self._log()
         finally:
             self.on_finish()
         return sent
@@ -847,3 +843,4 @@ class _StartLine(object):
 
 
 _CONTROL_TO_SPACE = dict((code, u" ") for code in range(32) if code not in (9, 10, 13))
+_find_control = re.compile(u"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
