@@ -104,6 +104,7 @@ OPTIONAL = {
     "feed.resp": frozenset(("hiredis",)),
     "protocol.jose": frozenset(("cryptography",)),
     "protocol.masking": frozenset(("websockets",)),
+    "netutil.tls": frozenset(("_cffi_ssl",)),  # of PyPy's standard library
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),
     "porting.installed": frozenset(("pkg_resources",)),
