@@ -381,7 +381,7 @@ class SQLiteTest(DeferredChecks, PoolContract, DatabaseContract, unittest.TestCa
         super(SQLiteTest, self).setUp()
 
     def test_pool_of_a_file_that_another_is_writing_to(self):
-        pool = database.Pool(self.url(), timeout=0.4)
+        pool = database.Pool(self.url(), timeout=1)
         self.addCleanup(pool.close)
         with self.db.transaction():
             error = self.result(pool.execute, "INSERT INTO entries (title) VALUES ('late')")
