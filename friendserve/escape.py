@@ -218,13 +218,16 @@ def parse_qs_bytes(qs, keep_blank_values=False, strict_parsing=False):
     unless `keep_blank_values`; with `strict_parsing`, one without "=" raises ValueError.
     """
     fields = {}
-    for field in utf8(qs).split(b"&"):
+    qs = utf8(qs)
+    is_plain = b"%" not in qs and b"+" not in qs
+    for field in qs.split(b"&"):
         name, equals, value = field.partition(b"=")
         if not equals and strict_parsing:
             raise ValueError("a field of the query string has no '=': %r" % (field,))
         if value or (keep_blank_values and field):
-            name = _to_name(_unquote(name, True))
-            value = _unquote(value, True)
+            if not is_plain:
+                name, value = _unquote(name, True), _unquote(value, True)
+            name = _to_name(name)
             if name in fields:
                 fields[name].append(value)
             else:
@@ -233,8 +236,10 @@ def parse_qs_bytes(qs, keep_blank_values=False, strict_parsing=False):
 
 
 def _to_name(name):
+    if str is bytes:  # version: py2
+        return name
     try:
-        return native_str(name)
+        return name.decode("utf-8")
     except UnicodeDecodeError:
         return name.decode("latin-1")
 

@@ -352,10 +352,7 @@ class HTTPServerRequest(object):
         self.connection = connection
         self.method = method
         self.uri = uri
-        if uri and "?" in uri:
-            self.path, _, self.query = uri.partition("?")
-        else:
-            self.path, self.query = uri or "", ""
+        self.path, _, self.query = (uri or "").partition("?")
         self.version = version
         self.body = body or b""
         self.headers = headers if headers is not None else HTTPHeaders()
@@ -412,7 +409,7 @@ class HTTPServerRequest(object):
 
     @_Lazy
     def arguments(self):
-        arguments = dict((name, list(values)) for name, values in self.query_arguments.items())
+        arguments = {name: list(values) for name, values in self.query_arguments.items()}
         if self.method in _WITHOUT_BODY:
             # A cache in front ignores the body: a page that depended on it would be kept for the
             # URL, and sent to everybody.
@@ -425,8 +422,7 @@ class HTTPServerRequest(object):
     def cookies(self):
         # A proxy may have split the header into several lines (RFC 9113 8.2.3).
         header = "; ".join(self.headers.get_list("Cookie"))
-        return dict((name, CookieValue(name, value))
-                    for name, value in parse_cookie(header).items())
+        return {name: CookieValue(name, value) for name, value in parse_cookie(header).items()}
 
     def __getattr__(self, name):
         # Only for names that are missing.

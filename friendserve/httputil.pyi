@@ -65,11 +65,11 @@ class HTTPServerRequest:
     connection: Any
     method: str
     uri: str
+    path: str
+    query: str
     version: str
     body: bytes
     headers: HTTPHeaders
-    path: str
-    query: str
     remote_ip: str
     protocol: str
     host: str

@@ -118,9 +118,7 @@ class Template(object):
         self.file = _Parser(_decode(template_string, self.name), self.name,
                             whitespace, autoescape).parse()
         self.autoescape = self.file.autoescape
-        self._code = self._compiled = None
-        # The code object of the function that `compiled` defines.
-        self._function = None
+        self._code = self._compiled = self._function = None
         if loader is None:
             self._compile()
 
@@ -146,14 +144,10 @@ class Template(object):
         line.
         """
         namespace = {
-            "__builtins__": six.moves.builtins,
-            "datetime": datetime,
-            "escape": xhtml_escape,
-            "json_encode": escape.json_encode,
-            "linkify": escape.linkify,
-            "squeeze": escape.squeeze,
-            "url_escape": escape.url_escape,
-            "xhtml_escape": xhtml_escape,
+            "__builtins__": six.moves.builtins, "datetime": datetime,
+            "escape": xhtml_escape, "xhtml_escape": xhtml_escape,
+            "url_escape": escape.url_escape, "json_encode": escape.json_encode,
+            "linkify": escape.linkify, "squeeze": escape.squeeze,
         }
         namespace.update(self.namespace)
         namespace.update(kwargs)
@@ -167,8 +161,7 @@ class Template(object):
         namespace.setdefault("_tt_modules", namespace.get("modules"))
         # Tracebacks must not show the cached lines of another template of the same name.
         linecache.cache.pop(self.compiled.co_filename, None)
-        # Not by executing `compiled`, which defines it each time: on Python 2, that costs more than
-        # the whole rest for a page of a few tags.
+        # Executing `compiled`, which defines the function, takes Python 2 longer than a small page.
         return types.FunctionType(self._function, namespace)()
 
     def get_source(self, fullname):
@@ -176,7 +169,7 @@ class Template(object):
         return self.code
 
     def _compile(self):
-        if self._compiled is not None:
+        if self._function is not None:
             return
         writer = _Writer(self)
         source = writer.write()
@@ -184,13 +177,11 @@ class Template(object):
         filename = self.name.replace(".", "_") + ".generated.py"
         try:
             # The __future__ imports of this file must not apply to the template's code.
-            compiled = compile(source, filename, "exec", 0, True)
+            self._compiled = compile(source, filename, "exec", 0, True)
         except SyntaxError as error:
             raise writer.blame(error)
-        self._function, = [constant for constant in compiled.co_consts
+        self._function, = [constant for constant in self._compiled.co_consts
                            if isinstance(constant, types.CodeType)]
-        # Last, because other threads take it for a sign that all is there.
-        self._compiled = compiled
 
 
 def _decode(template_string, name):

@@ -104,7 +104,7 @@ OPTIONAL = {
     "feed.resp": frozenset(("hiredis",)),
     "protocol.jose": frozenset(("cryptography",)),
     "protocol.masking": frozenset(("websockets",)),
-    "netutil.tls": frozenset(("_cffi_ssl",)),  # of PyPy's standard library
+    "netutil.tls": frozenset(("_cffi_ssl",)),      # the binding of PyPy's ssl module
     "platform.caresresolver": frozenset(("pycares",)),
     "platform.twisted": frozenset(("twisted", "zope")),
     "porting.installed": frozenset(("pkg_resources",)),

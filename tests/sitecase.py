@@ -77,6 +77,7 @@ class SiteCase(LocaleCase):
 
     def serve(self, **settings):
         server = DemoServer(lambda: website.Site(self.pages, self.files, **settings))
+        self.addCleanup(server.application.close)
         self.addCleanup(server.stop)
         self.server = server
         return server

@@ -13,6 +13,7 @@ import six
 
 from friendserve import locale
 from friendserve.web import RequestHandler
+from friendserve.web import page
 from friendserve.web.page import accepted_languages
 from tests.httpcase import LogCatcher
 from tests.localecase import LocaleCase
@@ -257,7 +258,18 @@ class AcceptLanguageTest(unittest.TestCase):
                 ("de;q=x, fr;q=2, en", ["en"]), ("de;q=0.5;x, en", ["en"]),
                 (" zh-Hant-TW ; q=0.9 ", ["zh-Hant-TW"]), (u"\xe9,de", ["de"]), (",,;,=", []),
                 (",".join(["aa"] * 10000), ["aa"] * 20)]:
-            self.assertEqual(codes, accepted_languages(header))
+            # The second time it is remembered, and shared with nothing.
+            for _ in range(2):
+                self.assertEqual(codes, accepted_languages(header))
+                accepted_languages(header).append("changed")
+
+    def test_b423_the_headers_that_are_remembered_are_few_and_short(self):
+        for number in range(2 * page._MAX_HEADERS):
+            accepted_languages("de;q=0.%d" % number)
+            self.assertLessEqual(len(page._languages), page._MAX_HEADERS)
+        self.assertIn("de;q=0.%d" % number, page._languages)
+        accepted_languages("x" * (page._MAX_HEADER + 1))
+        self.assertTrue(all(len(header) <= page._MAX_HEADER for header in page._languages))
 
 
 class HandlerTest(LocaleCase, WebCase):

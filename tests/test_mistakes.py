@@ -3,6 +3,7 @@
 write instead."""
 from __future__ import absolute_import, division, print_function
 
+import logging
 import os
 import shutil
 import socket
@@ -147,6 +148,22 @@ class ConstructionTest(MistakeCase):
         self.check("a rule must be (pattern, handler[, kwargs[, name]]), not ('/',)",
                    ValueError, Application, [("/",)])
 
+    def test_the_parts_of_a_rule_in_another_order(self):
+        with self.assertRaises(TypeError) as caught:
+            Application([(Hello, "/")])
+        self.assertIn("the pattern of a rule must be a text or a compiled regular expression, not "
+                      "<class ", str(caught.exception))
+        self.check("the third part of the rule for '/$' must be a dict of the arguments of "
+                   "initialize, not 'home'; a name comes fourth, or as URLSpec(pattern, handler, "
+                   "name=...)", TypeError, Application, [("/", Hello, "home")])
+
+    def test_arguments_of_run_elsewhere(self):
+        application = Application([("/", Hello)])
+        self.check("run() takes address=..., not host=...", TypeError, application.run,
+                   host="0.0.0.0")
+        self.check("debug is a setting: Application(handlers, debug=True).run()", TypeError,
+                   application.run, debug=True)
+
     def test_a_handler_by_a_wrong_name(self):
         with self.assertRaises(ImportError) as caught:
             Application([("/", "friendserve.web.NoSuchHandler")])
@@ -213,6 +230,33 @@ class RequestTest(HandlerCase):
                 (5, "an int, which is not sent: call self.write(...) with it"),
                 (("hello", 200), "a tuple, which is not sent: call self.write(...) with it")):
             self.check_get("Main.get returned " + what, lambda self, value=value: value)
+
+    def test_a_constructor_that_does_not_call_the_one_of_its_base(self):
+        class Own(RequestHandler):
+            def __init__(self, application, request):
+                pass
+
+            def get(self):
+                self.write("hello")
+
+        self.serve_app([("/", Own)])
+        self.assertEqual(500, self.ask().status)
+        self.assertEqual([
+            "Own.__init__ must call the __init__ of RequestHandler with (application, request, "
+            "**kwargs); better define initialize() instead"],
+            [str(record.exc_info[1]) for record in self.records if record.exc_info])
+
+    def test_an_argument_of_a_json_body(self):
+        class Main(RequestHandler):
+            def post(self):
+                self.write(self.get_argument("a"))
+
+        self.serve_app([("/", Main)])
+        response = self.ask("/", "POST", [("Content-Type", "application/json")], b'{"a": 1}')
+        self.assertEqual(400, response.status)
+        self.assertEqual(["400 POST / (127.0.0.1): HTTP 400: Bad Request (Missing argument a; the "
+                          "body is JSON, which self.get_json() reads)"],
+                         self.logged(logging.WARNING))
 
     def test_a_generator(self):
         def get(self):

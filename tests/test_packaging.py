@@ -72,8 +72,8 @@ class ReadmeTest(unittest.TestCase):
 
     def test_what_it_names_is_there(self):
         for page in ("README.rst", "CONTRIBUTING.rst", "SECURITY.rst"):
-            for path in re.findall(r"``(?:python )?((?:demos|website|tests)/[a-zA-Z_./-]*[a-z/])[ `]",
-                                   read(page)):
+            for path in re.findall(
+                    r"``(?:python )?((?:demos|website|tests)/[a-zA-Z_./-]*[a-z/])[ `]", read(page)):
                 self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
         for name in re.findall(r"``friendserve\.([a-z]+)``", read("README.rst")):
             path = os.path.join(ROOT, "friendserve", name)

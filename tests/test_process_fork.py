@@ -185,7 +185,6 @@ class ForkProcessesTest(unittest.TestCase):
         program.terminate()
         self.assertEqual(-signal.SIGTERM, self.end(program)[0])
 
-
     def test_b050_of_those_that_wait_each_process_accepts_a_few_per_turn(self):
         program = self.start("""
             import socket

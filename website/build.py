@@ -68,7 +68,8 @@ def make_downloads(folder):
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(
         ".git", "build", "dist", "*.egg-info", "__pycache__"))
     try:
-        call(copy, "setup.py", "-q", "sdist", "bdist_wheel", "--dist-dir", folder)
+        call(copy, "setup.py", "-q", "sdist", "--dist-dir", folder)
+        call(copy, "-m", "pip", "-q", "wheel", "--no-deps", "--wheel-dir", folder, ".")
         for kind in ("pdf", "epub"):
             call(copy, "website/docs/build.py", kind, "--output", folder)
     finally:
@@ -156,8 +157,12 @@ def build(output, pages_folder, files_folder, base="/"):
     def application():
         sites.append(website.Site(pages_folder, files_folder, is_static=True))
         return sites[0]
-    found = fetch_all(application)
-    write(found, output, sites[0].docs.places, base)
+    try:
+        found = fetch_all(application)
+        write(found, output, sites[0].docs.places, base)
+    finally:
+        for site in sites:
+            site.close()
     return len(found)
 
 

@@ -7,9 +7,10 @@ import json
 import math
 import os
 
-#: The record that the chart shows.
+#: The record that the chart shows, and how many rounds it must have: the median of fewer is chance.
 RECORD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demos",
                       "benchmark", "results", "hello.json")
+MIN_ROUNDS = 3
 #: How many connections the drawing shows.
 SEEDS = 233
 
@@ -43,12 +44,12 @@ _BUSY = 0.9
 
 def read_chart(path=RECORD):
     """The Chart of a record of demos/benchmark/hello.py, from its column "varied": requests that no
-    server has seen before. None if there is no such record."""
+    server has seen before. None if there is no such record of MIN_ROUNDS or more."""
     if not os.path.exists(path):
         return None
     with io.open(path, encoding="utf-8") as source:
         record = json.load(source)
-    if "varied" not in record["series"]:
+    if "varied" not in record["series"] or record["rounds"] < MIN_ROUNDS:
         return None
     column = record["series"].index("varied")
     measured = [(row["figures"][column], row["busy"][column], row["label"])

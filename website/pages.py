@@ -65,9 +65,9 @@ def build(folder=BUILT):
 
 
 class Page(object):
-    """A page: `name` ("howto/porting"), `path` ("/docs/howto/porting"), `title` as text, `body` and
-    `contents` as HTML, the names of the pages `above` it from the outermost, and its neighbours
-    `before` and `after` or None."""
+    """A page: `name` ("howto/porting"), `path` ("/docs/howto/porting"), `title` as text, shorter
+    for menus as `label`, `body` and `contents` as HTML, the names of the pages `above` it from the
+    outermost, and its neighbours `before` and `after` or None."""
 
     def __init__(self, name, fields):
         self.name = name
@@ -75,6 +75,7 @@ class Page(object):
         # The address for which Sphinx made the links of this page.
         self._base = "/docs/" if name == "index" else "/docs/%s/" % re.sub("/index$", "", name)
         self.title = text_of(fields["title"])
+        self.label = re.sub(u"^friendserve[.]", u"", self.title)
         self.body = self._clean(fields["body"])
         toc = fields.get("toc", u"") if fields.get("display_toc") else u""
         # The outermost entry is the title of the page.
@@ -277,3 +278,9 @@ class Docs(object):
     def search(self, question):
         """The Results for a question in words, best first; None without FTS5 in SQLite."""
         return None if self.index is None else search.find(self.index, question)
+
+    def close(self):
+        """Close the index; there is no `search` after that."""
+        if self.index is not None:
+            self.index.close()
+            self.index = None

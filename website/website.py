@@ -177,6 +177,11 @@ class Site(Application):
             template_path=os.path.join(HERE, "templates"))
         super(Site, self).__init__(handlers, **settings)
 
+    def close(self):
+        """Close what the documentation has open."""
+        if self.docs is not None:
+            self.docs.close()
+
     def link(self, name):
         """The address of a page of the documentation, or None without it."""
         page = self.docs and self.docs.pages.get(name)
@@ -222,8 +227,11 @@ def main():
         pages.build(options.pages)
     except pages.Missing as error:
         gen_log.warning("%s", error)
-    Site(options.pages, options.files).run(
-        options.port, options.address, xheaders=options.xheaders, max_body_size=MAX_BODY)
+    site = Site(options.pages, options.files)
+    try:
+        site.run(options.port, options.address, xheaders=options.xheaders, max_body_size=MAX_BODY)
+    finally:
+        site.close()
 
 
 if __name__ == "__main__":

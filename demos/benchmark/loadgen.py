@@ -185,7 +185,9 @@ def drive(port, exchanges, seconds):
             client.sendall(payload)
         unfinished = {}
         started = clock()
-        while clock() - started < seconds:
+        while clock() - started < seconds or not served:
+            if clock() - started > seconds + PATIENCE_SECONDS:
+                raise machine.BenchmarkError("no answer in %d seconds" % PATIENCE_SECONDS)
             for fd, _ in poller.poll(seconds):
                 piece = clients[fd].recv(65536)
                 if not piece:

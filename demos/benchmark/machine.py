@@ -94,12 +94,25 @@ def _members(group):
     return members
 
 
+def _nanoseconds(pid):
+    """The CPU time of the living threads of a process; 0 if the kernel does not count it so."""
+    try:
+        threads = os.listdir("/proc/%s/task" % pid)
+    except OSError:  # the process has ended since it was listed
+        return 0
+    counted = [_read("/proc/%s/task/%s/schedstat" % (pid, thread)) for thread in threads]
+    return sum(int(data.split()[0]) for data in counted if data)
+
+
 def cpu_seconds(group):
     """The CPU time, user and system, that the living processes of `group` have spent.
 
-    The kernel counts in ticks, nearly always of 10 ms: measure over a second or more.
+    Where the kernel does not count nanoseconds, it counts ticks of 10 ms: measure over a second
+    or more.
     """
-    return sum(ticks for _, ticks in _members(group)) / os.sysconf("SC_CLK_TCK")
+    members = _members(group)
+    counted = sum(_nanoseconds(pid) for pid, _ in members) / 1e9
+    return counted or sum(ticks for _, ticks in members) / os.sysconf("SC_CLK_TCK")
 
 
 def at_least_a_tick(seconds):

@@ -231,7 +231,12 @@ def start(peer, kind, core, arguments=()):
 
 def end_on_sigterm():
     """Let SIGTERM end this process as an exception does, so that its servers do not outlive it."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended by a signal"))
+    def end(number, frame):
+        # A second one must not interrupt the clean-up that the first one started.
+        signal.signal(number, signal.SIG_IGN)
+        sys.exit("ended by a signal")
+
+    signal.signal(signal.SIGTERM, end)
 
 
 @contextlib.contextmanager

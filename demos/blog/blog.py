@@ -153,8 +153,9 @@ TEXTS = {
     404: "There is nothing here, or not any more.",
     429: "Too many wrong passwords. Please wait a while.",
     500: "Something went wrong. The error was logged, and someone will look into it.",
-    "changed": "This letter was changed elsewhere in the meantime. Your text is below; publishing it "
-               "replaces the other version.",
+    "changed":
+        "This letter was changed elsewhere in the meantime. Your text is below; publishing it "
+        "replaces the other version.",
     503: "The database is unavailable at the moment. Nothing was lost; please try again later.",
     "unknown":
         "The connection to the database was lost. Check whether your change was saved before you "
@@ -395,7 +396,7 @@ class AccountHandler(BlogHandler):
 
     def guard_key(self, name):
         """What wrong passwords for a name are counted by: the name, or a browser in which its
-        owner has signed in before. So nobody can lock the owner out by guessing."""
+        owner has signed in before. So guesses of others do not lock the owner out."""
         known = self.get_secure_cookie("known", max_age_days=365)
         owner, _, browser = (known or b"").decode("utf-8").rpartition(":")
         return (name, browser) if known and owner == name else name

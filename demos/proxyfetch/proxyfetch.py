@@ -98,8 +98,8 @@ class FeedHandler(PageHandler):
             lines = [(entry["from"], entry["body"]) for entry in entries]
         except (KeyError, TypeError, ValueError):
             raise HTTPError(502, "The service sent an invalid response.")
-        self.show("The feed of " + name, "1 entry" if len(lines) == 1 else "%d entries" % len(lines),
-                  lines)
+        count = "1 entry" if len(lines) == 1 else "%d entries" % len(lines)
+        self.show("The feed of " + name, count, lines)
 
 
 # The built-in service

@@ -170,12 +170,6 @@ class Exchange(object):
         check_secure(url)
         reply = Reply(limit)
 
-        def on_data(data):
-            # What it raises ends the fetch.
-            if self._outcome is not None:
-                raise AuthError("network", "the exchange has ended")
-            reply.add(data)
-
         def on_response(response):
             error = response.error
             if error is not None and (isinstance(error, HTTPTransferError) or
@@ -190,10 +184,10 @@ class Exchange(object):
         seconds = max(0.001, min(REQUEST_TIMEOUT, self._deadline - self._loop.time()))
         client = self._client or self.handler.get_auth_http_client()
         callback = wrap(self.then(on_response))
-        # The client itself takes what on_data raises, and not a context that would answer with it.
+        # What the reply raises ends the fetch, and must not reach a context that answers with it.
         with NullContext():
             client.fetch(url, callback=callback, follow_redirects=False,
-                         streaming_callback=on_data, request_timeout=seconds,
+                         streaming_callback=reply.add, request_timeout=seconds,
                          connect_timeout=seconds, **options)
 
     def post(self, url, fields, then, headers=None, limit=MAX_REPLY):

@@ -26,6 +26,14 @@ _DONE_TO_IDLE = MOVES[DONE, IDLE]
 _START_LINES = dict((_status, "HTTP/1.1 %d %s" % (_status, _reason))
                     for _status, _reason in REASONS.items())
 
+#: The same by status and reason, for responses that may have a body.
+_WITH_BODY = dict(((_status, _reason), _START_LINES[_status])
+                  for _status, _reason in REASONS.items()
+                  if _status >= 200 and _status not in (204, 304))
+
+#: The fields that decide about the framing and the connection.
+_FRAMING = frozenset(["Content-Length", "Transfer-Encoding", "Connection"])
+
 
 class HTTP1ResponseWriter(Read):
     """Writes the responses of one connection, one request at a time.
@@ -63,22 +71,30 @@ class HTTP1ResponseWriter(Read):
         """Send a whole response and finish the request. `body` is bytes, or a
         `friendserve.iostream.buffers.FilePiece`, which the stream closes. Returns an awaitable, as
         `BaseIOStream.write` does."""
-        sent = self._start_response(status, reason, headers, body, True, None)
-        if self._state is RESPONDING and self._keep_alive:
-            # As _end_response does, without its calls: most responses take this path.
-            self.request = self._close_callback = self._stop_callback = self._sending = None
-            self._state = _RESPONDING_TO_DONE
-            stream = self.stream
-            is_quiet = stream.is_quiet()
-            if is_quiet or not stream.writing():
-                self._state = _DONE_TO_IDLE
-                self.since = self.server.now
-                if not is_quiet:
-                    stream.resume_read()
-            else:
-                self._continue_when_sent()
-        else:
+        request, values = self.request, headers._values
+        start_line = _WITH_BODY.get((status, reason))
+        if start_line is None or request is None or request.method == "HEAD" \
+                or self._sending is not None or self._state is not RESPONDING \
+                or not self._keep_alive or request.version == "HTTP/1.0" \
+                or type(body) is not bytes or not _FRAMING.isdisjoint(values):
+            sent = self._start_response(status, reason, headers, body, True, None)
             self._end_response()
+            return sent
+        # As _start_response and _end_response do, without their questions and calls: most responses
+        # take this path.
+        values["Content-Length"] = str(len(body))
+        stream = self.stream
+        sent = stream.write(encode_head(start_line, headers) + body)
+        self.request = self._close_callback = self._stop_callback = None
+        self._state = _RESPONDING_TO_DONE
+        is_quiet = stream.is_quiet()
+        if is_quiet or not stream.writing():
+            self._state = _DONE_TO_IDLE
+            self.since = self.server.now
+            if not is_quiet:
+                stream.resume_read()
+        else:
+            self._continue_when_sent()
         return sent
 
     def respond_and_finish(self, status, reason, headers, body):

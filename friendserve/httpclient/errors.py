@@ -18,7 +18,7 @@ class HTTPClientError(Exception):
         self.response = response
 
     def __str__(self):
-        return "HTTP %d: %s" % (self.code, self.message)
+        return "HTTP %s: %s" % (self.code, self.message)
 
     # The repr of Exception would show the response, and this goes to logs.
     __repr__ = __str__

@@ -53,6 +53,7 @@ class CookieError(ValueError):
 
 # Reading
 
+_find_unusual = re.compile(r'[^\t\x20\x21\x23-\x7e]').search
 _QUOTED_PAIR = re.compile(r"\\([0-3][0-7][0-7]|.)")
 
 
@@ -68,16 +69,22 @@ def parse_cookie(cookie):
     A value that is not ASCII is decoded as UTF-8, or, if it is not valid UTF-8, as latin-1.
     """
     cookies = {}
+    # A quoted value may have any octet in an escape.
+    is_plain = not _find_unusual(cookie)
     for pair in cookie.split(";"):
         name, equals, value = pair.partition("=")
         if not equals:
             name, value = "", name
         name = name.strip(" \t")
         value = value.strip(" \t")
-        if value[:1] == '"' and len(value) > 1 and value[-1] == '"':
-            value = _QUOTED_PAIR.sub(_unescape_one, value[1:-1])
-        if (name or value) and not find_control(name) and not find_control(value):
-            cookies.setdefault(_decode(name), _decode(value))
+        if not is_plain:
+            if value[:1] == '"' and len(value) > 1 and value[-1] == '"':
+                value = _QUOTED_PAIR.sub(_unescape_one, value[1:-1])
+            if find_control(name) or find_control(value):
+                continue
+            name, value = _decode(name), _decode(value)
+        if (name or value) and name not in cookies:
+            cookies[name] = value
     return cookies
 
 

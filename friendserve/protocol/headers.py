@@ -1,8 +1,9 @@
-"""Header fields: a mapping that knows their rules, and the strict parser of their lines.
+"""Header fields: a mapping that knows their rules, and the strict parsers of their lines.
 
-Clients send the same lines again and again, so the parser remembers the lines that it has checked:
-a bounded memo maps a raw line to its (name, value). A line with a secret in it is never remembered,
-and every line in the memo has passed all checks.
+Every head differs from the one before, but the names in it do not. So what is remembered is names:
+one that is in the table has been checked, and has its normal form there. A head whose names are all
+known takes one pass over its lines; any other is parsed line by line, by the functions that find
+out what is wrong with it.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -11,21 +12,42 @@ import six
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.grammar import (
     find_control, is_content_length, is_field_value, is_host, is_tolerable_value, is_token)
-from friendserve.util import remember
 
-#: The names of fields that hold a secret; their lines are parsed each time.
+#: The names of fields that hold a secret; a head with one of them is never remembered.
 SECRETS = frozenset(["Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie"])
 
-#: Lines in the memo, and bytes of a line that is remembered.
-MEMO_ENTRIES = 2000
-MEMO_LINE_LENGTH = 512
+# The names that clients, proxies and servers send most.
+_COMMON = """
+    Accept Accept-Charset Accept-Encoding Accept-Language Accept-Ranges Age Authorization
+    Cache-Control Connection Content-Disposition Content-Encoding Content-Language Content-Length
+    Content-Range Content-Security-Policy Content-Type Cookie Date Dnt Etag Expect Expires Forwarded
+    Host If-Match If-Modified-Since If-None-Match If-Range If-Unmodified-Since Keep-Alive
+    Last-Modified Link Location Origin Pragma Priority Proxy-Authorization Range Referer
+    Referrer-Policy Retry-After Sec-Ch-Ua Sec-Ch-Ua-Mobile Sec-Ch-Ua-Platform Sec-Fetch-Dest
+    Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Sec-Gpc Sec-Websocket-Extensions
+    Sec-Websocket-Key Sec-Websocket-Protocol Sec-Websocket-Version Server Set-Cookie
+    Strict-Transport-Security Te Traceparent Tracestate Trailer Transfer-Encoding Upgrade
+    Upgrade-Insecure-Requests User-Agent Vary Via Www-Authenticate X-Content-Type-Options
+    X-Forwarded-For X-Forwarded-Host X-Forwarded-Port X-Forwarded-Proto X-Frame-Options X-Real-Ip
+    X-Request-Id X-Requested-With X-Scheme X-Xsrftoken""".split()
 
-_new = object.__new__
-
-# Names as received -> their normalized form.
+# Names as received -> their normal form. All of them are tokens.
 _names = {}
 _NAME_ENTRIES = 1000
 _NAME_LENGTH = 64
+
+_new = object.__new__
+
+
+def _forget_names():
+    """Empty the table, except for the common names: a client that sends a new name each time is not
+    to make the heads of others unknown."""
+    _names.clear()
+    for name in _COMMON:
+        _names[name] = _names[name.lower()] = name
+
+
+_forget_names()
 
 
 def normalize_name(name):
@@ -36,8 +58,10 @@ def normalize_name(name):
         # On Python 2 a unicode key would turn the whole head into unicode.
         normal = six.ensure_str("-".join([word.capitalize() for word in name.split("-")]),
                                 "latin-1", "replace")
-        if len(name) <= _NAME_LENGTH:
-            remember(_names, _NAME_ENTRIES, name, normal)
+        if len(name) <= _NAME_LENGTH and is_token(name):
+            if len(_names) >= _NAME_ENTRIES:
+                _forget_names()
+            _names[name] = normal
         return normal
 
 
@@ -234,7 +258,7 @@ def parse_response_field_line(line):
     name, colon, value = line.partition(":")
     bare = name.rstrip(" \t")
     if not colon or not is_token(bare) or (
-            bare != name and normalize_name(bare) in _RESPONSE_CHECKS):
+            bare != name and normalize_name(bare) in ("Content-Length", "Transfer-Encoding")):
         raise HTTPInputError("malformed header line %r: it must be a name, a colon and a value"
                              % line[:80])
     value = value.strip(" \t")
@@ -243,83 +267,72 @@ def parse_response_field_line(line):
     return normalize_name(bare), value
 
 
-def _check_host(value):
-    if not is_host(value):
-        raise HTTPInputError("malformed Host %r" % value[:80])
-
-
-def _check_content_length(value):
-    if not is_content_length(value):
-        raise HTTPInputError("malformed Content-Length %r: it must be a decimal number"
-                             % value[:40])
-
-
-def _check_transfer_encoding(value):
+def _is_transfer_encoding(value):
     # A proxy in front might interpret any other value differently, which lets requests be
     # smuggled past it (RFC 9112 6.1).
-    if value.lower() != "chunked":
-        raise HTTPInputError("Transfer-Encoding %r is not supported, only chunked"
-                             % value[:40])
+    return value.lower() == "chunked"
 
 
-#: The fields that determine where a response ends. Each may appear only once.
-_RESPONSE_CHECKS = {
-    "Content-Length": _check_content_length,
-    "Transfer-Encoding": _check_transfer_encoding,
-}
+#: The fields that determine where a response ends, each of which may appear only once: (name,
+#: predicate of its value, what is wrong if that is false).
+_RESPONSE_CHECKS = (
+    ("Content-Length", is_content_length, "malformed Content-Length %r: it must be a number"),
+    ("Transfer-Encoding", _is_transfer_encoding,
+     "Transfer-Encoding %r is not supported, only chunked"))
 
 #: The same for a request, and where it goes. A Host in a response has no meaning.
-_FRAMING_CHECKS = dict(_RESPONSE_CHECKS, Host=_check_host)
+_REQUEST_CHECKS = (("Host", is_host, "malformed Host %r"),) + _RESPONSE_CHECKS
+
+#: For `parse_fields`, the rules of requests and of responses: (the strict parser of a line, the
+#: fields that frame the message).
+REQUEST = parse_field_line, _REQUEST_CHECKS
+RESPONSE = parse_response_field_line, _RESPONSE_CHECKS
 
 
-class _Memo(dict):
-    """Raw line -> (normalized name, value). A line not in it is parsed by the function `parse`, and
-    checked by `checks`."""
-    def __init__(self, parse, checks):
-        super(_Memo, self).__init__()
-        self.parse = parse
-        self.checks = checks
-
-    def __missing__(self, line):
-        name, value = pair = self.parse(line)
-        if name in self.checks:
-            self.checks[name](value)
-        if name not in SECRETS and len(line) <= MEMO_LINE_LENGTH:
-            # As `util.remember`, without a call: varied traffic has new lines in each head.
-            if len(self) >= MEMO_ENTRIES:
-                self.clear()
-            self[line] = pair
-        return pair
-
-
-_memo = _Memo(parse_field_line, _FRAMING_CHECKS)
-
-#: For `parse_fields`: the rules of responses, and the lines that are known to keep them.
-RESPONSE = _Memo(parse_response_field_line, _RESPONSE_CHECKS)
-
-
-def parse_fields(lines, max_fields, memo=_memo):
+def parse_fields(lines, max_fields, rules=REQUEST, are_clean=False):
     """The field lines of a head, without line ends -> HTTPHeaders.
 
-    `lines` is a list of native strings; `memo` is RESPONSE for those of a response. Raises
-    HTTPInputError: 431 for more than `max_fields` lines, else 400, also for a Content-Length,
-    a Transfer-Encoding or, in a request, a Host that is malformed or appears twice.
+    `lines` is a list of native strings. `are_clean` says that there is no control character but
+    tab in any of them, which is quickest to find out for the whole head. Raises HTTPInputError: 431
+    for more than `max_fields` lines, else 400, also for a Content-Length, a Transfer-Encoding or,
+    in a request, a Host that is malformed or appears twice.
     """
     if len(lines) > max_fields:
         raise HTTPInputError("more than %d header lines" % max_fields, 431)
-    fields = list(map(memo.__getitem__, lines))
-    values = dict(fields)
-    if len(values) == len(fields):
-        return HTTPHeaders.from_values(values)
-    headers = HTTPHeaders()
-    for name, value in fields:
-        if name in memo.checks and name in headers._values:
-            raise HTTPInputError("more than one %s header" % name)
-        headers.add(name, value)
+    parse, checks = rules
+    values = {}
+    if are_clean:
+        names = _names
+        try:
+            for line in lines:
+                name, value = line.split(":", 1)
+                values[names[name]] = value.strip(" \t")
+        except (KeyError, ValueError):
+            # A name that is not in the table, or a line without a colon.
+            values.clear()
+    if len(values) != len(lines):
+        values = _parse_each(lines, parse, checks)
+    for name, is_valid, complaint in checks:
+        if name in values and not is_valid(values[name]):
+            raise HTTPInputError(complaint % values[name][:80])
+    # As `HTTPHeaders.from_values`, without a call.
+    headers = _new(HTTPHeaders)
+    headers._values = values
     return headers
 
 
-def may_be_remembered(headers):
-    """Whether these headers contain no secret, and only one value for each name."""
-    values = headers._values
+def _parse_each(lines, parse, checks):
+    """The values of the same lines, parsed one by one: for names that are new or appear twice, and
+    for malformed lines."""
+    headers = HTTPHeaders()
+    for line in lines:
+        headers.add(*parse(line))
+    for name, _, _ in checks:
+        if type(headers._values.get(name)) is list:
+            raise HTTPInputError("more than one %s header" % name)
+    return headers._values
+
+
+def may_be_remembered(values):
+    """Whether this dict of HTTPHeaders contains no secret, and only one value for each name."""
     return SECRETS.isdisjoint(values) and list not in map(type, values.values())

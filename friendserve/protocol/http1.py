@@ -15,7 +15,7 @@ from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
-    RESPONSE, HTTPHeaders, may_be_remembered, parse_field_line, parse_fields,
+    REQUEST, RESPONSE, HTTPHeaders, may_be_remembered, parse_field_line, parse_fields,
     parse_response_field_line)
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
@@ -55,6 +55,9 @@ _fold = re.compile(r"(?:\r\n[ \t]+)+")
 
 _bare_line_feed = re.compile(br"[^\r]\n").search
 
+# Every control character but tab.
+_CONTROLS = bytes(bytearray(set(range(32)) - set([9]) | set([127])))
+
 _to_native = str if str is bytes else operator.methodcaller("decode", "latin-1")  # version: py2
 _to_wire = str if str is bytes else operator.methodcaller("encode", "latin-1")  # version: py2
 
@@ -68,6 +71,8 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     or "HTTP/1.1". Raises HTTPInputError with the status for the response.
     """
     lines = _to_native(head).split("\r\n")
+    # Whether the only control characters, but for tabs, are those of the line ends.
+    are_clean = len(head.translate(None, _CONTROLS)) == len(head) - 2 * len(lines) + 2
     del lines[-2:]
     if not (lines and lines[0]):
         lines = _skip_empty_lines(lines)
@@ -75,7 +80,7 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     if len(line) > max_line:
         raise HTTPInputError("request line longer than %d bytes" % max_line, 414)
     method, target, version = _parse_request_line(line)
-    headers = parse_fields(lines, max_fields)
+    headers = parse_fields(lines, max_fields, REQUEST, are_clean)
     if "Host" not in headers._values and version != "HTTP/1.0":
         raise HTTPInputError("no Host header in an HTTP/1.1 request")
     if target[0] != "/":
@@ -178,18 +183,18 @@ def parse_response_head(head, max_fields=MAX_RESPONSE_FIELDS):
     checked as in a request. Raises HTTPInputError.
     """
     text = _to_native(head)
-    if text.count("\n") != text.count("\r\n"):
-        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
-    if "\n " in text or "\n\t" in text:
-        text = _fold.sub(" ", text)
     lines = text.split("\r\n")
+    are_clean = len(head.translate(None, _CONTROLS)) == len(head) - 2 * len(lines) + 2
+    if not are_clean or "\n " in text or "\n\t" in text:
+        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+        lines = _fold.sub(" ", text).split("\r\n")
     del lines[-2:]
     match = match_status_line(lines.pop(0)) if lines else None
     if match is None or match.group(1) != "1":
         raise HTTPInputError("malformed status line %r" % _to_native(head[:80]))
     _, minor, status, reason = match.groups()
     version = "HTTP/1.0" if minor == "0" else "HTTP/1.1"
-    return version, int(status), reason or "", parse_fields(lines, max_fields, RESPONSE)
+    return version, int(status), reason or "", parse_fields(lines, max_fields, RESPONSE, are_clean)
 
 
 def body_length(headers, version, status=None, method=None):
@@ -228,9 +233,12 @@ def wants_keep_alive(headers, version):
     return "close" not in options and (version != "HTTP/1.0" or "keep-alive" in options)
 
 
-# A program that repeats a request sends the same head again. A head that may hold a secret is not
-# remembered: one with a query, or with a field of `SECRETS` other than a Cookie, which is cut out.
+# A program that repeats a request sends the same head again, so heads that arrive for the second
+# time are remembered. (The first time only their hash is kept: most heads never come back.) None
+# that may hold a secret is: one with a query, be it that of a Referer, or with a field of `SECRETS`
+# other than a Cookie, which is cut out.
 _heads = {}
+_seen = set()
 # Heads in each memo; and bytes and fields of one that is remembered.
 _HEADS = 500
 _HEAD_LENGTH = 1024
@@ -242,36 +250,40 @@ _new_headers = HTTPHeaders.__new__
 def read_request_head(head, max_line=8192, max_fields=100):
     """Everything in a request head: (method, target, version, HTTPHeaders, `body_length`,
     `wants_keep_alive`). The arguments and errors are those of `parse_request_head`."""
-    rest, cookie = head, None
-    start = head.find(b"\r\nCookie: ")
-    # After empty lines it could precede the request line, where it is not allowed.
-    if start > 0 and head[:1] != b"\r":
-        # The cookies are cut out, and the head is remembered without them.
-        end = head.find(b"\r\n", start + 2)
-        rest, cookie = head[:start] + head[end:], head[start + 2:end]
+    rest = cookie = None
     # A remembered head may have been checked against other limits, but is well within these.
-    known = _heads.get(rest) if max_line >= _HEAD_LENGTH and max_fields > _HEAD_FIELDS else None
-    if known is not None:
-        method, target, version, values, length, keep_alive = known
-        # As `HTTPHeaders.from_values`, without a call: most requests take this path.
-        headers = _new_headers(HTTPHeaders)
-        headers._values = values = values.copy()
-        if cookie is not None:
-            values["Cookie"] = parse_field_line(_to_native(cookie))[1]
-        return method, target, version, headers, length, keep_alive
+    if head.find(b"?") < 0 and max_line >= _HEAD_LENGTH and max_fields > _HEAD_FIELDS:
+        rest = head
+        start = head.find(b"\r\nCookie: ")
+        # After empty lines it could precede the request line, where it is not allowed.
+        if start > 0 and head[:1] != b"\r":
+            end = head.find(b"\r\n", start + 2)
+            rest, cookie = head[:start] + head[end:], head[start + 10:end]
+        known = _heads.get(rest)
+        if known is not None and (
+                cookie is None or cookie == cookie.translate(None, _CONTROLS)):
+            method, target, version, values, length, keep_alive = known
+            # As `HTTPHeaders.from_values`, without a call: most requests take this path.
+            headers = _new_headers(HTTPHeaders)
+            headers._values = values = values.copy()
+            if cookie is not None:
+                values["Cookie"] = _to_native(cookie).strip(" \t")
+            return method, target, version, headers, length, keep_alive
     method, target, version, headers = parse_request_head(head, max_line, max_fields)
     length = body_length(headers, version)
     keep_alive = wants_keep_alive(headers, version)
-    if len(rest) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS and "?" not in target:
-        remembered = headers.copy()
-        # A second Cookie line would still be in `rest`.
-        if cookie is None or type(remembered._values.pop("Cookie")) is str:
-            if may_be_remembered(remembered):
-                # As `util.remember`, without a call; so below.
+    if rest is not None and len(rest) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS:
+        if hash(rest) in _seen:
+            values = headers._values.copy()
+            # A second Cookie line would still be in `rest`.
+            if (cookie is None or type(values.pop("Cookie")) is str) and may_be_remembered(values):
                 if len(_heads) >= _HEADS:
                     _heads.clear()
-                _heads[rest] = (
-                    method, target, version, remembered._values, length, keep_alive)
+                _heads[rest] = method, target, version, values, length, keep_alive
+        else:
+            if len(_seen) >= _HEADS:
+                _seen.clear()
+            _seen.add(hash(rest))
     return method, target, version, headers, length, keep_alive
 
 
@@ -292,7 +304,7 @@ def read_response_head(head, method="GET", max_fields=MAX_RESPONSE_FIELDS):
     keep_alive = wants_keep_alive(headers, version)
     # A Location may hold a secret, as the target of a request may.
     if is_common and len(head) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS \
-            and may_be_remembered(headers) and "Location" not in headers._values:
+            and may_be_remembered(headers._values) and "Location" not in headers._values:
         if len(_response_heads) >= _HEADS:
             _response_heads.clear()
         _response_heads[head] = (

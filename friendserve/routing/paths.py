@@ -25,6 +25,9 @@ class PathPattern(object):
             except re.error as error:
                 raise ValueError("the pattern %r is not a regular expression: %s"
                                  % (pattern, error))
+        elif not hasattr(pattern, "groupindex"):
+            raise TypeError("the pattern of a rule must be a text or a compiled regular expression,"
+                            " not %r" % (pattern,))
         else:
             self.regex, pattern = pattern, pattern.pattern
         self._pattern = pattern

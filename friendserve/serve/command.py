@@ -63,7 +63,7 @@ def serve(arguments):
             print_config(settings)
             return 0
         _enter(settings)
-        logs = Logs(settings)
+        logs = _make_logs(settings)
         if settings.check:
             return _check(settings)
         if not settings.application:
@@ -121,6 +121,13 @@ def _load_certificates(settings):
                             settings.tls_min)
     except ValueError as error:
         raise LoadError(str(error))
+
+
+def _make_logs(settings):
+    try:
+        return Logs(settings)
+    except EnvironmentError as error:
+        raise LoadError("a log cannot be written: %s" % error)
 
 
 def _open_standard_streams():

@@ -6,7 +6,7 @@ import difflib
 import os
 import sys
 
-from friendserve.netutil.networks import Networks
+from friendserve.netutil import Networks
 from friendserve.options import Error, OptionParser
 
 try:

@@ -100,7 +100,7 @@ def _prepare(settings):
 def drop_privileges(user, group):
     """Become `user`, with its groups, and `group`: ids, or None. Only root may, and for others
     nothing changes."""
-    if os.getuid():
+    if not hasattr(os, "getuid") or os.getuid():
         return
     if user is not None:
         entry = pwd.getpwuid(user)

@@ -183,6 +183,10 @@ class Application(object):
         second Ctrl-C ends it at once. `address` "" means every interface. `kwargs` are those of
         HTTPServer. Exits with status 1 and one line on stderr if it cannot listen.
         """
+        if "host" in kwargs:
+            raise TypeError("run() takes address=..., not host=...")
+        if "debug" in kwargs:
+            raise TypeError("debug is a setting: Application(handlers, debug=True).run()")
         run(self, port, address, **kwargs)
 
     def add_handlers(self, host_pattern, host_handlers):

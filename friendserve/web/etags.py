@@ -70,11 +70,12 @@ class Tagged(object):
 
     def set_etag_header(self):
         """Set the Etag header to `compute_etag()`, unless it is already set."""
-        if "Etag" not in self._headers._values:
+        values = self._headers._values
+        if "Etag" not in values:
             etag = self.compute_etag()
             if etag is not None:
                 # Without set_header: an invalid value is refused when the headers are sent.
-                self._headers._values["Etag"] = etag if type(etag) is str else native_str(etag)
+                values["Etag"] = etag if type(etag) is str else native_str(etag)
 
     def check_etag_header(self):
         """Whether the client already has this response: If-None-Match includes its Etag, by weak

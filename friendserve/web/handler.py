@@ -209,14 +209,17 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         if values:
             return values[-1]
         if default is _REQUIRED:
-            raise MissingArgumentError(name)
+            error = MissingArgumentError(name)
+            if "json" in self.request.headers.get("Content-Type", ""):
+                error.log_message += "; the body is JSON, which self.get_json() reads"
+            raise error
         return default
 
     def _decode(self, arguments, name, strip):
         values = []
         for value in arguments.get(native_str(name), ()):
             value = self.decode_argument(value, name)
-            if isinstance(value, six.text_type):
+            if isinstance(value, six.text_type) and _find_control(value):
                 # Users cannot type control characters, and they could end up in logs and headers.
                 value = value.translate(_CONTROL_TO_SPACE)
             values.append(value.strip() if strip else value)
@@ -491,11 +494,7 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         if self._ui is not None:
             self._release_ui()
         try:
-            # Without a call where it is not overridden, since every response ends here.
-            if type(self)._log == RequestHandler._log:
-                self.application.log_request(self)
-            else:
-                self._log()
+            self._log()
         finally:
             self.on_finish()
         return sent
@@ -642,6 +641,10 @@ class RequestHandler(Page, Tagged, XsrfProtected):
 
     def _handle_exception(self, typ, value, tb):
         """Answer an exception with an error page. Always True: the exception has been handled."""
+        if "request" not in self.__dict__:
+            raise TypeError("%s.__init__ must call the __init__ of RequestHandler with "
+                            "(application, request, **kwargs); better define initialize() instead"
+                            % type(self).__name__)
         try:
             self._handle_request_exception(value)
         except Exception:
@@ -840,3 +843,4 @@ class _StartLine(object):
 
 
 _CONTROL_TO_SPACE = dict((code, u" ") for code in range(32) if code not in (9, 10, 13))
+_find_control = re.compile(u"[\x00-\x08\x0b\x0c\x0e-\x1f]").search

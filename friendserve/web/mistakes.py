@@ -21,6 +21,10 @@ def check_handler(rule):
         # A class with a constructor may pass on what it likes.
         if not target.__init__.__module__.startswith("friendserve."):
             return
+        if not isinstance(rule.target_kwargs, dict):
+            raise TypeError("the third part of the rule for %r must be a dict of the arguments of "
+                            "initialize, not %r; a name comes fourth, or as URLSpec(pattern, "
+                            "handler, name=...)" % (pattern, rule.target_kwargs))
         try:
             inspect.getcallargs(target.initialize, None, **rule.target_kwargs)
         except TypeError as error:

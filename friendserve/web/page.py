@@ -16,7 +16,7 @@ import threading
 from friendserve import locale
 from friendserve.escape import utf8, xhtml_escape
 from friendserve.template import Loader, Template
-from friendserve.util import ObjectDict
+from friendserve.util import ObjectDict, remember
 from friendserve.web.uimodule import active_modules, bind_modules
 
 _match_language = re.compile(
@@ -91,10 +91,18 @@ def insert(html, head, body):
 #: The number of languages read from an Accept-Language header; more are ignored.
 MAX_LANGUAGES = 20
 
+# Headers, of which browsers send few different ones -> their codes.
+_languages = {}
+_MAX_HEADERS = 500
+_MAX_HEADER = 200
+
 
 def accepted_languages(header):
     """The language codes of an Accept-Language header (RFC 9110 12.5.4), most preferred first.
     Malformed entries and those of weight 0 are left out."""
+    known = _languages.get(header)
+    if known is not None:
+        return list(known)
     wanted = []
     for item in header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES]:
         match = _match_language(item)
@@ -103,7 +111,10 @@ def accepted_languages(header):
             if quality > 0:
                 wanted.append((quality, match.group(1)))
     # sorted() is stable: among equals the first comes first.
-    return [code for _, code in sorted(wanted, key=lambda pair: -pair[0])]
+    codes = [code for _, code in sorted(wanted, key=lambda pair: -pair[0])]
+    if len(header) <= _MAX_HEADER:
+        remember(_languages, _MAX_HEADERS, header, tuple(codes))
+    return codes
 
 
 class Page(object):

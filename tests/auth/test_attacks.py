@@ -188,6 +188,13 @@ class TlsTest(OAuth2Case):
         self.assert_refused("network", self.back(self.begin()))
         self.assertEqual([], script.requests)
 
+    def test_a475_a_secret_is_not_sent_without_tls(self):
+        self.provide()
+        self.sign_in_at(OAuth2SignIn, self.script,
+                        _OAUTH_ACCESS_TOKEN_URL="http://id.invalid/token")
+        self.assert_refused("provider", self.back(self.begin()))
+        self.assertIn("must be an https URL", str(self.application.error))
+
 
 class OutOfBandTest(AuthCase):
     def test_a472_a_code_that_a_person_types(self):

@@ -69,9 +69,9 @@ class OAuth2Test(OAuth2Case):
                     self.get_argument("name"): "plain"})
         site = self.serve(self.application.__class__(
             [("/", Handler)], cookie_secret=SECRET))
+        Handler._OAUTH_AUTHORIZE_URL, Handler._OAUTH_ACCESS_TOKEN_URL = self.site, self.site
         for name in ("state", "code_challenge", "code_challenge_method", "nonce"):
             self.assertEqual(500, self.fetch(site + "/?name=" + name).code)
-        Handler._OAUTH_AUTHORIZE_URL, Handler._OAUTH_ACCESS_TOKEN_URL = self.site, self.site
         self.assertEqual(302, self.fetch(site + "/?name=prompt").code)
 
     def test_check_1_a_cookie_of_each_flow(self):

@@ -90,6 +90,10 @@ class PicturesTest(GalleryCase):
                                 ("entry", entry[len(server.url):]), ("join", "/join"),
                                 ("login", "/login"), ("missing", "/nothing")):
                 self.look("blog-" + title, server.url + path, complaints=["404 (Not Found)"])
+        # The lines about an entry are on the side of its title.
+        self.driver.get(server.url + "/")
+        self.assertEqual("rtl", self.driver.execute_script(
+            "return getComputedStyle(document.querySelector('.by')).direction"))
         self.assert_fits()
 
     def sign_up(self, url):

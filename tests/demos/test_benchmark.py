@@ -29,6 +29,7 @@ try:
     import peers
     import report
     import traffic
+    import where
 finally:
     sys.path.remove(BENCHMARK)
 
@@ -273,6 +274,20 @@ class WrkTest(unittest.TestCase):
 
     def test_wrk_that_did_not_run(self):
         raises_with(self, "no totals", loadgen.wrk_rate, "unable to connect", 50)
+
+
+class WhereTest(unittest.TestCase):
+    def test_b424_each_request_passes_every_stage_once(self):
+        self.assertIs(where.read_request_head, where.connections.read_request_head)
+        found = where.measure([where.bare, where.varied], 2, 3)
+        self.assertIs(where.read_request_head, where.connections.read_request_head)
+        self.assertEqual(["bare", "varied"], sorted(found))
+        for figures in found.values():
+            self.assertEqual([stage for stage, _ in where.STAGES],
+                             [stage for stage, _ in where.STAGES if figures[stage] >= 0])
+        counts = where.laps.counts
+        self.assertEqual([3] * 5, [counts[stage] for stage in (
+            "recv", "head", "request", "route", "send")])
 
 
 class MachineTest(unittest.TestCase):

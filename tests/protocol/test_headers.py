@@ -1,15 +1,16 @@
-"""Header fields: the mapping, the strict reader of lines, and its memo."""
+"""Header fields: the mapping, the strict reader of lines, and its table of names."""
 from __future__ import absolute_import, division, print_function
 
 import copy
 import pickle
+import sys
 import unittest
 
 from friendserve.httputil import HTTPHeaders as PublicHeaders
 from friendserve.protocol import headers as module
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.grammar import (
-    is_content_length, is_field_value, is_host, is_token, split_list)
+    find_control, is_content_length, is_field_value, is_host, is_token, split_list)
 from friendserve.protocol.headers import (
     HTTPHeaders, check_field, normalize_name, parse_field_line, parse_fields)
 from tests import cpu_time
@@ -137,6 +138,26 @@ class HTTPHeadersTest(unittest.TestCase):
         normalize_name("x" * 1000)
         self.assertFalse("x" * 1000 in module._names)
 
+    def test_b421_new_names_do_not_drive_out_the_common_ones(self):
+        lines = ["Host: a", "user-agent: b", "Accept: *", "X-Forwarded-For: 10.0.0.1"]
+
+        def steps():
+            """The Python functions called for a head with common names."""
+            called = []
+            sys.setprofile(lambda frame, event, argument: called.append(frame.f_code.co_name)
+                           if event == "call" else None)
+            try:
+                parse_fields(lines, 100, are_clean=True)
+            finally:
+                sys.setprofile(None)
+            return called
+
+        before = steps()
+        for number in range(3 * module._NAME_ENTRIES):
+            parse_fields(["x-stranger-%d: y" % number], 100, are_clean=True)
+        self.assertEqual(before, steps())
+        self.assertLess(len(before), len(lines))
+
 
 class LineTest(unittest.TestCase):
     def refuse(self, line):
@@ -182,28 +203,33 @@ class LineTest(unittest.TestCase):
 
 
 class FieldsTest(unittest.TestCase):
-    def setUp(self):
-        module._memo.clear()
+    def parse(self, lines, max_fields=100):
+        """The headers in these lines, which are the same in one pass as line by line."""
+        headers = parse_fields(lines, max_fields)
+        if not any(map(find_control, lines)):
+            self.assertEqual(headers, parse_fields(lines, max_fields, are_clean=True))
+        return headers
 
     def refuse(self, status, *lines, **options):
+        max_fields = options.get("max_fields", 100)
         # Twice: the second time something may be remembered.
-        for _ in range(2):
+        for are_clean in [False, not any(map(find_control, lines))] * 2:
             with self.assertRaises(HTTPInputError) as caught:
-                parse_fields(list(lines), options.get("max_fields", 100))
+                parse_fields(list(lines), max_fields, are_clean=are_clean)
             self.assertEqual(caught.exception.status, status)
 
     def test_fields(self):
         lines = ["Host: a", "X: 1", "x: 2", "Cookie: c"]
         for _ in range(2):
-            headers = parse_fields(lines, 100)
+            headers = self.parse(lines, 100)
             self.assertEqual(headers["Host"], "a")
             self.assertEqual(headers.get_list("X"), ["1", "2"])
-        self.assertEqual(len(parse_fields([], 100)), 0)
+        self.assertEqual(len(self.parse([], 100)), 0)
 
     def test_remembered_headers_are_shared_with_nothing(self):
         lines = ["Host: a", "X: 1"]
         for _ in range(3):
-            headers = parse_fields(lines, 100)
+            headers = self.parse(lines, 100)
             self.assertEqual(sorted(headers.items()), [("Host", "a"), ("X", "1")])
             headers["Host"] = "b"
             headers.add("X", "2")
@@ -211,7 +237,7 @@ class FieldsTest(unittest.TestCase):
     def test_a039_a217_too_many(self):
         lines = ["X: y"] * 101
         self.refuse(431, *lines)
-        self.assertEqual(len(parse_fields(lines[1:], 100).get_list("X")), 100)
+        self.assertEqual(len(self.parse(lines[1:], 100).get_list("X")), 100)
         self.refuse(431, "A: b", "C: d", max_fields=1)
 
     def test_a101_a102_a128_framing_fields_stand_once(self):
@@ -222,7 +248,7 @@ class FieldsTest(unittest.TestCase):
             self.refuse(400, line, name + ": other")
 
     def test_a128_others_are_a_list(self):
-        headers = parse_fields(["Content-Type: a", "Content-Type: b"], 100)
+        headers = self.parse(["Content-Type: a", "Content-Type: b"], 100)
         self.assertEqual(headers["Content-Type"], "a, b")
 
     def test_a031_a121_a122_a214_content_length(self):
@@ -230,7 +256,7 @@ class FieldsTest(unittest.TestCase):
                       "\xd9\xa5", "\xef\xbc\x95", "\xb2", "9" * 20, "9" * 5000, "\x0b5", "5\xa0"):
             self.refuse(400, "Content-Length: " + value)
         for value in ("0", "00010", "9" * 19, " 5\t"):
-            headers = parse_fields(["Content-Length: " + value], 100)
+            headers = self.parse(["Content-Length: " + value], 100)
             self.assertEqual(headers["Content-Length"], value.strip())
 
     def test_a032_a105_a123_transfer_encoding(self):
@@ -239,30 +265,29 @@ class FieldsTest(unittest.TestCase):
                       '"chunked"', "chunked,", "", "chun\xe2\x84\xaaed"):
             self.refuse(400, "Transfer-Encoding: " + value)
         for value in ("chunked", "CHUNKED", "Chunked\t", "\t chunked "):
-            parse_fields(["Transfer-Encoding:" + value], 100)
+            self.parse(["Transfer-Encoding:" + value], 100)
 
     def test_a037_a134_host(self):
         for value in ("a,b", "a b", "a/b", "[::1", "h:+80", "h:80:80", "u@h", "h\xe9", "::1"):
             self.refuse(400, "Host: " + value)
         for value in ("", "h", "h:", "h:80", "h:99999", "[::1]", "[::1]:80", "a_b.c"):
-            self.assertEqual(parse_fields(["Host: " + value], 100)["Host"], value)
+            self.assertEqual(self.parse(["Host: " + value], 100)["Host"], value)
 
-    def test_a014_memory_of_lines_is_bounded(self):
-        for number in range(3 * module.MEMO_ENTRIES):
-            parse_fields(["X-%d: y" % number], 100)
-            self.assertLessEqual(len(module._memo), module.MEMO_ENTRIES)
-        parse_fields(["X: " + "y" * module.MEMO_LINE_LENGTH], 100)
-        self.assertTrue(all(len(line) <= module.MEMO_LINE_LENGTH for line in module._memo))
+    def test_b420_one_pass_finds_what_line_by_line_is_found(self):
+        good = ["Host: a", "Accept:b", "accept-language: \t c \t", "X-New-Name: d", "Cookie:"]
+        self.assertEqual(5, len(self.parse(good)))
+        for bad in ("", "Host", "Accept", ":", ": a", " Host: a", "Host : a", "\tAccept: a",
+                    "Accept\xa0: a", "Accept\xad: a", "X Y: a", "Host: a b", "Host: a"):
+            for number in range(len(good) + 1):
+                self.refuse(400, *good[:number] + [bad] + good[number:])
 
-    def test_secrets_are_not_remembered(self):
-        for name in ("Cookie", "AUTHORIZATION", "proxy-authorization", "Set-Cookie"):
-            parse_fields([name + ": secret"], 100)
-        self.assertNotIn("secret", repr(module._memo))
-
-    def test_refused_lines_are_not_remembered(self):
-        self.refuse(400, "Content-Length: x")
-        self.refuse(400, "X: a\x00")
-        self.assertEqual(module._memo, {})
+    def test_b420_a_name_for_the_application_is_not_valid_in_a_request(self):
+        # The table of names is used for both.
+        headers = HTTPHeaders({"Not A Token": "x", "": "y", "A:B": "z"})
+        self.assertEqual("x", headers["not a token"])
+        for name in ("Not A Token", "not a token", "", "A:B"):
+            self.assertNotIn(name, module._names)
+        self.refuse(400, "Not A Token: x")
 
 
 class CheckFieldTest(unittest.TestCase):

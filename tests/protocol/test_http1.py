@@ -111,17 +111,21 @@ class ReadRequestHeadTest(EngineTest):
     """The memo of heads does not change results."""
     def setUp(self):
         http1._heads.clear()
+        http1._seen.clear()
 
-    def read_twice(self, head):
+    def read_again(self, head):
         first = read_request_head(head)
-        # A caller may change the headers it received.
         before = first[3].copy()
-        first[3]["Host"] = "changed"
-        first[3].add("X", "added")
-        second = read_request_head(head)
-        self.assertEqual(second[:3] + second[4:], first[:3] + first[4:])
-        self.assertEqual(sorted(second[3].get_all()), sorted(before.get_all()))
-        return second
+        # The second time it may be remembered, the third time known.
+        for _ in range(3):
+            # A caller may change the headers it received.
+            first[3]["Host"] = "changed"
+            first[3].add("X", "added")
+            again = read_request_head(head)
+            self.assertEqual(again[:3] + again[4:], first[:3] + first[4:])
+            self.assertEqual(sorted(again[3].get_all()), sorted(before.get_all()))
+            first = again
+        return again
 
     def test_same_as_the_first_time(self):
         for head in (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -129,7 +133,7 @@ class ReadRequestHeadTest(EngineTest):
                      b"GET http://a/ HTTP/1.1\r\nHost: h\r\nX: y\r\nX: z\r\n\r\n",
                      b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
                      b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"):
-            method, target, version, headers, length, keep_alive = self.read_twice(head)
+            method, target, version, headers, length, keep_alive = self.read_again(head)
             self.assertEqual((method, target, version), parse_request_head(head)[:3])
             self.assertEqual(headers, parse_request_head(head)[3])
             self.assertEqual(length, body_length(headers, version))
@@ -139,22 +143,36 @@ class ReadRequestHeadTest(EngineTest):
         for head in (b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n",
                      b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
                      b"Transfer-Encoding: chunked\r\n\r\n"):
-            for _ in range(2):
+            for _ in range(3):
                 self.assertRaises(HTTPInputError, read_request_head, head)
 
     def test_secrets_are_not_remembered(self):
         for head in (b"GET / HTTP/1.1\r\nHost: h\r\nCookie: secret\r\n\r\n",
                      b"GET / HTTP/1.1\r\nHost: h\r\nAUTHORIZATION: secret\r\n\r\n",
                      b"GET /?secret HTTP/1.1\r\nHost: h\r\n\r\n"):
-            read_request_head(head)
+            for _ in range(3):
+                read_request_head(head)
         self.assertNotIn("secret", repr(http1._heads))
 
     def test_a014_memory_is_bounded(self):
         for number in range(2 * http1._HEADS):
-            read_request_head(("GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).encode("ascii"))
+            for _ in range(3):
+                read_request_head(("GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).encode("ascii"))
             self.assertLessEqual(len(http1._heads), http1._HEADS)
-        read_request_head(b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 5000 + b"\r\n\r\n")
+            self.assertLessEqual(len(http1._seen), http1._HEADS)
+        self.assertIn(("GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).encode("ascii"),
+                      http1._heads)
+        for _ in range(3):
+            read_request_head(b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 5000 + b"\r\n\r\n")
         self.assertTrue(all(len(head) <= http1._HEAD_LENGTH for head in http1._heads))
+
+    def test_b422_a_head_that_never_comes_back_is_not_remembered(self):
+        known = b"GET /known HTTP/1.1\r\nHost: h\r\n\r\n"
+        for _ in range(2):
+            read_request_head(known)
+        for number in range(3 * http1._HEADS):
+            read_request_head(("GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).encode("ascii"))
+        self.assertEqual([known], list(http1._heads))
 
     def test_limits_of_another_server(self):
         head = b"GET /" + b"a" * 86 + b" HTTP/1.1\r\nHost: h\r\nX: y\r\nY: z\r\n\r\n"

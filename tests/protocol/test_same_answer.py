@@ -35,13 +35,16 @@ class RememberedHeadTest(unittest.TestCase):
                     fresh = outcome(with_cookie)
                     # Not the same head: a look-up must not make it so.
                     for before in (head, head.lstrip(b"\r\n"), with_cookie):
+                        # A head is remembered when it arrives for the second time.
+                        outcome(before)
                         outcome(before)
                         self.assertEqual(fresh, outcome(with_cookie), with_cookie)
 
     def test_a652_a_cookie_before_the_request_line_is_refused(self):
         known = b"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"
         http1._heads.clear()
-        self.assertEqual("GET", outcome(known)[0])
+        for _ in range(2):
+            self.assertEqual("GET", outcome(known)[0])
         self.assertEqual(400, outcome(b"\r\n\r\nCookie: a=b" + known[2:]))
         self.assertEqual(400, outcome(b"\r\nCookie: a=b" + known[2:]))
 

@@ -4,7 +4,7 @@ from __future__ import absolute_import, division, print_function
 import unittest
 
 from friendserve.httputil import HTTPHeaders
-from friendserve.protocol import headers, http1, urls
+from friendserve.protocol import http1, urls
 from friendserve.protocol.cookies import create_signed_value, decode_signed_value
 
 
@@ -12,7 +12,7 @@ class RememberedTest(unittest.TestCase):
     def assert_not_kept(self, memo, read, *arguments):
         """That `read` keeps nothing of these arguments in `memo`, although it keeps others."""
         memo.clear()
-        for _ in range(2):
+        for _ in range(3):
             read(*arguments)
         self.assertNotIn("secret", repr(memo), arguments)
 
@@ -33,18 +33,15 @@ class RememberedTest(unittest.TestCase):
 
     def test_a691_heads_of_requests(self):
         head = b"GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n"
-        http1.read_request_head(head % (b"/known", b"Accept: *"))
+        for _ in range(2):
+            http1.read_request_head(head % (b"/known", b"Accept: *"))
         self.assertIn("/known", repr(http1._heads))
         for target, line in ((b"/?secret", b"X: y"), (b"/", b"Cookie: secret"),
                              (b"/", b"cookie: secret"), (b"/", b"Authorization: secret"),
                              (b"/", b"Cookie: a=b\r\nCookie: secret"),
-                             (b"/", b"Proxy-Authorization: secret")):
+                             (b"/", b"Proxy-Authorization: secret"),
+                             (b"/", b"Referer: http://h/?secret")):
             self.assert_not_kept(http1._heads, http1.read_request_head, head % (target, line))
-
-    def test_a691_lines(self):
-        for memo in (headers._memo, headers.RESPONSE):
-            for name in headers.SECRETS:
-                self.assert_not_kept(memo, headers.parse_fields, [name + ": secret"], 10, memo)
 
     def test_a691_heads_that_are_sent(self):
         for pairs in ([("Set-Cookie", "secret")], [("A", "b"), ("Set-Cookie", "secret")]):

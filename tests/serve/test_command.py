@@ -6,8 +6,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -15,26 +13,9 @@ import unittest
 from six.moves.urllib.request import urlopen
 
 from friendserve.serve.config import SettingsError, read_settings
-from tests import PATIENCE, ROOT
+from tests import PATIENCE
+from tests.commandcase import PROGRAM, CommandCase
 from tests.services import free_port
-
-PROGRAM = """
-from friendserve.web import Application, RequestHandler
-
-class Hello(RequestHandler):
-    def get(self):
-        self.write("hello from %s" % VERSION)
-
-VERSION = 1
-application = Application([("/", Hello)])
-
-def make():
-    return application
-
-def wsgi(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"wsgi"]
-"""
 
 
 class SettingsTest(unittest.TestCase):
@@ -93,29 +74,6 @@ class SettingsTest(unittest.TestCase):
             read_settings(["--config", path, "a:b"], {})
         self.assertEqual(path + ", line 4: there is no option proceses; did you mean processes?",
                          str(caught.exception))
-
-
-class CommandCase(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.write(PROGRAM)
-
-    def write(self, text, name="hello.py"):
-        with open(os.path.join(self.folder, name), "w") as program:
-            program.write(text)
-
-    def start(self, *arguments, **options):
-        return subprocess.Popen(
-            [sys.executable, "-m", "friendserve"] + list(arguments), cwd=self.folder,
-            env=dict(os.environ, PYTHONPATH=ROOT, PYTHONDONTWRITEBYTECODE="1",
-                     PYTHONWARNINGS="ignore"), **options)
-
-    def run_it(self, *arguments):
-        """(status, stdout, stderr)."""
-        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        output, errors = process.communicate()
-        return process.returncode, output.decode("utf-8"), errors.decode("utf-8")
 
 
 class MistakesTest(CommandCase):

@@ -13,7 +13,7 @@ import unittest
 
 from friendserve.serve.config import OPTIONS, SettingsError, read_settings
 from tests import CA, CERT, CERTS, KEY, PATIENCE, ROOT
-from tests.serve.test_command import CommandCase
+from tests.commandcase import CommandCase
 from tests.servecase import get, wait_until
 from tests.services import free_port
 

@@ -14,7 +14,7 @@ from friendserve.httputil import HTTPHeaders, HTTPServerRequest
 from friendserve.serve import request_id
 from friendserve.serve.accesslog import AccessLog, FormatError, make_formatter
 from tests import PATIENCE
-from tests.serve.test_command import CommandCase
+from tests.commandcase import CommandCase
 from tests.servecase import wait_until
 from tests.services import free_port
 

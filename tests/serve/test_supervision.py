@@ -131,7 +131,6 @@ class BalanceTest(ServeCase, unittest.TestCase):
         self.assertEqual(60, sum(counts))
         self.assertGreaterEqual(min(counts), 20, counts)
 
-
     def test_b050_four_workers_share_a_rush_of_connections(self):
         service = self.start(processes=4).ready()
         connections = []

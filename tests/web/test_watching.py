@@ -23,7 +23,7 @@ kept = []
 
 class Slow(RequestHandler):
     def get(self):
-        time.sleep(0.02)
+        time.sleep(0.2)
 
 
 class SlowCallback(RequestHandler):
@@ -32,7 +32,7 @@ class SlowCallback(RequestHandler):
         IOLoop.current().add_callback(self.on_turn)
 
     def on_turn(self):
-        time.sleep(0.02)
+        time.sleep(0.2)
         self.finish()
 
 
@@ -40,7 +40,7 @@ class SlowCoroutine(RequestHandler):
     @gen.coroutine
     def get(self):
         yield gen.moment
-        time.sleep(0.02)
+        time.sleep(0.2)
 
 
 class Waiting(RequestHandler):
@@ -101,9 +101,8 @@ class WatchCase(WebCase):
     def setUp(self):
         super(WatchCase, self).setUp()
         self.addCleanup(kept.__delitem__, slice(None))
-        for name, value in (("SLOW", 0.01), ("UNFINISHED", 0.05)):
-            self.addCleanup(setattr, watching, name, getattr(watching, name))
-            setattr(watching, name, value)
+        self.addCleanup(setattr, watching, "UNFINISHED", watching.UNFINISHED)
+        watching.UNFINISHED = 0.05
 
     def serve_debug(self, *handlers):
         self.serve_app([("/" + cls.__name__, cls) for cls in handlers], debug=True,
@@ -117,10 +116,11 @@ class SlowTest(WatchCase):
     def test_b450_a_handler_that_blocks_the_loop(self):
         self.serve_debug(Slow)
         self.ask("/Slow")
-        line, = [line for line in self.logged(logging.WARNING) if "nothing else" in line]
+        # Other turns may be slow too, where other programs take the time.
+        line, = [line for line in self.logged(logging.WARNING) if "Slow.get" in line]
         six.assertRegex(self, line, (
-            r"^GET /Slow \(127.0.0.1\): Slow.get \(%s.pyc?:\d+\) took 0.\d\d seconds, during which "
-            r"nothing else was answered: pass slow work to IOLoop.run_in_executor$" % HERE))
+            r"^GET /Slow \(127.0.0.1\): Slow.get \(%s.pyc?:\d+\) took \d.\d\d seconds, during "
+            r"which nothing else was answered: pass slow work to IOLoop.run_in_executor$" % HERE))
 
     def test_b450_a_callback_that_blocks_the_loop(self):
         self.serve_debug(SlowCallback)
@@ -133,7 +133,7 @@ class SlowTest(WatchCase):
     def test_b450_a_coroutine_that_blocks_the_loop(self):
         self.serve_debug(SlowCoroutine)
         self.ask("/SlowCoroutine")
-        lines = [line for line in self.logged(logging.WARNING) if "A turn" in line]
+        lines = [line for line in self.logged(logging.WARNING) if "the coroutine" in line]
         six.assertRegex(self, lines[0], (
             r"^A turn of the loop took .* in the coroutine (SlowCoroutine.)?get \(%s.pyc?:\d+\)"
             % HERE))

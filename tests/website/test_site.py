@@ -85,6 +85,47 @@ class SiteTest(SiteCase):
         self.assertEqual("12345", self.ask("/files/friendserve.pdf").text)
 
 
+class ChartTest(SiteCase):
+    def read(self, **changes):
+        record = {
+            "series": ["bare", "varied"], "rounds": 5, "date": "2026-11-29", "cores": 2,
+            "processor": "A chip", "machine": "Linux", "python": "CPython 3.11.7",
+            "versions": {"friendserve": "0.9.0", "slow": "1.2"},
+            "rows": [
+                {"label": "bare epoll loop", "figures": [90000, 80000], "busy": [1, 1]},
+                {"label": "slow", "figures": [9000, 2500], "busy": [1, 0.5]},
+                {"label": "absent", "figures": [9000, None], "busy": [1, None]},
+                {"label": "friendserve, async def", "figures": [1, 9000], "busy": [1, 1]},
+                {"label": "friendserve", "figures": [1, 10000], "busy": [1, 0.97]}]}
+        record.update(changes)
+        self.write("hello.json", json.dumps(record))
+        return website.figures.read_chart(os.path.join(self.folder, "hello.json"))
+
+    def test_the_chart_shows_requests_that_differ_fastest_first(self):
+        chart = self.read()
+        self.assertEqual([("friendserve", "0.9.0", 10000, "100.0", True, False),
+                          ("slow", "1.2", 2500, "25.0", False, True)],
+                         [tuple(bar) for bar in chart.rows])
+        self.assertEqual(("2026-11-29", "A chip, 2 cores, Linux, CPython 3.11.7"),
+                         (chart.date, chart.machine))
+
+    def test_a_record_that_says_nothing_is_not_shown(self):
+        self.assertIsNone(self.read(rounds=1))
+        self.assertIsNone(self.read(series=["bare", "browser"]))
+        self.assertIsNone(website.figures.read_chart(os.path.join(self.folder, "none.json")))
+
+    def test_the_front_page_names_machine_and_date(self):
+        self.read()
+        server = self.serve()
+        server.application.chart = website.figures.read_chart(
+            os.path.join(self.folder, "hello.json"))
+        text = self.ask("/de/").text
+        self.assertIn("<bdi>A chip, 2 cores, Linux, CPython 3.11.7.</bdi>", text)
+        self.assertIn("Aufgezeichnet am 2026-11-29.", text)
+        self.assertIn("<td>2,500*</td>", text)
+        self.assertIn('<rect width="25.0%"', text)
+
+
 class DocsTest(SiteCase):
     def test_b461_bodies_in_the_frame_with_links_from_the_root(self):
         self.serve()
@@ -99,6 +140,31 @@ class DocsTest(SiteCase):
         self.assertIn('<a rel="prev" href="/docs/">', page.text)
         self.assertIn('href="/docs/how-to/waiting" aria-current="page"', page.text)
         self.assertEqual(404, self.ask("/docs/search").status)
+
+    def test_b461_menus_go_as_deep_as_the_reader(self):
+        links = {"reference/index": [], "reference/api/index": ["../"],
+                 "reference/api/web": ["../../", "../"], "reference/limits": ["../"]}
+        order = sorted(links)
+        for name, above in links.items():
+            number = order.index(name)
+            after = order[number + 1:number + 2]
+            self.write("pages/%s.fjson" % name, json.dumps({
+                "title": "friendserve." + name, "body": "", "prev": None,
+                "parents": [{"link": link} for link in above],
+                "next": after and {"link": "../../%s/" % after[0]} or None}))
+        docs = website.pages.Docs(self.pages)
+        self.addCleanup(docs.close)
+
+        def menu(name):
+            return [(head.name, [page.label for page in others])
+                    for head, others in docs.menu(docs.pages[name])
+                    if head is not None and head.name != "index"]
+        reference = [u"reference/api/index", u"reference/limits"]
+        deep = [u"reference/api/index", u"reference/api/web", u"reference/limits"]
+        self.assertEqual([("reference/index", reference)], menu("reference/limits"))
+        self.assertEqual([("reference/index", deep)], menu("reference/api/index"))
+        self.assertEqual([("reference/index", deep)], menu("reference/api/web"))
+        self.assertEqual([("reference/index", [])], menu("index"))
 
     def test_what_is_wide_scrolls_by_the_keyboard(self):
         self.serve()
