@@ -113,17 +113,26 @@ class Service(object):
 
     def start(self):
         """Start the server and wait until it is ready."""
+        self._spawn()
+        deadline = time.time() + 4 * PATIENCE
+        while not self._try_answer():
+            if self.process.poll() is not None and self.is_held() and time.time() < deadline:
+                self._spawn()
+            elif self.process.poll() is not None or time.time() > deadline:
+                raise RuntimeError("%s does not answer: %s" % (self.name, self.log()[-2000:]))
+            time.sleep(0.02)
+
+    def is_held(self):
+        """Whether it ended because processes of its predecessor still hold what it needs."""
+        return False
+
+    def _spawn(self):
         self._log_start = 0
         self._log_start = len(self.log())
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen(self.command(), cwd=self.folder, close_fds=True,
                                             stdout=log, stderr=subprocess.STDOUT,
                                             preexec_fn=self.become_user)
-        deadline = time.time() + 4 * PATIENCE
-        while not self._try_answer():
-            if self.process.poll() is not None or time.time() > deadline:
-                raise RuntimeError("%s does not answer: %s" % (self.name, self.log()[-2000:]))
-            time.sleep(0.02)
 
     def _try_answer(self):
         try:
@@ -270,6 +279,9 @@ class PostgreSQL(Service):
     def command(self):
         return [self.program(), "-D", os.path.join(self.folder, "data"), "-p", str(self.port),
                 "-h", "127.0.0.1", "-k", self.folder, "-c", "shared_buffers=16MB"]
+
+    def is_held(self):
+        return "still in use" in self.log()
 
     def stop(self, number=signal.SIGINT):
         children = []

@@ -2,7 +2,7 @@
 
 Nothing here adds a call to a part that is not watched. Gauges are read, and requests are counted,
 about once a second and when the values are looked at: see `Registry.sample`. What watching costs at
-every event: one call and two appends for each request, and four calls for each turn of the loop,
+every event: one call and one append for each request, and three calls for each turn of the loop,
 however many callbacks it has.
 """
 from __future__ import absolute_import, division, print_function
@@ -91,14 +91,15 @@ class _LoopWatch(object):
         self._slow_seconds = registry.counter("friendserve_slow_callback_seconds_total",
                                               "The time of these callbacks.", ["callback"])
         self._longest = 0.0
+        self._seconds = []      # of the turns since the last sample
+        self._count = 0         # of callbacks since then
         self._naming_until = None
         loop.meter_turns(self._meter)
         registry.add_sampler(self._sample)
 
     def _meter(self, seconds, callbacks):
-        self._turns.observe(seconds)
-        series = self._callbacks
-        series.numbers[series.index] += callbacks
+        self._seconds.append(seconds)
+        self._count += callbacks
         if seconds > self._longest:
             self._longest = seconds
             if seconds >= SLOW_TURN:
@@ -118,6 +119,10 @@ class _LoopWatch(object):
     def _sample(self):
         self._lag.set(self._longest)
         self._longest = 0.0
+        seconds, self._seconds = self._seconds, []
+        self._turns.observe_all(seconds)
+        self._callbacks.add(self._count)
+        self._count = 0
         if self._naming_until is not None and self._loop.time() > self._naming_until:
             self._naming_until = None
             self._loop.unwatch_turns(self._on_slow_turn)
@@ -151,18 +156,18 @@ class _RequestWatch(object):
         self._times = registry.histogram(
             "friendserve_request_seconds",
             "From the head of a request to the end of its response.").labels()
-        self.notes = []         # pairs (method, status)
-        self.times = []
+        # Pairs (method, status) -> seconds of each response since the last sample.
+        self.times = collections.defaultdict(list)
         registry.add_sampler(self._sample)
 
     def _sample(self):
-        # Copied and cleared at once: the lists are those that the watched ones append to.
-        notes, times = self.notes[:], self.times[:]
-        del self.notes[:], self.times[:]
-        for (method, status), count in collections.Counter(notes).items():
+        # Copied and cleared at once: the dict is the one to which the watched ones add.
+        times = self.times.copy()
+        self.times.clear()
+        for (method, status), seconds in times.items():
             self._requests.labels(method if method in _METHODS else "other",
-                                  "%dxx" % (status // 100)).add(count)
-        self._times.observe_all(times)
+                                  "%dxx" % (status // 100)).add(len(seconds))
+            self._times.observe_all(seconds)
 
 
 def _watch_application(application, name, registry):
@@ -172,14 +177,12 @@ def _watch_application(application, name, registry):
 
 
 def _watch_log(application, watched):
-    log_request, note, note_time = application.log_request, watched.notes.append, \
-        watched.times.append
+    log_request, times = application.log_request, watched.times
 
-    # One call and two appends: every response passes here.
+    # One call and one append: every response passes here.
     def noting(handler, now=monotonic_time):
         request = handler.request
-        note((request.method, handler._status_code))
-        note_time(now() - request._start_time)
+        times[request.method, handler._status_code].append(now() - request._start_time)
         log_request(handler)
 
     application.log_request = noting
@@ -202,8 +205,7 @@ def _watch_container(container, name, registry):
     log_request, watched = container.log_request, _RequestWatch(registry)
 
     def noting(status, request):
-        watched.notes.append((request.method, status))
-        watched.times.append(request.request_time())
+        watched.times[request.method, status].append(request.request_time())
         log_request(status, request)
 
     container.log_request = noting
