@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import ast
+import collections
 import difflib
 import os
 import sys
@@ -250,6 +251,8 @@ def _convert(parser, rest, origins):
     if len(rest) > 1:
         raise SettingsError("one application is served, not %s" % " and ".join(rest))
     settings.application = rest[0] if rest else None
+    # An address that is given twice is one socket.
+    settings.bind = list(collections.OrderedDict.fromkeys(settings.bind))
     settings.processes = _processes(settings.processes)
     settings.unix_mode = _octal("unix-mode", settings.unix_mode)
     settings.umask = _octal("umask", settings.umask) if settings.umask else None

@@ -155,7 +155,7 @@ class RequestTest(CommandCase):
     def test_b454_help(self):
         status, out, _ = self.run_main("--help")
         self.assertEqual(0, status)
-        for text in (b"usage: python -m", b"examples:", b"exit status", b"-u NAME:PASSWORD"):
+        for text in (b"usage: python -m", b"examples:", b"exit status", b"--user NAME:PASSWORD"):
             self.assertIn(text, out)
         self.assertLessEqual(max(map(len, out.splitlines())), 100)
 
