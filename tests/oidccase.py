@@ -192,6 +192,8 @@ class OIDCCase(AsyncTestCase):
         self.cookies = {}
         self.settings = {"users": [], "errors": [], "ended": [], "providers": {
             "/login": {"issuer": self.provider.issuer, "key": CLIENT, "secret": SECRET}}}
+        # Their tracebacks keep responses.
+        self.addCleanup(self.settings["errors"].__delitem__, slice(None))
         sock, = bind_sockets(0, "127.0.0.1")
         self.url = "http://127.0.0.1:%d" % sock.getsockname()[1]
         self.login = Login

@@ -74,7 +74,7 @@ class GuidesTest(WebCase):
 
     def test_b468_database(self):
         folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, folder)
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         names = all_programs("how-to/database.rst")
         url = "sqlite:///" + os.path.join(folder, "notes.db")
         application = names["make_application"](url)

@@ -209,11 +209,14 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         if values:
             return values[-1]
         if default is _REQUIRED:
-            error = MissingArgumentError(name)
-            if "json" in self.request.headers.get("Content-Type", ""):
-                error.log_message += "; the body is JSON, which self.get_json() reads"
-            raise error
+            raise self._missing(name)
         return default
+
+    def _missing(self, name):
+        error = MissingArgumentError(name)
+        if "json" in self.request.headers.get("Content-Type", ""):
+            error.log_message += "; the body is JSON, which self.get_json() reads"
+        return error
 
     def _decode(self, arguments, name, strip):
         values = []
