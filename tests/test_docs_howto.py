@@ -62,7 +62,7 @@ class GuidesTest(WebCase):
 
     def test_b468_uploads(self):
         names = program("how-to/uploads.rst")
-        self.addCleanup(shutil.rmtree, names["FOLDER"])
+        self.addCleanup(shutil.rmtree, names["FOLDER"], ignore_errors=True)
         self.serve(names["application"])
         self.assertIn(b"<form", self.ask("/").body)
         photo = HTTPFile(filename=u"sea.jpg", body=b"waves", content_type="image/jpeg")
