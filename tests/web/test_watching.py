@@ -133,8 +133,10 @@ class SlowTest(WatchCase):
     def test_b450_a_coroutine_that_blocks_the_loop(self):
         self.serve_debug(SlowCoroutine)
         self.ask("/SlowCoroutine")
+
         def lines():
             return [line for line in self.logged(logging.WARNING) if "the coroutine" in line]
+
         self.run_until(lines)
         six.assertRegex(self, lines()[0], (
             r"^A turn of the loop took .* in the coroutine (SlowCoroutine.)?get \(%s.pyc?:\d+\)"
