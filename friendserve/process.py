@@ -156,8 +156,13 @@ class _Family(object):
         self._previous = {}     # signal -> handler
         # Its bytes end the wait, as `select` alone goes on after a signal since PEP 475.
         self._reader, self._writer = os.pipe()
-        for fd in self._reader, self._writer:
+        # Readable once SIGTERM has arrived; see `_begin_child`.
+        self._stop_reader, self._stop_writer = os.pipe()
+        for fd in self._fds():
             set_close_exec(fd)
+
+    def _fds(self):
+        return self._reader, self._writer, self._stop_reader, self._stop_writer
 
     def run(self, count):
         """The number, in a child."""
@@ -190,6 +195,7 @@ class _Family(object):
             return
         if signum == signal.SIGTERM:
             self._stopping += 1
+            os.write(self._stop_writer, b".")
             self._tell(signal.SIGTERM if self._stopping == 1 else signal.SIGKILL)
         os.write(self._writer, b".")
 
@@ -199,12 +205,24 @@ class _Family(object):
             os.kill(pid, signum)
 
     def _leave(self):
+        self._restore_handlers()
+        if self._reader is not None:
+            for fd in self._fds():
+                os.close(fd)
+            self._reader = None
+
+    def _restore_handlers(self):
         while self._previous:
             signal.signal(*self._previous.popitem())
-        if self._reader is not None:
-            os.close(self._reader)
-            os.close(self._writer)
-            self._reader = None
+
+    def _begin_child(self):
+        # A signal that arrives just before its handler is replaced is lost with the old one.
+        self._restore_handlers()
+        is_stopping = self._reader is not None and select.select(
+            [self._stop_reader], [], [], 0)[0]
+        self._leave()
+        if is_stopping:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _start_due(self):
         """Start those whose time has come. Returns the number in a child, None in the parent."""
@@ -217,7 +235,7 @@ class _Family(object):
             sys.stderr.flush()
             pid = os.fork()
             if not pid:
-                self._leave()
+                self._begin_child()
                 _task_id = number
                 random.seed()
                 return number
