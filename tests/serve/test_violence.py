@@ -31,7 +31,8 @@ class Clients(object):
             try:
                 connection = self._service.connect()
             except EnvironmentError as error:
-                self.refused += error.errno in (errno.ECONNREFUSED, errno.ENOENT)
+                with self._lock:
+                    self.refused += error.errno in (errno.ECONNREFUSED, errno.ENOENT)
                 return
             try:
                 again = True
