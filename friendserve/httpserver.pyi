@@ -13,9 +13,9 @@ __all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParame
     "LOCAL_PEERS"]
 
 class HTTPServer(TCPServer):
-    request_callback: Callable[..., Any]
+    request_callback: Any
     xheaders: bool | str
-    protocol: str
+    protocol: str | None
     trusted_downstream: Iterable[str]
     trusted: Any
     params: Any
@@ -27,7 +27,7 @@ class HTTPServer(TCPServer):
     handle_request: Callable[..., Any]
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def initialize(
-        self, request_callback: Callable[..., Any], no_keep_alive: bool = False,
+        self, request_callback: Any, no_keep_alive: bool = False,
         io_loop: IOLoop | None = None, xheaders: bool | str = False,
         ssl_options: dict[str, Any] | ssl.SSLContext | None = None,
         protocol: str | None = None, decompress_request: bool = False,
@@ -48,7 +48,7 @@ class HTTPServer(TCPServer):
     def on_release(self, connection: Any) -> None: ...
     def apply_xheaders(self, request: HTTPServerRequest) -> None: ...
     def add_sockets(self, sockets: Iterable[_socket]) -> None: ...
-    def handle_stream(self, stream: IOStream, address: str) -> None: ...
+    def handle_stream(self, stream: IOStream, address: Any) -> None: ...
     def connection_count(self, detached: bool = False) -> int: ...
     def describe_connections(self) -> list[dict[str, Any]]: ...
     def close_all_connections(self) -> None: ...

@@ -4,7 +4,7 @@ from typing import Any
 
 class ParseError(Exception):
     message: str
-    filename: str
+    filename: str | None
     lineno: int
     def __init__(self, message: str, filename: str | None = None, lineno: int = 0) -> None: ...
 
@@ -12,7 +12,7 @@ def filter_whitespace(mode: str, text: str) -> str: ...
 
 class Template:
     name: str
-    loader: BaseLoader
+    loader: BaseLoader | None
     namespace: dict[str, Any]
     file: Any
     autoescape: str | None

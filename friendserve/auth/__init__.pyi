@@ -16,19 +16,19 @@ class AuthError(Exception):
 
 class BackChannelLogoutHandler(RequestHandler, OpenIDConnectMixin):
     def check_xsrf_cookie(self) -> None: ...
-    def on_logout(self, sid: str, sub: str) -> Any: ...
+    def on_logout(self, sid: str | None, sub: str | None) -> Any: ...
     def post(self) -> None: ...
 
 class FacebookGraphMixin(OAuth2Mixin):
     def get_authenticated_user(  # type: ignore[override]
         self, redirect_uri: str | None = None, client_id: str | None = None,
-        client_secret: str | None = None, code: int | None = None,
+        client_secret: str | None = None, code: str | None = None,
         callback: Callable[..., Any] | None = None,
         extra_fields: dict[str, Any] | None = None
     ) -> Awaitable[Any]: ...
     def facebook_request(
         self, path: str, callback: Callable[..., Any] | None = None, access_token: Any = None,
-        post_args: dict[str, Any] | None = None, **args: Any
+        post_args: dict[str, Any] | str | None = None, **args: Any
     ) -> Awaitable[Any]: ...
 
 class FacebookMixin:
@@ -54,7 +54,7 @@ class FacebookMixin:
 class FriendFeedMixin(OAuthMixin):
     def friendfeed_request(
         self, path: str, callback: Callable[..., Any] | None = None, access_token: Any = None,
-        post_args: dict[str, Any] | None = None, **args: Any
+        post_args: dict[str, Any] | str | None = None, **args: Any
     ) -> Awaitable[Any]: ...
 
 class GoogleMixin(OpenIdMixin, OAuthMixin):
@@ -65,7 +65,7 @@ class GoogleMixin(OpenIdMixin, OAuthMixin):
 
 class GoogleOAuth2Mixin(OpenIDConnectMixin):
     def get_authenticated_user(  # type: ignore[override]
-        self, redirect_uri: str | None = None, code: int | None = None,
+        self, redirect_uri: str | None = None, code: str | None = None,
         callback: Callable[..., Any] | None = None,
         http_client: AsyncHTTPClient | None = None
     ) -> Awaitable[Any]: ...
@@ -83,7 +83,7 @@ class OAuth2Mixin:
     ) -> Awaitable[Any]: ...
     def oauth2_request(
         self, url: str, callback: Callable[..., Any] | None = None, access_token: Any = None,
-        post_args: dict[str, Any] | None = None, **args: Any
+        post_args: dict[str, Any] | str | None = None, **args: Any
     ) -> Awaitable[Any]: ...
     auth_error: AuthError | None
     auth_next: str
@@ -145,13 +145,16 @@ class TwitterMixin(OAuthMixin):
     ) -> Awaitable[Any]: ...
     def twitter_request(
         self, path: str, callback: Callable[..., Any] | None = None, access_token: Any = None,
-        post_args: dict[str, Any] | None = None, **args: Any
+        post_args: dict[str, Any] | str | None = None, **args: Any
     ) -> Awaitable[Any]: ...
 
 class TwitterOAuth2Mixin(OAuth2Mixin):
     def twitter_request(
         self, path: str, callback: Callable[..., Any] | None = None, access_token: Any = None,
-        post_args: dict[str, Any] | None = None, **args: Any
+        post_args: dict[str, Any] | str | None = None, **args: Any
     ) -> Awaitable[Any]: ...
 
-def is_allowed(user: str, emails: Iterable[str] = ..., domains: Iterable[str] = ...) -> bool: ...
+def is_allowed(
+    user: dict[str, Any] | None, emails: str | Iterable[str] = ...,
+    domains: str | Iterable[str] = ...
+) -> bool: ...

@@ -29,7 +29,7 @@ class Feed:
         on_error: Callable[..., Any] | None = None
     ) -> Awaitable[Any]: ...
     def wait(
-        self, channel: str, cursor: str, callback: Callable[..., Any] | None = None,
+        self, channel: str, cursor: str | None, callback: Callable[..., Any] | None = None,
         timeout: float | datetime.timedelta | None = None
     ) -> Any: ...
     def subscribe(

@@ -2,7 +2,7 @@ import datetime
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, IO, Self
-from friendserve.httputil import HTTPHeaders, HTTPServerRequest, encode_multipart_formdata as encode_multipart_formdata
+from friendserve.httputil import HTTPHeaders, encode_multipart_formdata as encode_multipart_formdata
 from friendserve.ioloop import IOLoop
 from friendserve.util import Configurable
 
@@ -32,7 +32,7 @@ class AsyncHTTPClient(Configurable):
         raise_error: bool = True, on_error: Callable[..., Any] | None = None, **kwargs: Any
     ) -> Awaitable[HTTPResponse]: ...
     def handle_callback_exception(self, callback: Callable[..., Any]) -> None: ...
-    def fetch_impl(self, request: HTTPServerRequest, callback: Callable[..., Any]) -> Any: ...
+    def fetch_impl(self, request: HTTPRequest, callback: Callable[..., Any]) -> Any: ...
 
 AsyncHTTPClient2 = AsyncHTTPClient
 CurlError = HTTPTransferError
@@ -55,7 +55,7 @@ class HTTPClientClosedError(HTTPTransferError):
 class HTTPClientError(Exception):
     code: int
     message: str
-    response: HTTPResponse
+    response: HTTPResponse | None
     def __init__(
         self, code: int, message: str | None = None, response: HTTPResponse | None = None
     ) -> None: ...
@@ -72,35 +72,35 @@ class HTTPRequest:
     url: str
     method: str
     allow_nonstandard_methods: bool
-    user_agent: str
-    body_producer: Callable[..., Any]
+    user_agent: str | None
+    body_producer: Callable[..., Any] | None
     expect_100_continue: bool
-    auth_mode: str
-    auth_username: str
-    auth_password: str
+    auth_mode: str | None
+    auth_username: str | None
+    auth_password: str | None
     cookie_jar: Any
     decompress_response: Any
-    header_callback: Callable[[str], Any]
-    streaming_callback: Callable[[bytes], Any]
+    header_callback: Callable[[str], Any] | None
+    streaming_callback: Callable[[bytes], Any] | None
     follow_redirects: bool
     max_redirects: int
     request_timeout: float
     connect_timeout: float
     allow_ipv6: bool
-    network_interface: str
-    unix_socket: str
-    proxy_host: str
-    proxy_port: int
-    proxy_auth_mode: str
-    proxy_username: str
-    proxy_password: str
-    ssl_options: dict[str, Any] | ssl.SSLContext
+    network_interface: str | None
+    unix_socket: str | None
+    proxy_host: str | None
+    proxy_port: int | None
+    proxy_auth_mode: str | None
+    proxy_username: str | None
+    proxy_password: str | None
+    ssl_options: dict[str, Any] | ssl.SSLContext | None
     validate_cert: bool
-    ca_certs: str
-    client_cert: str
-    client_key: str
+    ca_certs: str | None
+    client_cert: str | None
+    client_key: str | None
     require_close_notify: bool
-    prepare_curl_callback: Callable[..., Any]
+    prepare_curl_callback: Callable[..., Any] | None
     start_time: float
     original_request: Any
     def __init__(
@@ -144,16 +144,16 @@ class HTTPRequest:
     def complete(self, defaults: dict[str, Any]) -> None: ...
 
 class HTTPResponse:
-    request: HTTPServerRequest
+    request: HTTPRequest
     code: int
-    reason: str
+    reason: str | None
     headers: HTTPHeaders
     effective_url: str
-    request_time: float
-    start_time: float
+    request_time: float | None
+    start_time: float | None
     time_info: dict[str, float]
     def __init__(
-        self, request: HTTPServerRequest, code: int,
+        self, request: HTTPRequest, code: int,
         headers: HTTPHeaders | dict[str, str] | None = None, buffer: Any = None,
         effective_url: str | None = None, error: BaseException | None = None,
         request_time: float | None = None, time_info: dict[str, float] | None = None,
@@ -179,7 +179,7 @@ class HTTPTimeoutError(HTTPTransferError):
 
 class HTTPTransferError(HTTPClientError):
     args: Any
-    phase: str
+    phase: str | None
     real_error: BaseException | None
     default_message: str
     def __init__(
@@ -188,4 +188,4 @@ class HTTPTransferError(HTTPClientError):
     ) -> None: ...
 
 def end_to_end_headers(headers: HTTPHeaders | dict[str, str]) -> HTTPHeaders: ...
-def main(arguments: dict[str, list[bytes]] | None = None) -> int: ...
+def main(arguments: list[str] | None = None) -> int: ...

@@ -1,6 +1,6 @@
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, IO
+from typing import Any
 from socket import socket as _socket
 from friendserve.ioloop import IOLoop
 from friendserve.util import Configurable
@@ -28,12 +28,12 @@ class CachedResolver(Resolver):
 
 class Certificates:
     pairs: Iterable[tuple[str, str]]
-    client_ca: str
+    client_ca: str | None
     minimum: Any
-    ciphers: str
+    ciphers: str | None
     check_every: float
     io_loop: IOLoop
-    context: Any
+    context: ssl.SSLContext
     error: BaseException | None
     def __init__(
         self, pairs: Iterable[tuple[str, str]], client_ca: str | None = None,
@@ -109,7 +109,7 @@ def bind_sockets(
     port: int, address: str | None = None, family: int = ..., backlog: int = 128,
     flags: int | None = None, reuse_port: bool = False
 ) -> list[_socket]: ...
-def bind_unix_socket(file: IO[bytes], mode: int = 384, backlog: int = 128) -> _socket: ...
+def bind_unix_socket(file: str, mode: int = 384, backlog: int = 128) -> _socket: ...
 def is_valid_ip(ip: str) -> bool: ...
 def ssl_options_to_context(
     ssl_options: dict[str, Any] | ssl.SSLContext, server_side: bool = True

@@ -10,14 +10,14 @@ class AnyMatches(Matcher):
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None: ...
 
 class DefaultHostMatches(Matcher):
-    application: Callable[..., Any]
-    host_pattern: str
-    def __init__(self, application: Callable[..., Any], host_pattern: str) -> None: ...
+    application: Any
+    host_pattern: Any
+    def __init__(self, application: Any, host_pattern: Any) -> None: ...
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None: ...
 
 class HostMatches(Matcher):
-    host_pattern: str
-    def __init__(self, host_pattern: str) -> None: ...
+    host_pattern: Any
+    def __init__(self, host_pattern: Any) -> None: ...
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None: ...
 
 class Matcher:
@@ -26,7 +26,7 @@ class Matcher:
 
 class PathMatches(Matcher):
     pattern: str
-    regex: str | bytes | re.Pattern[Any]
+    regex: re.Pattern[str]
     def __init__(self, path_pattern: str | re.Pattern[str]) -> None: ...
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None: ...
     def reverse(self, *args: Any) -> str | None: ...
@@ -48,7 +48,7 @@ class Rule:
     matcher: Any
     target: Any
     target_kwargs: dict[str, Any]
-    name: str
+    name: str | None
     def __init__(
         self, matcher: Any, target: Any, target_kwargs: dict[str, Any] | None = None,
         name: str | None = None
@@ -66,7 +66,7 @@ class RuleRouter(Router):
     ) -> Any: ...
 
 class URLSpec(Rule):
-    regex: str | bytes | re.Pattern[Any]
+    regex: re.Pattern[str]
     handler_class: type[Any]
     kwargs: Any
     match: Any

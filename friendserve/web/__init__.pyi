@@ -97,9 +97,9 @@ class GZipContentEncoding(OutputTransform):
 
 class HTTPError(Exception):
     status_code: int
-    log_message: str
+    log_message: str | None
     args: Any
-    reason: str
+    reason: str | None
     def __init__(
         self, status_code: int = 500, log_message: str | None = None, *args: Any,
         **kwargs: Any

@@ -2,9 +2,11 @@
 from __future__ import absolute_import, division, print_function
 
 import datetime
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
-from friendserve import gen, web, websocket
+from friendserve import gen, locale, metrics, web, websocket
+from friendserve.auth import OpenIDConnectMixin, is_allowed
+from friendserve.database import Connection
 from friendserve.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from friendserve.httpserver import HTTPServer
 from friendserve.ioloop import IOLoop, PeriodicCallback
@@ -38,6 +40,7 @@ class FetchHandler(web.RequestHandler):
     def on_response(self, response: HTTPResponse) -> None:
         if response.error:
             raise web.HTTPError(502, "%s", response.error)
+        print(response.request.url, metrics.render().decode("utf-8"))
         self.finish(response.body)
 
 
@@ -48,11 +51,24 @@ class CoroutineHandler(web.RequestHandler):
         self.finish(str(response.code))
 
 
+class SignInHandler(web.RequestHandler, OpenIDConnectMixin):
+    @web.asynchronous
+    def get(self) -> None:
+        self.get_authenticated_user(self.on_user)
+
+    def on_user(self, user: Optional[dict[str, Any]]) -> None:
+        if not is_allowed(user, domains="example.com"):
+            raise web.HTTPError(403)
+        self.finish(locale.get("de_DE").translate("Welcome"))
+
+
 class EchoHandler(websocket.WebSocketHandler):
     def open(self, *args: str, **kwargs: str) -> None:
         self.write_message("hello")
+        self.write_message(b"bytes", binary=True)
+        self.write_message({"a": 1})
 
-    def on_message(self, message: Any) -> None:
+    def on_message(self, message: Union[str, bytes]) -> None:
         self.write_message(message)
 
     def on_close(self) -> None:
@@ -64,6 +80,13 @@ class EchoServer(TCPServer):
         def on_line(data: bytes) -> None:
             stream.write(data, stream.close)
         stream.read_until(b"\n", on_line)
+
+
+def count(name: str, connection: Connection) -> int:
+    metrics.gauge(name, "How long it takes.").set(0.5)
+    with connection.transaction():
+        row = connection.get("SELECT COUNT(*) AS n FROM entries")
+    return int(row.n) if row is not None else 0
 
 
 def main() -> None:
