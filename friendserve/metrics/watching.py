@@ -8,13 +8,6 @@ however many callbacks it has.
 from __future__ import absolute_import, division, print_function
 
 import collections
-import os
-
-try:
-    import resource
-except ImportError:
-    # Windows: `watch_process` is not available.
-    resource = None
 
 from friendserve.metrics.registry import registry as default_registry
 from friendserve.platform.pollers.clock import monotonic_time
@@ -46,31 +39,6 @@ def watch(part, name="", registry=default_registry):
             return
     raise TypeError("watch() takes a loop, server, application, HTTP client, feed or pool, not %r"
                     % (part,))
-
-
-def watch_process(registry=default_registry):
-    """Report the processor time and the memory of the process."""
-    used = [0.0]
-    seconds = registry.counter("process_cpu_seconds_total", "Processor time.")
-    memory = registry.gauge("process_resident_memory_bytes", "Memory that is resident.")
-
-    def sample():
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        now = usage.ru_utime + usage.ru_stime
-        seconds.add(max(0.0, now - used[0]))
-        used[0] = now
-        memory.set(_resident_memory(usage))
-
-    registry.add_sampler(sample)
-
-
-def _resident_memory(usage):
-    try:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
-    except (IOError, OSError):
-        # Elsewhere than on Linux, the most that it ever was; in bytes on macOS.
-        return usage.ru_maxrss * (1 if os.uname()[0] == "Darwin" else 1024)
 
 
 class _LoopWatch(object):
