@@ -141,7 +141,8 @@ class OptionParser(object):
         Raises Error if an option of this name exists.
         """
         frame = sys._getframe(1)
-        while frame.f_globals.get("__name__") in (__name__, log.__name__) \
+        # On PyPy, a partial has a frame.
+        while frame.f_globals.get("__name__") in (__name__, log.__name__, "functools") \
                 and frame.f_code.co_name != "<module>":
             frame = frame.f_back
         filename = frame.f_code.co_filename

@@ -10,7 +10,8 @@ from __future__ import absolute_import, division, print_function
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Instead of this folder, which would hide the standard modules `platform` and `typing`.
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from friendserve.feed import open_feed  # noqa: E402
 from friendserve.httpserver import HTTPServer  # noqa: E402

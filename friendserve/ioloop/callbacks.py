@@ -1,6 +1,7 @@
 """What the loop can say of a callback: its name, and the place that scheduled it."""
 from __future__ import absolute_import, division, print_function
 
+import functools
 import os
 import sys
 
@@ -96,12 +97,15 @@ def name_and_place(callback):
 
 def calling_place():
     """The line that called the loop, as (file, line): the nearest one outside this package. In a
-    callback of the package itself, it is the nearest one outside this folder."""
+    callback of the package itself, it is the nearest one outside this folder. A partial, which has
+    a frame on PyPy, is passed over."""
     frame = nearest = sys._getframe(1)
     inside = True
     while frame is not None:
         path = frame.f_code.co_filename
-        if not path.startswith(_FOLDER):
+        if path == _FUNCTOOLS:
+            pass
+        elif not path.startswith(_FOLDER):
             if inside:
                 nearest, inside = frame, False
             if not path.startswith(_PACKAGE):
@@ -116,3 +120,4 @@ def calling_place():
 # From code, because paths in frames are spelled as they were when the module was compiled.
 _FOLDER = os.path.join(os.path.dirname(calling_place.__code__.co_filename), "")
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(_FOLDER)), "")
+_FUNCTOOLS = functools.wraps.__code__.co_filename

@@ -212,6 +212,8 @@ class Page(object):
         frame = sys._getframe(2)
         while frame is not None and (
                 frame.f_globals.get("__name__", "").startswith(_PAGE_MODULES)
+                # On PyPy, a partial has a frame.
+                or frame.f_globals.get("__name__") == "functools"
                 or isinstance(frame.f_globals.get("__loader__"), Template)):
             frame = frame.f_back
         if frame is None or frame.f_globals.get("__name__", "").startswith("friendserve."):

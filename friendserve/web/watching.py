@@ -97,16 +97,17 @@ class Watch(object):
         now = self._loop.time()
         while self._pending and self._pending[0].due <= now:
             pending = self._pending.popleft()
-            handler = pending.handler()
             stream = getattr(pending.request.connection, "stream", None)
             # The next request of the connection means that this one was answered.
-            if getattr(handler, "_finished", False) or pending.kind in self._reported \
+            if getattr(pending.handler(), "_finished", False) or pending.kind in self._reported \
                     or getattr(pending.request.connection, "request", None) is not pending.request \
                     or stream is not None and stream.closed():
                 continue
             self._reported.add(pending.kind)
+            # A handler to which nothing refers may still be there, in a cycle or on PyPy.
+            gc.collect()
             app_log.warning("%s has not called finish() for %d seconds: %s", pending.text,
-                            UNFINISHED, waits_for(handler))
+                            UNFINISHED, waits_for(pending.handler()))
         self._set_timer()
 
 
@@ -188,9 +189,11 @@ def _functions(found):
         function = six.get_method_function(found)
         return [function] if hasattr(function, "__code__") else []
     if type(found).__name__ == "cell":
-        closures = [closure for closure in _referrers(found) if isinstance(closure, tuple)]
-        return [function for closure in closures for function in _referrers(closure)
-                if isinstance(function, types.FunctionType) and function.__closure__ is closure]
+        # A function refers to its cells through a tuple, and on PyPy without one.
+        holders = _referrers(found)
+        holders += _referrers(*[holder for holder in holders if isinstance(holder, tuple)])
+        return [holder for holder in holders if isinstance(holder, types.FunctionType)
+                and any(cell is found for cell in holder.__closure__ or ())]
     if isinstance(found, tuple):
         return [partial.func for partial in _referrers(found)
                 if hasattr(partial, "func") and hasattr(partial.func, "__code__")
