@@ -103,6 +103,9 @@ class _Collector(object):
 class LoopCase(object):
     """The part of a TestCase that waits: it runs `loop` until a condition is true."""
     loop = None
+    #: Whether garbage is collected while the case waits. What it waits for may happen when an object
+    #: goes.
+    collects = not COUNTS_REFERENCES
 
     def run_until(self, condition, loop=None):
         """Run the loop until `condition()` is true; the test fails after PATIENCE seconds."""
@@ -116,9 +119,8 @@ class LoopCase(object):
             # Usually a few turns are enough, without anything to wait for.
             loop.run_once(0 if turns < 10 else 0.002)
             turns += 1
-            if not COUNTS_REFERENCES and collector.is_due():
-                # What is waited for may happen when an object goes. On the loop, because otherwise
-                # the error of a Future that is dropped is only logged.
+            if self.collects and collector.is_due():
+                # On the loop, because otherwise the error of a Future that is dropped is only logged.
                 loop.add_callback(collector.collect)
 
 

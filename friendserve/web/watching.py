@@ -7,6 +7,7 @@ An Application with the setting `debug` passes its handlers to the `Watch` of it
 from __future__ import absolute_import, division, print_function
 
 import collections
+import functools
 import gc
 import linecache
 import os
@@ -148,26 +149,24 @@ def waits_for(handler):
     if handler is None:
         return "nothing refers to the handler any more, so nothing can finish the response. " \
                "Does an @asynchronous method return without a callback that ends in finish()?"
-    lines, callbacks = [], []
+    lines = []
     running = set()
     frame = sys._getframe()
     while frame is not None:
         running.add(id(frame))
         frame = frame.f_back
-    for found in _referrers(handler):
+    referrers = _referrers([handler])
+    for found in referrers:
         frame = found if isinstance(found, types.FrameType) else \
             getattr(found, "gi_frame", None) or getattr(found, "cr_frame", None)
-        if frame is not None:
-            if id(frame) not in running and not _is_ours(frame.f_code):
-                lines.append("it waits at %s: %s" % (
-                    _place(frame.f_code, frame.f_lineno),
-                    linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()))
-        else:
-            callbacks.extend(_functions(found))
+        if frame is not None and id(frame) not in running and not _is_ours(frame.f_code):
+            lines.append("it waits at %s: %s" % (
+                _place(frame.f_code, frame.f_lineno),
+                linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()))
     names = sorted(set(
         "%s (%s)" % (getattr(function, "__qualname__", function.__name__),
                      _place(function.__code__))
-        for function in callbacks if not _is_ours(function.__code__)))
+        for function in _functions(referrers) if not _is_ours(function.__code__)))
     if names:
         lines.append("it waits until one of its callbacks is called: " +
                      ", ".join(names[:_MAX_NAMED]))
@@ -175,27 +174,24 @@ def waits_for(handler):
         "no callback of it is left that could do so. Does every way through it end in finish()?"
 
 
-def _referrers(*objects):
+def _referrers(objects):
+    """What refers to one of `objects`. Each call looks at all objects of the program."""
+    if not objects:
+        return []
     own = set(map(id, objects))
-    own.add(id(objects))
     return [found for found in gc.get_referrers(*objects)
-            if id(found) not in own and found is not sys._getframe()]
+            if id(found) not in own and found is not objects and found is not sys._getframe()]
 
 
-def _functions(found):
-    """The functions of the program to which `found`, which refers to a handler, belongs."""
-    if isinstance(found, types.MethodType):
-        # Its class has them too.
-        function = six.get_method_function(found)
-        return [function] if hasattr(function, "__code__") else []
-    if type(found).__name__ == "cell":
-        # A function refers to its cells through a tuple, and on PyPy without one.
-        holders = _referrers(found)
-        holders += _referrers(*[holder for holder in holders if isinstance(holder, tuple)])
-        return [holder for holder in holders if isinstance(holder, types.FunctionType)
-                and any(cell is found for cell in holder.__closure__ or ())]
-    if isinstance(found, tuple):
-        return [partial.func for partial in _referrers(found)
-                if hasattr(partial, "func") and hasattr(partial.func, "__code__")
-                and isinstance(partial.func, types.FunctionType)]
-    return []
+def _functions(referrers):
+    """The functions that the program has to call with a handler, by what refers to it: their
+    methods, closures or arguments."""
+    functions = [six.get_method_function(found) for found in referrers
+                 if isinstance(found, types.MethodType)]
+    holders = _referrers([found for found in referrers
+                          if isinstance(found, tuple) or type(found).__name__ == "cell"])
+    # A function refers to its cells through a tuple, and on PyPy without one.
+    holders += _referrers([holder for holder in holders if isinstance(holder, tuple)])
+    functions += [getattr(holder, "func", holder) for holder in holders
+                  if isinstance(holder, (types.FunctionType, functools.partial))]
+    return [function for function in functions if hasattr(function, "__code__")]

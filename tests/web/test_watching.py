@@ -101,8 +101,6 @@ class WatchCase(WebCase):
     def setUp(self):
         super(WatchCase, self).setUp()
         self.addCleanup(kept.__delitem__, slice(None))
-        self.addCleanup(setattr, watching, "UNFINISHED", watching.UNFINISHED)
-        watching.UNFINISHED = 0.05
 
     def serve_debug(self, *handlers):
         self.serve_app([("/" + cls.__name__, cls) for cls in handlers], debug=True,
@@ -113,6 +111,8 @@ class WatchCase(WebCase):
 
 
 class SlowTest(WatchCase):
+    collects = False    # that may take longer than what is slow here
+
     def test_b450_a_handler_that_blocks_the_loop(self):
         self.serve_debug(Slow)
         self.ask("/Slow")
@@ -150,6 +150,11 @@ class SlowTest(WatchCase):
 
 
 class UnfinishedTest(WatchCase):
+    def setUp(self):
+        super(UnfinishedTest, self).setUp()
+        self.addCleanup(setattr, watching, "UNFINISHED", watching.UNFINISHED)
+        watching.UNFINISHED = 0.05
+
     def line(self, cls):
         """The one warning for a request that `cls` does not answer."""
         self.serve_debug(cls)
