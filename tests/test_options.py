@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import datetime
+import functools
 import io
 import logging
 import os
@@ -138,6 +139,11 @@ class DefinitionTest(OptionsCase):
             group.replace(".pyc", ".py") for group in self.options.groups()))
         self.assertEqual([("a", 1), ("b", 2), ("help", None)], sorted(self.options.items()))
         self.assertEqual(["a", "b", "help"], sorted(self.options))
+
+    def test_b470_the_group_of_an_option_defined_through_a_partial(self):
+        functools.partial(self.options.define, "a")(default=1)
+        self.assertEqual({"", __file__.replace(".pyc", ".py")}, set(
+            group.replace(".pyc", ".py") for group in self.options.groups()))
 
     def test_mockable(self):
         self.options.define("port", default=80)

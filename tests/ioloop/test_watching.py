@@ -204,6 +204,14 @@ class WatchingTest(ForkCase, Loops, unittest.TestCase):
         self.assertEqual(1, len(records))
         self.assertIn("scheduled at " + FILE, records[0].message)
 
+    def test_b470_the_place_that_scheduled_a_callback_through_a_partial(self):
+        self.debug()
+        with LogCatcher() as records:
+            functools.partial(self.loop.add_callback, lambda: {}["missing"])()
+            self.loop.run_once(0)
+        self.assertEqual(1, len(records))
+        self.assertIn("scheduled at " + FILE, records[0].message)
+
     def in_thread(self, function):
         thread = threading.Thread(target=function, name="the-other-thread")
         thread.start()

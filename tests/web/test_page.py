@@ -2,12 +2,15 @@
 from __future__ import absolute_import, division, print_function
 
 import ast
+import functools
 import inspect
+import os
 import re
 import unittest
 
+from friendserve.ioloop import IOLoop
 from friendserve.template import DictLoader
-from friendserve.web import RequestHandler, UIModule
+from friendserve.web import RequestHandler, UIModule, asynchronous
 from friendserve.web import page
 from friendserve.web.page import insert, link
 from tests.webcase import WebCase
@@ -37,6 +40,30 @@ class ContractTest(unittest.TestCase):
         used -= set(vars(page.Page)) | set(["_locale", "__dict__"])
         provides = page.Page.__doc__.split("The handler provides ")[1].partition(", and calls")[0]
         self.assertEqual(sorted(used), sorted(re.findall("`(.*?)`", provides)))
+
+
+class Folder(RequestHandler):
+    """Shows the folder in which its template is looked for."""
+    def create_template_loader(self, template_path):
+        return DictLoader({"page.html": template_path})
+
+
+class ByPartial(Folder):
+    def get(self):
+        functools.partial(self.render, "page.html")()
+
+
+class ByLoop(Folder):
+    @asynchronous
+    def get(self):
+        IOLoop.current().add_callback(self.render, "page.html")
+
+
+class FolderTest(WebCase):
+    def test_b470_the_folder_of_a_template_rendered_through_a_partial(self):
+        self.serve_app([("/partial", ByPartial), ("/loop", ByLoop)])
+        folder = os.path.dirname(os.path.abspath(__file__)).encode("utf-8")
+        self.assertEqual([folder, folder], [self.ask(path).body for path in ("/partial", "/loop")])
 
 
 class Rich(UIModule):

@@ -82,6 +82,14 @@ def answer_later(handler):
     handler.finish()
 
 
+class ForMany(Waiting):
+    @asynchronous
+    def get(self):
+        for number in range(20):
+            self.keep(lambda: self.finish(number))
+            self.keep(functools.partial(answer_later, self))
+
+
 class ForCoroutine(Waiting):
     @gen.coroutine
     def get(self):
@@ -188,6 +196,16 @@ class UnfinishedTest(WatchCase):
     def test_b451_a_coroutine(self):
         self.check(ForCoroutine, r"it waits at %s.pyc?:\d+: yield gen.Task\(self.keep\)  # here"
                    % HERE)
+
+    def test_b471_a_report_reads_the_heap_three_times_at_most(self):
+        """Which takes a second or more each time in a large program on PyPy."""
+        reads = []
+        referrers = gc.get_referrers
+        self.addCleanup(setattr, gc, "get_referrers", referrers)
+        gc.get_referrers = lambda *objects: reads.append(len(objects)) or referrers(*objects)
+        self.check(ForMany, r"it waits until one of its callbacks is called: "
+                            r"[\w.]*(<locals>.)?<lambda> .*, answer_later \(%s.pyc?:\d+\)$" % HERE)
+        self.assertLessEqual(len(reads), 3)
 
     def test_b451_not_for_handlers_that_are_told_of_the_end(self):
         self.serve_debug(LongPoll, Forgotten)
