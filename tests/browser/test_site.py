@@ -187,7 +187,7 @@ class SiteBrowserTest(SiteCase):
             window.one("#text").send_keys("%d" % number + Keys.ENTER)
             window.wait(lambda: window.one("#state").text or
                         not window.one("#text").get_attribute("value"), "an answer")
-        self.assertEqual("Slowly, please: wait a few seconds.", window.one("#state").text)
+        self.assertEqual("Not so fast, please: wait a few seconds.", window.one("#state").text)
         # What was not accepted can be sent again.
         self.assertEqual("%d" % website.room.BURST, window.one("#text").get_attribute("value"))
 
