@@ -174,7 +174,7 @@ class SiteBrowserTest(SiteCase):
         self.assertEqual("", window.one("#text").get_attribute("value"))
         driver.switch_to.window(first)
         window.wait(lambda: said() == [u"נועה <b>שלום</b>"], "the message there")
-        window.wait(lambda: "2 pages wait" in window.one("#waiting").text, "two pages")
+        window.wait(lambda: "2 pages are waiting" in window.one("#waiting").text, "two pages")
         self.assertEqual(2, len(window.find("#seeds .lit")))
         self.assertEqual([], window.complaints())
 
