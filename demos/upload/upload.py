@@ -65,7 +65,7 @@ class ListHandler(Page, RequestHandler):
         else:
             unit = "GB"
         text = "%.1f" % count if count < 100 else "%d" % count
-        # Languages that separate thousands by a comma have a point here.
+        # Languages that separate thousands by a comma use a decimal point.
         point = "." if self.locale.friendly_number(1000) in (u"1,000", u"1000") else ","
         return re.sub(r"\.0\Z", "", text).replace(".", point) + u"\xa0" + unit
 

@@ -185,8 +185,8 @@ def _explain(handler, key, cookie):
                              "The sign-in was started at another address of this site. Please "
                              "sign in here.")
     if not handler.request.cookies:
-        return AuthError("state", "the browser has sent no cookies",
-                         "The browser has sent no cookies. Please allow them for this site, and "
+        return AuthError("state", "the browser sent no cookies",
+                         "The browser sent no cookies. Please allow them for this site, and "
                          "sign in again.")
     return AuthError("state", "the flow is unknown, or was used before")
 

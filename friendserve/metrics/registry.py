@@ -87,7 +87,8 @@ class Registry(object):
         if family is None:
             family = self._families[name] = kind(self, name, help, labels, bounds)
         elif (type(family), family.label_names, family.bounds) != (kind, labels, bounds):
-            raise ValueError("%s already exists with another type, labels or buckets" % name)
+            raise ValueError("%s already exists, with another type, other labels or other "
+                             "buckets" % name)
         return family
 
     def add_sampler(self, function):

@@ -455,7 +455,7 @@ class AttackTest(BlogCase):
             for _ in range(accounts.Guard.FREE):
                 response = self.post("/login", name=u"Ada", password=u"wrong guess")
                 self.assertEqual(403, response.status)
-                self.assertIn(u"The name or the password is wrong.", response.text)
+                self.assertIn(u"The name or password is wrong.", response.text)
             response = self.post("/login", name=u"Ada", password=PASSWORD)
             self.assertEqual(429, response.status)
             self.assertGreaterEqual(int(response.headers["Retry-After"]), 1)
