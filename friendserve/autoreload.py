@@ -380,7 +380,7 @@ def _command_line():
 
 def _wrap(words):
     """The words of a command, changed so that the command of this module runs the program: it
-    survives a program that cannot start. If it is not clear what the program is, unchanged."""
+    survives a program that cannot start. Unchanged if it is not clear what the program is."""
     number = 0
     while number < len(words) and words[number].startswith("-") and words[number] != "-m":
         if words[number][1:2] not in "-WX" and set(words[number]).intersection("cm"):

@@ -181,7 +181,7 @@ class Presence(object):
                 news = json_decode(message.text)
                 node, names = news["node"] + u"", [name + u"" for name in news["names"]]
             except (KeyError, TypeError, ValueError):
-                # Something else writes to this channel, too.
+                # Something else also writes to this channel.
                 continue
             if node != self._node and age < GONE:
                 self._others[node] = names, self._loop.time() - max(0, age)

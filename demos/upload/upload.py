@@ -73,7 +73,7 @@ class ListHandler(Page, RequestHandler):
 class StoreHandler(Page, UploadHandler):
     def initialize(self):
         self.upload_folder = self.folder
-        # Each part of the form has a head, too.
+        # Each part of the form also has a head.
         self.max_upload_size = self.settings["limit"] + 65536
 
     def prepare(self):

@@ -3,7 +3,7 @@ from __future__ import absolute_import, division, print_function
 
 import re
 
-#: Every `reason` of an AuthError, and what it tells the person who wanted to sign in.
+#: Every `reason` of an AuthError, and the message for the person who wanted to sign in.
 REASONS = {
     "state": "This sign-in was not started in this browser, or is already complete. Please sign "
              "in again.",

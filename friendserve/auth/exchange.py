@@ -322,8 +322,8 @@ def _read_form(body):
 def request_json(handler, url, args, post_args, callback, headers=None):
     """Make a request to a provider's API. `args` are in the query; `post_args` make it a POST
     unless they are None: a dict is sent as a form, and text, which is JSON, as it is. Calls
-    `callback(reply)` with the JSON of the reply, or None, and then `handler.auth_error` says why.
-    Without a callback this returns a Future."""
+    `callback(reply)` with the JSON of the reply, or with None if it failed: `handler.auth_error`
+    says why. Without a callback this returns a Future."""
     if args:
         url += ("&" if "?" in url else "?") + native_str(encode_form(args))
 

@@ -104,8 +104,8 @@ class FacebookGraphMixin(OAuth2Mixin):
         """Make a request to the Graph API, such as ``/me/feed``, with `args` in the query and,
         unless it is None, `post_args` in a form.
 
-        Calls `callback(reply)` with the parsed JSON, or None, and then `auth_error` says why;
-        without a callback, returns a Future. `path` may be a whole URL. With the setting
+        Calls `callback(reply)` with the parsed JSON, or with None if it failed: `auth_error` says
+        why. Without a callback, returns a Future. `path` may be a whole URL. With the setting
         facebook_secret the request proves that it comes from this server (appsecret_proof).
         """
         url = self._graph(path)

@@ -172,8 +172,8 @@ class OAuth2Mixin(AuthMixin):
     def oauth2_request(self, url, callback=None, access_token=None, post_args=None, **args):
         """Fetch a URL of the provider's API, with `args` in the query. With `post_args` it is a
         POST: a dict is sent as a form, and text, which is JSON, as it is. Calls `callback(reply)`
-        with the parsed JSON, or None, and then `auth_error` says why; without a callback, returns a
-        Future.
+        with the parsed JSON, or with None if it failed: `auth_error` says why. Without a callback,
+        returns a Future.
 
         `access_token` is sent in the Authorization header (RFC 6750 2.1), not in the URL, which
         ends up in logs.

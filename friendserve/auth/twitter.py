@@ -48,9 +48,9 @@ class TwitterMixin(OAuthMixin):
             self.twitter_request("/2/tweets", self.on_posted, access_token=token,
                                  post_args=json_encode({"text": "Hello"}))
 
-        Calls `callback(reply)` with the parsed JSON, or None, and then `auth_error` says why;
-        without a callback, returns a Future. `path` may be a whole URL. `access_token` is that of a
-        user.
+        Calls `callback(reply)` with the parsed JSON, or with None if it failed: `auth_error` says
+        why. Without a callback, returns a Future. `path` may be a whole URL. `access_token` is that
+        of a user.
         """
         url = url_of(self._TWITTER_BASE_URL, path)
         return self._oauth_request(url, callback, access_token, post_args, args)

@@ -224,7 +224,7 @@ class RedisLink(object):
             "the connection to Redis at %s was lost before it answered" % self.address))
 
     def _disconnect(self):
-        """End the attempt or close the connection; neither calls back any more."""
+        """End the attempt or close the connection; neither calls back afterwards."""
         self._connecting.cancel()
         stream, self._stream = self._stream, None
         if stream is not None:

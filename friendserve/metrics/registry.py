@@ -213,7 +213,7 @@ class _HistogramSeries(_Series):
         numbers[index + len(bounds) + 1] += number
 
     def observe_all(self, values):
-        """As `observe` for each of the values, a list, which is sorted."""
+        """Like `observe` for each of the values, a list, which is sorted in place."""
         numbers, index, bounds = self.numbers, self.index, self.bounds
         values.sort()
         before = 0

@@ -129,7 +129,7 @@ class _RequestWatch(object):
         registry.add_sampler(self._sample)
 
     def _sample(self):
-        # Copied and cleared at once: the dict is the one to which the watched ones add.
+        # Copied and cleared in place: the watched applications add to this very dict.
         times = self.times.copy()
         self.times.clear()
         for (method, status), seconds in times.items():

@@ -161,7 +161,7 @@ class IOLoopReactor(PosixReactorBase, _PollLikeMixin):
         if reader is writer:
             self._serve(reader, events)
             return
-        # A hang-up is reported as READ to an fd that waits only for WRITE, too.
+        # A hang-up is reported as READ, even to an fd that waits only for WRITE.
         if reader is not None and events & (READ | ERROR):
             self._serve(reader, events & (READ | ERROR))
         if writer is not None and events & (WRITE | ERROR) and self._writes.get(writer) == fd:
@@ -434,7 +434,7 @@ def _outcome(results, host, port):
     addresses, code = [], socket.EAI_NONAME
     for success, value in results:
         if success:
-            # Beside the addresses there may be aliases (CNAME).
+            # Besides the addresses there may be aliases (CNAME).
             for payload in [record.payload for record in value[0]]:
                 if payload.TYPE == dns.A:
                     addresses.append((socket.AF_INET, (payload.dottedQuad(), port)))

@@ -100,7 +100,7 @@ def _split(data):
 
 
 def write_file(path, data):
-    """Replace the contents of a file at once. It keeps its mode, and links to it stay."""
+    """Replace the contents of a file atomically. It keeps its mode, and links to it still work."""
     path = os.path.realpath(path)
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
     try:

@@ -48,7 +48,7 @@ OPTIONS = (
         ("preload", False, bool, None, "load the application before the workers are forked"),
         ("graceful_timeout", 30.0, float, "SECONDS",
          "how long requests in progress may take when a worker ends"),
-        ("drain_idle", 5.0, float, "SECONDS", "how long idle connections may then send a request"),
+        ("drain_idle", 5.0, float, "SECONDS", "how long idle connections may still send a request"),
         ("start_timeout", 60.0, float, "SECONDS",
          "how long a worker may take to get ready; 0: no limit"),
         ("stall_timeout", 60.0, float, "SECONDS",
@@ -70,7 +70,7 @@ OPTIONS = (
         ("proxy_protocol", False, bool, None,
          "connections begin with a PROXY header, version 1 or 2, from a trusted proxy"),
     )),
-    ("Observation", (
+    ("Monitoring", (
         ("metrics", "", str, "PATH|HOST:PORT",
          "where to serve metrics, in the format of Prometheus"),
         ("health", "", str, "PATH", "serve PATH/live and PATH/ready, for health checks"),
@@ -79,7 +79,7 @@ OPTIONS = (
         ("log_file", "", str, "FILE", "the log; by default, standard error"),
         ("access_log", "-", str, "FILE|-|none", "a line for each request; - is standard output"),
         ("log_format", "short", str, "short|combined|json|TEXT",
-         "that of the access log; TEXT has fields such as {status}; json is for the log too"),
+         "the form of the access log; TEXT has fields such as {status}; json is for the log too"),
     )),
     ("Process", (
         ("user", "", str, "NAME", "the user that workers run as"),

@@ -1,4 +1,4 @@
-"""From "module:application" to what a server calls for each request."""
+"""From "module:application" to the callable that a server calls for each request."""
 from __future__ import absolute_import, division, print_function
 
 import importlib

@@ -322,7 +322,7 @@ class Master(object):
                 return
             said = b""
         if not said:
-            # It ends; SIGCHLD tells how.
+            # The worker is ending; SIGCHLD says how.
             self._loop.remove_handler(worker.channel)
         for line in said.splitlines():
             if line == SAYS_READY:

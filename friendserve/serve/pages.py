@@ -3,8 +3,8 @@
 In each worker, an Observer counts what happens, and answers requests for the paths in the settings:
 `metrics` ("/metrics", the whole service in the text format of Prometheus) and `health` ("/health",
 below which are /live and /ready). With an address in `metrics` ("127.0.0.1:9100"), the master
-serves these pages there instead, and the connections with the addresses of clients as well: whoever
-may connect to it is an operator.
+serves these pages there instead, and the connections with the addresses of clients as well: only
+operators should be able to connect to it.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -351,7 +351,7 @@ def _adopt(fd, address, backlog):
     if fd > 2:
         os.close(fd)
     else:
-        # A standard stream stays open, lest a file that is opened later takes its place.
+        # A standard stream stays open, so that a file opened later does not take its place.
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, fd)
         os.close(null)

@@ -121,7 +121,7 @@ def main(count=500, grace=30):
         wait(loop, lambda: not socket.socket().connect_ex(("127.0.0.1", port)), 20)
         clients.start()
         opened = wait(loop, clients.is_open, 60)
-        # The polls have arrived, too.
+        # The polls have arrived too.
         wait(loop, lambda: False, 1)
         clients.began = loop.time()
         server.send_signal(signal.SIGHUP)
@@ -142,7 +142,7 @@ def report(clients, over):
         tenths = [0] * 10
         for time in times:
             tenths[min(9, int(10 * (time - times[0]) / span))] += 1
-        print("WebSockets closed from %.1f to %.1f s after HUP; in each tenth of that: %s" % (
+        print("WebSockets closed from %.1f to %.1f s after HUP; in each tenth of that time: %s" % (
             times[0], times[-1], " ".join(map(str, tenths))))
     if clients.polls:
         print("%d long polls were answered %d times, from %.1f to %.1f s" % (
