@@ -350,7 +350,7 @@ class MultiYieldPoint(YieldPoint):
                 if first is None:
                     first = sys.exc_info()
                 else:
-                    log_unless_quiet(error, self.quiet_exceptions, "among those that were waited for")
+                    log_unless_quiet(error, self.quiet_exceptions, "among several")
         if first is not None:
             six.reraise(*first)
         return results if self.keys is None else dict(zip(self.keys, results))
@@ -394,7 +394,7 @@ def multi_future(children, quiet_exceptions=()):
             if exc_info is None:
                 results.append(child.result())
             elif future.done():
-                log_unless_quiet(exc_info[1], quiet_exceptions, "among those that were waited for")
+                log_unless_quiet(exc_info[1], quiet_exceptions, "among several")
             else:
                 future.set_exc_info(exc_info)
         if not future.done():
