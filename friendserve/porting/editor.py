@@ -80,7 +80,7 @@ class Source(object):
             starts.append(position)
             position += len(line)
         # Tokenizers disagree on whether a lone "\r" or a form feed ends a line. They all accept
-        # "\n", and replacing it moves nothing else in the text.
+        # "\n", and this replacement moves nothing else in a line.
         feed = io.StringIO(u"".join(re.sub(u"\r\n?$", u"\n", line) if not line.endswith(u"\n")
                                     or line.endswith(u"\r\n") else line for line in lines),
                            newline=u"\n")
