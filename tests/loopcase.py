@@ -103,8 +103,8 @@ class _Collector(object):
 class LoopCase(object):
     """The part of a TestCase that waits: it runs `loop` until a condition is true."""
     loop = None
-    #: Whether garbage is collected while the case waits. What it waits for may happen when an object
-    #: goes.
+    #: Whether garbage is collected while the case waits: what it waits for may happen when an
+    #: object is freed.
     collects = not COUNTS_REFERENCES
 
     def run_until(self, condition, loop=None):
@@ -120,7 +120,7 @@ class LoopCase(object):
             loop.run_once(0 if turns < 10 else 0.002)
             turns += 1
             if self.collects and collector.is_due():
-                # On the loop, because otherwise the error of a Future that is dropped is only logged.
+                # On the loop: elsewhere, the error of a Future that is dropped is only logged.
                 loop.add_callback(collector.collect)
 
 
