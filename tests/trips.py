@@ -24,6 +24,9 @@ import sys
 import tempfile
 import time
 
+if __name__ == "__main__":
+    # This folder, which would hide the standard modules `platform` and `typing`.
+    del sys.path[0]
 try:
     import friendserve
 except ImportError:
