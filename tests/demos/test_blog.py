@@ -743,8 +743,9 @@ class EarlierDatabaseTest(BlogCase):
         return url
 
     def test_b480_users_stay_signed_in_until_they_sign_out_on_all_devices(self):
-        value = create_signed_value("a secret of the tests only", "user", '{"id": 1, "name": "Ada"}')
-        self.cookies["user"] = phone = value.decode("ascii")
+        phone = create_signed_value("a secret of the tests only", "user",
+                                    '{"id": 1, "name": "Ada"}').decode("ascii")
+        self.cookies["user"] = phone
         self.assertIn(u"<bdi>Ada", self.visit("/").text)
         self.post("/logout", everywhere=u"1")
         with self.as_another({"user": phone}):
