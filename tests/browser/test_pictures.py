@@ -252,7 +252,8 @@ class PicturesTest(GalleryCase):
                 self.read(language)
                 self.look(name + "-welcome", program.url + "/")
                 self.driver.get(program.url + path)
-                self.look(name + "-consent")
+                if name == "auth" or language == "en":
+                    self.look(name + "-consent")
                 self.press(no)
                 self.look(name + "-problem", complaints=["403 (Forbidden)"])
             self.driver.get(program.url + path)
