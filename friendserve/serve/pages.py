@@ -36,10 +36,12 @@ font-family: ui-monospace, monospace; font-size: .9em; }
 div { overflow-x: auto; } p { opacity: .7; }
 </style>
 <h1>Workers</h1>
-<div tabindex="0"><table><tr><th>Slot<th>Process<th>State<th class="n">Started<th class="n">Connections
+<div tabindex="0"><table>
+<tr><th>Slot<th>Process<th>State<th class="n">Started<th class="n">Connections
 %s</table></div>
 <h2>Connections</h2>
-<div tabindex="0"><table><tr><th>Slot<th>Client<th>State<th class="n">Seconds<th>Request
+<div tabindex="0"><table>
+<tr><th>Slot<th>Client<th>State<th class="n">Seconds<th>Request
 %s</table></div>
 <p>Updated every two seconds; up to %d connections of each worker.</p>
 """

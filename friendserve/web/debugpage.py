@@ -141,8 +141,8 @@ _IS_FOREIGN = re.compile(u"[^\x00-\x7f]").search
 
 
 def _isolate(text):
-    """The HTML of a path or URL. Each part outside of ASCII is isolated: two in a row in Hebrew, say,
-    would be shown in reverse order."""
+    """The HTML of a path or URL. Each part outside of ASCII is isolated: two parts in Hebrew would
+    be shown in reverse order."""
     return u"".join(u"<bdi>%s</bdi>" % _escape(part) if _IS_FOREIGN(part) else _escape(part)
                     for part in _SEPARATORS.split(_decode(text)))
 

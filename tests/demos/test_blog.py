@@ -336,6 +336,20 @@ class ServerStory(Story):
         db.close()
         return url
 
+    def test_b480_a_database_of_an_earlier_version(self):
+        url = self.server_process.url()
+        self.join(u"Ada")
+        db = store.database.connect(url)
+        db.execute("ALTER TABLE users DROP COLUMN session")
+        store.make_tables(url)
+        self.assertEqual(u"", db.get("SELECT session FROM users").session)
+        db.close()
+        self.post("/login", name=u"Ada", password=PASSWORD)
+        self.post("/logout", everywhere=u"1")
+        with self.as_another():
+            self.join(u"Noa")
+            self.assertIn(u"<bdi>Noa", self.visit("/").text)
+
     def test_the_database_goes_away_and_comes_back(self):
         self.join(u"Ada")
         path = self.write(u"Kept")
