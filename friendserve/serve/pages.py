@@ -25,11 +25,12 @@ _PAGE = u"""<!DOCTYPE html>
 <style>
 :root { color-scheme: light dark; background: #fff; color: #1c2330; }
 @media (prefers-color-scheme: dark) { :root { background: #12161d; color: #e6eaf1; } }
-:focus-visible { outline: 3px solid #3157d5; outline-offset: 2px; }
+:focus-visible { outline: 3px solid #5b7cf0; outline-offset: 2px; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.3em; } h2 { font-size: 1.05em; margin-top: 2em; }
 table { border-collapse: collapse; width: 100%%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; vertical-align: top; padding: .25em 1em .25em 0; border-bottom: 1px solid #8884; }
+th, td { text-align: left; vertical-align: top; padding: .25em 1em .25em 0;
+border-bottom: 1px solid #8884; }
 th { font-weight: 600; opacity: .7; } td.n, th.n { text-align: right; }
 td.r { overflow-wrap: anywhere; min-width: 16em;
 font-family: ui-monospace, monospace; font-size: .9em; }

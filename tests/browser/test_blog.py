@@ -170,12 +170,6 @@ class BlogOnTwoDevicesTest(BlogCase):
         self.driver.get(self.server.url + "/")
         self.assertEqual([], self.window.find("article"))
         self.assertEqual([], self.window.find("footer button[name=everywhere]"))
-        # The ordinary way in and out is as ever.
-        self.follow("nav a[href='/login']")
-        self.fill(name=u"Ada", password=PASSWORD)
-        self.send()
-        self.send("nav button")
-        self.assertIn(u"Sign in", self.one("nav").text)
 
 
 class BlogOnAPhoneTest(BlogTest):
