@@ -32,7 +32,7 @@ table { border-collapse: collapse; width: 100%%; font-variant-numeric: tabular-n
 th, td { text-align: left; vertical-align: top; padding: .25em 1em .25em 0;
 border-bottom: 1px solid #8884; }
 th { font-weight: 600; opacity: .7; } td.n, th.n { text-align: right; }
-td.r { overflow-wrap: anywhere; min-width: 16em;
+td.r { overflow-wrap: anywhere; min-width: 28em;
 font-family: ui-monospace, monospace; font-size: .9em; }
 div { overflow-x: auto; } p { opacity: .7; }
 </style>
