@@ -12,9 +12,9 @@ import traceback
 from tests import PATIENCE
 
 
-def in_child(function):
+def in_child(function, patience=PATIENCE):
     """The str() of what `function()` returns in a child made by a fork, or the traceback of what it
-    raises. Raises AssertionError if the child takes longer than PATIENCE seconds."""
+    raises. Raises AssertionError if the child takes longer than `patience` seconds."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -29,9 +29,9 @@ def in_child(function):
             os._exit(0)
     os.close(writer)
     try:
-        if not select.select([reader], [], [], PATIENCE)[0]:
+        if not select.select([reader], [], [], patience)[0]:
             os.kill(child, signal.SIGKILL)
-            raise AssertionError("the child did not end within %d seconds" % PATIENCE)
+            raise AssertionError("the child did not end within %d seconds" % patience)
         with os.fdopen(os.dup(reader), "rb") as answer:
             return answer.read().decode("ascii")
     finally:

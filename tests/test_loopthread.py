@@ -3,7 +3,6 @@ leave nothing behind."""
 from __future__ import absolute_import, division, print_function
 
 import functools
-import gc
 import os
 import re
 import signal
@@ -29,7 +28,7 @@ from friendserve.util import TimeoutError
 from tests import PATIENCE, ROOT, services
 from tests.forkcase import ForkCase, no_threads
 from tests.httpcase import answer
-from tests.loopcase import LogCatcher, keeping, open_fds
+from tests.loopcase import GrowthCase, LogCatcher, keeping
 
 
 class Blocked(Exception):
@@ -563,7 +562,7 @@ class ExampleTest(unittest.TestCase):
         self.assertEqual([b"all is well"], printed)
 
 
-class RestartTest(LoopThreadCase):
+class RestartTest(GrowthCase, LoopThreadCase):
     def restart(self, poller):
         with LoopThread(lambda: IOLoop(impl=poller)) as thread:
             server = thread.call(serve, self.port)
@@ -573,21 +572,9 @@ class RestartTest(LoopThreadCase):
                 client.fetch, "http://127.0.0.1:%d/" % server.port, timeout=PATIENCE)
             self.assertEqual(b"ok", response.body)
 
-    def figures(self):
-        gc.collect()
-        return open_fds(), threading.active_count(), len(gc.get_objects())
-
     def test_b292_100_restarts_with_a_server(self):
         # The same each time, since URLs are remembered.
         self.port = services.free_port()
         for poller in available_pollers():
-            for _ in range(10):
-                self.restart(poller)
-            fds, threads, objects = self.figures()
-            for _ in range(100):
-                self.restart(poller)
-            fds_after, threads_after, objects_after = self.figures()
-            self.assertEqual(fds, fds_after)
-            self.assertEqual(threads, threads_after)
-            self.assertLess(objects_after - objects, 100, "one for each restart, or more")
+            self.assert_no_growth(functools.partial(self.restart, poller))
             self.assertEqual(set(), loopthread._threads)

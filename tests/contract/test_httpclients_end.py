@@ -17,7 +17,7 @@ from friendserve.netutil import bind_sockets, bind_unix_socket
 from tests import services
 from tests.clientcase import ScriptedServer, answer, for_each_client, reset, response
 from tests.httpcase import LogCatcher, Waiting
-from tests.loopcase import free_unreferenced
+from tests.loopcase import count_objects
 
 
 class QueueContract(object):
@@ -360,9 +360,7 @@ class EveryKindContract(object):
 
     def count_objects(self):
         self.turn(0.01, 5)
-        gc.collect()
-        free_unreferenced()
-        return len(gc.get_objects())
+        return count_objects()
 
     def test_b172_ten_thousand_fetches(self):
         with LogCatcher():
