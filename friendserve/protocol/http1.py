@@ -15,8 +15,8 @@ from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
-    REQUEST, RESPONSE, HTTPHeaders, may_be_remembered, parse_field_line, parse_fields,
-    parse_response_field_line)
+    NAMES, REQUEST, RESPONSE, HTTPHeaders, check_framing, may_be_remembered, parse_field_line,
+    parse_fields, parse_response_field_line)
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
 #: HEAD: it is complete, and waits in the loop's queue. BODY: the head is parsed, the body is being
@@ -55,8 +55,10 @@ _fold = re.compile(r"(?:\r\n[ \t]+)+")
 
 _bare_line_feed = re.compile(br"[^\r]\n").search
 
-# Every control character but tab.
-_CONTROLS = bytes(bytearray(set(range(32)) - set([9]) | set([127])))
+_CONTROLS = bytes(bytearray(list(range(32)) + [127]))
+
+#: The methods of requests that `read_request_head` reads without further questions.
+_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 _to_native = str if str is bytes else operator.methodcaller("decode", "latin-1")  # version: py2
 _to_wire = str if str is bytes else operator.methodcaller("encode", "latin-1")  # version: py2
@@ -71,8 +73,6 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     or "HTTP/1.1". Raises HTTPInputError with the status for the response.
     """
     lines = _to_native(head).split("\r\n")
-    # Whether the only control characters, but for tabs, are those of the line ends.
-    are_clean = len(head.translate(None, _CONTROLS)) == len(head) - 2 * len(lines) + 2
     del lines[-2:]
     if not (lines and lines[0]):
         lines = _skip_empty_lines(lines)
@@ -80,7 +80,7 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     if len(line) > max_line:
         raise HTTPInputError("request line longer than %d bytes" % max_line, 414)
     method, target, version = _parse_request_line(line)
-    headers = parse_fields(lines, max_fields, REQUEST, are_clean)
+    headers = parse_fields(lines, max_fields, REQUEST)
     if "Host" not in headers._values and version != "HTTP/1.0":
         raise HTTPInputError("no Host header in an HTTP/1.1 request")
     if target[0] != "/":
@@ -239,7 +239,10 @@ def wants_keep_alive(headers, version):
 # other than a Cookie, which is cut out.
 _heads = {}
 _seen = set()
-# Heads in each memo; and bytes and fields of one that is remembered.
+# Valid values of Host.
+_hosts = set()
+_HOST_LENGTH = 260
+# Entries in each memo; and bytes and fields of a head that is remembered.
 _HEADS = 500
 _HEAD_LENGTH = 1024
 _HEAD_FIELDS = 40
@@ -267,24 +270,71 @@ def read_request_head(head, max_line=8192, max_fields=100):
             headers = _new_headers(HTTPHeaders)
             headers._values = values = values.copy()
             if cookie is not None:
-                values["Cookie"] = _to_native(cookie).strip(" \t")
+                values["Cookie"] = _to_native(cookie).strip(" ")
             return method, target, version, headers, length, keep_alive
-    method, target, version, headers = parse_request_head(head, max_line, max_fields)
-    length = body_length(headers, version)
-    keep_alive = wants_keep_alive(headers, version)
-    if rest is not None and len(rest) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS:
-        if hash(rest) in _seen:
-            values = headers._values.copy()
-            # A second Cookie line would still be in `rest`.
-            if (cookie is None or type(values.pop("Cookie")) is str) and may_be_remembered(values):
-                if len(_heads) >= _HEADS:
-                    _heads.clear()
-                _heads[rest] = method, target, version, values, length, keep_alive
-        else:
-            if len(_seen) >= _HEADS:
-                _seen.clear()
-            _seen.add(hash(rest))
+    # Most heads differ from all others, but are plain: one pass shows that nothing is wrong with
+    # them. The strict parser reads those that are not, and finds out whether they are wrong.
+    lines = _to_native(head).split("\r\n")
+    values = {}
+    try:
+        method, target, version = lines[0].split(" ")
+        for line in lines[1:-2]:
+            name, value = line.split(":", 1)
+            values[NAMES[name]] = value.strip(" ")
+        host = values["Host"]
+        is_plain = (
+            method in _METHODS and version == "HTTP/1.1" and target[:1] == "/"
+            and (host in _hosts or _remember_host(host))
+            # No control character, but for those of the line ends.
+            and len(head.translate(None, _CONTROLS)) == len(head) - 2 * len(lines) + 2
+            and len(values) == len(lines) - 3 <= max_fields and len(lines[0]) <= max_line)
+    except (KeyError, ValueError):
+        is_plain = False
+    if is_plain:
+        headers = _new_headers(HTTPHeaders)
+        headers._values = values
+        length = 0
+        if "Content-Length" in values or "Transfer-Encoding" in values:
+            check_framing(values)
+            length = body_length(headers, version)
+        connection = values.get("Connection")
+        keep_alive = connection is None or wants_keep_alive(headers, version)
+    else:
+        method, target, version, headers = parse_request_head(head, max_line, max_fields)
+        length = body_length(headers, version)
+        keep_alive = wants_keep_alive(headers, version)
+    if rest is not None and len(rest) <= _HEAD_LENGTH:
+        _remember_head(rest, cookie, (method, target, version, headers, length, keep_alive))
     return method, target, version, headers, length, keep_alive
+
+
+def _remember_host(host):
+    """Whether `host` is valid in a request; if so, it is known from now on."""
+    if not is_host(host):
+        return False
+    if len(host) <= _HOST_LENGTH:
+        if len(_hosts) >= _HEADS:
+            _hosts.clear()
+        _hosts.add(host)
+    return True
+
+
+def _remember_head(rest, cookie, known):
+    """Remember what `read_request_head` has found in a head, if it arrives for the second time."""
+    method, target, version, headers, length, keep_alive = known
+    if len(headers) > _HEAD_FIELDS:
+        return
+    if hash(rest) not in _seen:
+        if len(_seen) >= _HEADS:
+            _seen.clear()
+        _seen.add(hash(rest))
+        return
+    values = headers._values.copy()
+    # A second Cookie line would still be in `rest`.
+    if (cookie is None or type(values.pop("Cookie")) is str) and may_be_remembered(values):
+        if len(_heads) >= _HEADS:
+            _heads.clear()
+        _heads[rest] = method, target, version, values, length, keep_alive
 
 
 # The same for responses: repeated ones differ only in their Date, from one second to the next.
