@@ -274,7 +274,7 @@ def read_request_head(head, max_line=8192, max_fields=100):
             return method, target, version, headers, length, keep_alive
     # Most heads differ from all others, but are plain: one pass shows that nothing is wrong with
     # them. The strict parser reads those that are not, and finds out whether they are wrong.
-    lines = _to_native(head).split("\r\n")
+    lines = (head if str is bytes else head.decode("latin-1")).split("\r\n")  # version: py2
     values = {}
     try:
         method, target, version = lines[0].split(" ")
