@@ -56,6 +56,7 @@ _fold = re.compile(r"(?:\r\n[ \t]+)+")
 _bare_line_feed = re.compile(br"[^\r]\n").search
 
 _CONTROLS = bytes(bytearray(list(range(32)) + [127]))
+_NOT_PLAIN = _CONTROLS + bytes(bytearray(range(128, 256)))
 
 #: The methods of requests that `read_request_head` reads without further questions.
 _METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -279,14 +280,15 @@ def read_request_head(head, max_line=8192, max_fields=100):
     try:
         method, target, version = lines[0].split(" ")
         for line in lines[1:-2]:
-            name, value = line.split(":", 1)
-            values[NAMES[name]] = value.strip(" ")
+            name, _, value = line.partition(":")
+            values[NAMES[name]] = value.strip()
         host = values["Host"]
         is_plain = (
             method in _METHODS and version == "HTTP/1.1" and target[:1] == "/"
             and (host in _hosts or _remember_host(host))
-            # No control character, but for those of the line ends.
-            and len(head.translate(None, _CONTROLS)) == len(head) - 2 * len(lines) + 2
+            # In ASCII, without a control character but for those of the line ends. So only spaces
+            # were stripped.
+            and len(head.translate(None, _NOT_PLAIN)) == len(head) - 2 * len(lines) + 2
             and len(values) == len(lines) - 3 <= max_fields and len(lines[0]) <= max_line)
     except (KeyError, ValueError):
         is_plain = False
@@ -363,10 +365,7 @@ def read_response_head(head, method="GET", max_fields=MAX_RESPONSE_FIELDS):
 
 
 _join_field = ": ".join
-
-# The heads that this side sends repeat as well: all responses with one page within one second have
-# the same. Cookies are not remembered, and a head with several lines of one name is not hashable.
-_encoded = {}
+_LINE_ENDS = b"\r\n\0"
 
 
 def encode_head(start_line, headers):
@@ -374,33 +373,64 @@ def encode_head(start_line, headers):
 
     Raises HTTPOutputError when a value would end its line early or is not latin-1.
     """
-    values = headers._values
-    head = (start_line, tuple(values), tuple(values.values()))
+    lines = [start_line]
     try:
-        known = _encoded.get(head)
+        lines += map(_join_field, headers._values.items())
     except TypeError:
-        return _encode_head(start_line, list(map(_join_field, headers.get_all())))
-    if known is not None:
-        return known
-    data = _encode_head(start_line, list(map(_join_field, values.items())))
-    if len(data) <= _HEAD_LENGTH and "Set-Cookie" not in values:
-        if len(_encoded) >= _HEADS:
-            _encoded.clear()
-        _encoded[head] = data
+        # Several lines of one name.
+        lines[1:] = map(_join_field, headers.get_all())
+    text = "\r\n".join(lines) + "\r\n\r\n"
+    try:
+        data = _to_wire(text)
+    except UnicodeError:
+        raise HTTPOutputError("a header value is not latin-1: %r" % text)
+    # The number of line ends shows whether a value contained one.
+    if len(data.translate(None, _LINE_ENDS)) != len(data) - 2 * len(lines) - 2:
+        raise HTTPOutputError("line break or NUL in a header: %r" % text)
     return data
 
 
-def _encode_head(start_line, lines):
-    lines.insert(0, start_line)
-    text = "\r\n".join(lines) + "\r\n\r\n"
-    # The number of line ends shows whether a value contained one.
-    ends = len(lines) + 1
-    if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
-        raise HTTPOutputError("line break or NUL in a header: %r" % text)
-    try:
-        return _to_wire(text)
-    except UnicodeError:
-        raise HTTPOutputError("a header value is not latin-1: %r" % text)
+# The heads of responses with an ETag differ in little else but their ETags and lengths, within one
+# second. So of the last such head what precedes these two is remembered, and the whole.
+class _LastHead(object):
+    __slots__ = ("line", "values", "start", "etag", "size", "whole")
+
+    def __init__(self):
+        self.line, self.values = "", {}
+
+
+_last = _LastHead()
+
+
+def encode_response_head(start_line, headers, size):
+    """The bytes of the head of a response that `size` bytes of body follow; it adds the
+    Content-Length to the headers. Raises HTTPOutputError as `encode_head` does."""
+    values = headers._values
+    last = _last
+    etag = last.values["Etag"] = values.get("Etag")
+    if values != last.values or start_line != last.line:
+        start = _begin_head(start_line, values)
+        if start is None:
+            values["Content-Length"] = str(size)
+            return encode_head(start_line, headers)
+        last.line, last.values, last.start, last.etag = start_line, values.copy(), start, None
+    values["Content-Length"] = str(size)
+    if etag != last.etag or size != last.size:
+        if not etag.strip('"').isalnum():
+            return encode_head(start_line, headers)
+        last.whole = b"%sEtag: %s\r\nContent-Length: %d\r\n\r\n" % (
+            last.start, _to_wire(etag), size)
+        last.etag, last.size = etag, size
+    return last.whole
+
+
+def _begin_head(start_line, values):
+    """The bytes of a head that precede its Etag, or None if they are not to be remembered."""
+    if type(values.get("Etag")) is not str or not may_be_remembered(values):
+        return None
+    values = values.copy()
+    del values["Etag"]
+    return encode_head(start_line, HTTPHeaders.from_values(values))[:-2]
 
 
 def encode_chunk(data):
