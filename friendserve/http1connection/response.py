@@ -31,9 +31,6 @@ _WITH_BODY = dict(((_status, _reason), _START_LINES[_status])
                   for _status, _reason in REASONS.items()
                   if _status >= 200 and _status not in (204, 304))
 
-#: The fields that decide about the framing and the connection.
-_FRAMING = frozenset(["Content-Length", "Transfer-Encoding", "Connection"])
-
 
 class HTTP1ResponseWriter(Read):
     """Writes the responses of one connection, one request at a time.
@@ -76,7 +73,8 @@ class HTTP1ResponseWriter(Read):
         if start_line is None or request is None or request.method == "HEAD" \
                 or self._sending is not None or self._state is not RESPONDING \
                 or not self._keep_alive or request.version == "HTTP/1.0" \
-                or type(body) is not bytes or not _FRAMING.isdisjoint(values):
+                or type(body) is not bytes or "Content-Length" in values \
+                or "Transfer-Encoding" in values or "Connection" in values:
             sent = self._start_response(status, reason, headers, body, True, None)
             self._end_response()
             return sent

@@ -13,8 +13,6 @@ order, and a client cannot make the server hold more than one buffer.
 """
 from __future__ import absolute_import, division, print_function
 
-from functools import partial
-
 from friendserve.http1connection.response import HTTP1ResponseWriter
 from friendserve.httputil import HTTPServerRequest, http_date
 from friendserve.iostream import StreamBufferFullError, StreamClosedError
@@ -78,13 +76,15 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     The connection itself is the stream's pending read, for as long as it lives. `request` is the
     request in progress, or None.
     """
-    __slots__ = ("remote_ip", "protocol", "stalled", "_head_begun", "_searched", "__dict__")
+    __slots__ = ("remote_ip", "protocol", "stalled", "_head", "_head_begun", "_searched",
+                 "__dict__")
 
     def __init__(self, stream, server, remote_ip, protocol):
         super(HTTP1ServerConnection, self).__init__(stream, server)
         self.remote_ip = remote_ip  # address of the client, or of the proxy in front of us
         self.protocol = protocol    # "http" or "https"
         self.stalled = None         # for the server's sweeps: (write_progress, since when), or None
+        self._head = None           # the bytes of a head, in the state HEAD
         self._head_begun = False    # whether some of the next head has arrived, but not all
         self._searched = 0          # bytes of the next head already searched for its end
         if type(self).finish != _FINISH:
@@ -107,8 +107,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         if self._state is IDLE and \
                 4 < data.find(_EMPTY_LINE) + 4 == len(data) <= self.server.params.max_header_size:
             self._state = _IDLE_TO_HEAD
-            # A partial, because the loop would pack the arguments twice, which takes longer.
-            schedule(partial(self._on_head, data))
+            self._head = data
+            schedule(self._on_head)
             return True
         return False
 
@@ -171,7 +171,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._state = _IDLE_TO_HEAD
             is_whole = data.endswith(_EMPTY_LINE) \
                 and len(data) <= self.server.params.max_header_size + 4
-            schedule(self._on_head if is_whole else self._refuse_head, data)
+            self._head = data
+            schedule(self._on_head if is_whole else self._refuse_head)
         elif state is BODY:
             body = self._body
             try:
@@ -194,10 +195,11 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
 
     # The head of a request
 
-    def _refuse_head(self, data):
-        """`data` is too long for a head, or cannot become one."""
+    def _refuse_head(self):
+        """What has arrived is too long for a head, or cannot become one."""
         if self._state is not HEAD:
             return
+        data, self._head = self._head, None
         params = self.server.params
         try:
             if len(data) > params.max_header_size:
@@ -208,10 +210,11 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         except HTTPInputError as error:
             self._refuse(error)
 
-    def _on_head(self, data):
+    def _on_head(self):
         if self._state is not HEAD:
             # The stream has closed in the meantime.
             return
+        data, self._head = self._head, None
         server = self.server
         params = server.params
         try:
