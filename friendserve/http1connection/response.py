@@ -31,6 +31,7 @@ _WITH_BODY = dict(((_status, _reason), _START_LINES[_status])
                   for _status, _reason in REASONS.items()
                   if _status >= 200 and _status not in (204, 304))
 
+
 class HTTP1ResponseWriter(Read):
     """Writes the responses of one connection, one request at a time.
 
