@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -460,6 +461,13 @@ class ProgramTest(unittest.TestCase):
             record = self.record("websocket.py", "--seconds=0.05", "--only=friendserve",
                                  "--connections=3", "--answers=varied", "--kind", kind)
             self.assertEqual(3, len(record["rows"][0]["figures"]))
+
+    def test_metrics(self):
+        output = subprocess.check_output(
+            ["timeout", "120", sys.executable, os.path.join(BENCHMARK, "metrics.py"), "--rounds=1",
+             "--seconds=0.1"], stderr=subprocess.STDOUT, universal_newlines=True)
+        self.assertGreater(int(re.search(r"(\d+) requests counted", output).group(1)), 60)
+        self.assertTrue(re.search(r"^price +[+-]\d+\.\d %", output, re.M), output)
 
     def test_template(self):
         record = self.record("template.py", "--rows=3", "--times=2")
