@@ -64,6 +64,7 @@ class _Worker(object):
         self.state = STARTING
         self.deadline = None        # when it is killed
         self.warned = None          # the beat after which it was named
+        self.has_old_logs = False   # whether logs were rotated while it started
 
     def kill(self, signum):
         # It has not been waited for, so that no other process has its number.
@@ -114,7 +115,7 @@ class Master(object):
     def run(self):
         """Serve until told to stop, and return the exit status; in workers too."""
         try:
-            self._pid_file.write()
+            self._pid_file.write(self._predecessor.is_alive())
         except EnvironmentError as error:
             app_log.error("The file %s cannot be written: %s", self._pid_file.path, error.strerror)
             self.listeners.close(remove=self._is_last())
@@ -210,12 +211,20 @@ class Master(object):
 
     def stacks(self):
         """Let the workers write their stacks to their logs."""
-        self._tell(signal.SIGUSR2)
+        for worker in self.workers.values():
+            # The signal would end one that has no handler for it yet.
+            if worker.place.pid:
+                worker.kill(signal.SIGUSR2)
 
     def reopen_logs(self):
         if self._reopen is not None:
             self._reopen()
-        self._tell(signal.SIGUSR1)
+        for worker in self.workers.values():
+            # One that starts may not have its handlers yet.
+            if worker.state == STARTING:
+                worker.has_old_logs = True
+            else:
+                worker.kill(signal.SIGUSR1)
 
     # Setting up
 
@@ -345,6 +354,8 @@ class Master(object):
         if worker.state != STARTING:
             return
         worker.state = READY
+        if worker.has_old_logs:
+            worker.kill(signal.SIGUSR1)
         for other in self._live(worker.slot):
             if other is not worker:
                 self._drain(other)
@@ -383,10 +394,6 @@ class Master(object):
 
     # Ending workers
 
-    def _tell(self, signum):
-        for worker in list(self.workers.values()):
-            worker.kill(signum)
-
     def _drain(self, worker):
         if self._upgrade is None if self._exit_status is not None \
                 else self.settings.reuse_port and worker.slot >= self.target:
@@ -412,8 +419,8 @@ class Master(object):
 
     def _on_quit(self):
         self.stop()
-        self._tell(signal.SIGQUIT)
         for worker in self.workers.values():
+            worker.kill(signal.SIGQUIT)
             worker.deadline = monotonic_time() + 1
 
     def _reap(self):
