@@ -34,7 +34,7 @@ from friendserve.serve.successor import Predecessor, Successor
 from friendserve.serve.systemd import Notifier
 from friendserve.serve.worker import (
     CANNOT_LOAD, SAYS_DRAINS, SAYS_READY, SAYS_RECYCLE, SAYS_STOP,
-    log_load_error, run_worker)
+    block_signals, log_load_error, run_worker)
 
 #: Exit statuses besides 0.
 CANNOT_START, DIED_TOO_FAST = 3, 4
@@ -307,7 +307,12 @@ class Master(object):
             end.setblocking(False)
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        block_signals()
+        try:
+            pid = os.fork()
+        except BaseException:
+            block_signals("SIG_UNBLOCK")
+            raise
         if not pid:
             ours.close()
             self._predecessor.close()
@@ -316,6 +321,7 @@ class Master(object):
             self._loop.close()
             IOLoop.clear_current()
             return place, theirs
+        block_signals("SIG_UNBLOCK")
         theirs.close()
         worker = self.workers[pid] = _Worker(pid, place, ours, self._epoch)
         self._loop.add_handler(ours, lambda *args: self._on_channel(worker), IOLoop.READ)

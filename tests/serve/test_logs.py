@@ -52,8 +52,10 @@ fork = os.fork
 
 def waiting_fork():
     pid = fork()
-    while not pid and not os.path.exists("go"):
-        time.sleep(0.02)
+    if not pid and not os.path.exists("go"):
+        open("forked", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.02)
     return pid
 
 os.fork = waiting_fork
@@ -202,10 +204,11 @@ class LogsTest(CommandCase):
         self.assertEqual(0, self.process.wait())
         self.assertIn("Stopping", self.read(self.log))
 
-    def test_b485_a_worker_that_starts_while_logs_are_rotated_writes_to_the_new_ones(self):
+    def start_forking(self):
+        """Start a service whose worker has died, while the next one has no handlers for signals yet;
+        it gets them once the file exists whose path is returned."""
         go = os.path.join(self.folder, "go")
-        # With --preload, the program is there when workers are forked. Those after the first one
-        # wait before they have handlers for signals.
+        # With --preload, the program is there when workers are forked.
         self.write(PROGRAM + WAITING_FORK, "waiting.py")
         with open(go, "w"):
             pass
@@ -215,6 +218,22 @@ class LogsTest(CommandCase):
         os.remove(go)
         os.kill(first, signal.SIGKILL)
         self.await_log("starts in slot 0", 2)
+        wait_until(lambda: os.path.exists(os.path.join(self.folder, "forked")))
+        return go
+
+    if hasattr(signal, "pthread_sigmask"):
+        def test_b485_signals_to_all_processes_do_not_end_a_worker_that_starts(self):
+            go = self.start_forking()
+            worker = re.findall("Worker ([0-9]+) starts", self.read(self.log))[-1]
+            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
+                os.kill(int(worker), number)
+            with open(go, "w"):
+                pass
+            self.await_log("is ready in slot 0", 2)
+            self.assertIn("Worker %s is ready" % worker, self.read(self.log))
+
+    def test_b485_a_worker_that_starts_while_logs_are_rotated_writes_to_the_new_ones(self):
+        go = self.start_forking()
         os.rename(self.access, self.access + ".1")
         os.rename(self.log, self.log + ".1")
         self.process.send_signal(signal.SIGUSR1)
