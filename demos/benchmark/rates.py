@@ -48,7 +48,7 @@ def measure(servers, cases, options, load_core):
                     seconds *= PYPY_WARM_UP
                 try:
                     rate, share = measure_one(server, case, seconds, load_core,
-                                               20 if number else 200)
+                                              20 if number else 200)
                 except (machine.BenchmarkError, EnvironmentError) as error:
                     failed.append((server.label, "%s: %s" % (case.heading, error)))
                     del figures[server.label], busy[server.label]

@@ -159,7 +159,7 @@ def _insert_entry(db, author, slug, title, text, html):
 
 
 class ChangedMeanwhile(Exception):
-    """An entry is not what its author has seen any more. `entry` is what it is now."""
+    """An entry was changed since its author last saw it. `entry` is the current one."""
     def __init__(self, entry):
         super(ChangedMeanwhile, self).__init__(entry.slug)
         self.entry = entry

@@ -1,4 +1,4 @@
-"""The stream of a reader's friends, read and written through Facebook's Graph interface.
+"""The stream of a reader's friends, read and written through Facebook's Graph API.
 
     python demos/facebook/facebookdemo.py --port=8888
 
@@ -33,7 +33,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LANGUAGES = ("en_US", "de", "he", "ja")
 HUES = 8
 MAX_TEXT = 2000
-#: How many posts the page shows, and what it asks for of each.
+#: How many posts the page shows, and the fields that it asks for.
 POSTS, FIELDS = 25, "id,from,message,created_time"
 
 # No form-action: the form that signs in ends in a redirect to Facebook.
@@ -146,7 +146,7 @@ class LanguageHandler(BaseHandler):
 
 
 class Post(UIModule):
-    """One post of the stream, a dict as the Graph interface gives it."""
+    """One post of the stream, a dict from the Graph API."""
 
     def render(self, post):
         name = post.get("from", {}).get("name", u"?")
@@ -192,7 +192,7 @@ def main():
             raise Error("FACEBOOK_SECRET is not set in the environment")
         sockets = bind_sockets(options.port, options.address)
         if not key:
-            # Only here: with Facebook, it must not even be there.
+            # Imported only here: in a program that talks to Facebook, it must not even be loaded.
             from standin import start_stand_in
             key, secret = "demo", native_str(binascii.hexlify(os.urandom(16)))
             url = start_stand_in(key, secret)

@@ -1,10 +1,10 @@
-"""What a service tells of itself: metrics, health, and who is connected.
+"""What a service reports about itself: metrics, health, and who is connected.
 
 In each worker, an Observer counts what happens, and answers requests for the paths in the settings:
 `metrics` ("/metrics", the whole service in the text format of Prometheus) and `health` ("/health",
 below which are /live and /ready). With an address in `metrics` ("127.0.0.1:9100"), the master
-serves these pages there instead, and the connections with the addresses of clients as well: whoever
-may connect to it is an operator.
+serves these pages there instead, and the connections with the addresses of clients as well: only
+operators should be able to connect to it.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -55,12 +55,12 @@ class Pages(object):
                 render_sources([(place.slot, place) for place in newest]))
 
     def live(self, request):
-        """That this process answers is the answer."""
+        """Always 200: that the process answers is what matters."""
         _answer(request, 200, "text/plain", b"ok\n")
 
     def ready(self, request):
-        """503 once no worker is ready: the service starts or ends. While workers are replaced, one
-        always is."""
+        """503 while no worker is ready, as the service starts or ends. While workers are replaced,
+        one always is."""
         if any(place.state == READY for place in self._board.workers()):
             _answer(request, 200, "text/plain", b"ok\n")
         else:
@@ -108,8 +108,8 @@ def is_path(metrics):
 
 
 class Observer(object):
-    """What a worker counts and shows. Made before the application is loaded, so that what this
-    counts goes to the shared memory."""
+    """What a worker counts and shows. Made before the application is loaded, so that what the
+    application counts goes to the shared memory."""
     def __init__(self, settings, place):
         self._settings = settings
         self._place = place
@@ -165,6 +165,6 @@ def make_operator_server(settings, board):
             page(request)
         else:
             _answer(request, 404, "text/plain", utf8(
-                "Here are: %s\n" % ", ".join(sorted(pages))))
+                "The pages are: %s\n" % ", ".join(sorted(pages))))
 
     return HTTPServer(handle, no_keep_alive=True)

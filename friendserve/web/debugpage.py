@@ -5,8 +5,8 @@
 
 It shows the template's source for an error in a template, the traceback with the source around
 each line, the exceptions that led to this one, the request and the settings; for a path that
-matches no pattern, the patterns. Secrets are left out: cookies, credentials, and the variables of
-the program.
+matches no pattern, the patterns. Secrets are left out: credentials, and the values of cookies and
+of the program's variables.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -101,7 +101,7 @@ def debug_page(typ, value, tb, request, handler=None):
         parts += _table(u"Settings", [
             (name, u"(not shown)" if _is_secret(name) else repr(setting))
             for name, setting in sorted(handler.settings.items())])
-    parts += [u"</main><footer>You see this page because the setting debug or "
+    parts += [u"</main><footer>You are seeing this page because the setting debug or "
               u"serve_traceback is on. Python ", _escape(sys.version.split()[0]),
               u"</footer></body></html>"]
     return u"".join(parts)
@@ -118,8 +118,8 @@ def _target(request):
 
 
 def _chain(typ, value, tb):
-    """(how it is related to the one before, type, value, traceback) of an exception and of those
-    that led to it."""
+    """(how it relates to the one before, type, value, traceback) of an exception and of those that
+    led to it."""
     reason, seen = u"", set()
     while value is not None and id(value) not in seen and len(seen) < 10:
         seen.add(id(value))
@@ -156,7 +156,7 @@ def _frames(tb, open_last):
 
 
 def _template_source(handler, value, tb):
-    """The source of the template in which the error is, around its line."""
+    """The source of the template with the error, around its line."""
     if isinstance(value, ParseError):
         name, line = value.filename, value.lineno
     else:
@@ -171,7 +171,7 @@ def _template_source(handler, value, tb):
         else:
             lines = _decode(loader.dict[name]).splitlines()
     except Exception:
-        return []       # a template from elsewhere, of which the traceback tells enough
+        return []       # a template from elsewhere; the traceback shows enough
     return [u"<h2>Template ", _escape(name), u", line %d</h2>" % line,
             _rows(lambda number: lines[number - 1] if number <= len(lines) else u"", line)]
 
@@ -219,7 +219,7 @@ def _patterns(handler, value, tb):
 
 
 def _cookies(request, settings):
-    """The cookies; of the signed ones, what they say."""
+    """The cookies; signed ones are shown decoded."""
     rows = []
     try:
         cookies = sorted(request.cookies.items())

@@ -154,9 +154,9 @@ class FleetTest(DeployCase):
                           "hello:application", prefix=self.network.on_machine(number))
 
     def is_ready(self, number):
-        return 0 == subprocess.call(
-            self.network.on_machine(number) + [sys.executable, "-m", "friendserve", "ping",
-             "http://%s/health/ready" % self.network.addresses[number]], cwd=ROOT)
+        url = "http://%s/health/ready" % self.network.addresses[number]
+        return 0 == subprocess.call(self.network.on_machine(number) + [
+            sys.executable, "-m", "friendserve", "ping", url], cwd=ROOT)
 
     def is_balanced(self):
         try:

@@ -41,7 +41,7 @@ class FacebookDemoTest(unittest.TestCase):
 
     def test_languages(self):
         self.sign_in()
-        for code, words in (("de", u"Dein Stream"), ("he", u"הזרם שלך"),
+        for code, words in (("de", u"Dein Stream"), ("he", u"הפיד שלך"),
                             ("ja", u"ストリーム")):
             page = self.visitor.post(self.demo.url + "/language", language=code)
             self.assertEqual([words], page.texts("<h1>(.*?)</h1>"))

@@ -205,8 +205,8 @@ class LogsTest(CommandCase):
         self.assertIn("Stopping", self.read(self.log))
 
     def start_forking(self):
-        """Start a service whose worker has died, while the next one has no handlers for signals yet;
-        it gets them once the file exists whose path is returned."""
+        """Start a service whose worker has died, while the next one has no handlers for signals
+        yet. It goes on once the file exists whose path is returned."""
         go = os.path.join(self.folder, "go")
         # With --preload, the program is there when workers are forked.
         self.write(PROGRAM + WAITING_FORK, "waiting.py")
