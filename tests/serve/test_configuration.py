@@ -73,6 +73,10 @@ class MeaninglessTest(unittest.TestCase):
                 self.assertNotEqual(default, getattr(by_flag, name))
 
 
+VALUES = ("()", "(1, 2)", "{}", "[[]]", "[None]", "3", "-1.5", "b'x'", "object()", "'\\0'",
+          "u'\\xb2'", "'9' * 5000", "float('nan')", "10 ** 400")
+
+
 class FileTest(CommandCase):
     def read(self, text):
         self.write(text, "conf")
@@ -81,8 +85,7 @@ class FileTest(CommandCase):
     def test_b486_values_of_any_type_are_used_or_refused_in_words(self):
         for _, options in OPTIONS:
             for name, _, _, _, _ in options:
-                for value in ("()", "(1, 2)", "{}", "[[]]", "[None]", "3", "-1.5", "b'x'",
-                              "object()", "'\\0'", "u'\\xb2'", "'9' * 5000", "float('nan')", "10 ** 400"):
+                for value in VALUES:
                     if name != "config":
                         try:
                             self.read("%s = %s\n" % (name, value))

@@ -104,7 +104,8 @@ class LogsTest(CommandCase):
             self.process = self.start(
                 "serve", "--bind", "127.0.0.1:%d" % self.port, "--access-log", self.access,
                 "--log-file", self.log, "--graceful-timeout=5", "--drain-idle=0.1",
-                *(arguments + (name if ":" in name else "hello:" + name,)), stderr=errors, stdout=errors)
+                *(arguments + (name if ":" in name else "hello:" + name,)),
+                stderr=errors, stdout=errors)
         self.addCleanup(self.end)
         self.await_log("Serving|is ready in slot")
 
