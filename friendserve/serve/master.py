@@ -309,11 +309,7 @@ class Master(object):
         sys.stdout.flush()
         sys.stderr.flush()
         block_signals()
-        try:
-            pid = os.fork()
-        except BaseException:
-            block_signals("SIG_UNBLOCK")
-            raise
+        pid = os.fork()
         if not pid:
             ours.close()
             self._predecessor.close()
