@@ -162,8 +162,11 @@ _PAGE = u"""<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="1">
 <meta name="viewport" content="width=device-width"><title>The program cannot start</title>
 <style>
-:root { color-scheme: light dark; }
+:root { color-scheme: light dark; background: #fff; color: #1c2330; }
+@media (prefers-color-scheme: dark) { :root { background: #12161d; color: #e6eaf1; } }
+:focus-visible { outline: 3px solid #c33; outline-offset: 2px; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }
+h1 { font-size: 1.5em; line-height: 1.3; }
 pre { overflow-x: auto; padding: 1em; border-left: 4px solid #c33; background: #8882; }
 </style>
 <h1>The program cannot start</h1>

@@ -16,7 +16,7 @@ import re
 import sys
 import time
 
-from friendserve import database, locale
+from friendserve import database, gen, locale
 from friendserve.escape import json_decode, json_encode, to_unicode, url_escape, xhtml_escape
 from friendserve.ioloop import IOLoop
 from friendserve.log import define_logging_options, gen_log
@@ -59,11 +59,15 @@ class BlogHandler(RequestHandler):
         for name, value in HEADERS.items():
             self.set_header(name, value)
 
+    @gen.coroutine
     def prepare(self):
-        super(BlogHandler, self).prepare()
         if self.current_user is not None:
             # The next user of this browser must not find the page by going back.
             self.set_header("Cache-Control", "private, no-store")
+            if not (yield store.is_signed_in(self.pool, self.current_user)):
+                self.current_user = None
+                self.clear_cookie("user")
+        super(BlogHandler, self).prepare()
 
     def head(self, *args):
         self.get(*args)
@@ -73,9 +77,11 @@ class BlogHandler(RequestHandler):
         return self.application.pool
 
     def get_current_user(self):
-        """The {"id", "name"} in the signed cookie, which saves a query of the database."""
+        """The {"id", "name", "session"} in the signed cookie. Until `prepare` has asked the
+        database, that session may have ended on another device."""
         cookie = self.get_secure_cookie("user", max_age_days=30)
-        return database.Row(json_decode(cookie)) if cookie else None
+        # Cookies of earlier versions have no session.
+        return database.Row(dict({"session": ""}, **json_decode(cookie))) if cookie else None
 
     def first(self, callback):
         """Whether the form of this request is sent for the first time. If not, `callback(outcome)`
@@ -90,8 +96,8 @@ class BlogHandler(RequestHandler):
             self.application.once.end(self.once, outcome)
 
     def sign_in(self, account):
-        self.set_secure_cookie("user", json_encode({"id": account.id, "name": account.name}),
-                               httponly=True, samesite="Lax",
+        user = {"id": account.id, "name": account.name, "session": account.session}
+        self.set_secure_cookie("user", json_encode(user), httponly=True, samesite="Lax",
                                secure=self.request.protocol == "https")
 
     def get_user_locale(self):
@@ -454,7 +460,19 @@ class LoginHandler(AccountHandler):
 
 
 class LogoutHandler(BlogHandler):
+    """Ends the session in this browser or, with the argument everywhere, all of the user's."""
+
+    def prepare(self):
+        """Ask nothing: one can sign out here while the database is unavailable."""
+
+    @asynchronous
     def post(self):
+        if self.current_user is not None and self.get_body_argument("everywhere", None):
+            store.sign_out_everywhere(self.pool, self.current_user, callback=self.on_ended)
+        else:
+            self.on_ended()
+
+    def on_ended(self, result=None):
         self.clear_cookie("user")
         self.redirect("/")
 

@@ -13,9 +13,11 @@ permissions user_posts and publish only after a review.
 from __future__ import absolute_import, division, print_function
 
 import binascii
+import calendar
 import os
 import socket
 import sys
+import time
 import zlib
 
 from friendserve import locale
@@ -151,7 +153,15 @@ class Post(UIModule):
     def render(self, post):
         name = post.get("from", {}).get("name", u"?")
         return self.render_string("modules/post.html", post=post, name=name,
+                                  when=self.read_time(post.get("created_time", "")),
                                   hue=zlib.crc32(utf8(name)) % HUES)
+
+    def read_time(self, text):
+        """Seconds since 1970, from 2026-01-31T23:59:59 in UTC; None if it is not that."""
+        try:
+            return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+        except ValueError:
+            return None
 
 
 class FacebookApplication(Application):

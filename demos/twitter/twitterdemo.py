@@ -13,9 +13,11 @@ and write.
 from __future__ import absolute_import, division, print_function
 
 import binascii
+import calendar
 import os
 import socket
 import sys
+import time
 import zlib
 
 from friendserve import locale
@@ -168,7 +170,15 @@ class Post(UIModule):
         username = author.get("username", u"?")
         return self.render_string(
             "modules/post.html", post=post, name=author.get("name") or username,
-            username=username, hue=zlib.crc32(utf8(username)) % HUES)
+            username=username, when=self.read_time(post.get("created_at", "")),
+            hue=zlib.crc32(utf8(username)) % HUES)
+
+    def read_time(self, text):
+        """Seconds since 1970, from 2026-01-31T23:59:59 in UTC; None if it is not that."""
+        try:
+            return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+        except ValueError:
+            return None
 
 
 class TwitterApplication(Application):

@@ -24,21 +24,27 @@ _PAGE = u"""<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <meta name="viewport" content="width=device-width"><title>Connections</title>
 <style>
-:root { color-scheme: light dark; }
+:root { color-scheme: light dark; background: #fff; color: #1c2330; }
+@media (prefers-color-scheme: dark) { :root { background: #12161d; color: #e6eaf1; } }
+:focus-visible { outline: 3px solid #5b7cf0; outline-offset: 2px; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.3em; } h2 { font-size: 1.05em; margin-top: 2em; }
 table { border-collapse: collapse; width: 100%%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .25em 1em .25em 0; border-bottom: 1px solid #8884; }
+th, td { text-align: left; vertical-align: top; padding: .25em 1em .25em 0;
+border-bottom: 1px solid #8884; }
 th { font-weight: 600; opacity: .7; } td.n, th.n { text-align: right; }
-td.r { overflow-wrap: anywhere; font-family: ui-monospace, monospace; font-size: .9em; }
-p { opacity: .7; }
+td.r { overflow-wrap: anywhere; min-width: 28em;
+font-family: ui-monospace, monospace; font-size: .9em; }
+div { overflow-x: auto; } p { opacity: .7; }
 </style>
 <h1>Workers</h1>
-<table><tr><th>Slot<th>Process<th>State<th class="n">Started<th class="n">Connections
-%s</table>
+<div tabindex="0"><table>
+<tr><th>Slot<th>Process<th>State<th class="n">Started<th class="n">Connections
+%s</table></div>
 <h2>Connections</h2>
-<table><tr><th>Slot<th>Client<th>State<th class="n">Seconds<th>Request
-%s</table>
+<div tabindex="0"><table>
+<tr><th>Slot<th>Client<th>State<th class="n">Seconds<th>Request
+%s</table></div>
 <p>Updated every two seconds; up to %d connections of each worker.</p>
 """
 
