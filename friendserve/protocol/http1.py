@@ -409,11 +409,13 @@ def encode_response_head(start_line, headers, size):
     last = _last
     etag = last.values["Etag"] = values.get("Etag")
     if values != last.values or start_line != last.line:
-        start = _begin_head(start_line, values)
-        if start is None:
+        if type(etag) is not str or not may_be_remembered(values):
             values["Content-Length"] = str(size)
             return encode_head(start_line, headers)
-        last.line, last.values, last.start, last.etag = start_line, values.copy(), start, None
+        others = values.copy()
+        del others["Etag"]
+        last.start = encode_head(start_line, HTTPHeaders.from_values(others))[:-2]
+        last.line, last.values, last.etag = start_line, values.copy(), None
     values["Content-Length"] = str(size)
     if etag != last.etag or size != last.size:
         if not etag.strip('"').isalnum():
@@ -422,15 +424,6 @@ def encode_response_head(start_line, headers, size):
             last.start, _to_wire(etag), size)
         last.etag, last.size = etag, size
     return last.whole
-
-
-def _begin_head(start_line, values):
-    """The bytes of a head that precede its Etag, or None if they are not to be remembered."""
-    if type(values.get("Etag")) is not str or not may_be_remembered(values):
-        return None
-    values = values.copy()
-    del values["Etag"]
-    return encode_head(start_line, HTTPHeaders.from_values(values))[:-2]
 
 
 def encode_chunk(data):
