@@ -418,10 +418,13 @@ def encode_response_head(start_line, headers, size):
         last.line, last.values, last.etag = start_line, values.copy(), None
     values["Content-Length"] = str(size)
     if etag != last.etag or size != last.size:
-        if not etag.strip('"').isalnum():
+        try:
+            tag = _to_wire(etag)
+        except UnicodeError:
+            tag = b""
+        if not tag.strip(b'"').isalnum():
             return encode_head(start_line, headers)
-        last.whole = b"%sEtag: %s\r\nContent-Length: %d\r\n\r\n" % (
-            last.start, _to_wire(etag), size)
+        last.whole = b"%sEtag: %s\r\nContent-Length: %d\r\n\r\n" % (last.start, tag, size)
         last.etag, last.size = etag, size
     return last.whole
 

@@ -383,7 +383,7 @@ class EncodeHeadTest(EngineTest):
                     encode_response_head(start_line, again, size).split(b"\r\n")))
                 self.assertEqual(str(size), again["Content-Length"])
         for _ in range(2):
-            for etag in ('"a\r\nb"', '\n"a"', '"a"\r', u"\u20ac"):
+            for etag in ('"a\r\nb"', '\n"a"', '"a"\r', u"\u20ac", u"\u65e5"):
                 self.assertRaises(HTTPOutputError, encode_response_head, "A", HTTPHeaders(
                     one + [("Etag", etag)]), 5)
 
