@@ -280,7 +280,9 @@ def read_request_head(head, max_line=8192, max_fields=100):
     try:
         method, target, version = lines[0].split(" ")
         for line in lines[1:-2]:
-            name, _, value = line.partition(":")
+            name, colon, value = line.partition(":")
+            if not colon:
+                raise ValueError(line)
             values[NAMES[name]] = value.strip()
         host = values["Host"]
         is_plain = (
