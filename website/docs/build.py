@@ -21,15 +21,16 @@ from sphinx.cmd.build import build_main
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def run_sphinx(builder, output, doctrees):
+def run_sphinx(builder, output, doctrees, *options):
     """Run a builder of Sphinx; returns its exit status."""
     return build_main(["-b", builder, "-W", "--keep-going", "-n", "-q", "-d", doctrees, HERE,
-                       output])
+                       output] + list(options))
 
 
 def build_pdf(folder, output, doctrees):
     from weasyprint import CSS, HTML
-    status = run_sphinx("singlehtml", folder, doctrees)
+    # Without the style sheet of the pages: with its flexible boxes the layout takes hours.
+    status = run_sphinx("singlehtml", folder, doctrees, "-D", "html_style=basic.css")
     if not status:
         HTML(os.path.join(folder, "index.html")).write_pdf(
             os.path.join(output, "friendserve.pdf"), pdf_variant="pdf/ua-1",
