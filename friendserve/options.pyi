@@ -20,8 +20,9 @@ class OptionParser:
     def group_dict(self, group: str) -> dict[str, Any]: ...
     def as_dict(self) -> dict[str, Any]: ...
     def define(
-        self, name: str, default: Any = None, type: Callable[[str], Any] | None = None, help: str | None = None,
-        metavar: str | None = None, multiple: bool = False, group: str | None = None,
+        self, name: str, default: Any = None, type: type[Any] | Callable[[str], Any] | None = None,
+        help: str | None = None, metavar: str | None = None, multiple: bool = False,
+        group: str | None = None,
         callback: Callable[[Any], object] | None = None
     ) -> None: ...
     def add_parse_callback(self, callback: Callable[[], object]) -> None: ...
@@ -37,8 +38,9 @@ class OptionParser:
 
 def add_parse_callback(callback: Callable[[], object]) -> None: ...
 def define(
-    name: str, default: Any = None, type: Callable[[str], Any] | None = None, help: str | None = None,
-    metavar: str | None = None, multiple: bool = False, group: str | None = None,
+    name: str, default: Any = None, type: type[Any] | Callable[[str], Any] | None = None,
+    help: str | None = None, metavar: str | None = None, multiple: bool = False,
+    group: str | None = None,
     callback: Callable[[Any], object] | None = None
 ) -> None: ...
 def enable_pretty_logging(options: OptionParser | None = ...) -> None: ...
