@@ -32,14 +32,14 @@ def run_sphinx(builder, output, doctrees, *options):
 
 
 #: The beginning of each page in the one file of all pages, with its title.
-_PAGE = re.compile(u'<h([1-6])><span id="(document-[^"#]+)"></span>(.*?)(?:<a class="headerlink"|</h)',
-                   re.S)
+_PAGE = re.compile(u'<h([1-6])><span id="(document-[^"#]+)"></span>(.*?)'
+                   u'(?:<a class="headerlink"|</h)', re.S)
 _ANCHOR = re.compile(u'(<span id="document-[^"]+"></span>)(.*?<h[1-6]>)', re.S)
 
 
 def with_own_anchors(html):
-    """A file of all pages in which the anchors of each page begin with its own, as the links to them
-    from other pages expect: "#document-reference/api/web#friendserve.web.url"."""
+    """A file of all pages in which the anchors of each page begin with its own, as the links to
+    them from other pages expect: "#document-reference/api/web#friendserve.web.url"."""
     parts = re.split(u'(?=<span id="document-)', html)
     for number, part in enumerate(parts[1:], 1):
         # Into the title: what precedes that may be on another sheet of paper.
