@@ -199,7 +199,7 @@ auth/             sign-in with other sites
     openidconnect OpenIDConnectMixin, back-channel logout
     facebook google twitter friendfeed
                   providers
-    access        who may come in
+    access        which users have access
 
 testing/          test cases for unittest, fixtures for pytest
     logs          what is logged in a test
@@ -227,15 +227,15 @@ metrics/          what a program counts, in the text format of Prometheus
     watching      figures of loops, servers, applications, clients, feeds and pools
 
 serve/            running an application as a service
-    scoreboard    what the processes of a service know of each other
+    scoreboard    what the processes of a service know about each other
     config        the options of friendserve serve
-    accesslog     a line for each request: its formats, the identity of a request
+    accesslog     a line for each request: its formats, the identifier of a request
     logs          the logs of a service, reopened and configured again
-    loading       from module:application to what a server calls
+    loading       from module:application to a callable for requests
     sockets       listening sockets: from addresses, from systemd, from a predecessor
     systemd       what systemd is told
     pages         metrics, health, live connections
-    control       the socket over which operators ask the master
+    control       the socket over which operators talk to the master
     ctl           friendserve ctl, friendserve ping
     operators     what the master itself serves
     worker        a process that serves

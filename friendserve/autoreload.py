@@ -2,7 +2,7 @@
 
 No request is refused meanwhile: the server answers those it has accepted, the listening sockets
 outlive the restart, and connections wait in the kernel. If the program cannot start, for instance
-because of a syntax error, the browser shows the traceback, and the program once it is mended.
+because of a syntax error, the browser shows the traceback until the error is fixed.
 
     python -m friendserve.autoreload program.py --port=8888
     python -m friendserve.autoreload -m package.module --port=8888
@@ -61,13 +61,13 @@ __all__ = ["add_reload_hook", "main", "start", "wait", "watch"]
 #: Milliseconds between two checks of the files, where the kernel does not report changes.
 CHECK_TIME = 500
 
-#: Seconds that requests in progress have before a restart.
+#: Seconds that requests in progress get before a restart.
 _GRACE = 1.0
 
-#: Seconds after which a program has opened the sockets that it wants.
+#: Seconds by which a program should have opened its sockets.
 _TIME_TO_LISTEN = 5.0
 
-#: Set in a program that this module started as it had not been started by its command.
+#: Set if this module, not the user, started the program by its command.
 _WRAPPED = "FRIENDSERVE_RELOADED"
 
 _watched = set()
@@ -80,8 +80,8 @@ _is_wrapped = False     # whether main() was not called by the user
 _wraps = True           # whether a program that cannot start is left to main()
 _is_over = False        # whether the user has ended the program
 
-# The folder in which the program was started, to which the relative paths in its command and of its
-# modules refer. This is the earliest moment to ask.
+# The folder in which the program was started: relative paths in its command and of its modules
+# refer to it. This is the earliest moment to ask.
 try:
     _folder = os.getcwd()
 except EnvironmentError:    # it has been deleted
@@ -89,8 +89,8 @@ except EnvironmentError:    # it has been deleted
 
 
 def watch(filename):
-    """Also restart when this file, which is not a module, changes. It may be a pattern such as
-    ``data/*.csv`` as well: then also when a file appears or disappears."""
+    """Also restart when this file, which is not a module, changes. It may also be a pattern such as
+    ``data/*.csv``; then also restart when a file that matches it appears or disappears."""
     path = os.path.abspath(filename)
     (_patterns if glob.has_magic(filename) and not os.path.exists(path) else _watched).add(path)
     if _watcher is not None:
@@ -108,14 +108,14 @@ def drain_first(server):
 
 
 def keep_command():
-    """Restart the program by the command that started it: it waits for changes by itself when it
-    fails."""
+    """Restart the program by the command that started it, because that waits for changes itself if
+    it fails."""
     global _wraps
     _wraps = False
 
 
 def end():
-    """Called when the user ends the program, which is not to be started again."""
+    """Called when the user ends the program, which must not be started again."""
     global _is_over
     _is_over = True
 
@@ -123,7 +123,7 @@ def end():
 def start(io_loop=None, check_time=CHECK_TIME):
     """Start watching on a loop; a later call with another loop moves the watcher there.
 
-    `check_time` is in milliseconds, and is used only where the files have to be checked.
+    `check_time` is in milliseconds, and is used only where the kernel does not report changes.
     """
     global _watcher
     if isinstance(io_loop, numbers.Real):
@@ -141,8 +141,8 @@ def start(io_loop=None, check_time=CHECK_TIME):
 
 
 def wait(failure=None):
-    """Wait for a change, then restart the program, which has ended or failed. Meanwhile, browsers
-    are shown the text of a `failure`."""
+    """Wait for a change, then restart the program, which has ended or failed. Meanwhile, show
+    browsers the text of a `failure`."""
     io_loop = IOLoop()
     sockets = open_sockets() if failure else []
     for sock in sockets:
@@ -162,20 +162,23 @@ _PAGE = u"""<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="1">
 <meta name="viewport" content="width=device-width"><title>The program cannot start</title>
 <style>
-:root { color-scheme: light dark; }
+:root { color-scheme: light dark; background: #fff; color: #1c2330; }
+@media (prefers-color-scheme: dark) { :root { background: #12161d; color: #e6eaf1; } }
+:focus-visible { outline: 3px solid #c33; outline-offset: 2px; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }
+h1 { font-size: 1.5em; line-height: 1.3; }
 pre { overflow-x: auto; padding: 1em; border-left: 4px solid #c33; background: #8882; }
 </style>
 <h1>The program cannot start</h1>
 <pre>%s</pre>
-<p>This page becomes the program as soon as a file that it consists of has changed.</p>
+<p>The program will start again, and replace this page, as soon as one of its files changes.</p>
 """
 
 
 def _show(io_loop, failure, connection, address):
-    """Answer whatever is asked with the text of a failure."""
+    """Answer any request with the text of a failure."""
     stream = IOStream(connection, io_loop=io_loop)
-    # Enough to read what is under way; then it is closed, whatever it is.
+    # Time enough to read a request; then the connection is closed in any case.
     io_loop.call_later(_GRACE, stream.close)
 
     def answer(head):
@@ -380,7 +383,7 @@ def _command_line():
 
 def _wrap(words):
     """The words of a command, changed so that the command of this module runs the program: it
-    survives a program that cannot start. If it is not clear what the program is, unchanged."""
+    survives a program that cannot start. Unchanged if it is not clear what the program is."""
     number = 0
     while number < len(words) and words[number].startswith("-") and words[number] != "-m":
         if words[number][1:2] not in "-WX" and set(words[number]).intersection("cm"):
@@ -417,7 +420,7 @@ Runs the program, and restarts it whenever one of its files changes.
 def main():
     """Run the program that the command line names, and restart it after each change."""
     global _command, _is_wrapped
-    # Not when this is imported, which happens twice.
+    # Not on import, which happens twice.
     _is_wrapped = os.environ.pop(_WRAPPED, None) is not None
     arguments = sys.argv[1:]
     is_module = arguments[:1] == ["-m"]
@@ -468,15 +471,15 @@ def _find_nothing(name, is_module):
     try:
         spec = find_spec(name)
     except Exception:
-        # A package that cannot be imported may be mended.
+        # A package that cannot be imported may be fixed.
         return None
     return None if spec is not None else "there is no module %s in %s or in sys.path" % (
         name, os.getcwd())
 
 
 def wait_failed():
-    """Like `wait`, after an exception that is being handled: its traceback is what browsers are
-    shown, and its files are watched."""
+    """Like `wait`, after the exception that is being handled: browsers are shown its traceback, and
+    its files are watched."""
     _watch_traceback()
     wait(to_unicode("".join(traceback.format_exception(*_failure()))))
 
@@ -491,7 +494,7 @@ def _failure():
 
 
 def _set_up_logging():
-    """Log on the terminal if the program does not log anywhere."""
+    """Log to the terminal if the program does not log anywhere."""
     if not logging.getLogger().handlers:
         enable_pretty_logging()
 

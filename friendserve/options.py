@@ -177,17 +177,17 @@ class OptionParser(object):
         The form is ``--name=value``, or ``--name`` alone for a bool. Returns the other arguments,
         from the first that is not an option, or after ``--``. With `final` False the callbacks of
         `add_parse_callback` wait for another source. Raises Error for an unknown option or an
-        invalid value. A program calls `parse_program`, which tells its user.
+        invalid value. A program calls `parse_program`, which reports errors to its user.
         """
         return self._parse(sys.argv if args is None else args, final, False)
 
     def parse_program(self, arguments=True, final=True):
         """Set options from the command line of this program, for a person who typed it.
 
-        Beside what `parse_command_line` accepts, ``-h`` is help, printed on standard output, and
-        ``--name value`` is the same as ``--name=value``. For a mistake, it prints the usage and
-        one line on standard error, and exits with status 2; an argument that is not an option is a
-        mistake unless `arguments` is true, and is returned in a list otherwise.
+        In addition to `parse_command_line`, ``-h`` prints the help on standard output, and ``--name
+        value`` is the same as ``--name=value``. After a mistake, it prints the usage and one line
+        on standard error, and exits with status 2. Arguments that are not options are returned in a
+        list, or count as a mistake if `arguments` is false.
         """
         self.__dict__["_help_file"] = sys.stdout
         try:
@@ -279,8 +279,8 @@ class OptionParser(object):
     # Help
 
     def print_help(self, file=None):
-        """Print what the program is, from its docstring, and all options to `file` (None: standard
-        error): those of the program first, then those of each group or module."""
+        """Print what the program does, from its docstring, and all options to `file` (None:
+        standard error): those of the program first, then those of each group or module."""
         file = sys.stderr if file is None else file
         print("Usage: %s [OPTIONS]" % _program(), file=file)
         about = (getattr(sys.modules.get("__main__"), "__doc__", None) or "").strip()

@@ -15,8 +15,8 @@ copies of this process that serve together, from `fork_processes`.
     loop.start()
 
 Other parts of a program may have children too. So this module waits for the processes it was told
-of, one by one, and never for any child: each is reaped by the part that has started it. A Python
-handler for SIGCHLD that was installed before is called as well.
+about, one by one, and never for just any child: each is reaped by the part that started it. A
+Python handler for SIGCHLD that was installed before is called as well.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -42,7 +42,7 @@ from friendserve.stack_context import NullContext, wrap
 _SIGCHLD = getattr(signal, "SIGCHLD", None)
 
 #: Milliseconds after which a loop outside the main thread looks for ended children by itself. Linux
-#: sends SIGCHLD to the thread that has started the child, but Python handles it in the main thread,
+#: sends SIGCHLD to the thread that started the child, but Python handles it in the main thread,
 #: which does not notice it while it waits for a lock, for example.
 _LOOK_INTERVAL = 100
 
@@ -113,14 +113,14 @@ def fork_processes(num_processes, max_restarts=100):
 
     Returns in each of them, with its number from 0 as in `task_id` and with newly seeded random
     numbers. Never returns in the parent, which only waits. It replaces a child that was killed or
-    ended with another status than 0; the new one has the same number. When all have ended with 0,
+    ended with a status other than 0; the new one has the same number. When all have ended with 0,
     the parent ends by ``sys.exit(0)``. Children that die right after their start are replaced after
     pauses, see `RESTART_PAUSES`. When that would be more than `max_restarts` replacements in all,
     the others are stopped and RuntimeError is raised.
 
-    SIGTERM to the parent is passed on to the children, and the parent ends when they have ended, as
-    the signal demands; the second time they are killed. An exception in the parent, as from Ctrl-C,
-    stops them too. Other children of the parent are not waited for.
+    SIGTERM to the parent is passed on to the children, and when they have ended, the parent ends by
+    this signal too; a second SIGTERM kills them. An exception in the parent, as from Ctrl-C, stops
+    them too. Other children of the parent are not waited for.
 
     Call it in the main thread, before there is a loop: raises RuntimeError if a loop was made, or
     in a child, and NotImplementedError on Windows.
@@ -152,9 +152,9 @@ class _Family(object):
         self._children = {}     # pid -> (number, start time)
         self._due = []          # (time, number) of those to start
         self._pauses = {}       # number -> the pause after its next quick death
-        self._stopping = 0      # how often SIGTERM arrived
+        self._stopping = 0      # how many times SIGTERM arrived
         self._previous = {}     # signal -> handler
-        # Its bytes end the wait, as `select` alone goes on after a signal since PEP 475.
+        # Its bytes end the wait: since PEP 475, `select` itself resumes after a signal.
         self._reader, self._writer = os.pipe()
         # Readable once SIGTERM has arrived; see `_begin_child`.
         self._stop_reader, self._stop_writer = os.pipe()
@@ -165,7 +165,7 @@ class _Family(object):
         return self._reader, self._writer, self._stop_reader, self._stop_writer
 
     def run(self, count):
-        """The number, in a child."""
+        """Start the children, and return the number in each; never returns in the parent."""
         try:
             for signum in (_SIGCHLD, signal.SIGTERM):
                 if signal.getsignal(signum) not in (signal.SIG_IGN, None) or signum == _SIGCHLD:
@@ -189,7 +189,7 @@ class _Family(object):
 
     def _on_signal(self, signum, frame):
         if os.getpid() != self._parent:
-            # A child that is being born.
+            # A child that has just been forked, and still has the parent's handlers.
             self._leave()
             os.kill(os.getpid(), signum)
             return
@@ -201,7 +201,7 @@ class _Family(object):
 
     def _tell(self, signum):
         for pid in list(self._children):
-            # Not yet reaped, so that number belongs to no other process.
+            # Not yet reaped, so its number belongs to no other process.
             os.kill(pid, signum)
 
     def _leave(self):
@@ -225,7 +225,7 @@ class _Family(object):
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _start_due(self):
-        """Start those whose time has come. Returns the number in a child, None in the parent."""
+        """Start the children that are due. Returns the number in a child, None in the parent."""
         global _task_id
         now = time.time()
         while self._due and not self._stopping and self._due[0][0] <= now:
@@ -256,7 +256,7 @@ class _Family(object):
                 raise
 
     def _look(self):
-        """Reap what has ended, and plan what replaces it."""
+        """Reap children that have ended, and plan their replacements."""
         for pid in list(self._children):
             ended, returncode = _reap(pid)
             if not ended:
@@ -301,14 +301,15 @@ class _Family(object):
 
 def add_child_handler(pid, callback, io_loop=None):
     """Call `callback(pid, returncode)` on `io_loop` (default: the current loop), once, after the
-    child process `pid` of this process has ended, also if it had ended before.
+    child process `pid` of this process has ended, even if it has ended already.
 
     `returncode` is the exit status, or the negative number of the signal that killed the child; or
-    None if it was reaped elsewhere, or is no child. This reaps the child: do not also wait for it.
+    None if it was reaped elsewhere, or is not a child. This reaps the child: do not also wait for
+    it.
 
     Only for the loop's thread. If that is not the main thread, call `Subprocess.initialize` there
-    first, otherwise this raises ValueError; so it does if `pid` has a handler on this loop. Raises
-    RuntimeError if SIGCHLD is ignored, NotImplementedError on Windows.
+    first; otherwise this raises ValueError. It also raises that if `pid` has a handler on this
+    loop. Raises RuntimeError if SIGCHLD is ignored, NotImplementedError on Windows.
     """
     _children_of(io_loop or IOLoop.current()).add(pid, callback)
 
@@ -417,7 +418,7 @@ class Subprocess(object):
 
     def __init__(self, *args, **kwargs):
         self.io_loop = kwargs.pop("io_loop", None) or IOLoop.current()
-        #: The exit status, or the negative number of a signal; None before the exit callback was
+        #: The exit status, or the negative number of a signal; None until the exit callback is
         #: called, and if the process was reaped elsewhere.
         self.returncode = None
         self._exit_callbacks = []
@@ -461,9 +462,10 @@ class Subprocess(object):
                 raise
 
     def wait_for_exit(self, raise_error=True, callback=None, on_error=None):
-        """Call `callback(returncode)` after the process has ended; or, with `raise_error` and
-        unless that is 0 or unknown, `on_error` with a subprocess.CalledProcessError, if given.
-        Without both, return a Future. Raises as `add_child_handler` does."""
+        """Call `callback(returncode)` after the process has ended. With `raise_error`, if the code
+        is neither 0 nor unknown, call `on_error` instead, if given, with a
+        subprocess.CalledProcessError. Without callbacks, return a Future. Raises as
+        `add_child_handler` does."""
         if callback is None and on_error is None:
             return future_of(self.wait_for_exit, raise_error)
 
@@ -492,7 +494,7 @@ class Subprocess(object):
         """Handle SIGCHLD until `uninitialize`. Call it in the main thread if loops of other
         threads have children; otherwise it is not needed. `io_loop`: one that lives as long."""
         if cls._sigchld is not None and cls._sigchld[0].is_inherited():
-            # That is the parent's, and the next SIGCHLD here takes it out.
+            # It belongs to the parent process; the next SIGCHLD would remove it here.
             cls.uninitialize()
         if cls._sigchld is None:
             _check_signal()

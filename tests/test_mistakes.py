@@ -94,9 +94,9 @@ class SettingsTest(MistakeCase):
     def test_secrets_that_are_none(self):
         recipe = ('; make one with: python -c "import base64, os; '
                   'print(base64.b64encode(os.urandom(32)).decode())"')
-        self.check_doubt("cookie_secret has only 6 characters, which can be guessed" + recipe,
+        self.check_doubt("cookie_secret has only 6 characters, so it can be guessed" + recipe,
                          cookie_secret="secret")
-        self.check_doubt("cookie_secret is one from published documentation, which everybody knows"
+        self.check_doubt("cookie_secret is one from published documentation, so it is not secret"
                          + recipe, cookie_secret="__TODO:_GENERATE_YOUR_OWN_RANDOM_VALUE_HERE__")
 
     def test_every_setting_is_in_the_docstring(self):
@@ -143,7 +143,7 @@ class ConstructionTest(MistakeCase):
         self.check("dict, the handler for '/$', is not a subclass of RequestHandler",
                    TypeError, Application, [("/", dict)])
         self.check("the handler for '/$' is a Hello object; pass the class Hello itself, since "
-                   "each request gets an object of its own", TypeError, Application,
+                   "each request gets its own object", TypeError, Application,
                    [("/", Hello.__new__(Hello))])
         self.check("a rule must be (pattern, handler[, kwargs[, name]]), not ('/',)",
                    ValueError, Application, [("/",)])

@@ -1,11 +1,11 @@
-"""Writes the site as files that any host of static files can serve, and a browser can open.
+"""Write the site as files that any static host can serve, and that a browser can open.
 
     python website/build.py --output=site
 
-It serves the site to itself, follows every link, and makes the links relative. The chat becomes a
-note that says how to run it, and the search is a script. Before that it makes what the site offers
-for download: the source archive and the wheel, and the documentation as PDF and EPUB, all by the
-tools of the extra `docs`. --no-downloads leaves these out.
+The program serves the site to itself, follows every link, and makes the links relative. A note that
+says how to run the chat replaces it, and a script does the search. Before that, the program builds
+the site's downloads: the source archive and the wheel, and the documentation as PDF and EPUB, with
+the tools of the extra `docs`. --no-downloads leaves these out.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -21,32 +21,32 @@ DEMOS = tuple(Demo(*row) for row in (
     ("helloworld", "python demos/helloworld/helloworld.py",
      "The smallest server: one handler, one line."),
     ("chat", "python demos/chat/chatdemo.py",
-     "A chat room by WebSocket, event stream or long poll, whichever works; with Redis, any number "
-     "of processes form one room."),
+     "A chat room over WebSocket, event stream or long poll, whichever works; with Redis, any "
+     "number of processes form one room."),
     ("blog", "python demos/blog/blog.py",
-     "A blog with accounts, comments, letters and a feed, on SQLite, MariaDB or PostgreSQL."),
+     "A blog with accounts, comments, an archive and a feed, on SQLite, MariaDB or PostgreSQL."),
     ("upload", "python demos/upload/upload.py",
-     "Files of any size, with progress, written to disk while they arrive."),
+     "Uploads of any size, with progress bars, written to disk as they arrive."),
     ("auth", "python demos/auth/authdemo.py",
-     "Sign-in with other sites, and a provider to try it with that needs no account anywhere."),
+     "Sign-in through other sites, and a provider to try it with that needs no account anywhere."),
     ("facebook", "python demos/facebook/facebookdemo.py",
-     "Posts of a reader's friends, through Facebook's API or a stand-in that needs no account."),
+     "Posts by a reader's friends, through Facebook's API or a stand-in that needs no account."),
     ("localized", "python demos/localized/localized.py",
      "One page in four languages, with plurals, dates and numbers."),
     ("webspider", "python demos/webspider/webspider.py http://127.0.0.1:8888/",
      "Reads a site page by page, several at a time, and reports broken links."),
     ("proxyfetch", "python demos/proxyfetch/proxyfetch.py",
-     "Pages made from another service's data, which each request fetches before it is answered."),
+     "Pages made from another service's data, which is fetched for each request."),
     ("tcpecho", "python demos/tcpecho/server.py",
-     "A protocol other than HTTP: lines that come back."),
+     "A protocol other than HTTP: it echoes lines."),
     ("embed", "python demos/embed/asyncio_service.py",
-     "Four programs with main loops other than ours that get a status page: asyncio, Twisted, a "
-     "socketserver, a daemon that forks."),
+     "A status page for four programs that have other main loops: asyncio, Twisted, "
+     "socketserver, and a daemon that forks."),
     ("deploy", "python demos/deploy/hello.py",
-     "Files for nginx, HAProxy, Caddy, systemd and Docker, each tried with its program."),
+     "Files for nginx, HAProxy, Caddy, systemd and Docker, each tested with its program."),
     ("benchmark", "python demos/benchmark/hello.py",
-     "The programs that measure friendserve beside its peers, and draw the chart of the front "
-     "page."),
+     "The programs that measure friendserve side by side with its peers, and draw the chart on "
+     "the front page."),
 ))
 
 
@@ -82,7 +82,7 @@ def code(source):
 
 #: What is in the package, for the front page: a name, and a text that the templates translate.
 CONTENTS = (
-    ("ioloop", "The loop: callbacks, timers, file descriptors, over epoll, kqueue, poll or "
+    ("ioloop", "The loop: callbacks, timers and file descriptors, on epoll, kqueue, poll or "
                "select."),
     ("httpserver", "HTTP/1.1 with strict framing, and a limit on everything that a client can "
                    "make grow."),
@@ -91,12 +91,12 @@ CONTENTS = (
     ("websocket", "WebSockets, server and client, with compression and flow control."),
     ("feed", "Messages with cursors, for long polling, WebSockets and event streams, in one "
              "process or, through Redis, in many."),
-    ("httpclient", "Two HTTP clients, in Python and over libcurl, with callbacks or blocking."),
-    ("auth", "Sign-in with Google, Facebook, X and every provider of OpenID Connect."),
-    ("database", "SQLite, MariaDB and PostgreSQL, with a pool of threads that keeps the loop "
-                 "free."),
-    ("serve", "Several processes, restarts without lost requests, metrics, health checks."),
-    ("porting", "Runs programs that were written for Tornado, or rewrites their imports."),
+    ("httpclient", "Two HTTP clients, one in Python and one on libcurl, with callbacks or "
+                   "blocking."),
+    ("auth", "Sign-in with Google, Facebook, X and every OpenID Connect provider."),
+    ("database", "SQLite, MariaDB and PostgreSQL, with a thread pool that keeps the loop free."),
+    ("serve", "Several processes, restarts without lost requests, metrics and health checks."),
+    ("porting", "Runs programs written for Tornado, or rewrites their imports."),
 )
 
 

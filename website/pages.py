@@ -58,7 +58,7 @@ def build(folder=BUILT):
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         output = process.communicate()[0].decode("utf-8", "replace").strip()
         if not os.path.exists(os.path.join(folder, "index.fjson")):
-            raise Missing("The documentation was not made: %s" % output[-2000:])
+            raise Missing("The documentation could not be built: %s" % output[-2000:])
         if output:
             gen_log.warning("%s", output)
     return folder

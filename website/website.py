@@ -1,10 +1,10 @@
-"""The site of friendserve: the front page with a chat, the demos, the downloads, the documentation.
+"""The friendserve site: the front page with a chat, the demos, the downloads, the documentation.
 
     python website/website.py --port=8888
 
-The documentation needs Sphinx (python -m pip install '.[docs]', on Python 3.11 or newer), which is
-run when the pages are older than their sources; without it, the rest of the site works.
-`python website/build.py` writes the same site as files for a host of static files.
+The documentation needs Sphinx (python -m pip install '.[docs]', on Python 3.11 or newer), which
+runs when the pages are older than their sources; without it, the rest of the site works.
+`python website/build.py` writes the same site as files for static hosting.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -3,8 +3,8 @@
     python -m pip install "friendserve[oidc]"
     python demos/auth/authdemo.py --port=8888
 
-Without a configuration the demo starts two small providers itself, at which anybody can sign in as
-anybody: FOR DEVELOPMENT ONLY. With one, it uses real providers; several may be signed in with at
+Without a configuration the demo starts two small providers itself, with which anyone can sign in as
+anyone: FOR DEVELOPMENT ONLY. With one, it uses real providers; users may sign in with several at
 the same time:
 
     python demos/auth/authdemo.py --providers=providers.json --cookie-secret=...
@@ -53,9 +53,9 @@ HUES = 8
 #: Seconds for which a session lasts without a request, and how many sessions are kept.
 SESSION_AGE, MAX_SESSIONS = 7 * 86400, 10000
 
-#: Names of providers: they are in paths and in the names of cookies.
+#: Names of providers, which appear in paths and in the names of cookies.
 NAME = re.compile(r"[a-z0-9-]{1,20}\Z")
-#: What each kind of provider must be configured with.
+#: The keys that the configuration of each kind of provider must have.
 NEEDED = {"oidc": ("issuer", "key"), "facebook": ("key", "secret"), "x": ("key", "secret"),
           "openid": ("endpoint",)}
 
@@ -68,14 +68,14 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-#: What the pages show of a user, in this order: a claim, and its label.
+#: What the pages show about a user, in this order: a claim, and its label.
 SHOWN = (("sub", "Identifier"), ("id", "Identifier"), ("claimed_id", "Identifier"),
          ("username", "User name"), ("preferred_username", "User name"), ("email", "E-mail"))
 
 
 class Sessions(object):
     """The sessions of all browsers, in memory. A session is a dict of identities, each a dict that
-    describes a user, by the names of the providers that know them."""
+    describes a user, by the name of the provider."""
 
     def __init__(self):
         self._sessions = {}     # id -> [time of the last use, session]
@@ -89,7 +89,7 @@ class Sessions(object):
         return entry[1]
 
     def replace(self, session_id, session):
-        """Put a session in the place of another one. Return its id, "" for an empty session."""
+        """Replace a session by another one. Return its id, "" for an empty session."""
         self._sessions.pop(session_id, None)
         if not session:
             return ""
@@ -100,7 +100,8 @@ class Sessions(object):
         return session_id
 
     def end(self, name, sid, sub):
-        """End what was begun with the session `sid` of the provider, or with all of its user."""
+        """End the sign-ins that belong to the provider's session `sid`, or to all sessions of its
+        user."""
         for _, session in self._sessions.values():
             user = session.get(name)
             if user and (user.get("sid") == sid if sid is not None else user["sub"] == sub):
@@ -135,8 +136,8 @@ class BaseHandler(PageHandler):
         return self.application.sessions.get(self.session_id)
 
     def keep(self, session):
-        """Give the browser a new session with these identities. The old id is worth nothing any
-        more, so that one that an attacker has planted is of no use."""
+        """Give the browser a new session with these identities. The old id becomes invalid, so that
+        one planted by an attacker is useless."""
         session_id = self.application.sessions.replace(self.session_id, session)
         if session_id:
             self.set_secure_cookie("session", session_id, httponly=True, samesite="Lax",
@@ -151,7 +152,7 @@ class BaseHandler(PageHandler):
 
 
 class HomeHandler(BaseHandler):
-    """Who am I, and with whom can I sign in?"""
+    """Shows who the user is, and the providers to sign in with."""
 
     def get(self):
         self.render("home.html", providers=self.application.providers, describe=describe,
@@ -159,7 +160,7 @@ class HomeHandler(BaseHandler):
 
 
 def describe(user):
-    """What a page shows of a user: a name, a colour, and rows of labels and values."""
+    """What a page shows about a user: a name, a colour, and rows of labels and values."""
     name = user.get("name") or user.get("username") or user.get("sub") or u"?"
     rows = [(label, user[claim]) for claim, label in SHOWN if user.get(claim)]
     return {"name": name, "hue": zlib.crc32(utf8(name)) % HUES, "rows": rows,
@@ -210,7 +211,7 @@ class OidcHandler(SignInHandler, OpenIDConnectMixin):
 
 
 class GoogleHandler(OidcHandler, GoogleOAuth2Mixin):
-    """As OidcHandler, with the other spelling of Google's issuer."""
+    """Like OidcHandler, with the other spelling of Google's issuer."""
 
 
 class FacebookHandler(SignInHandler, FacebookGraphMixin):
@@ -235,7 +236,7 @@ HANDLERS = {"oidc": OidcHandler, "facebook": FacebookHandler, "x": XHandler,
 
 
 class EndedHandler(BackChannelLogoutHandler):
-    """A provider says that a session has ended there."""
+    """Called by a provider when a session has ended there."""
 
     def initialize(self, name):
         self.name = name
@@ -306,12 +307,12 @@ def page_settings(cookie_secret):
 
 
 def read_providers(path):
-    """The configured providers. Raises ValueError for what cannot be right."""
+    """The configured providers. Raises ValueError for a wrong configuration."""
     with io.open(path, encoding="utf-8") as opened:
         providers = json.load(opened)
     for name, config in providers.items():
         if not NAME.match(name):
-            raise ValueError("%s: a name of a provider has letters a to z, digits and dashes, at "
+            raise ValueError("%s: the name of a provider has letters a to z, digits and dashes, at "
                              "most 20" % name)
         kind = config.get("kind", "oidc")
         if kind not in NEEDED:
@@ -324,8 +325,8 @@ def read_providers(path):
 
 
 def start_development(port, cookie_secret):
-    """Start two providers on loopback that know this site. Return them as `read_providers`."""
-    # Only here, since other kinds of providers need no cryptography.
+    """Start two providers on loopback that know this site. Return them as `read_providers` does."""
+    # Imported here, since other kinds of providers need no cryptography.
     try:
         from provider import Client, ProviderApplication
     except ImportError as error:

@@ -1,8 +1,8 @@
-"""A small OpenID Connect provider, FOR DEVELOPMENT ONLY: anybody may sign in as anybody.
+"""A small OpenID Connect provider, FOR DEVELOPMENT ONLY: anyone may sign in as anyone.
 
-The demo starts it, so that a sign-in can be tried without an account and without the network. It
+The demo starts it, so that you can try a sign-in without an account and without the network. It
 does what a real provider does: discovery, the code flow with PKCE, ID tokens signed with Ed25519,
-userinfo, the end of a session, and back-channel logout. All that it knows is in memory.
+userinfo, the end of a session, and back-channel logout. It keeps everything in memory.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -22,7 +22,7 @@ from friendserve.httputil import url_concat
 from friendserve.log import gen_log
 from friendserve.web import Application, HTTPError
 
-#: The people that anybody can be here.
+#: The people to sign in as.
 PEOPLE = (
     {"sub": "1", "name": u"Ada Lovelace", "preferred_username": u"ada",
      "email": u"ada@example.com", "email_verified": True, "locale": u"en"},
@@ -60,7 +60,7 @@ class Client(object):
 
 
 class ProviderHandler(object):
-    """A part of every handler here; the pages get the look of the demo by their base class."""
+    """A part of every handler here; the pages get the look of the demo from their base class."""
 
     @property
     def provider(self):
@@ -103,7 +103,7 @@ class KeysHandler(ProviderHandler):
 
 
 class AuthorizeHandler(ProviderHandler):
-    """The page that asks who the user is; whoever has said it before is sent back at once."""
+    """The page that asks who the user is; a user who has answered before is sent back at once."""
 
     def prepare(self):
         self.client_id = self.get_argument("client_id", "")
@@ -135,7 +135,7 @@ class AuthorizeHandler(ProviderHandler):
             return self.answer(error="access_denied", error_description="cancelled by the user")
         person = [one for one in PEOPLE if one["sub"] == self.get_argument("person")]
         if not person:
-            raise HTTPError(400, "person: nobody has this number")
+            raise HTTPError(400, "person: there is no such person")
         session = {"sid": make_id(), "person": person[0], "clients": set(),
                    "time": int(time.time())}
         self.provider.sessions[session["sid"]] = session
@@ -251,7 +251,7 @@ class ProviderApplication(Application):
         Application.__init__(self, handlers, **settings)
 
     def sign(self, audience, claims, kind="JWT", age=300):
-        """A signed token (RFC 7515) with these claims, those of time and place added."""
+        """A signed token (RFC 7515) with these claims, and those of time and place."""
         now = int(time.time())
         claims = dict(claims, iss=self.issuer, aud=audience, iat=now, exp=now + age)
         header = {"alg": "EdDSA", "kid": self.public_key["kid"], "typ": kind}
@@ -283,4 +283,4 @@ class ProviderApplication(Application):
 
     def _on_told(self, response):
         if response.error:
-            gen_log.warning("A site was not told of the end of a session: %s", response.error)
+            gen_log.warning("A site could not be told that a session has ended: %s", response.error)

@@ -118,7 +118,7 @@ def wait_for(controls, count):
     deadline = clock() + PATIENCE
     while sum(int(control.get("/count").body) for control in controls) != count:
         if clock() > deadline:
-            raise machine.BenchmarkError("not all %d readers wait" % count)
+            raise machine.BenchmarkError("not all %d readers are waiting" % count)
         time.sleep(0.02)
 
 

@@ -13,7 +13,7 @@ import rates
 import report
 
 BODY = b"Hello, world!"
-# The kind of the servers, and what the figures are of.
+# The kind of the servers, and what the figures measure.
 TABLES = {"handler": ("hello", u"routing and a handler"),
           "callable": ("callable", u"a bare callable")}
 

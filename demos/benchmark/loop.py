@@ -84,7 +84,7 @@ def chained_callbacks(loop, count):
 
 
 def timers_cancelled(loop, count):
-    """Microseconds to add and cancel a timer, 1,000 in each turn of the loop, beside 1,000 others.
+    """Microseconds to add and cancel a timer, 1,000 in each turn of the loop, among 1,000 others.
 
     Several turns are measured, to include work that a loop puts off until a later turn.
     """

@@ -115,7 +115,7 @@ def _program(peer, kind):
 def environment():
     """The environment of a server: this checkout's friendserve precedes an installed one."""
     environment = dict(os.environ)
-    # nginx is there, on Debian, and not every account looks there.
+    # Debian installs nginx there, and not every account has it in its path.
     environment["PATH"] = environment.get("PATH", os.defpath) + os.pathsep + "/usr/sbin"
     paths = [CHECKOUT] + comma_list(environment.get("PYTHONPATH", "").replace(os.pathsep, ","))
     environment["PYTHONPATH"] = os.pathsep.join(paths)

@@ -1,4 +1,5 @@
-"""CPU time of the ways to ask: bodies, pipelining, TLS, Unix sockets, events; side by side.
+"""CPU time of different kinds of requests: bodies, pipelining, TLS, Unix sockets, events; side by
+side.
 
 Every request of a mode differs from the others, and every answer is checked. The load sends one
 step on each of 64 connections, takes all answers, and begins again.

@@ -6,7 +6,7 @@
 One process holds the server and the clients, whose time does not count. In each round every client
 sends one request; the clock is read at the end of each stage of every request, and the time this
 takes is subtracted. A column is the median of the rounds. Read it for the proportions: with the
-clock in between, no stage is quite as fast as without.
+clock in between, no stage is quite as fast as usual.
 """
 from __future__ import absolute_import, division, print_function
 

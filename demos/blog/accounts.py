@@ -43,7 +43,7 @@ _NOBODY = "pbkdf2_sha256$%d$%s$%s" % (ROUNDS, "00" * 16, "00" * 32)
 
 
 class Allowance(object):
-    """Up to `most` acts of a person within `seconds`."""
+    """Lets a person do something up to `most` times within `seconds`."""
     def __init__(self, most, seconds, clock=monotonic_time):
         self._most = most
         self._seconds = seconds

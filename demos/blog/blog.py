@@ -16,7 +16,7 @@ import re
 import sys
 import time
 
-from friendserve import database, locale
+from friendserve import database, gen, locale
 from friendserve.escape import json_decode, json_encode, to_unicode, url_escape, xhtml_escape
 from friendserve.ioloop import IOLoop
 from friendserve.log import define_logging_options, gen_log
@@ -59,11 +59,15 @@ class BlogHandler(RequestHandler):
         for name, value in HEADERS.items():
             self.set_header(name, value)
 
+    @gen.coroutine
     def prepare(self):
-        super(BlogHandler, self).prepare()
         if self.current_user is not None:
-            # The next person at this browser must not find it by going back.
+            # The next user of this browser must not find the page by going back.
             self.set_header("Cache-Control", "private, no-store")
+            if not (yield store.is_signed_in(self.pool, self.current_user)):
+                self.current_user = None
+                self.clear_cookie("user")
+        super(BlogHandler, self).prepare()
 
     def head(self, *args):
         self.get(*args)
@@ -73,25 +77,27 @@ class BlogHandler(RequestHandler):
         return self.application.pool
 
     def get_current_user(self):
-        """The {"id", "name"} in the signed cookie, so that the database need not be asked."""
+        """The {"id", "name", "session"} in the signed cookie. Until `prepare` has asked the
+        database, that session may have ended on another device."""
         cookie = self.get_secure_cookie("user", max_age_days=30)
-        return database.Row(json_decode(cookie)) if cookie else None
+        # Cookies of earlier versions have no session.
+        return database.Row(dict({"session": ""}, **json_decode(cookie))) if cookie else None
 
     def first(self, callback):
         """Whether the form of this request is sent for the first time. If not, `callback(outcome)`
-        is called with what `done` says of the first time."""
+        is called with the outcome that `done` gets the first time."""
         token = self.get_body_argument("once", None)
         self.once = token and (self.current_user.id, token)
         return not token or self.application.once.begin(self.once, callback)
 
     def done(self, outcome):
-        """The form has been carried out; None: it was not."""
+        """Note that the form has been carried out, with this outcome; None: it was not."""
         if self.once:
             self.application.once.end(self.once, outcome)
 
     def sign_in(self, account):
-        self.set_secure_cookie("user", json_encode({"id": account.id, "name": account.name}),
-                               httponly=True, samesite="Lax",
+        user = {"id": account.id, "name": account.name, "session": account.session}
+        self.set_secure_cookie("user", json_encode(user), httponly=True, samesite="Lax",
                                secure=self.request.protocol == "https")
 
     def get_user_locale(self):
@@ -122,7 +128,7 @@ class BlogHandler(RequestHandler):
     def check_length(self, count, most, least=1):
         if not least <= count <= most:
             raise Problem(self.locale.translate(
-                "Between %(least)d and %(most)d characters, please; these are %(count)d.")
+                "Please use %(least)d to %(most)d characters, not %(count)d.")
                 % {"least": least, "most": most, "count": count})
 
     # Errors
@@ -145,12 +151,12 @@ class BlogHandler(RequestHandler):
         self.render("error.html", status=status_code, text=self.locale.translate(text))
 
 
-#: The texts of error pages, by status; they are in the translations, too.
+#: The texts of error pages, by status; the translations have them too.
 TEXTS = {
     400: "This request is not valid.",
     403: "You are not allowed to do this. If a form was open for a long time, reload it and try "
          "again.",
-    404: "There is nothing here, or not any more.",
+    404: "This page does not exist, or no longer does.",
     429: "Too many wrong passwords. Please wait a while.",
     500: "Something went wrong. The error was logged, and someone will look into it.",
     "changed":
@@ -235,7 +241,7 @@ class EntryHandler(BlogHandler):
         try:
             text = self.get_text("text", store.MAX_COMMENT)
             if self.entry.comments >= store.MAX_COMMENTS:
-                raise Problem(self.locale.translate("This entry accepts no more comments."))
+                raise Problem(self.locale.translate("This letter cannot take any more comments."))
         except Problem as problem:
             self.set_status(400)
             self.show(str_of(problem), self.get_body_argument("text", "")[:store.MAX_COMMENT])
@@ -247,7 +253,7 @@ class EntryHandler(BlogHandler):
             self.done(None)
             self.set_status(429)
             self.show(self.locale.translate(
-                "That was many comments in a short time. Please wait a few minutes."), text)
+                "Too many comments in a short time. Please wait a few minutes."), text)
             return
         store.add_comment(self.pool, self.entry, author, text, callback=self.on_stored,
                           on_error=self.on_error)
@@ -387,7 +393,7 @@ class AccountHandler(BlogHandler):
                 raise Problem(self.locale.translate("The name contains invisible characters."))
             if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
                 raise Problem(self.locale.translate(
-                    "A password has between %(least)d and %(most)d characters.")
+                    "A password must have between %(least)d and %(most)d characters.")
                     % {"least": MIN_PASSWORD, "most": MAX_PASSWORD})
         except Problem as problem:
             self.refuse(str_of(problem))
@@ -395,8 +401,8 @@ class AccountHandler(BlogHandler):
         self.carry_out(name, password)
 
     def guard_key(self, name):
-        """What wrong passwords for a name are counted by: the name, or a browser in which its
-        owner has signed in before. So guesses of others do not lock the owner out."""
+        """The key by which wrong passwords for a name are counted: the name, or a browser in which
+        its owner has signed in before. So guesses by others do not lock the owner out."""
         known = self.get_secure_cookie("known", max_age_days=365)
         owner, _, browser = (known or b"").decode("utf-8").rpartition(":")
         return (name, browser) if known and owner == name else name
@@ -447,14 +453,26 @@ class LoginHandler(AccountHandler):
 
     def on_checked(self, account):
         if account is None:
-            self.refuse(self.locale.translate("The name or the password is wrong."), 403)
+            self.refuse(self.locale.translate("The name or password is wrong."), 403)
         else:
             self.application.guard.succeeded(self.key)
             self.on_account(account)
 
 
 class LogoutHandler(BlogHandler):
+    """Ends the session in this browser or, with the argument everywhere, all of the user's."""
+
+    def prepare(self):
+        """Ask nothing: one can sign out here while the database is unavailable."""
+
+    @asynchronous
     def post(self):
+        if self.current_user is not None and self.get_body_argument("everywhere", None):
+            store.sign_out_everywhere(self.pool, self.current_user, callback=self.on_ended)
+        else:
+            self.on_ended()
+
+    def on_ended(self, result=None):
         self.clear_cookie("user")
         self.redirect("/")
 

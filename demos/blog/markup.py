@@ -28,7 +28,7 @@ class TooMuch(ValueError):
 #: most characters of HTML per character of text.
 _MAX_CELLS, _MAX_GROWTH = 20000, 20
 
-#: How many characters may be searched in vain for the ends of links, in a whole text: about a
+#: How many characters may be searched in vain for the ends of links in a text; it takes about a
 #: second. Without this limit, a text of nothing but open brackets would take a minute.
 _ROOM = 4000000
 
@@ -77,7 +77,7 @@ class _Harmless(Extension):
             if isinstance(processor, LinkInlineProcessor):
                 processor.handleMatch = functools.partial(
                     _find_link, processor.handleMatch, room)
-        # It comes last, so nothing changes the output that it has checked.
+        # It comes last, so that nothing changes the output that it has checked.
         md.treeprocessors.register(_LinkCleaner(md), "harmless", -100)
 
 

@@ -1,4 +1,4 @@
-"""Forms that are sent twice, by a double click or a reload, and carried out once."""
+"""Carries out a form once, even if a double click or a reload sends it twice."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -8,7 +8,7 @@ from friendserve.stack_context import wrap
 
 
 class Once(object):
-    """What forms have asked for, by the random token in each; the newest `size` of them.
+    """The outcomes of forms, by the random token in each; the newest `size` are kept.
 
         if once.begin(token, on_done):
             do_it()     # then call once.end(token, outcome)
@@ -18,8 +18,8 @@ class Once(object):
         self._outcomes = collections.OrderedDict()  # token -> [outcome], or the waiting callbacks
 
     def begin(self, token, callback):
-        """Whether the caller is the first with this token, and is to do it. For others,
-        `callback(outcome)` is called when that is known."""
+        """Whether the caller is the first with this token, and must carry out the form. For others,
+        `callback(outcome)` is called when the outcome is known."""
         found = self._outcomes.get(token)
         if found is None:
             self._outcomes[token] = _Waiting()
@@ -33,8 +33,8 @@ class Once(object):
         return False
 
     def end(self, token, outcome):
-        """It is done, or has failed with the outcome None: then a form with this token may be sent
-        again."""
+        """Note the outcome of a form. None means that it failed: then a form with this token may be
+        sent again."""
         waiting = self._outcomes.pop(token, ())
         if outcome is not None:
             self._outcomes[token] = [outcome]

@@ -27,7 +27,7 @@ MAX_SAME = 50
 _TABLES = """
 CREATE TABLE IF NOT EXISTS users (
     id {id}, name VARCHAR(40) NOT NULL, name_key VARCHAR(120) NOT NULL UNIQUE,
-    password VARCHAR(200) NOT NULL){options};
+    password VARCHAR(200) NOT NULL, session VARCHAR(32) NOT NULL DEFAULT ''){options};
 CREATE TABLE IF NOT EXISTS entries (
     id {id}, author INTEGER NOT NULL REFERENCES users (id), slug VARCHAR(120) NOT NULL UNIQUE,
     title VARCHAR(150) NOT NULL, text {text} NOT NULL, html {text} NOT NULL,
@@ -54,12 +54,17 @@ _ENTRIES = ("SELECT entries.*, users.name AS author_name, "
 
 
 def make_tables(url):
-    """Create missing tables. Blocks, so call it before the loop starts."""
+    """Create missing tables and columns. Blocks, so call it before the loop starts."""
     db = database.connect(url)
     dialect = _DIALECTS[url.partition(":")[0]]
     try:
         for statement in _TABLES.format(**dialect).split(";"):
             db.execute(statement)
+        try:
+            db.get("SELECT COUNT(session) FROM users")
+        except database.Error:
+            # A table of an earlier version. Its users stay signed in.
+            db.execute("ALTER TABLE users ADD COLUMN session VARCHAR(32) NOT NULL DEFAULT ''")
     finally:
         db.close()
 
@@ -87,8 +92,8 @@ def name_key(name):
 def make_account(db, name, password):
     """Create an account and return it. Raises NameTaken."""
     try:
-        db.execute("INSERT INTO users (name, name_key, password) VALUES (%s, %s, %s)",
-                   name, name_key(name), hash_password(password))
+        db.execute("INSERT INTO users (name, name_key, password, session) VALUES (%s, %s, %s, %s)",
+                   name, name_key(name), hash_password(password), uuid.uuid4().hex)
     except database.IntegrityError:
         raise NameTaken(name)
     return _account(db, name)
@@ -99,6 +104,19 @@ def check_account(db, name, password):
     account = _account(db, name)
     right = is_password(password, account.password if account is not None else None)
     return account if right else None
+
+
+def is_signed_in(pool, user, **options):
+    """Call back with a true value if the session of `user` (id, session) has not ended."""
+    return pool.get("SELECT id FROM users WHERE id = %s AND session = %s", user.id, user.session,
+                    **options)
+
+
+def sign_out_everywhere(pool, user, **options):
+    """End all sessions of an account by changing what their cookies carry. One that has ended
+    (another device was faster) ends no others."""
+    pool.execute("UPDATE users SET session = %s WHERE id = %s AND session = %s", uuid.uuid4().hex,
+                 user.id, user.session, **options)
 
 
 def _account(db, name):
@@ -159,7 +177,7 @@ def _insert_entry(db, author, slug, title, text, html):
 
 
 class ChangedMeanwhile(Exception):
-    """An entry is not what its author has seen any more. `entry` is what it is now."""
+    """An entry was changed since its author last saw it. `entry` is the current one."""
     def __init__(self, entry):
         super(ChangedMeanwhile, self).__init__(entry.slug)
         self.entry = entry

@@ -100,7 +100,7 @@ class Presence(object):
         self._node = binascii.hexlify(os.urandom(8)).decode("ascii")
         self._here = collections.Counter()
         self._leaving = {}          # name -> the timers of its connections that have ended
-        self._signed_out = {}       # name -> until when its connections are not waited for
+        self._signed_out = {}       # name -> when to begin waiting for its connections again
         self._others = {}           # node -> (names, when it was last heard, by this loop's clock)
         self.watchers = set()
         self._compute()
@@ -117,7 +117,7 @@ class Presence(object):
             self._change()
 
     def leave(self, name):
-        """Take back a `join`, after GRACE seconds: the page may connect again."""
+        """Undo a `join` after GRACE seconds, in case the page connects again."""
         if self._signed_out.get(name, 0) > self._loop.time():
             return self._leave(name)
         timers = self._leaving.setdefault(name, [])
@@ -164,7 +164,7 @@ class Presence(object):
 
     def _on_error(self, error):
         # The next beat announces the same.
-        gen_log.debug("could not announce who is online: %s", error)
+        gen_log.debug("cannot announce who is online: %s", error)
 
     def _on_beat(self):
         now = self._loop.time()
@@ -181,7 +181,7 @@ class Presence(object):
                 news = json_decode(message.text)
                 node, names = news["node"] + u"", [name + u"" for name in news["names"]]
             except (KeyError, TypeError, ValueError):
-                # Something else writes to this channel, too.
+                # Something else also writes to this channel.
                 continue
             if node != self._node and age < GONE:
                 self._others[node] = names, self._loop.time() - max(0, age)
@@ -267,7 +267,7 @@ WORDS = {
     "reconnecting": u"Reconnecting\u2026",
     "today": "Today",
     "yesterday": "Yesterday",
-    "gap": "Some messages in between are no longer kept.",
+    "gap": "Some of the messages in between are no longer available.",
     "waiting": "It will be sent when the server is back.",
     "refused": "not sent: the server rejected it",
     "online": "%d online",
@@ -374,7 +374,7 @@ class MessagesHandler(ReaderHandler):
             self.finish(news)
 
     def on_connection_close(self):
-        # Otherwise someone who closes the page would stay online until the next message (B173).
+        # Otherwise a user who closes the page would stay online until the next message (B173).
         self.end()
 
     def on_drain(self):

@@ -6,11 +6,10 @@
 It answers each line with the number of its words; try ``nc localhost 8870``. SIGTERM ends it and
 its children. ``--foreground`` keeps it in the terminal.
 
-The daemon has a main loop of its own, over select. The loop of the status page is one of the files
-that it waits for: ``fileno()`` is readable when ``run_once()`` has something to do, and
-``wait_time()`` is the longest wait. Forks need two calls: ``after_fork()`` in the process that
-continues as the daemon, and ``close(all_fds=True)`` in children that have nothing to do with the
-page.
+The daemon has its own main loop, over select. The loop of the status page is one of the files that
+it waits for: ``fileno()`` is readable when ``run_once()`` has something to do, and ``wait_time()``
+is the longest wait. Forks need two calls: ``after_fork()`` in the process that continues as the
+daemon, and ``close(all_fds=True)`` in children that have nothing to do with the page.
 """
 from __future__ import absolute_import, division, print_function
 

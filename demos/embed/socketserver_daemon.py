@@ -5,8 +5,8 @@
 It answers each line with the number of its words; try ``nc localhost 8870``. SIGTERM or Ctrl-C ends
 it.
 
-The status page runs on a loop in a thread of its own (`LoopThread`). Other threads talk to it by
-``add_callback`` only.
+The status page runs on a loop in a separate thread (`LoopThread`). Other threads talk to it only by
+``add_callback``.
 """
 from __future__ import absolute_import, division, print_function
 

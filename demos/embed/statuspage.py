@@ -1,4 +1,5 @@
-"""What a program tells about itself: a page for browsers, and a long poll for them and for scripts.
+"""What a program reports about itself: a page for browsers, and a long poll for them and for
+scripts.
 
     page = StatusPage("Word counter", ["clients", "lines"])
     page.listen(8880)
@@ -36,7 +37,7 @@ EVENTS = 30
 
 
 class StatusPage(object):
-    """The state of a program: figures, which begin with 0, and events."""
+    """The state of a program: figures, which begin at 0, and events."""
 
     def __init__(self, title, figures):
         self.title = title

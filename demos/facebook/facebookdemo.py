@@ -1,4 +1,4 @@
-"""The stream of a reader's friends, read and written through Facebook's Graph interface.
+"""The stream of a reader's friends, read and written through Facebook's Graph API.
 
     python demos/facebook/facebookdemo.py --port=8888
 
@@ -13,9 +13,11 @@ permissions user_posts and publish only after a review.
 from __future__ import absolute_import, division, print_function
 
 import binascii
+import calendar
 import os
 import socket
 import sys
+import time
 import zlib
 
 from friendserve import locale
@@ -33,7 +35,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LANGUAGES = ("en_US", "de", "he", "ja")
 HUES = 8
 MAX_TEXT = 2000
-#: How many posts the page shows, and what it asks for of each.
+#: How many posts the page shows, and the fields that it asks for.
 POSTS, FIELDS = 25, "id,from,message,created_time"
 
 # No form-action: the form that signs in ends in a redirect to Facebook.
@@ -146,12 +148,20 @@ class LanguageHandler(BaseHandler):
 
 
 class Post(UIModule):
-    """One post of the stream, a dict as the Graph interface gives it."""
+    """One post of the stream, a dict from the Graph API."""
 
     def render(self, post):
         name = post.get("from", {}).get("name", u"?")
         return self.render_string("modules/post.html", post=post, name=name,
+                                  when=self.read_time(post.get("created_time", "")),
                                   hue=zlib.crc32(utf8(name)) % HUES)
+
+    def read_time(self, text):
+        """Seconds since 1970, from 2026-01-31T23:59:59 in UTC; None if it is not that."""
+        try:
+            return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+        except ValueError:
+            return None
 
 
 class FacebookApplication(Application):
@@ -192,7 +202,7 @@ def main():
             raise Error("FACEBOOK_SECRET is not set in the environment")
         sockets = bind_sockets(options.port, options.address)
         if not key:
-            # Only here: with Facebook, it must not even be there.
+            # Imported only here: in a program that talks to Facebook, it must not even be loaded.
             from standin import start_stand_in
             key, secret = "demo", native_str(binascii.hexlify(os.urandom(16)))
             url = start_stand_in(key, secret)

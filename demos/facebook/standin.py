@@ -1,5 +1,5 @@
-"""A stand-in for Facebook, FOR DEVELOPMENT ONLY: the dialog, the token and the Graph interface, as
-far as the demo uses them. Anybody is signed in as the same invented person."""
+"""A stand-in for Facebook, FOR DEVELOPMENT ONLY: the dialog, the token and the Graph API, as far as
+the demo uses them. Everyone is signed in as the same invented person."""
 from __future__ import absolute_import, division, print_function
 
 import base64
@@ -43,7 +43,7 @@ def make_id():
 
 
 class GraphHandler(RequestHandler):
-    """A part of the interface; errors have its shape."""
+    """A part of the API, with errors in its format."""
 
     def fail(self, message, code=190):
         self.set_status(400)
@@ -112,7 +112,7 @@ class FeedHandler(GraphHandler):
 
 
 class StandIn(Application):
-    """The stand-in for an application `key` with its `secret`. `posts` are the newest first."""
+    """The stand-in for an application `key` with its `secret`. `posts` has the newest first."""
 
     def __init__(self, key, secret):
         self.key, self.secret = key, secret
@@ -135,7 +135,7 @@ class StandIn(Application):
 
 
 def start_stand_in(key, secret):
-    """Start it on a free port of loopback. Return its URL."""
+    """Start a stand-in on a free port of loopback. Return its URL."""
     sockets = bind_sockets(0, "127.0.0.1")
     HTTPServer(StandIn(key, secret)).add_sockets(sockets)
     return "http://127.0.0.1:%d" % sockets[0].getsockname()[1]

@@ -87,7 +87,7 @@ class FeedHandler(PageHandler):
 
     def on_response(self, name, response):
         if response.code == 404:
-            raise HTTPError(404, "There is no feed of that name.")
+            raise HTTPError(404, "There is no feed with that name.")
         if response.error:
             gen_log.warning("the service failed: %s", response.error)
             if isinstance(response.error, HTTPTimeoutError):

@@ -1,5 +1,5 @@
-"""A stand-in for X, FOR DEVELOPMENT ONLY: the three steps of OAuth 1.0a and the interface, as far
-as the demo uses them. Anybody is signed in as the same invented person."""
+"""A stand-in for X, FOR DEVELOPMENT ONLY: the three steps of OAuth 1.0a and the API, as far as the
+demo uses them. Everyone is signed in as the same invented person."""
 from __future__ import absolute_import, division, print_function
 
 import binascii
@@ -30,7 +30,7 @@ POSTS = (
     ("13", u"Steam is up, the cards are in.\nIf it prints one wrong digit I am going for a walk.",
      250),
 )
-#: Seconds for which a request may be on its way.
+#: Seconds that a request may take to arrive.
 MAX_AGE = 300
 
 _PAGE = u"""<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -51,7 +51,7 @@ def make_id():
 
 
 class InterfaceHandler(RequestHandler):
-    """A part of the interface; errors have its shape."""
+    """A part of the API, with errors in its format."""
 
     def fail(self, status, detail):
         self.set_header("Content-Type", "application/problem+json")
@@ -60,8 +60,8 @@ class InterfaceHandler(RequestHandler):
                      "detail": detail})
 
     def check_signature(self, tokens):
-        """The token (None if there is none) with which this request is signed; False if it is not
-        signed as it must be, and then it has been answered."""
+        """The token (None if there is none) with which this request is signed. False if it is not
+        signed correctly; then it has been answered."""
         fields = dict((name, values[-1]) for name, values in self.request.arguments.items())
         signature = fields.pop("oauth_signature", b"")
         key = native_str(fields["oauth_token"]) if "oauth_token" in fields else None
@@ -162,7 +162,7 @@ class TweetsHandler(InterfaceHandler):
 
 
 class StandIn(Application):
-    """The stand-in for an application `key` with its `secret`. `posts` are the newest first."""
+    """The stand-in for an application `key` with its `secret`. `posts` has the newest first."""
 
     def __init__(self, key, secret):
         self.key, self.secret = key, secret
@@ -187,7 +187,7 @@ class StandIn(Application):
 
 
 def start_stand_in(key, secret):
-    """Start it on a free port of loopback. Return its URL."""
+    """Start a stand-in on a free port of loopback. Return its URL."""
     sockets = bind_sockets(0, "127.0.0.1")
     HTTPServer(StandIn(key, secret)).add_sockets(sockets)
     return "http://127.0.0.1:%d" % sockets[0].getsockname()[1]

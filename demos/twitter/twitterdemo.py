@@ -1,4 +1,4 @@
-"""The timeline of a reader, read and written through the interface of X, which was Twitter.
+"""The timeline of a reader, read and written through the API of X, formerly Twitter.
 
     python demos/twitter/twitterdemo.py --port=8888
 
@@ -7,15 +7,17 @@ FOR DEVELOPMENT ONLY. With them, it talks to X, which charges for each request:
 
     TWITTER_SECRET=... python demos/twitter/twitterdemo.py --twitter-consumer-key=...
 
-The callback URI to register is https://HOST/auth/twitter. The application needs the permission to
-read and write.
+The callback URI to register is https://HOST/auth/twitter. The application needs permission to read
+and write.
 """
 from __future__ import absolute_import, division, print_function
 
 import binascii
+import calendar
 import os
 import socket
 import sys
+import time
 import zlib
 
 from friendserve import locale
@@ -33,7 +35,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LANGUAGES = ("en_US", "de", "he", "ja")
 HUES = 8
 MAX_TEXT = 280
-#: What the page asks for: how many posts, and which fields of them and of those who wrote them.
+#: What the page asks for: how many posts, and which fields of the posts and of their authors.
 QUERY = {"max_results": "25", "expansions": "author_id", "tweet.fields": "created_at",
          "user.fields": "name,username"}
 
@@ -49,7 +51,7 @@ HEADERS = {
 
 class BaseHandler(RequestHandler, TwitterMixin):
     """Knows the reader, a dict with `id`, `name`, `username` and `access_token`, from a signed
-    cookie. The token is worth nothing without the secret of the application."""
+    cookie. The token is useless without the secret of the application."""
 
     def prepare(self):
         base = self.settings.get("twitter_url")
@@ -162,13 +164,21 @@ class LanguageHandler(BaseHandler):
 
 
 class Post(UIModule):
-    """One post of the timeline and its author, dicts as the interface gives them."""
+    """One post of the timeline and its author, dicts from the API."""
 
     def render(self, post, author):
         username = author.get("username", u"?")
         return self.render_string(
             "modules/post.html", post=post, name=author.get("name") or username,
-            username=username, hue=zlib.crc32(utf8(username)) % HUES)
+            username=username, when=self.read_time(post.get("created_at", "")),
+            hue=zlib.crc32(utf8(username)) % HUES)
+
+    def read_time(self, text):
+        """Seconds since 1970, from 2026-01-31T23:59:59 in UTC; None if it is not that."""
+        try:
+            return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+        except ValueError:
+            return None
 
 
 class TwitterApplication(Application):
@@ -210,7 +220,7 @@ def main():
             raise Error("TWITTER_SECRET is not set in the environment")
         sockets = bind_sockets(options.port, options.address)
         if not key:
-            # Only here: with X, it must not even be there.
+            # Imported only here: in a program that talks to X, it must not even be loaded.
             from standin import start_stand_in
             key, secret = "demo", native_str(binascii.hexlify(os.urandom(16)))
             url = start_stand_in(key, secret)

@@ -65,7 +65,7 @@ class ListHandler(Page, RequestHandler):
         else:
             unit = "GB"
         text = "%.1f" % count if count < 100 else "%d" % count
-        # Languages that separate thousands by a comma have a point here.
+        # Languages that separate thousands by a comma use a decimal point.
         point = "." if self.locale.friendly_number(1000) in (u"1,000", u"1000") else ","
         return re.sub(r"\.0\Z", "", text).replace(".", point) + u"\xa0" + unit
 
@@ -73,7 +73,7 @@ class ListHandler(Page, RequestHandler):
 class StoreHandler(Page, UploadHandler):
     def initialize(self):
         self.upload_folder = self.folder
-        # Each part of the form has a head, too.
+        # Each part of the form also has a head.
         self.max_upload_size = self.settings["limit"] + 65536
 
     def prepare(self):

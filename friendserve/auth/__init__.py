@@ -1,7 +1,8 @@
-"""Sign-in with other sites: OpenID, OAuth, OAuth 2, OpenID Connect, and some that offer it.
+"""Sign-in with other sites by OpenID, OAuth, OAuth 2 and OpenID Connect, and some of these sites.
 
-Each mixin is a part of a RequestHandler: it sends the browser to the provider, and calls back with
-the user when the browser returns, or with None, and then `auth_error` says why not.
+Each mixin is a part of a RequestHandler: it sends the browser to the provider, and when the browser
+returns, calls back with the user. If the sign-in failed, it calls back with None, and `auth_error`
+says why.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -1,4 +1,4 @@
-"""Who may come in."""
+"""Deciding which users have access."""
 from __future__ import absolute_import, division, print_function
 
 import six
@@ -11,11 +11,11 @@ _UPPER = dict((ord(letter), letter.lower()) for letter in u"ABCDEFGHIJKLMNOPQRST
 def is_allowed(user, emails=(), domains=()):
     """Whether a user who has signed in has one of these e-mail addresses, or one of a domain.
 
-    Addresses and domains are compared as a whole, without regard to the case of ASCII letters:
-    others, such as the Kelvin sign, become ASCII when they are converted. An address counts only if
-    the provider says that it has verified it (the claim email_verified), as anybody can type any;
-    for a user of Google the domain is that of the claim `hd`, not of the address. False for None.
-    A single address or domain need not be in a list.
+    Addresses and domains are compared as a whole, ignoring the case of ASCII letters only, because
+    others, such as the Kelvin sign, would become ASCII letters. An address counts only if the
+    provider says that it has verified it (the claim email_verified), since users can enter any
+    address; for a Google user, the domain is the claim `hd`, not that of the address. False for
+    None. A single address or domain need not be in a list.
     """
     if not user:
         return False

@@ -7,8 +7,8 @@ from friendserve.ioloop import IOLoop
 from friendserve.log import gen_log
 from friendserve.protocol.errors import UnknownKeyError
 
-#: Seconds for which metadata and keys are current; for which they are used while the provider
-#: cannot be reached; and the fewest between two requests for keys.
+#: Seconds: for which metadata and keys are current; for which they are used while the provider
+#: cannot be reached; the least between two requests for keys.
 MAX_AGE = 3600
 MAX_STALE = 86400
 MIN_KEY_INTERVAL = 60
@@ -30,8 +30,8 @@ def provider(issuer):
 
 
 class Provider(object):
-    """What is known of an issuer. `metadata` is a dict (OpenID Connect Discovery 3), `keys` a list
-    of public keys; both are empty until they were fetched."""
+    """What is known about an issuer. `metadata` is a dict (OpenID Connect Discovery 3), `keys` a
+    list of public keys; both are empty until they have been fetched."""
 
     def __init__(self, issuer):
         self.issuer = issuer
@@ -66,7 +66,7 @@ class Provider(object):
 
     def _check(self, metadata):
         if metadata.get("issuer") != self.issuer:
-            raise AuthError("issuer", "the metadata of %s is that of %s" % (
+            raise AuthError("issuer", "the metadata from %s is for %s" % (
                 self.issuer, metadata.get("issuer")))
         for name in _ENDPOINTS + _OPTIONAL_ENDPOINTS:
             url = metadata.get(name)

@@ -3,24 +3,24 @@ from __future__ import absolute_import, division, print_function
 
 import re
 
-#: Every `reason` of an AuthError, and what it tells the person who wanted to sign in.
+#: Every `reason` of an AuthError, and the message for the person who wanted to sign in.
 REASONS = {
-    "state": "This sign-in was not started in this browser, or was finished before. Please sign "
+    "state": "This sign-in was not started in this browser, or is already complete. Please sign "
              "in again.",
     "expired": "This sign-in took too long. Please sign in again.",
     "denied": "The sign-in was cancelled.",
-    "issuer": "The answer came from another provider than the one that was asked.",
+    "issuer": "The answer came from a different provider.",
     "network": "The provider cannot be reached at the moment. Please try again later.",
     "provider": "The provider answered with an error. Please try again later.",
     "token": "The provider's answer is not valid.",
-    "signature": "The provider's answer is not signed as it should be.",
+    "signature": "The provider's answer is not signed correctly.",
     "audience": "The provider's answer is meant for another application.",
     "nonce": "The provider's answer belongs to another sign-in. Please sign in again.",
     "clock": "The provider's answer is too old, or a clock is wrong. Please sign in again.",
 }
 
 
-# They would begin a line of the log, or a command to the terminal that shows it.
+# Control characters could start a new line of the log, or a command to the terminal that shows it.
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f]+")
 
 
@@ -28,7 +28,7 @@ class AuthError(Exception):
     """A sign-in that did not succeed.
 
     `reason` is one of `REASONS`, for programs; `message` is a sentence for the person who wanted to
-    sign in; `detail` says what happened, for the log. It may contain text of the provider, so it
+    sign in; `detail` says what happened, for the log. It may contain text from the provider, so it
     must be escaped where it is shown; it has no control characters.
     """
     def __init__(self, reason, detail="", message=None):

@@ -31,7 +31,7 @@ _LOOPBACK = frozenset(["127.0.0.1", "::1", "localhost"])
 
 
 def run_exchange(handler, work, callback=None, client=None):
-    """Call `work(exchange)` with an `Exchange`, and `callback(result)` with what it ends with.
+    """Call `work(exchange)` with an `Exchange`, and `callback(result)` with its result.
 
     If it fails, `handler.auth_error` is the AuthError and the callback is called with None. Without
     a callback this returns a Future, which raises the error. An exchange that ends by Finish has
@@ -55,9 +55,9 @@ def run_exchange(handler, work, callback=None, client=None):
 
 
 def redirect_by_exchange(handler, work, callback=None, client=None):
-    """As `run_exchange`, for an exchange that redirects: calls `callback()`, if there is one, after
-    that. Returns something awaitable, which may raise the AuthError; if there is neither a callback
-    nor code that awaits it, a failure is answered with 502."""
+    """Like `run_exchange`, for an exchange that ends with a redirect, after which `callback()`, if
+    given, is called. Returns something awaitable, which may raise the AuthError; if there is
+    neither a callback nor code that awaits it, a failure is answered with 502."""
     if callback is not None:
         return run_exchange(handler, work, lambda _: callback(), client)
     outcome = Outcome()
@@ -77,9 +77,9 @@ def redirect_by_exchange(handler, work, callback=None, client=None):
 class Exchange(object):
     """One exchange with a provider, which ends once: by `end`, by `fail` or by its deadline.
 
-    An AuthError or TokenError raised in a step ends it; so does any other exception in a step, as
-    the provider's mistake. What the callback raises is not caught. `followers` are exchanges that
-    end in the same way.
+    An AuthError or TokenError raised in a step ends it; so does any other exception in a step,
+    which counts as the provider's mistake. What the callback raises is not caught. `followers` are
+    exchanges that end in the same way.
     """
     def __init__(self, handler, client, callback, on_error):
         self.handler = handler
@@ -87,7 +87,7 @@ class Exchange(object):
         self._callback = callback
         self._on_error = on_error
         self._outcome = None
-        self._inside = 0        # how many steps are being executed
+        self._inside = 0        # how many steps are being run
         self.followers = []
         self._loop = IOLoop.current()
         self._deadline = self._loop.time() + DEADLINE
@@ -117,7 +117,7 @@ class Exchange(object):
         return self._outcome is not None
 
     def _deliver(self):
-        # Not from within a step, which would catch what the callback raises.
+        # Not from inside a step, which would catch what the callback raises.
         if self._outcome is not None and not self._inside and self._callback is not None:
             self._callback = self._on_error = self._client = None
             function, value = self._outcome
@@ -150,7 +150,7 @@ class Exchange(object):
         self._deliver()
 
     def watch(self):
-        """A context in which an exception ends the exchange, also one of a later callback."""
+        """A context in which an exception, even one in a later callback, ends the exchange."""
         return ExceptionStackContext(self._on_exception)
 
     def _on_exception(self, kind, error, traceback):
@@ -165,8 +165,8 @@ class Exchange(object):
 
     def fetch(self, url, then, limit=MAX_REPLY, otherwise=None, **options):
         """Fetch a URL of the provider, without following redirects; then do the step
-        `then(reply)`, with a `Reply` of whatever status. If there is no reply, the exchange fails,
-        or does the step `otherwise(error)`."""
+        `then(reply)`, with a `Reply` of any status. If there is no reply, the exchange fails, or
+        does the step `otherwise(error)`."""
         check_secure(url)
         reply = Reply(limit)
 
@@ -184,14 +184,15 @@ class Exchange(object):
         seconds = max(0.001, min(REQUEST_TIMEOUT, self._deadline - self._loop.time()))
         client = self._client or self.handler.get_auth_http_client()
         callback = wrap(self.then(on_response))
-        # What the reply raises ends the fetch, and must not reach a context that answers with it.
+        # An exception in `reply` ends the fetch. It must not reach a context that would answer with
+        # it.
         with NullContext():
             client.fetch(url, callback=callback, follow_redirects=False,
                          streaming_callback=reply.add, request_timeout=seconds,
                          connect_timeout=seconds, **options)
 
     def post(self, url, fields, then, headers=None, limit=MAX_REPLY):
-        """Send a form, the dict `fields`, or JSON text to the provider, as `fetch`."""
+        """Like `fetch`, but send a form, the dict `fields`, or JSON text to the provider."""
         headers = dict(headers or {}, Accept="application/json")
         is_form = isinstance(fields, dict)
         headers["Content-Type"] = "application/x-www-form-urlencoded" if is_form \
@@ -215,8 +216,8 @@ def check_secure(url):
 
 
 def encode_form(fields):
-    """A form as the body of a request, bytes. A list of values is a field that is repeated, values
-    that are not text are written as by str(), and fields that are None are left out."""
+    """A form as the body of a request, bytes. A list of values repeats the field, values that are
+    not text are converted by str(), and fields that are None are left out."""
     return utf8(urlencode([(name, to_octets(value)) for name, value in to_pairs(fields)]))
 
 
@@ -227,8 +228,8 @@ def basic_credentials(client_id, client_secret):
 
 
 class Reply(object):
-    """A reply of a provider: `status`, `headers`, `body` (bytes). `error` is the AuthError of one
-    that is too large."""
+    """A reply from a provider: `status`, `headers`, `body` (bytes). `error` is an AuthError if it
+    is too large."""
 
     def __init__(self, limit):
         self._pieces = []
@@ -247,7 +248,8 @@ class Reply(object):
         self._pieces.append(data)
 
     def complete(self, response):
-        """Take over a response. One from a client that does not stream has a body itself."""
+        """Take over a response. Its body is in the response itself if the client does not
+        stream."""
         self.status = response.code
         self.headers = response.headers if response.headers is not None else {}
         if not self._pieces and response.body:
@@ -255,7 +257,8 @@ class Reply(object):
         self.body = b"".join(self._pieces)
 
     def parse_value(self):
-        """The JSON of the body, of any type; None for an empty body. Raises as `parse`."""
+        """The JSON of the body, of any type; None for an empty body. Raises AuthError as `parse`
+        does."""
         if 200 <= self.status <= 299:
             if not self.body:
                 return None
@@ -269,7 +272,8 @@ class Reply(object):
 
     def parse(self):
         """The fields of the body, JSON or a form, as a dict. Raises AuthError "provider" if the
-        reply says that there was an error, has another status than 200, or is neither of both."""
+        reply says that there was an error, has a status other than 200, or is neither JSON nor a
+        form."""
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         readers = [_read_form, _read_json] if "urlencoded" in kind or kind == "text/plain" \
             else [_read_json, _read_form]
@@ -316,10 +320,10 @@ def _read_form(body):
 
 
 def request_json(handler, url, args, post_args, callback, headers=None):
-    """Make a request to a provider's interface. `args` are in the query; `post_args` make it a POST
+    """Make a request to a provider's API. `args` are in the query; `post_args` make it a POST
     unless they are None: a dict is sent as a form, and text, which is JSON, as it is. Calls
-    `callback(reply)` with the JSON of the reply, or None, and then `handler.auth_error` says why.
-    Without a callback this returns a Future."""
+    `callback(reply)` with the JSON of the reply, or with None if it failed: `handler.auth_error`
+    says why. Without a callback this returns a Future."""
     if args:
         url += ("&" if "?" in url else "?") + native_str(encode_form(args))
 

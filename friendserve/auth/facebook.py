@@ -18,7 +18,7 @@ from friendserve.protocol.oauth1 import to_octets
 
 
 class FacebookGraphMixin(OAuth2Mixin):
-    """Sign-in with Facebook by OAuth 2.0, and its Graph interface.
+    """Sign-in with Facebook by OAuth 2.0, and access to its Graph API.
 
         class FacebookLoginHandler(RequestHandler, FacebookGraphMixin):
             @asynchronous
@@ -39,8 +39,8 @@ class FacebookGraphMixin(OAuth2Mixin):
                 self.set_secure_cookie("user", user["id"])
                 self.redirect(self.auth_next)
 
-    A version of the interface lives about two years: `_FACEBOOK_GRAPH_VERSION` is the one place
-    that names it.
+    A version of the API is available for about two years: `_FACEBOOK_GRAPH_VERSION` is the one
+    place that names it.
     """
     _FACEBOOK_GRAPH_VERSION = "v26.0"
     _FACEBOOK_DIALOG_URL = "https://www.facebook.com"
@@ -66,10 +66,10 @@ class FacebookGraphMixin(OAuth2Mixin):
         """Call `callback(user)` with a dict that describes the user, at the end of a sign-in: in
         the handler to which Facebook sent the user.
 
-        It has `id`, `name`, `first_name`, `last_name`, `email`, `picture` and those of
-        `extra_fields`, as far as the user allows it; `access_token`, a text, and
-        `session_expires`, the seconds for which that is valid. What is left out of `client_id` and
-        `client_secret` is in the settings facebook_api_key and facebook_secret.
+        It has `id`, `name`, `first_name`, `last_name`, `email`, `picture` and the `extra_fields`,
+        as far as the user allows; `access_token`, a text; and `session_expires`, the seconds for
+        which that is valid. By default, `client_id` and `client_secret` are the settings
+        facebook_api_key and facebook_secret.
 
         If the sign-in failed, the callback gets None, and `auth_error` is the AuthError. Without a
         callback this returns a Future, which raises it.
@@ -101,11 +101,11 @@ class FacebookGraphMixin(OAuth2Mixin):
         return self._get_token(redirect_uri, client_id, client_secret, code, callback, then)
 
     def facebook_request(self, path, callback=None, access_token=None, post_args=None, **args):
-        """Make a request to the Graph interface, such as ``/me/feed``, with `args` in the query
-        and, unless it is None, `post_args` in a form.
+        """Make a request to the Graph API, such as ``/me/feed``, with `args` in the query and,
+        unless it is None, `post_args` in a form.
 
-        Calls `callback(reply)` with the parsed JSON, or None, and then `auth_error` says why;
-        without a callback, returns a Future. `path` may be a whole URL. With the setting
+        Calls `callback(reply)` with the parsed JSON, or with None if it failed: `auth_error` says
+        why. Without a callback, returns a Future. `path` may be a whole URL. With the setting
         facebook_secret the request proves that it comes from this server (appsecret_proof).
         """
         url = self._graph(path)
@@ -127,11 +127,11 @@ def _prove(access_token, secret):
 
 
 class FacebookMixin(AuthMixin):
-    """Sign-in with Facebook Connect, the interface of 2009. Facebook has switched it off: see
+    """Sign-in with Facebook Connect, the API of 2009. Facebook has shut it down: see
     `FacebookGraphMixin`.
 
-    The class keeps programs running that still name it, against a server that speaks the old
-    interface. The settings were `facebook_api_key` and `facebook_secret`.
+    The class keeps programs that still name it running, against a server with the old API. The
+    settings were `facebook_api_key` and `facebook_secret`.
     """
     _FACEBOOK_LOGIN_URL = "https://www.facebook.com/login.php"
     _FACEBOOK_REST_URL = "https://api.facebook.com/restserver.php"
@@ -162,7 +162,7 @@ class FacebookMixin(AuthMixin):
 
     def authorize_redirect(self, extended_permissions, callback_uri=None, cancel_uri=None,
                            callback=None):
-        """As `authenticate_redirect`."""
+        """Does the same as `authenticate_redirect`."""
         return self.authenticate_redirect(callback_uri, cancel_uri, extended_permissions, callback)
 
     def get_authenticated_user(self, callback=None):
@@ -194,8 +194,9 @@ class FacebookMixin(AuthMixin):
         return run_exchange(self, work, callback)
 
     def facebook_request(self, method, callback=None, **args):
-        """Call a method of the interface, such as "stream.get"; its reply goes to `callback`, or
-        None, and then `auth_error` says why. Without a callback, returns a Future."""
+        """Call a method of the API, such as "stream.get", and then `callback(reply)`, or
+        `callback(None)` if it failed: `auth_error` says why. Without a callback, returns a
+        Future."""
         for name in ("facebook_api_key", "facebook_secret"):
             self.require_setting(name, "Facebook Connect")
         args.update(

@@ -1,10 +1,10 @@
 """Flows: what is remembered in the browser from the start of a sign-in to its end.
 
-Each flow has a signed cookie of its own, named by the hash of its key (the `state` of OAuth 2, the
+Each flow has its own signed cookie, named by the hash of its key (the `state` of OAuth 2, the
 request token of OAuth 1), so several may be under way in several tabs. The cookie holds a random
 seed, from which the nonce and the PKCE verifier are made, a hash of what the flow is bound to (the
 provider, the client and the redirect URI), and where to go afterwards. It can be used once; after a
-success it only says where to go, for someone who reloads the page.
+success it only says where to go if the page is reloaded.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -61,7 +61,7 @@ class Flow(object):
 
 def new_state(handler):
     """A `state`: 32 random bytes; when and on which host it was made, which only serves to tell
-    people why it is not accepted."""
+    users why it is not accepted."""
     return "%s.%x.%s" % (base64url(os.urandom(32)), int(time.time()),
                          _hash(handler.request.host_name)[:6])
 
@@ -83,7 +83,7 @@ def next_path(handler):
 def open_flow(handler, key, binding, redirect_uri, secret="", cross_site=False):
     """Begin a flow: set its cookie, and return the Flow. `binding` is a list of texts that must be
     the same at its end, such as the provider and the client. `cross_site` is for a provider that
-    answers by a POST of its page."""
+    answers by a POST from its own page."""
     if "\n" in secret or len(secret) > MAX_SECRET:
         raise AuthError("token", "the secret of the request token is too long, or has a newline")
     seed = base64url(os.urandom(16))
@@ -103,8 +103,8 @@ def open_flow(handler, key, binding, redirect_uri, secret="", cross_site=False):
 
 
 def take_flow(handler, key, binding):
-    """The Flow that this request ends, whose cookie is deleted. Raises AuthError "state" or
-    "expired"; Reloaded if it has ended with success before."""
+    """The Flow that this request ends; its cookie is deleted. Raises AuthError "state" or
+    "expired", and Reloaded if it has already ended with success."""
     name = _cookie_name(key or "")
     cookie = handler.get_cookie(name)
     fields = _read(handler, name, cookie)
@@ -122,8 +122,8 @@ def take_flow(handler, key, binding):
 
 
 def end_flow(handler, flow):
-    """Note that a flow ended with success: a reload of the page goes to its `next`. The XSRF token
-    is renewed, since someone else may know that of the visitor who signed in."""
+    """Note that a flow ended with success, so that a reload of the page goes to its `next`. The
+    XSRF token is renewed, since others may know the one from before the sign-in."""
     handler.auth_next = flow.next
     if handler._headers_written:
         return
@@ -165,7 +165,7 @@ def _read(handler, name, cookie):
 
 
 def _explain(handler, key, cookie):
-    """The AuthError for a flow that this browser has no cookie of."""
+    """The AuthError for a flow for which this browser has no cookie."""
     if not key:
         return AuthError("state", "the request has no state",
                          "This page can only be opened at the end of a sign-in. Please sign in.")
@@ -185,15 +185,15 @@ def _explain(handler, key, cookie):
                              "The sign-in was started at another address of this site. Please "
                              "sign in here.")
     if not handler.request.cookies:
-        return AuthError("state", "the browser has sent no cookies",
-                         "The browser has sent no cookies. Please allow them for this site, and "
+        return AuthError("state", "the browser sent no cookies",
+                         "The browser sent no cookies. Please allow them for this site, and "
                          "sign in again.")
     return AuthError("state", "the flow is unknown, or was used before")
 
 
 def _make_room(handler, path, own):
-    """Delete the oldest flows of this browser, so that with the cookie `own` there are MAX_FLOWS at
-    most."""
+    """Delete the oldest flows of this browser, so that there are at most MAX_FLOWS, including the
+    one with the cookie `own`."""
     found = []
     for name, cookie in handler.request.cookies.items():
         if name.startswith(_PREFIX) and name != own:

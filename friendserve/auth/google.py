@@ -11,13 +11,13 @@ class GoogleOAuth2Mixin(OpenIDConnectMixin):
     """Sign-in with Google by OpenID Connect; see `OpenIDConnectMixin`.
 
     The setting `google_oauth` is a dict with `key` and `secret`, from console.cloud.google.com,
-    where each redirect URI is registered too. That somebody belongs to a domain of Google Workspace
-    is said by the claim `hd` alone: `is_allowed` compares it.
+    where each redirect URI is registered too. Only the claim `hd` says that a user belongs to a
+    Google Workspace domain; `is_allowed` checks it.
     """
     _OAUTH_SETTINGS_KEY = "google_oauth"
     _OIDC_ISSUER = "https://accounts.google.com"
     _OAUTH_USERINFO_URL = "https://openidconnect.googleapis.com/v1/userinfo"
-    # The one provider whose tokens may leave the scheme out (auth documentation of Google).
+    # The only provider whose tokens may omit the scheme (Google's documentation of sign-in).
     _OIDC_ALIASES = ("accounts.google.com",)
     # For programs that use these addresses; the mixin takes them from the issuer.
     _OAUTH_AUTHORIZE_URL = "https://accounts.google.com/o/oauth2/v2/auth"
@@ -31,10 +31,10 @@ class GoogleOAuth2Mixin(OpenIDConnectMixin):
 
     def get_authenticated_user(self, redirect_uri=None, code=None, callback=None,
                                http_client=None):
-        """Call `callback(user)` at the end of a sign-in, as `OpenIDConnectMixin`.
+        """Call `callback(user)` at the end of a sign-in, as `OpenIDConnectMixin` does.
 
-        `redirect_uri` and `code` are what Tornado 3 to 5 needed; here they are those of this
-        request, and a first argument that can be called is the callback.
+        `redirect_uri` and `code` were needed in Tornado 3 to 5; here they are taken from this
+        request. If the first argument is callable, it is the callback.
         """
         if callable(redirect_uri):
             redirect_uri, callback = None, redirect_uri
@@ -45,7 +45,7 @@ class GoogleMixin(OpenIdMixin, OAuthMixin):
     """Sign-in with Google by OpenID 2.0, with OAuth 1.0 in the same step. Google removed both on 20
     April 2015: see `GoogleOAuth2Mixin`.
 
-    The class keeps programs running that still name it, and shows how a provider of both protocols
+    The class keeps programs that still name it running, and shows how a provider of both protocols
     is described. The settings were `google_consumer_key` and `google_consumer_secret`.
     """
     _OPENID_ENDPOINT = "https://www.google.com/accounts/o8/ud"
@@ -54,8 +54,8 @@ class GoogleMixin(OpenIdMixin, OAuthMixin):
 
     def authorize_redirect(self, oauth_scope, callback_uri=None,
                            ax_attrs=("name", "email", "language", "username"), callback=None):
-        """As `authenticate_redirect`, and ask for access to `oauth_scope`, a URL or several with
-        spaces between them. The user then has an `access_token`."""
+        """Like `authenticate_redirect`, but also ask for access to `oauth_scope`, a URL or several
+        separated by spaces. The user then has an `access_token`."""
         return self._redirect_with_openid(callback_uri, ax_attrs, oauth_scope, callback)
 
     def _on_verified(self, exchange, flow, user):

@@ -9,24 +9,25 @@ from friendserve.httpclient import AsyncHTTPClient
 from friendserve.web import Finish
 
 
-#: What a response must not repeat (RFC 6749 3.1, RFC 5849 2.2): one part of a program might look at
-#: the first value, and another at the last.
+#: Parameters that a response must not repeat (RFC 6749 3.1, RFC 5849 2.2): one part of a program
+#: might look at the first value, and another at the last.
 _ONCE = ("code", "state", "iss", "error", "oauth_token", "oauth_verifier", "auth_state")
 
 
 class AuthMixin(object):
-    """A part of a RequestHandler: the HTTP client, and the first and last step of a return."""
+    """A part of a RequestHandler: the HTTP client, and the first and last steps after the user
+    returns."""
 
-    #: Why the last sign-in or request failed, an AuthError, or None.
+    #: Why the last sign-in or request failed: an AuthError, or None.
     auth_error = None
 
-    #: Where to go after a sign-in: the path of this host that the argument `next` named at its
-    #: start, or "/".
+    #: Where to go after a sign-in: the path on this host that the argument `next` named when it
+    #: began, or "/".
     auth_next = "/"
 
     def get_auth_http_client(self):
-        """The AsyncHTTPClient for requests to the provider. Override it for one with other
-        settings, such as a proxy."""
+        """The AsyncHTTPClient for requests to the provider. Override it to use other settings, such
+        as a proxy."""
         return AsyncHTTPClient()
 
     def _take_flow(self, exchange, key, binding):
@@ -47,12 +48,12 @@ class AuthMixin(object):
         exchange.end(user)
 
     def _ask_for_user(self, exchange, access_token, then):
-        """Do the step `then(user)` with what `_oauth_get_user(access_token, callback)` of the
-        subclass, or its `_oauth_get_user_future(access_token)`, says."""
+        """Do the step `then(user)` with the user from the subclass's `_oauth_get_user(access_token,
+        callback)` or `_oauth_get_user_future(access_token)`."""
         with exchange.watch():
             if hasattr(self, "_oauth_get_user"):
                 found = self._oauth_get_user(access_token, exchange.then(then))
-                # A coroutine calls back as well; what it returns says what it has raised.
+                # A coroutine calls back as well; the Future that it returns has its exception.
                 if is_awaitable(found):
                     exchange.follow(found, lambda _: None)
             else:
@@ -60,8 +61,8 @@ class AuthMixin(object):
 
 
 def url_of(base, path):
-    """The URL of a path of an interface, which begins with "/", or `path` itself if it is a whole
-    URL. Raises ValueError for another one: the end of it could become a part of the host."""
+    """The URL of a path of an API, which begins with "/", or `path` itself if it is a whole URL.
+    Raises ValueError for anything else, which could become a part of the host."""
     if path.startswith(("http:", "https:")):
         return path
     if not path.startswith("/"):

@@ -21,8 +21,8 @@ class OAuthMixin(AuthMixin):
     `_OAUTH_ACCESS_TOKEN_URL`, and the methods `_oauth_consumer_token`, which returns a dict with
     `key` and `secret`, and `_oauth_get_user(access_token, callback)`, which calls back with a dict
     that describes the user, or None; or `_oauth_get_user_future(access_token)`. It may also define
-    `_OAUTH_VERSION` ("1.0a", or "1.0" for a provider that has no verifier), `_OAUTH_NO_CALLBACKS`
-    (true for one that does not take a callback_uri) and `_OAUTH_SIGNATURE_METHOD`.
+    `_OAUTH_VERSION` ("1.0a", or "1.0" for a provider without verifiers), `_OAUTH_NO_CALLBACKS`
+    (true for one that does not accept a callback_uri) and `_OAUTH_SIGNATURE_METHOD`.
     """
     _OAUTH_VERSION = "1.0a"
     _OAUTH_NO_CALLBACKS = False
@@ -35,9 +35,9 @@ class OAuthMixin(AuthMixin):
         `callback_uri`, which may be relative, is where the provider sends the user afterwards: the
         handler there calls `get_authenticated_user`. With "oob" the provider shows a code, which
         the user types into a form for the URL of this request, with `oauth_token` and, for the
-        code, `oauth_verifier`. `callback()` is called after the redirect, and then `auth_error`
-        tells whether it failed. Without a callback this returns something awaitable, and a failure
-        that is not awaited is answered with status 502.
+        code, `oauth_verifier`. `callback()` is called after the redirect; `auth_error` says then
+        whether it failed. Without a callback this returns something awaitable, and a failure that
+        is not awaited is answered with status 502.
         """
         if callback_uri and self._OAUTH_NO_CALLBACKS:
             raise ValueError("this provider does not support callback_uri")
@@ -125,13 +125,13 @@ class OAuthMixin(AuthMixin):
             native_str(binascii.b2a_hex(os.urandom(16))), self._OAUTH_SIGNATURE_METHOD, **extra)
 
     def _oauth_request_parameters(self, url, access_token, parameters={}, method="GET"):
-        """The parameters that a request needs beside its `parameters`, which sign it for the owner
-        of `access_token`."""
+        """The parameters that a request needs in addition to its `parameters`, to sign it for the
+        owner of `access_token`."""
         return self._sign(method, url, parameters, access_token)
 
     def _oauth_request(self, url, callback, access_token, post_args, args):
-        """Make a request to the provider's interface, and call `callback(reply)` with the parsed
-        JSON of the reply, or None; without a callback this returns a Future."""
+        """Make a request to the provider's API, and call `callback(reply)` with the parsed JSON of
+        the reply, or None; without a callback this returns a Future."""
         method = "GET" if post_args is None else "POST"
         if access_token:
             # Only the fields of a form are signed (RFC 5849 3.4.1.3.1).

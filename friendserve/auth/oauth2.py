@@ -10,7 +10,7 @@ from friendserve.awaitable import DONE
 from friendserve.escape import native_str
 
 
-#: What authorize_redirect makes for each flow, so that a program cannot weaken it.
+#: Parameters that authorize_redirect makes for each flow, so that a program cannot weaken it.
 _OWN_PARAMETERS = frozenset(["state", "nonce", "code_challenge", "code_challenge_method"])
 
 
@@ -72,7 +72,7 @@ class OAuth2Mixin(AuthMixin):
         return DONE
 
     def is_authentication_response(self):
-        """Whether this request is a return from the provider, also with an error."""
+        """Whether this request is a return from the provider, with or without success."""
         return any(self.get_argument(name, None) is not None for name in ("code", "error"))
 
     def get_authenticated_user(self, callback=None):
@@ -164,18 +164,18 @@ class OAuth2Mixin(AuthMixin):
 
     def _oauth_request_token_url(self, redirect_uri=None, client_id=None, client_secret=None,
                                  code=None, extra_params=None):
-        """The URL from which a token can be fetched by GET, for programs that do so themselves."""
+        """The URL to fetch a token from by GET, for programs that do so themselves."""
         query = dict(extra_params or {}, redirect_uri=redirect_uri, code=code,
                      client_id=client_id, client_secret=client_secret)
         return "%s?%s" % (self._OAUTH_ACCESS_TOKEN_URL, native_str(encode_form(query)))
 
     def oauth2_request(self, url, callback=None, access_token=None, post_args=None, **args):
-        """Fetch a URL of the provider's interface, with `args` in the query. With `post_args` it is
-        a POST: a dict is sent as a form, and text, which is JSON, as it is. Calls `callback(reply)`
-        with the parsed JSON, or None, and then `auth_error` says why; without a callback, returns a
-        Future.
+        """Fetch a URL of the provider's API, with `args` in the query. With `post_args` it is a
+        POST: a dict is sent as a form, and text, which is JSON, as it is. Calls `callback(reply)`
+        with the parsed JSON, or with None if it failed: `auth_error` says why. Without a callback,
+        returns a Future.
 
-        `access_token` is sent in the header Authorization (RFC 6750 2.1), not in the URL, which
+        `access_token` is sent in the Authorization header (RFC 6750 2.1), not in the URL, which
         ends up in logs.
         """
         headers = {"Authorization": "Bearer " + native_str(access_token)} if access_token else None

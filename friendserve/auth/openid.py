@@ -30,17 +30,17 @@ _TYPES = {
 }
 _DEFAULT_ATTRIBUTES = ("name", "email", "language", "username")
 
-#: What the signature of a response must cover (OpenID 2.0 10.1), as far as it must be there.
+#: The required values of a response, which its signature must cover (OpenID 2.0 10.1).
 _REQUIRED = ("op_endpoint", "return_to", "response_nonce", "assoc_handle", "claimed_id", "identity")
 
 #: The argument of return_to that names the flow.
 _KEY = "auth_state"
 
-#: Seconds by which the clocks of provider and server may differ.
+#: Seconds by which the clocks of the provider and this server may differ.
 _SKEW = 60
 
 
-#: The nonces of responses that were accepted in this process, and the most that are kept.
+#: The nonces of responses that this process has accepted, and the most that are kept.
 _nonces = collections.OrderedDict()
 MAX_NONCES = 10000
 
@@ -74,13 +74,13 @@ class OpenIdMixin(AuthMixin):
         return redirect_by_exchange(self, work, callback)
 
     def is_authentication_response(self):
-        """Whether this request is a return from the provider, also without success."""
+        """Whether this request is a return from the provider, with or without success."""
         return self.get_argument("openid.mode", None) is not None
 
     def get_authenticated_user(self, callback=None, http_client=None):
         """Call `callback(user)` with a dict that describes the user, at the end of a sign-in: in
-        the handler to which the provider sent the user. `claimed_id` identifies the user; others
-        are name, first_name, last_name, email, locale and username, as far as the provider has
+        the handler to which the provider sent the user. `claimed_id` identifies the user; other
+        keys are name, first_name, last_name, email, locale and username, as far as the provider has
         signed them.
 
         If the sign-in failed, the callback gets None, and `auth_error` is the AuthError. Without
@@ -109,8 +109,8 @@ class OpenIdMixin(AuthMixin):
         def verified(exchange, flow, values, reply):
             if reply.status != 200:
                 raise AuthError("provider", "status %s" % reply.status)
-            # Lines end with a line feed alone (4.1.1): what follows another control character, or
-            # a prefix, is a part of some other value.
+            # Lines end with a line feed alone (4.1.1): text after another control character, or a
+            # prefix, belongs to some other value.
             said = [line for line in reply.body.split(b"\n") if line.startswith(b"is_valid:")]
             if said != [b"is_valid:true"]:
                 raise AuthError("signature", "the provider does not confirm the response")
@@ -126,7 +126,7 @@ class OpenIdMixin(AuthMixin):
         """Begin a flow, and return the parameters of the redirect."""
         where = this_url(self, callback_uri)
         if not callback_uri and next_path(self) != "/":
-            # Programs for Tornado look for it when the user returns.
+            # Programs written for Tornado look for it when the user returns.
             where += "?" + native_str(encode_form({"next": next_path(self)}))
         key = new_state(self)
         open_flow(self, key, [self._OPENID_ENDPOINT, where.partition("?")[0]], where)
@@ -148,8 +148,8 @@ class OpenIdMixin(AuthMixin):
         return args
 
     def _signed_values(self):
-        """{name: text} of what the response claims to be signed, without the prefix "openid."; a
-        name that is sent twice is an error."""
+        """{name: text} of the values that the response says are signed, without the prefix
+        "openid."; a name that is sent twice is an error."""
         signed = self.get_argument("openid.signed", "").split(",")
         values = {}
         for name in signed:
@@ -189,7 +189,7 @@ class OpenIdMixin(AuthMixin):
 
 def _note_nonce(nonce):
     """Raise AuthError for an (endpoint, nonce) that was accepted before (11.3). The provider, which
-    is asked first, refuses it in other processes (11.4.2.1)."""
+    is asked first, refuses one that another process accepted (11.4.2.1)."""
     if nonce in _nonces:
         raise AuthError("nonce", "the response was used before")
     _nonces[nonce] = True

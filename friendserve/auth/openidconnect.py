@@ -1,4 +1,4 @@
-"""Sign-in by OpenID Connect: any issuer, by its URL."""
+"""Sign-in by OpenID Connect with any issuer, given its URL."""
 from __future__ import absolute_import, division, print_function
 
 import time
@@ -18,7 +18,7 @@ from friendserve.web import RequestHandler, asynchronous
 _REFRESHES = "friendserve.auth.refreshes"
 _LOGOUTS = "friendserve.auth.logouts"
 
-#: Seconds for which the identifier of a logout token is remembered: longer than it is accepted.
+#: Seconds for which the identifier of a logout token is remembered: longer than the token is valid.
 _LOGOUT_MEMORY = 600
 
 
@@ -42,8 +42,8 @@ class OpenIDConnectMixin(OAuth2Mixin):
 
     The setting `openid_connect` is a dict with `issuer`, the URL exactly as the provider spells it,
     `key` (the client id) and `secret` (None for a public client). A program with several providers
-    overrides `_oidc_client`, and gives each a path of its own as its redirect URI, so that no
-    response of one can be taken for that of another. Needs ``friendserve[oidc]``.
+    overrides `_oidc_client`, and gives each its own path as the redirect URI, so that a response
+    from one cannot be taken for that of another. Needs ``friendserve[oidc]``.
     """
     #: The accepted algorithms of ID tokens. ("HS256",) alone means that the secret is the key.
     _OIDC_ALGORITHMS = DEFAULT_ALGORITHMS
@@ -51,7 +51,7 @@ class OpenIDConnectMixin(OAuth2Mixin):
     #: Whether to ask the provider for more about the user than the ID token says.
     _OIDC_USERINFO = True
 
-    #: Seconds since which the user must have entered a password, at most; None: any time.
+    #: The most seconds since the user entered a password; None: no limit.
     _OIDC_MAX_AGE = None
 
     #: Another spelling of the issuer in ID tokens.
@@ -123,7 +123,7 @@ class OpenIDConnectMixin(OAuth2Mixin):
         the handler to which the provider sent the user.
 
         It has the claims of the ID token, which is verified, and of the provider's userinfo: `sub`
-        identifies the user at this provider; others are name, email, email_verified (see
+        identifies the user at this provider; other keys are name, email, email_verified (see
         `is_allowed`), preferred_username, picture. It also has `access_token`, `id_token`,
         `expires_in` and, if the provider gives one, `refresh_token`.
 
@@ -164,8 +164,8 @@ class OpenIDConnectMixin(OAuth2Mixin):
             def got_userinfo(reply):
                 fields = reply.parse()
                 if fields.get("sub") != claims["sub"]:
-                    raise AuthError("token", "the userinfo is that of another user")
-                # Whether it is verified counts for the address that is said together with it.
+                    raise AuthError("token", "the userinfo is about another user")
+                # email_verified is about the address in the same set of claims.
                 if "email" in user and fields.get("email") != user["email"]:
                     fields.pop("email_verified", None)
                 elif "email" not in user and "email" in fields:
@@ -180,7 +180,7 @@ class OpenIDConnectMixin(OAuth2Mixin):
         return run_exchange(self, work, callback, http_client)
 
     def _check_issuer(self, found):
-        """Raise AuthError for a response of another provider (RFC 9207 2.4)."""
+        """Raise AuthError for a response from another provider (RFC 9207 2.4)."""
         issuer = self.get_argument("iss", None)
         if issuer is None:
             if found.metadata.get("authorization_response_iss_parameter_supported") is True:
@@ -206,7 +206,8 @@ class OpenIDConnectMixin(OAuth2Mixin):
         self._verify_token(exchange, found, token, check)
 
     def _verify_token(self, exchange, found, token, then, types=("jwt",)):
-        """Do the step `then(header, claims)` with what a token says that the provider signed."""
+        """Do the step `then(header, claims)` with the contents of a token that the provider
+        signed."""
         def check(keys):
             header, claims = verify(token, keys, self._OIDC_ALGORITHMS, types)
             then(header, claims)
@@ -218,11 +219,11 @@ class OpenIDConnectMixin(OAuth2Mixin):
 
     def refresh(self, refresh_token, callback=None, subject=None):
         """Get new tokens for a refresh token: calls `callback(tokens)` with a dict that has
-        `access_token`, `expires_in` and `refresh_token`, which is to be stored in place of the old
-        one, since many providers accept each only once. Fails as `get_authenticated_user`.
+        `access_token`, `expires_in` and `refresh_token`, which must be stored in place of the old
+        one, since many providers accept each only once. Fails as `get_authenticated_user` does.
 
         Calls for one refresh token that are made at the same time share one request. `subject` is
-        the `sub` of the user: a new ID token must be of the same.
+        the `sub` of the user, which a new ID token must have too.
         """
         check_algorithms(self._OIDC_ALGORITHMS)
         client = self._oidc_client()
@@ -250,17 +251,17 @@ class OpenIDConnectMixin(OAuth2Mixin):
 
             def verified(claims):
                 if subject is not None and claims["sub"] != subject:
-                    raise AuthError("token", "the new ID token is that of another user")
+                    raise AuthError("token", "the new ID token is about another user")
                 exchange.end(tokens)
             self._verify_id_token(exchange, found, tokens, None, verified)
 
         return run_exchange(self, work, callback)
 
     def end_session_redirect(self, id_token=None, callback_uri="/", state=None, callback=None):
-        """Redirect to the provider, where the session is ended too (OpenID Connect RP-Initiated
+        """Redirect to the provider to end the session there too (OpenID Connect RP-Initiated
         Logout). The program deletes its own cookies first. `callback_uri`, which must be registered
-        there, is where the user comes back to. For a provider that has no such page, this redirects
-        to `callback_uri`."""
+        there, is where the user returns to. If the provider has no page for this, redirect to
+        `callback_uri` directly."""
         where = this_url(self, callback_uri)
 
         def work(exchange):
@@ -279,17 +280,17 @@ class OpenIDConnectMixin(OAuth2Mixin):
 
 
 class BackChannelLogoutHandler(RequestHandler, OpenIDConnectMixin):
-    """Receives the provider's word that a session has ended (OpenID Connect Back-Channel Logout
+    """Receives the provider's message that a session has ended (OpenID Connect Back-Channel Logout
     1.0). A subclass defines `on_logout`, and is registered with the provider by its URL."""
 
     def check_xsrf_cookie(self):
-        """Accept every request: what authenticates it is its token."""
+        """Accept every request: its token authenticates it."""
 
     _check_origin = check_xsrf_cookie
 
     def on_logout(self, sid, sub):
-        """End the sessions that were begun with the `sid` of an ID token, or, if it is None, all
-        those of the user `sub`."""
+        """End the sessions begun with an ID token that had this `sid`, or, if it is None, all
+        sessions of the user `sub`."""
         raise NotImplementedError("%s must define on_logout" % type(self).__name__)
 
     @asynchronous

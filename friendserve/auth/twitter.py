@@ -1,4 +1,4 @@
-"""Sign-in with X, which was Twitter."""
+"""Sign-in with X, formerly Twitter."""
 from __future__ import absolute_import, division, print_function
 
 from friendserve.auth.mixin import consumer_from_settings, url_of
@@ -24,8 +24,8 @@ class TwitterMixin(OAuthMixin):
                 self.redirect(self.auth_next)
 
     The settings `twitter_consumer_key` and `twitter_consumer_secret` are the credentials of the
-    application, registered at developer.x.com; since 2026 the interface is paid for by use. The
-    URLs are attributes of the class, for a provider that moves and for tests.
+    application, registered at developer.x.com; since 2026, use of the API is charged for. The URLs
+    are attributes of the class, in case they change, and for tests.
     """
     _OAUTH_REQUEST_TOKEN_URL = "https://api.x.com/oauth/request_token"
     _OAUTH_ACCESS_TOKEN_URL = "https://api.x.com/oauth/access_token"
@@ -35,21 +35,21 @@ class TwitterMixin(OAuthMixin):
     _TWITTER_USER_PATH = "/2/users/me"
 
     def authenticate_redirect(self, callback_uri=None, callback=None):
-        """As `authorize_redirect`; a user who is signed in there, and has allowed it before, is
-        sent back at once."""
+        """Like `authorize_redirect`, but a user who is signed in there and has given permission
+        before is sent back at once."""
         return self._redirect_with_token(self._OAUTH_AUTHENTICATE_URL, callback_uri, None, None,
                                          callback)
 
     def twitter_request(self, path, callback=None, access_token=None, post_args=None, **args):
-        """Make a request to the interface, such as ``/2/users/me``, with `args` in the query. With
-        `post_args` it is a POST: JSON text, which version 2 of the interface takes, is sent as it
-        is, and a dict as a form.
+        """Make a request to the API, such as ``/2/users/me``, with `args` in the query. With
+        `post_args` it is a POST: JSON text, which version 2 of the API takes, is sent as it is, and
+        a dict as a form.
 
             self.twitter_request("/2/tweets", self.on_posted, access_token=token,
                                  post_args=json_encode({"text": "Hello"}))
 
-        Calls `callback(reply)` with the parsed JSON, or None, and then `auth_error` says why;
-        without a callback, returns a Future. `path` may be a whole URL. `access_token` is the one
+        Calls `callback(reply)` with the parsed JSON, or with None if it failed: `auth_error` says
+        why. Without a callback, returns a Future. `path` may be a whole URL. `access_token` is that
         of a user.
         """
         url = url_of(self._TWITTER_BASE_URL, path)
@@ -77,7 +77,7 @@ class TwitterOAuth2Mixin(OAuth2Mixin):
     _OAUTH_SETTINGS_KEY = "twitter_oauth2"
 
     def twitter_request(self, path, callback=None, access_token=None, post_args=None, **args):
-        """As that of `TwitterMixin`; `access_token` is a text."""
+        """Like that of `TwitterMixin`, but `access_token` is a text."""
         url = url_of(self._TWITTER_BASE_URL, path)
         return self.oauth2_request(url, callback, access_token, post_args, **args)
 
@@ -95,7 +95,7 @@ class TwitterOAuth2Mixin(OAuth2Mixin):
 
 
 def _to_user(reply):
-    """The dict for a user, from the reply of version 2 of the interface or of version 1.1."""
+    """The dict for a user, from a reply of version 2 or 1.1 of the API."""
     if not reply:
         return None
     user = dict(reply.get("data", reply))

@@ -117,8 +117,8 @@ class Engine(object):
         return False
 
     def is_cut_off(self, error):
-        """Whether an error means that the server ended the statement before its end, because of a
-        time limit or on request."""
+        """Whether an error means that the server cut the statement short, because of a time limit
+        or on request."""
         return False
 
     def is_quiet(self, connection):
@@ -164,7 +164,7 @@ class SQLite(Engine):
             self.path, timeout=wait, isolation_level=None, check_same_thread=False)
         if str is bytes:  # version: py2
             connection.text_factory = six.text_type
-        # Cursors are closed, as on PyPy one that is not may keep its lock until it is collected.
+        # Close the cursors: on PyPy, an open one may keep its lock until it is collected.
         connection.execute("PRAGMA foreign_keys = ON").close()
         # So that readers need not wait for a writer. An in-memory database ignores it.
         connection.execute("PRAGMA journal_mode = WAL").close()
@@ -185,7 +185,7 @@ class SQLite(Engine):
         try:
             connection.execute("ROLLBACK").close()
         except sqlite3.OperationalError as error:
-            # The driver of Python 2 does not tell beforehand.
+            # The driver of Python 2 does not say so beforehand.
             if "no transaction" not in str(error):
                 raise
             return False
@@ -252,7 +252,7 @@ class _Server(Engine):
         try:
             return not _is_readable(self.fileno(connection))
         except (AttributeError, EnvironmentError, ValueError, select.error, self.error):
-            # It is closed, or the driver does not show its socket.
+            # It is closed, or the driver does not give access to its socket.
             return False
 
 
@@ -285,9 +285,9 @@ class MySQL(_Server):
     #: connection that it has closed.
     _LOST = frozenset((0, 2002, 2003, 2006, 2013, 2014, 2055, 1053, 1927))
 
-    #: Errors that end a statement in its course: ER_QUERY_INTERRUPTED (KILL QUERY), and the time
-    #: limits of MariaDB (ER_STATEMENT_TIMEOUT) and MySQL (ER_QUERY_TIMEOUT). With tables that have
-    #: no transactions, a part of it was carried out.
+    #: Errors that cut a statement short: ER_QUERY_INTERRUPTED (KILL QUERY), and the time limits of
+    #: MariaDB (ER_STATEMENT_TIMEOUT) and MySQL (ER_QUERY_TIMEOUT). With tables that have no
+    #: transactions, a part of it may have been carried out.
     _CUT_OFF = frozenset((1317, 1969, 3024))
 
     #: SERVER_STATUS_IN_TRANS and SERVER_STATUS_AUTOCOMMIT of the protocol.
@@ -333,13 +333,15 @@ class MySQL(_Server):
         if is_open:
             connection.rollback()
         if not status & self._AUTOCOMMIT:
-            # After "SET autocommit = 0", whatever follows would be a transaction without end.
+            # After "SET autocommit = 0", all further statements would be one transaction without
+            # end.
             connection.autocommit(True)
         return is_open
 
     def _undo_unseen(self, connection):
-        """As `undo`, for MySQLdb, which does not pass on what the server says of transactions: it
-        is asked for. Only MariaDB tells; on MySQL, a transaction is rolled back without notice."""
+        """Like `undo`, for MySQLdb, which does not pass on what the server says about transactions:
+        the server is asked. Only MariaDB answers; on MySQL, a transaction is rolled back without
+        notice."""
         is_open, may_be_open = False, True
         try:
             with contextlib.closing(connection.cursor()) as cursor:
@@ -373,7 +375,7 @@ def _libpq_version():
     return postgresql_driver.extensions.libpq_version()
 
 
-#: PQTRANS_IDLE and PQTRANS_UNKNOWN of libpq: outside of a transaction, and without a connection.
+#: PQTRANS_IDLE and PQTRANS_UNKNOWN of libpq: outside a transaction, and without a connection.
 _PG_IDLE, _PG_UNKNOWN = 0, 4
 
 

@@ -41,9 +41,9 @@ class Pool(object):
     and the transaction is rolled back: jobs that follow would be lost with it. Use `transaction`.
 
     Threads are started as needed and end with the process. Call a pool only from the thread of
-    its loop. In a child made by a fork, the pool begins again without threads, connections and
-    jobs: those of the parent are the parent's, which alone completes them. `io_loop` must then be a
-    loop of the child.
+    its loop. In a forked child, the pool starts again without threads, connections and jobs: those
+    of the parent remain with the parent, which alone completes them. `io_loop` must then be a loop
+    of the child.
     """
     def __init__(self, url, threads=4, max_queue=1000, timeout=30, max_idle_time=MAX_IDLE_TIME,
                  io_loop=None):
@@ -122,7 +122,7 @@ class Pool(object):
             self.io_loop.spawn_callback(callback)
 
     def statistics(self):
-        """The present numbers, as a dict: `threads`, those of them that are `busy`, and statements
+        """The current numbers, as a dict: `threads`, those of them that are `busy`, and statements
         that are `waiting` for one."""
         self._claim()
         with self._ready:
@@ -130,7 +130,7 @@ class Pool(object):
                     "waiting": len(self._jobs)}
 
     def _claim(self):
-        """Begin again if this is a child of the process that has used the pool so far: its threads
+        """Start again if this is a child of the process that has used the pool so far: its threads
         do not exist here, and one may have held the lock."""
         if self._process != os.getpid():
             self._begin()

@@ -137,7 +137,7 @@ class Feed(object):
         self._closed = False
 
     def statistics(self):
-        """The present numbers, as a dict: `channels` that are known here, and `readers` that wait
+        """The current numbers, as a dict: `channels` that are known here, and `readers` that wait
         for messages."""
         return {"channels": len(self._channels),
                 "readers": sum(len(channel.watches) for channel in self._channels.values())}
@@ -192,7 +192,7 @@ class Feed(object):
         return self._watch(channel, cursor, callback, False)
 
     def cancel(self, handle):
-        """End a `wait` or `subscribe`: its callback is not called any more. Harmless if it has
+        """End a `wait` or `subscribe`: its callback will not be called again. Harmless if it has
         already ended."""
         if handle.callback is not None:
             self._end(handle)

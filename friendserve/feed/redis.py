@@ -42,8 +42,8 @@ PAGE = 500
 #: Seconds for which one XREAD waits. Without a reply soon after, the connection counts as lost.
 BLOCK = 5
 
-#: The same if an XREAD cannot be ended early, for want of the right to CLIENT: for so long it may
-#: not include the channels that were opened since it was sent.
+#: The same if an XREAD cannot be ended early, for lack of the right to CLIENT: for this long, it
+#: may miss channels that were opened after it was sent.
 SHORT_BLOCK = 0.25
 
 #: Seconds for which a channel without readers is still watched: between two long polls, its readers
@@ -77,7 +77,7 @@ class RedisFeed(Feed):
         self._again = []            # functions that send again once Redis is back
         self._fetching = {}         # {(channel, position): watches that are behind}
         address = RedisAddress(url)
-        # A command that the feed needs anyway, on a key that begins as those of its streams.
+        # A command that the feed needs anyway, on a key that begins like those of its streams.
         probe = b"XREVRANGE", self._prefix, b"+", b"-", b"COUNT", b"1"
         self._commands = RedisLink(address, self.io_loop, self._on_commands_up, timeout,
                                    max_pending, ssl_options, probe)
@@ -151,7 +151,7 @@ class RedisFeed(Feed):
         send()
 
     def _complain(self, error, *words):
-        """Log that Redis refused a command; only once if that is for want of a right."""
+        """Log that Redis refused a command; only once if the user lacks a right."""
         command = u" ".join([six.ensure_text(word, "utf-8", "replace") for word in words])[:100]
         if answered_code(error) != "NOPERM":
             gen_log.warning("%s, to %s", error, command)

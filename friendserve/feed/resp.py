@@ -97,7 +97,7 @@ def encode_command(words):
 class RedisLink(object):
     """A link to a Redis server. `on_up()` is called each time it is connected and Redis answers
     commands. The last command of its greeting is `probe`, which reads a key: Redis may be connected
-    but still be loading its data. Whether the user has the right to it does not matter.
+    but still be loading its data. The user need not have the right to run it.
 
     An attempt to connect, or an answer, that takes longer than `timeout` seconds counts as failed.
     At most `max_pending` commands may wait for an answer.
@@ -186,7 +186,7 @@ class RedisLink(object):
 
     def _on_probe(self, stream, reply, error):
         if error is not None and answered_code(error) in ("NOPERM", "WRONGTYPE"):
-            # It was not refused for the state of Redis.
+            # It was not refused because of the state of Redis.
             error = None
         self._on_greeting(stream, reply, error)
 
@@ -224,7 +224,7 @@ class RedisLink(object):
             "the connection to Redis at %s was lost before it answered" % self.address))
 
     def _disconnect(self):
-        """End the attempt or close the connection; neither calls back any more."""
+        """End the attempt or close the connection; neither calls back afterwards."""
         self._connecting.cancel()
         stream, self._stream = self._stream, None
         if stream is not None:

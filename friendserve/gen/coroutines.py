@@ -21,7 +21,7 @@ from friendserve.util import TimeoutError
 def coroutine(func, replace_callback=True):
     """A decorator that makes a generator function a coroutine: it returns a Future.
 
-    A function that is no generator function returns a Future of what it returns. With
+    A function that is not a generator function returns a Future of its result. With
     `replace_callback`, the new function accepts a keyword argument `callback`, which is called with
     the result.
     """
@@ -90,7 +90,7 @@ def Task(func, *args, **kwargs):
     keyword argument `callback`.
 
     The result is the callback's argument, None if there is none, or an `Arguments` if there are
-    several. An exception of `func`, or of a callback that it has scheduled, is that of the Future.
+    several. An exception in `func`, or in a callback that it scheduled, becomes the Future's.
     """
     future = Future()
     once = Once(future)
@@ -110,8 +110,8 @@ class WaitIterator(object):
         while not waiting.done():
             result = yield waiting.next()
 
-    The Futures are given by position or by name. After `next`, `current_future` is the one whose
-    result it has, and `current_index` its position or name. ``async for`` works as well.
+    The Futures are given by position or by name. After `next`, `current_future` is the Future whose
+    result it returned, and `current_index` its position or name. ``async for`` works as well.
     """
     def __init__(self, *args, **kwargs):
         if args and kwargs:
@@ -191,7 +191,7 @@ def with_timeout(timeout, future, io_loop=None, quiet_exceptions=()):
         try:
             future.result()
         except Exception as error:
-            log_unless_quiet(error, quiet_exceptions, "the time had run out")
+            log_unless_quiet(error, quiet_exceptions, "after the timeout")
 
     def ended(future):
         io_loop.remove_timeout(timer)

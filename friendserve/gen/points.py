@@ -1,4 +1,4 @@
-"""What the older style of coroutines yields: Callback, Wait, WaitAll."""
+"""The objects that coroutines yield in the older style: Callback, Wait, WaitAll."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -36,7 +36,7 @@ def adapt(deliver):
 
 
 class YieldPoint(object):
-    """Something that a coroutine may yield, in the older style. Subclass it for others."""
+    """Something that a coroutine may yield, in the older style. Subclass it to make others."""
 
     def start(self, runner):
         """Called with the Runner once it has been yielded."""

@@ -32,7 +32,7 @@ class Return(Exception):
 
 
 def is_native(value):
-    """Whether `value` is what an ``async def`` function returns."""
+    """Whether `value` is the coroutine that an ``async def`` function returns."""
     return hasattr(value, "send") and hasattr(value, "__await__")
 
 
@@ -65,7 +65,7 @@ class Runner(object):
             self.handle_yield(first_yielded)
 
     def run(self):
-        """Run it until it waits for something that has not ended, or ends itself."""
+        """Run the generator until it waits for something that has not ended, or ends itself."""
         if self.running or self.finished:
             return
         self.running = True
@@ -76,8 +76,8 @@ class Runner(object):
             self.running = False
 
     def _advance(self):
-        """Run it to its next ``yield``, if what it waits for has ended. Whether what it waits for
-        then has ended too."""
+        """Run it to its next ``yield``, if what it waits for has ended. Return whether what it
+        waits for then has ended too."""
         if self.exc_info is None and self.future is not None and not self.future.done():
             return False
         contexts = state.contexts
@@ -102,7 +102,7 @@ class Runner(object):
             # They would be those of all that the loop calls next.
             state.contexts = contexts
             error = StackContextInconsistentError(
-                "a coroutine has yielded inside of a StackContext: use run_with_stack_context")
+                "a coroutine has yielded inside a StackContext: use run_with_stack_context")
             return self._fail((type(error), error, None))
         return self.handle_yield(yielded)
 
@@ -127,7 +127,7 @@ class Runner(object):
             exc_info = None
 
     def name_callbacks(self):
-        """The name of what is run, for logs."""
+        """The name of the coroutine, for logs."""
         code = getattr(self.gen, "gi_code", None) or getattr(self.gen, "cr_code", None)
         name = getattr(self.gen, "__qualname__", None) or getattr(self.gen, "__name__", "?")
         return "the coroutine %s%s" % (name, "" if code is None else " (%s:%d)" % (
@@ -144,8 +144,8 @@ class Runner(object):
             result_future = None
 
     def handle_yield(self, yielded):
-        """Begin to wait for `yielded`. Whether it has ended already: otherwise the loop calls
-        `run` when it has."""
+        """Begin to wait for `yielded`. Return whether it has ended already; otherwise the loop
+        calls `run` when it has."""
         if isinstance(yielded, (list, dict)):
             try:
                 yielded = multi(yielded)
@@ -166,7 +166,7 @@ class Runner(object):
         return False
 
     def _fail(self, exc_info):
-        """Raise this in the generator."""
+        """Raise an exception in the generator."""
         self.future = Future()
         self.future.set_exc_info(exc_info)
         return True
@@ -197,7 +197,7 @@ class Runner(object):
             return self._fail(sys.exc_info())
 
     def _finish_yield_point(self):
-        """Take the result of the YieldPoint if it is there, and return whether it is."""
+        """Take the result of the YieldPoint if it is ready, and return whether it is."""
         if self.yield_point is None or not self.yield_point.is_ready():
             return False
         yield_point, self.yield_point = self.yield_point, None
@@ -205,8 +205,8 @@ class Runner(object):
         return True
 
     def handle_exception(self, typ, value, tb):
-        """Raise an exception of a callback in the generator, if that has not ended. Whether it has
-        done so."""
+        """Raise an exception of a callback in the generator, if that has not ended. Return whether
+        it did."""
         if self.finished or self.running:
             return False
         self.exc_info = typ, value, tb
@@ -317,10 +317,10 @@ class YieldFuture(YieldPoint):
 
 
 class MultiYieldPoint(YieldPoint):
-    """Waits for several: a list or a dict of YieldPoints and Futures, at least one of them a
+    """Waits for several things: a list or a dict of YieldPoints and Futures, at least one of them a
     YieldPoint. The result has the same shape.
 
-    The first exception in their order is raised. Others are logged, unless they are instances of
+    The first exception, in their order, is raised. Others are logged, unless they are instances of
     `quiet_exceptions`.
     """
     def __init__(self, children, quiet_exceptions=()):
@@ -350,7 +350,7 @@ class MultiYieldPoint(YieldPoint):
                 if first is None:
                     first = sys.exc_info()
                 else:
-                    log_unless_quiet(error, self.quiet_exceptions, "several were waited for")
+                    log_unless_quiet(error, self.quiet_exceptions, "among several")
         if first is not None:
             six.reraise(*first)
         return results if self.keys is None else dict(zip(self.keys, results))
@@ -358,13 +358,13 @@ class MultiYieldPoint(YieldPoint):
 
 def log_unless_quiet(error, quiet_exceptions, where):
     if not isinstance(error, quiet_exceptions):
-        app_log.error("A further exception where %s", where, exc_info=(
+        app_log.error("A further exception %s", where, exc_info=(
             type(error), error, getattr(error, "__traceback__", None)))
 
 
 def multi(children, quiet_exceptions=()):
-    """Waits for several at once: a list or a dict of anything that a coroutine may yield. The
-    result has the same shape.
+    """Waits for several things at once: a list or a dict of anything that a coroutine may yield.
+    The result has the same shape.
 
     If some fail, the first exception is raised once all have ended; the others are logged, unless
     they are instances of `quiet_exceptions`. Coroutines may yield the list or dict itself.
@@ -394,7 +394,7 @@ def multi_future(children, quiet_exceptions=()):
             if exc_info is None:
                 results.append(child.result())
             elif future.done():
-                log_unless_quiet(exc_info[1], quiet_exceptions, "several were waited for")
+                log_unless_quiet(exc_info[1], quiet_exceptions, "among several")
             else:
                 future.set_exc_info(exc_info)
         if not future.done():

@@ -1,4 +1,4 @@
-"""What a process counts, and where the numbers are.
+"""The metrics of a process, and where their numbers are stored.
 
 The values are 8-byte numbers in a flat array, the storage: a list in a single process, or a place
 in the memory that the workers of a service share. A series remembers its storage and its index, so
@@ -18,8 +18,8 @@ from friendserve.metrics.text import render_sources
 #: The upper bounds of the buckets for times, in seconds.
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-#: How many series, that is combinations of labels, one name may have. Those beyond are counted
-#: together, with "other" for each label: labels that clients choose cannot fill the memory.
+#: How many series, that is combinations of labels, one name may have. Further ones are counted
+#: together, with "other" for each label, so that labels that clients choose cannot fill the memory.
 MAX_SERIES = 200
 
 _is_name = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z").match
@@ -61,8 +61,8 @@ class Registry(object):
         return self._declare(Counter, name, help, labels)
 
     def gauge(self, name, help, labels=(), function=None):
-        """A Gauge: a number that goes up and down. With `function`, its value is what that returns
-        when the values are next looked at, about once a second."""
+        """A Gauge: a number that goes up and down. With `function`, its value is what that returns,
+        called about once a second and when the values are read."""
         gauge = self._declare(Gauge, name, help, labels)
         if function is not None:
             self.add_sampler(lambda: gauge.set(function()))
@@ -72,7 +72,7 @@ class Registry(object):
         """A Histogram: how many values were at most each of the `buckets`, their number and sum."""
         buckets = [float(bound) for bound in buckets]
         if not buckets or buckets != sorted(set(buckets)):
-            raise ValueError("the buckets of a histogram must increase, unlike %r" % (buckets,))
+            raise ValueError("the buckets of a histogram must increase, not %r" % (buckets,))
         return self._declare(Histogram, name, help, labels, buckets)
 
     def _declare(self, kind, name, help, labels, bounds=None):
@@ -81,13 +81,14 @@ class Registry(object):
             raise ValueError("%r cannot be the name of a metric: only letters, digits and _" % name)
         for label in labels:
             if not _is_label(label) or label in ("slot", "le"):
-                raise ValueError("%r cannot be a label: letters, digits and _, and neither slot "
-                                 "nor le" % label)
+                raise ValueError("%r cannot be a label: use letters, digits and _, but not slot "
+                                 "or le" % label)
         family = self._families.get(name)
         if family is None:
             family = self._families[name] = kind(self, name, help, labels, bounds)
         elif (type(family), family.label_names, family.bounds) != (kind, labels, bounds):
-            raise ValueError("%s exists with another type, other labels or other buckets" % name)
+            raise ValueError("%s already exists, with another type, other labels or other "
+                             "buckets" % name)
         return family
 
     def add_sampler(self, function):
@@ -96,7 +97,7 @@ class Registry(object):
 
     def sample(self):
         """Bring the values up to date: set the gauges that have a function, and count the requests
-        that were noted. `render` does it; a worker does it every second, and before it ends."""
+        that were noted. `render` calls it; a worker calls it every second, and before it ends."""
         for function in self._samplers:
             try:
                 function()
@@ -104,8 +105,8 @@ class Registry(object):
                 app_log.error("Cannot sample %r", function, exc_info=True)
 
     def move_to(self, storage):
-        """Use another storage from now on; called in a worker after the fork. What was counted
-        before is left behind: each worker would count it again."""
+        """Use another storage from now on; called in a worker after the fork. Earlier counts are
+        left behind, because each worker would add them again."""
         self.storage = storage
         for family in self._families.values():
             family.bind()
@@ -132,8 +133,8 @@ class _Family(object):
             self.labels()
 
     def labels(self, *values):
-        """The series for these values of the labels, in the order in which they were declared; keep
-        it where counting is frequent."""
+        """The series for these values of the labels, in the order in which these were declared.
+        Keep it if you count often."""
         series = self._series.get(values)
         if series is None:
             series = self._make(values)
@@ -178,7 +179,7 @@ class _Series(object):
 
     @property
     def value(self):
-        """The number; of a histogram, how many values it has seen."""
+        """The number; for a histogram, how many values it has counted."""
         if self.bounds is None:
             return self.numbers[self.index]
         return sum(self.numbers[self.index:self.index + len(self.bounds) + 1])
@@ -212,7 +213,7 @@ class _HistogramSeries(_Series):
         numbers[index + len(bounds) + 1] += number
 
     def observe_all(self, values):
-        """As `observe` for each of the values, a list, which is sorted."""
+        """Like `observe` for each of the values, a list, which is sorted in place."""
         numbers, index, bounds = self.numbers, self.index, self.bounds
         values.sort()
         before = 0
@@ -231,7 +232,7 @@ class Counter(_Family):
     kind = "counter"
 
     def add(self, number=1):
-        """Add a number, which may not be negative."""
+        """Add a number, which must not be negative."""
         self.labels().add(number)
 
 

@@ -58,7 +58,8 @@ def render_sources(sources):
 
 
 def _add_histogram(lines, name, labels, bounds, numbers):
-    """The numbers are those of the buckets, each without the ones below it, and the sum."""
+    """Add the lines of a histogram. `numbers` are the counts of the buckets, each without those
+    below it, and the sum."""
     total = 0.0
     for bound, number in zip(list(bounds) + [_INFINITY], numbers):
         total += number
@@ -70,7 +71,7 @@ def _add_histogram(lines, name, labels, bounds, numbers):
 
 
 def format_number(number):
-    """As the format wants it; whole numbers without a point."""
+    """A number as text in this format; whole numbers have no decimal point."""
     if number != number:
         return "NaN"
     if number in (_INFINITY, -_INFINITY):

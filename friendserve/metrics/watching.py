@@ -1,9 +1,9 @@
 """What the parts of this package report about themselves.
 
 Nothing here adds a call to a part that is not watched. Gauges are read, and requests are counted,
-about once a second and when the values are looked at: see `Registry.sample`. What watching costs at
-every event: one call and one append for each request, and three calls for each turn of the loop,
-however many callbacks it has.
+about once a second and when the values are read: see `Registry.sample`. Watching costs one call and
+one append for each request, and three calls for each turn of the loop, however many callbacks it
+runs.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -30,8 +30,8 @@ _STATES = ("idle", "head", "body", "responding", "done", "closing", "detached")
 def watch(part, name="", registry=default_registry):
     """Report the figures of a part of the program: an IOLoop, an HTTPServer, an Application or
     WSGIContainer, an HTTP client, a Feed or a database Pool. `name` becomes the label `name`, to
-    tell two pools apart. It is watched, and referred to, as long as the registry exists. Raises
-    TypeError for anything else."""
+    tell two pools apart. The part is watched, and kept alive, as long as the registry exists.
+    Raises TypeError for anything else."""
     for kind in type(part).__mro__:
         watch_part = _WATCHES.get("%s.%s" % (kind.__module__, kind.__name__))
         if watch_part is not None:
@@ -47,9 +47,9 @@ class _LoopWatch(object):
         self._loop = loop
         self._turns = registry.histogram(
             "friendserve_loop_turn_seconds", "How long a turn of the loop works between two waits: "
-            "what becomes ready meanwhile waits for its end.", buckets=TURN_BUCKETS).labels()
+            "events that become ready meanwhile wait for its end.", buckets=TURN_BUCKETS).labels()
         self._callbacks = registry.counter(
-            "friendserve_loop_callbacks_total", "Callbacks that the loop has run, without those "
+            "friendserve_loop_callbacks_total", "Callbacks that the loop has run, except those "
             "of timers and file descriptors.").labels()
         self._lag = registry.gauge(
             "friendserve_loop_lag_seconds", "The longest turn of the last second or so.").labels()
@@ -116,7 +116,7 @@ def _watch_server(server, name, registry):
 
 class _RequestWatch(object):
     """Counts the responses of an application, where it logs them. Each is only noted; `_sample`
-    counts them, many at a time, in a fraction of the time that counting each would take."""
+    counts many at a time, which takes a fraction of the time."""
     def __init__(self, registry):
         self._requests = registry.counter(
             "friendserve_requests_total", "Responses by method and class of status.",
@@ -129,7 +129,7 @@ class _RequestWatch(object):
         registry.add_sampler(self._sample)
 
     def _sample(self):
-        # Copied and cleared at once: the dict is the one to which the watched ones add.
+        # Copied and cleared in place: the watched applications add to this very dict.
         times = self.times.copy()
         self.times.clear()
         for (method, status), seconds in times.items():
@@ -204,7 +204,7 @@ def _watch_pool(pool, name, registry):
     _watch_figures(pool, name, registry, "pool", "Database pool: %s.")
 
 
-#: By name, as a service that has no database should not import the drivers of databases.
+#: By name, as a service without a database should not import database drivers.
 _WATCHES = {
     "friendserve.ioloop.IOLoop": _LoopWatch,
     "friendserve.httpserver.HTTPServer": _watch_server,

@@ -23,15 +23,15 @@ And asyncio code on an IOLoop, whichever that is::
     IOLoop.current().start()
 
 On an asyncio loop, ``async def`` coroutines run as tasks of asyncio, so handlers can ``await`` its
-awaitables and those of its libraries. Everywhere, its tasks can ``await`` the Futures of
-`friendserve.concurrent`, and whatever else is awaitable here.
+awaitables and those of its libraries. On any loop, asyncio tasks can ``await`` the Futures of
+`friendserve.concurrent`, and everything else that is awaitable here.
 
 On an asyncio loop, context variables (PEP 567; Python 3.7) go along with callbacks, timers and
 handlers as stack contexts do: each is called with the values that were set when it was added, and
 the callbacks of streams, clients and servers with those set when they were passed in.
 
 The loops are described in `friendserve.platform.foreign`. The asyncio loop must have `add_reader`,
-which that of Windows for pipes and subprocesses (ProactorEventLoop) lacks.
+which the Windows loop for pipes and subprocesses (ProactorEventLoop) lacks.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -83,7 +83,7 @@ class BaseAsyncIOLoop(ForeignIOLoop):
     def _host_run(self):
         if self.asyncio_loop.is_running():
             # asyncio in Python 3.13.0 stops running if it is asked to run once more.
-            raise RuntimeError("the asyncio loop is running already, and this loop with it: no "
+            raise RuntimeError("the asyncio loop is already running, and this loop with it: no "
                                "start() is needed")
         contexts = state.contexts
         self._keep_variables()
@@ -96,7 +96,7 @@ class BaseAsyncIOLoop(ForeignIOLoop):
         self.asyncio_loop.stop()
 
     def run_native(self, awaitable):
-        """Run an awaitable as a task of asyncio, and return that. Its steps run in the stack
+        """Run an awaitable as an asyncio task, and return the task. Its steps run in the stack
         contexts of the call."""
         if state.contexts and state.contexts is not VARIABLES:
             awaitable = _InContexts(awaitable.__await__())
@@ -112,7 +112,8 @@ class BaseAsyncIOLoop(ForeignIOLoop):
             self.asyncio_loop.close()
 
     def _keep_variables(self):
-        """From now on, whatever is wrapped in this thread keeps the context variables."""
+        """From now on, have all callbacks that are wrapped in this thread keep the context
+        variables."""
         if contextvars is not None:
             state.contexts = VARIABLES
 
@@ -141,8 +142,8 @@ class BaseAsyncIOLoop(ForeignIOLoop):
 
 
 class AsyncIOLoop(BaseAsyncIOLoop):
-    """An IOLoop on an asyncio loop of its own, which ends with it: `asyncio_loop`, or else a new
-    one from ``asyncio.new_event_loop()`` (so ``uvloop.install()`` makes it one of uvloop)."""
+    """An IOLoop on its own asyncio loop, which ends with it: `asyncio_loop`, or else a new one from
+    ``asyncio.new_event_loop()`` (so ``uvloop.install()`` makes it a uvloop)."""
 
     def initialize(self, impl=None, asyncio_loop=None, **kwargs):
         host = asyncio_loop or asyncio.new_event_loop()
@@ -156,7 +157,7 @@ class AsyncIOLoop(BaseAsyncIOLoop):
 
 class AsyncIOMainLoop(BaseAsyncIOLoop):
     """An IOLoop on the asyncio loop of the thread: the running one, or else the one that
-    ``asyncio.get_event_loop()`` returns. Whoever made that closes it."""
+    ``asyncio.get_event_loop()`` returns. It does not close that loop."""
 
     def initialize(self, impl=None, **kwargs):
         super(AsyncIOMainLoop, self).initialize(_event_loop(), impl=impl, **kwargs)
@@ -250,7 +251,7 @@ awaitable.await_by = _await_by
 
 def to_asyncio_future(future):
     """A Future of asyncio for a `friendserve.concurrent.Future` or anything else that a coroutine
-    can wait for. Cancelling it does not cancel what it stands for."""
+    can wait for. Cancelling it does not cancel the original."""
     io_loop = IOLoop.current()
     loop = io_loop.asyncio_loop if isinstance(io_loop, BaseAsyncIOLoop) else _event_loop()
     theirs = loop.create_future()
@@ -275,7 +276,7 @@ def to_tornado_future(asyncio_future):
 
 class AnyThreadEventLoopPolicy(asyncio.DefaultEventLoopPolicy):
     """The default policy, except that ``asyncio.get_event_loop()`` makes a loop in any thread that
-    has none, not only in the main one: ``asyncio.set_event_loop_policy(...)`` with it."""
+    has none, not only in the main one. Pass an instance to ``asyncio.set_event_loop_policy``."""
 
     def get_event_loop(self):
         try:
@@ -339,8 +340,8 @@ class IOLoopEventLoop(asyncio.SelectorEventLoop):
         self._iterate()
 
     def _iterate(self):
-        """Look at the fds without waiting, and call what is ready: one iteration, which is how
-        asyncio runs a loop that has been stopped before."""
+        """Check the fds without waiting, and call what is ready, in one iteration: asyncio does
+        that for a loop that was stopped before it runs."""
         if self._closed:
             return
         self._busy = True

@@ -45,7 +45,7 @@ class ForeignIOLoop(PollIOLoop):
         self._soon = None           # the host's handle for the next turn, if that is due
         self._later = None          # the host's handle of the timer
         self._later_at = 0.0        # and its deadline
-        self._part = None           # what to do instead of a turn, within which `run_once` waits
+        self._part = None           # what to do instead of a turn, while `run_once` waits in one
         self._host_stopped = False  # whether `start` or `run_once` has stopped the host
         self._raised = None         # the sys.exc_info() that `start` is to raise
         self._watched = None
@@ -76,7 +76,7 @@ class ForeignIOLoop(PollIOLoop):
         raise NotImplementedError
 
     def _host_later(self, seconds, callback):
-        """The same, `seconds` (0 to MAX_WAIT) from now. A call that is early does no harm."""
+        """The same, `seconds` (0 to MAX_WAIT) from now. An early call does no harm."""
         raise NotImplementedError
 
     def _host_run(self):
@@ -88,7 +88,7 @@ class ForeignIOLoop(PollIOLoop):
         raise NotImplementedError
 
     def _run(self):
-        # `start` is over when the host ends, whoever stopped that.
+        # `start` ends when the host does, whatever stopped that.
         if not self._stopping:
             self._turn_soon()
             self._run_host()
@@ -126,7 +126,7 @@ class ForeignIOLoop(PollIOLoop):
         self._dispatch(self._poll(0.0))
 
     def fileno(self):
-        raise NotImplementedError("this loop is driven by another one, and by no second")
+        raise NotImplementedError("this loop is already driven by another one")
 
     def after_fork(self):
         raise NotImplementedError("the loop that drives this one belongs to the parent process")
@@ -194,7 +194,7 @@ class ForeignIOLoop(PollIOLoop):
 
     def _plan(self):
         """Tell the host when to make the next turn."""
-        # Before the look at the queue, see PollIOLoop.
+        # Before looking at the queue: see PollIOLoop.
         self._wake_needed = True
         if self._callbacks or self._due:
             self._wake_needed = False

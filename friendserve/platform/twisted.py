@@ -1,7 +1,7 @@
 """Twisted and friendserve in one thread. It needs the package Twisted
 (``pip install friendserve[twisted]``).
 
-A reactor of Twisted on an IOLoop, for Twisted's protocols in a program of friendserve:
+A Twisted reactor on an IOLoop, for Twisted's protocols in a friendserve program:
 
     import friendserve.platform.twisted
     friendserve.platform.twisted.install()      # before anything imports twisted.internet.reactor
@@ -12,7 +12,7 @@ A reactor of Twisted on an IOLoop, for Twisted's protocols in a program of frien
     reactor.callLater(1, reactor.stop)
     IOLoop.current().start()                    # or reactor.run()
 
-An IOLoop on a reactor, for friendserve in a program of Twisted:
+An IOLoop on a reactor, for friendserve in a Twisted program:
 
     from twisted.internet import reactor
     from friendserve.platform.twisted import TwistedIOLoop
@@ -21,9 +21,9 @@ An IOLoop on a reactor, for friendserve in a program of Twisted:
     loop.call_later(1, loop.stop)
     reactor.run()                               # or loop.start()
 
-Whichever way, `reactor.run()` also installs Twisted's handlers of SIGINT, SIGTERM and SIGCHLD, and
-the start of the loop does not. Without them, `reactor.spawnProcess` does not notice the end of its
-processes.
+Either way, `reactor.run()` also installs Twisted's handlers for SIGINT, SIGTERM and SIGCHLD, and
+starting the loop does not. Without them, `reactor.spawnProcess` does not notice that its processes
+have ended.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -115,7 +115,7 @@ class IOLoopReactor(PosixReactorBase, _PollLikeMixin):
         return list(self._writes) + self._continuousPolling.getWriters()
 
     def _add(self, selectable, event, fds):
-        """Watch `selectable` for `event`. Whether its file can be watched."""
+        """Watch `selectable` for `event`. Return whether its file can be watched."""
         if selectable in fds:
             return True
         fd = selectable.fileno()
@@ -161,7 +161,7 @@ class IOLoopReactor(PosixReactorBase, _PollLikeMixin):
         if reader is writer:
             self._serve(reader, events)
             return
-        # A hang-up is reported as READ to an fd that waits only for WRITE, too.
+        # A hang-up is reported as READ, even to an fd that waits only for WRITE.
         if reader is not None and events & (READ | ERROR):
             self._serve(reader, events & (READ | ERROR))
         if writer is not None and events & (WRITE | ERROR) and self._writes.get(writer) == fd:
@@ -220,7 +220,7 @@ class IOLoopReactor(PosixReactorBase, _PollLikeMixin):
 
     def startRunning(self, installSignalHandlers=True):
         if self._runs_with_loop and not self._io_loop.running():
-            # It was started by a loop that was stopped since.
+            # It was started by a loop that has been stopped since.
             self._runs_with_loop = False
             super(IOLoopReactor, self).crash()
         super(IOLoopReactor, self).startRunning(installSignalHandlers)
@@ -286,7 +286,7 @@ class TwistedIOLoop(ForeignIOLoop):
     none. The reactor must be able to watch the fd of an epoll or kqueue: those over select, poll,
     epoll and kqueue can, and so can asyncio's.
 
-    `start` runs the reactor, without Twisted's handlers of signals, until `stop`, and may be called
+    `start` runs the reactor, without Twisted's signal handlers, until `stop`, and may be called
     again. Therefore it ends by `reactor.crash()`, which triggers no "shutdown" events: a program
     that needs them, or the threads of the reactor, calls `reactor.run()` instead of `start`. `stop`
     is then `reactor.stop()`.
@@ -348,7 +348,7 @@ class TwistedIOLoop(ForeignIOLoop):
 
 @implementer(IReadDescriptor)
 class _Reader(object):
-    """The fd of a poller, as a reactor wants it."""
+    """The fd of a poller, in the form that a reactor needs."""
 
     def __init__(self, fd, callback):
         self._fd = fd
@@ -381,7 +381,7 @@ class TwistedResolver(LookUpResolver):
     def initialize(self, io_loop=None, servers=None, resolv="/etc/resolv.conf",
                    hosts_file="/etc/hosts", timeout=(1, 3, 11, 45)):
         super(TwistedResolver, self).initialize(io_loop)
-        # Not the global one, if there is any: that may belong to another loop.
+        # Not the global one, if there is one: it may belong to another loop.
         self.reactor = IOLoopReactor(self.io_loop)
         self.reactor._registerAsIOThread = False
         self.reactor.startRunning(installSignalHandlers=False)
@@ -434,7 +434,7 @@ def _outcome(results, host, port):
     addresses, code = [], socket.EAI_NONAME
     for success, value in results:
         if success:
-            # Beside the addresses there may be aliases (CNAME).
+            # Besides the addresses there may be aliases (CNAME).
             for payload in [record.payload for record in value[0]]:
                 if payload.TYPE == dns.A:
                     addresses.append((socket.AF_INET, (payload.dottedQuad(), port)))
@@ -450,9 +450,9 @@ def _outcome(results, host, port):
     return None, socket.gaierror(code, "%s: %s" % (host.decode("ascii"), _REASONS[code]))
 
 
-#: Why there is no address.
+#: The reasons for having no address.
 _REASONS = {
     socket.EAI_NONAME: "the name is not known",
     socket.EAI_AGAIN: "no name server has answered",
-    socket.EAI_FAIL: "the name servers cannot be asked",
+    socket.EAI_FAIL: "the name servers cannot be queried",
 }

@@ -4,8 +4,8 @@
     friendserve.porting.alias()             # before the first import of tornado
     import tornado.web                      # this is friendserve.web
 
-``alias(packages=["msgpackrpc"])`` does so inside some packages only, beside an installed Tornado.
-``website/docs/how-to/porting.rst`` says what differs, and how to do without the alias.
+``alias(packages=["msgpackrpc"])`` does so only inside some packages, alongside an installed
+Tornado. ``website/docs/how-to/porting.rst`` says what differs, and how to do without the alias.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -1,4 +1,4 @@
-"""`tornado.websocket`: callbacks of a client get a Future, as there."""
+"""`tornado.websocket`: callbacks of a client get a Future, as in Tornado."""
 from __future__ import absolute_import, division, print_function
 
 import functools
@@ -13,8 +13,8 @@ __all__ = list(websocket.__all__)
 
 def websocket_connect(url, io_loop=None, callback=None, connect_timeout=None,
                       on_message_callback=None, compression_options=None, **options):
-    """Open a WebSocket, as `friendserve.websocket.websocket_connect`, but the arguments have the
-    order of Tornado 4, this always returns a Future, and `callback` is called with it."""
+    """Open a WebSocket, as `friendserve.websocket.websocket_connect` does, but the arguments have
+    the order of Tornado 4, this always returns a Future, and `callback` is called with it."""
     if callback is None and io_loop is not None and not isinstance(io_loop, IOLoop):
         # Tornado 5 has no io_loop.
         io_loop, callback = None, io_loop

@@ -1,4 +1,4 @@
-"""`import tornado` as this package: everywhere in a process, or inside some packages only."""
+"""`import tornado` as this package: everywhere in a process, or only inside some packages."""
 from __future__ import absolute_import, division, print_function
 
 import importlib
@@ -20,7 +20,7 @@ from friendserve.porting.older import settings
 from friendserve.porting.private import RequestProxy, mask_in_python
 from friendserve.tcpserver import TCPServer
 
-#: The version that programs find by default: the last one whose interface this package has whole.
+#: The version that programs find by default: the last one whose whole interface this package has.
 VERSION = "4.5.3"
 
 #: Modules that differ from those of the same name here.
@@ -45,7 +45,7 @@ class Alias(object):
         self._replaced = replaced
 
     def remove(self):
-        """Take it back. Modules that were imported meanwhile keep working."""
+        """End the alias. Modules that were imported meanwhile keep working."""
         for finder in self._finders:
             if finder in sys.meta_path:
                 sys.meta_path.remove(finder)
@@ -66,13 +66,13 @@ class Alias(object):
 def alias(packages=None, version=VERSION):
     """Make ``import tornado`` and ``import tornado.web`` mean this package.
 
-    `packages`: a list of names of packages and modules; then it has this meaning inside them and
-    their subpackages only, and elsewhere `tornado` is whatever is installed. Call it before they,
-    or else Tornado, are imported; otherwise RuntimeError is raised. `version` is what
-    ``tornado.version`` says. Returns an `Alias`.
+    `packages`: a list of names of packages and modules; then it has this meaning only inside them
+    and their subpackages, and elsewhere `tornado` is whatever is installed. Call it before any of
+    these packages is imported, or without `packages`, before Tornado is; otherwise it raises
+    RuntimeError. `version` is what ``tornado.version`` says. Returns an `Alias`.
 
-    Everywhere, but not inside packages only, friendserve then also does some things as the Tornado
-    of that version did (`friendserve.porting.older`).
+    Without `packages`, friendserve then also does some things as the Tornado of that version did
+    (`friendserve.porting.older`).
 
     Inside packages the import statements are changed as the source is read; a name in a string, as
     for ``IOLoop.configure("tornado...")``, is not.
@@ -85,7 +85,7 @@ def alias(packages=None, version=VERSION):
         sys.meta_path.insert(0, finder)
         return Alias([finder], "tornado", _set(settings(_version_info(version))))
     if isinstance(packages, (bytes, type(u""))):
-        raise TypeError("packages is a list of names, not one name: [%r]" % (packages,))
+        raise TypeError("packages must be a list of names, not one name: write [%r]" % (packages,))
     for package in packages:
         if package in sys.modules:
             raise RuntimeError("%s was imported before the alias was made: call alias() first"
@@ -101,7 +101,7 @@ def alias_from_environment(environ=os.environ):
     or names of packages with commas between them. FRIENDSERVE_ALIAS_VERSION is the version. Returns
     an `Alias`, or None if the variable is not set.
 
-    For a file ``.pth`` in site-packages, with this line::
+    For a ``.pth`` file in site-packages, with this line::
 
         import friendserve.porting; friendserve.porting.alias_from_environment()
     """
@@ -235,7 +235,8 @@ class _ScopedFinder(object):
 
 if machinery is not None:
     class _Loader(machinery.SourceFileLoader):
-        """Compiles changed source. Its code is not kept in a file: that is for the original."""
+        """Compiles changed source. Its code is not cached in a file, which would belong to the
+        original."""
         finder = None
 
         def get_code(self, fullname):

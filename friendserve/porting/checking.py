@@ -1,4 +1,4 @@
-"""Finding what in a program needs a hand before it runs on this package."""
+"""Finding the places in a program that need a hand before it runs on this package."""
 from __future__ import absolute_import, division, print_function
 
 import ast
@@ -32,8 +32,9 @@ def needs_hand(finding):
 
 
 def find_files(paths, suffixes=(".py",)):
-    """The files of these paths, in order; of a folder, all below it with such an ending, except in
-    folders whose names begin with a dot. Raises OSError for a path that does not exist."""
+    """The files of these paths, in order; of a folder, all files below it with such an ending,
+    except in folders whose names begin with a dot. Raises OSError for a path that does not
+    exist."""
     for path in paths:
         if not os.path.isdir(path):
             os.stat(path)
@@ -48,7 +49,7 @@ def find_files(paths, suffixes=(".py",)):
 
 
 def check_file(path, alias_only=False):
-    """What a file contains that needs a hand or a note: a list of `Finding`, by place."""
+    """The places in a file that need a hand or a note: a list of `Finding`, by place."""
     try:
         with open(path, "rb") as opened:
             source = Source(opened.read(), path)
@@ -59,8 +60,8 @@ def check_file(path, alias_only=False):
 
 
 def check_source(source, alias_only=False):
-    """As `check_file`, for a `Source`. With `alias_only`, what works under the alias (FS5xx) is
-    left out."""
+    """Like `check_file`, for a `Source`. With `alias_only`, leave out whatever works under the
+    alias (FS5xx)."""
     found = _Checker(source).check()
     silenced = set(token.line for token in source.tokens
                    if token.kind == tokenize.COMMENT and _SILENCE.match(token.text))
@@ -71,7 +72,7 @@ def check_source(source, alias_only=False):
 
 def _import(name):
     """(module, whether there is one) for a module of this package. There may be one that cannot be
-    imported, for want of another package."""
+    imported, because another package is missing."""
     path = os.path.join(_HOME, *name.split("."))
     if not os.path.exists(path + ".py") and not os.path.isdir(path):
         return None, False
@@ -156,7 +157,7 @@ class _Checker(object):
     # Names
 
     def _look(self, dotted, position):
-        """Report what is to be said about a name. Return what it is here, or None."""
+        """Report the findings about a name. Return the object that it is here, or None."""
         parts = dotted.split(".")
         if not dotted:
             return None
@@ -194,7 +195,7 @@ class _Checker(object):
 
     def _add_missing(self, position, name):
         private = name.rpartition(".")[2].startswith("_")
-        text = GONE.get(name, "there is none; " + (
+        text = GONE.get(name, "friendserve has none; " + (
             "it was private" if private else "see website/docs/how-to/porting.rst"))
         self._add(position, "FS301" if private else "FS201" if name in GONE else "FS202",
                   name, text)
@@ -225,7 +226,7 @@ class _Checker(object):
         for token in self._find_keywords(index):
             if token.text not in accepted:
                 self._add(token.start, "FS401", "%s(%s=)" % (dotted, token.text),
-                          "there is no such argument; there are "
+                          "there is no such argument; it takes "
                           + ", ".join(sorted(accepted - _SELF)))
 
     def _find_keywords(self, index):

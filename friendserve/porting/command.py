@@ -24,15 +24,15 @@ _ABOUT = """\
 Programs and libraries that were written for Tornado, on friendserve.
 
   run app.py            runs a program as it is: "import tornado" means friendserve
-  check app/            says what in it differs, place by place
-  check --installed     says which installed packages ask for which Tornado
+  check app/            says what differs for it, place by place
+  check --installed     says which installed packages require which Tornado
   rewrite app/          shows the program with "import friendserve" in place of "import tornado"
   rewrite app/ --write  changes it
 """
 
 _ABOUT_RUN = """\
 Run a program under the alias: "import tornado" means friendserve, in the program and in all that
-it imports. What follows the program, or the name after -m, are its own arguments.
+it imports. Arguments after the program, or after the name that follows -m, are the program's.
 
   %(program)s run app.py --port=8888
   %(program)s run --package msgpackrpc -m jobs.worker
@@ -44,15 +44,15 @@ Say what in a program needs a hand before it runs on friendserve, one line for e
   path:line:column: FS301 tornado.web.RequestHandler._log: what differs, what to do
 
 A comment "# fs: ok" silences its line. The exit status is 1 if something needs a hand, and 2 if
-check could not do its work.
+check failed.
 
 %s
 """ % "\n".join("  %sxx  %s" % kind for kind in KINDS)
 
 _ABOUT_REWRITE = """\
-Replace "tornado" by "friendserve" in import statements, and where a name that they have bound is
-used; in programs (*.py) and in the Python of templates (*.html, *.xml, *.txt and others). Nothing
-else in a file changes, not a byte; strings and comments stay (check reports the strings that name a
+Replace "tornado" by "friendserve" in import statements, and wherever a name that they bind is used,
+in programs (*.py) and in the Python of templates (*.html, *.xml, *.txt and others). Not a byte of
+the rest of a file changes; strings and comments stay (check reports the strings that name a
 module). Without --write this prints a diff.
 """
 
@@ -72,7 +72,7 @@ def make_parser():
     runner.add_argument("--version", metavar="V", default=VERSION,
                         help="what tornado.version says (default: %(default)s)")
     runner.add_argument("--package", metavar="NAME", action="append", dest="packages",
-                        help="only inside this package; elsewhere it is the installed Tornado "
+                        help="only inside this package; elsewhere, tornado is the installed one "
                              "(may be repeated)")
     runner.add_argument("-m", metavar="MODULE", dest="module",
                         help="run a module by its name, as python -m does")
@@ -113,7 +113,7 @@ def _split_run(arguments):
 
 
 def main(arguments=None):
-    """Do what a command line (default: that of this process) says. Return the exit status."""
+    """Carry out a command line (default: that of this process). Return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = make_parser()
     rest = []

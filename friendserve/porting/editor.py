@@ -1,7 +1,7 @@
 """Finding and replacing names in the source of a program, and nothing else.
 
 A file is read as bytes, decoded as its first lines say, and taken apart by `tokenize`, which knows
-the syntax of neither Python 2 nor 3 but the words of both. Edits replace spans of the original
+the tokens of both Python 2 and 3, and the grammar of neither. Edits replace spans of the original
 text, so that everything else stays as it is, byte for byte.
 """
 from __future__ import absolute_import, division, print_function
@@ -21,7 +21,7 @@ _INDENTS = frozenset((tokenize.INDENT, tokenize.DEDENT))
 
 
 class SourceError(Exception):
-    """The source of a file cannot be taken apart, or not put together again."""
+    """The source of a file cannot be taken apart, or put together again."""
 
 
 #: An import statement. `module`: the dotted name after ``from``, with leading dots, or None for a
@@ -61,7 +61,7 @@ class Source(object):
         if not same:
             raise SourceError("%s would change if it were decoded and encoded again" % path)
         self.tokens = list(self._read_tokens())
-        #: Those that have a meaning.
+        #: The tokens that have a meaning.
         self.code = [token for token in self.tokens if token.kind not in _QUIET]
 
     def _find_encoding(self, body):
@@ -79,8 +79,8 @@ class Source(object):
         for line in lines:
             starts.append(position)
             position += len(line)
-        # Tokenizers differ about a lone "\r" or a form feed as the end of a line; as text they
-        # all know "\n", and nothing else in a line moves.
+        # Tokenizers disagree on whether a lone "\r" or a form feed ends a line. They all accept
+        # "\n", and this replacement moves nothing else in a line.
         feed = io.StringIO(u"".join(re.sub(u"\r\n?$", u"\n", line) if not line.endswith(u"\n")
                                     or line.endswith(u"\r\n") else line for line in lines),
                            newline=u"\n")
@@ -211,7 +211,7 @@ def _read_names(tokens, index):
 
 
 def _read_from(tokens, index):
-    """The Import of a ``from`` statement, in a list, or [] if it is none."""
+    """The Import of a ``from`` statement, in a list, or [] if it is not one."""
     first = tokens[index]
     dots, index = "", index + 1
     while tokens[index].text in (".", "..."):

@@ -1,4 +1,4 @@
-"""Which installed distributions require Tornado, and what becomes of them."""
+"""Which installed distributions require Tornado, and whether they can run on this package."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -60,7 +60,7 @@ def satisfies(version, pin):
 
 def find_pin(requirements):
     """The pin of Tornado among requirements, "" if it has none, or None if it is not required.
-    What only an extra or another Python requires does not count."""
+    Requirements of extras only, or of other Pythons, do not count."""
     pins = []
     for requirement in requirements:
         match = _NAME.match(requirement)
@@ -92,7 +92,7 @@ def _read_distributions():
 
 
 def _old_files(found):
-    """(path in the distribution, path) of each file, as its metadata say."""
+    """(path in the distribution, path) of each file, according to the metadata."""
     for name in ("RECORD", "installed-files.txt"):
         if found.has_metadata(name):
             base = found.location if name == "RECORD" else found.egg_info

@@ -1,8 +1,8 @@
-"""What porters must know: names of Tornado that there are none of here, or that act differently.
+"""What porters must know: names of Tornado that are missing here, or that behave differently.
 
-This is data; `checking` reports what it finds of it in a program, and `alias` refuses the modules.
-A name is reported as missing only while this package lacks it. Each text says what differs and what
-to do.
+This is data: `checking` reports the names that it finds in a program, and `alias` refuses the
+modules. A name is reported as missing only while this package lacks it. Each text says what differs
+and what to do.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -17,7 +17,7 @@ KINDS = (
     ("FS9", "notes"),
 )
 
-#: Modules of Tornado that there are none of here, and what to do.
+#: Modules of Tornado that are missing here, and what to do.
 GIVEN_UP = {
     "epoll": "the loop has its own pollers; nothing needs it",
     "s3server": "it was a demo; copy it from Tornado's source distribution",
@@ -25,7 +25,7 @@ GIVEN_UP = {
     "win32_support": "use platform.windows",
 }
 
-_OLD_PROTOCOL = "only RFC 6455 is spoken, which browsers have had since 2012; remove it"
+_OLD_PROTOCOL = "only RFC 6455 is supported, which browsers have had since 2012; remove it"
 _FUNCTION = "it is a function that returns a Future; yield it"
 _MYSQL = "the conversions are those of PyMySQL or mysqlclient; convert in the program"
 _HANDSHAKE = "override on_message, or use the callbacks of websocket_connect"
@@ -81,7 +81,7 @@ NOT_CALLED = {
     "websocket.WebSocketHandler.allow_draft76": ("FS911", "it is not called: " + _OLD_PROTOCOL),
 }
 
-#: Names that exist and act differently, where they are used or defined: {name: (code, text)}.
+#: Names that exist and behave differently, where they are used or defined: {name: (code, text)}.
 DIFFERS = {
     "iostream.BaseIOStream.read_from_fd":
         ("FS320", "takes no buffer and returns the bytes, as up to Tornado 4.5; drop the argument"),
@@ -90,7 +90,7 @@ DIFFERS = {
                   "cert_reqs=ssl.CERT_NONE"),
 }
 
-#: What works under the alias only: {name: text}.
+#: Names that work only under the alias: {name: text}.
 ALIAS_ONLY = {
     "netutil.TCPServer": "after rewrite, import it from friendserve.tcpserver",
     "httputil.parse_body_arguments":
@@ -110,5 +110,5 @@ ALIAS_ONLY = {
 STRING = "it is a string, which rewrite leaves alone; change it by hand if it names a module"
 REQUIREMENT = "after rewrite, the requirement is friendserve"
 
-#: The last release with callbacks; what asks for a later one cannot be served.
+#: The last release with callbacks; programs that require a later one cannot be served.
 LAST = (5, 1, 1)

@@ -1,8 +1,8 @@
-"""What old releases of Tornado did and friendserve does not do by itself, for programs under the
-alias: `settings` are the names that the alias sets.
+"""Behaviour of old releases of Tornado that friendserve does not have by itself, for programs under
+the alias: `settings` are the names that the alias sets.
 
 Each is a choice that HTTP leaves open, or a function that a program calls itself. What the
-framework refuses for its safety it refuses under the alias as well.
+framework refuses for safety, it also refuses under the alias.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -27,13 +27,13 @@ _TORNADO_4 = (4, 0)
 _TORNADO_5 = (5, 0)
 _NEVER = (6, 0)
 
-#: Errors of a peer that has left, which are no news.
+#: Errors of a peer that has disconnected, which are not worth logging.
 _PEER_LEFT = frozenset((errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT))
 
 
 class OldServerConnection(HTTP1ServerConnection):
-    """Answers HTTP/1.0 in the same version (a server may, RFC 9110 2.5), and says in the general
-    log which requests it refuses."""
+    """Answers HTTP/1.0 in the same version (a server may, RFC 9110 2.5), and logs refused requests
+    to the general log."""
     __slots__ = ()
 
     def _frame_connection(self, request, headers, start_line):
@@ -63,7 +63,7 @@ def parse_multipart_form_data(boundary, data, arguments, files):
 
 def parse_body_arguments(content_type, body, arguments, files, headers=None):
     """As `friendserve.httputil.parse_body_arguments`, but a malformed body is logged and adds
-    nothing. So a request with such a body has no arguments in its body."""
+    nothing. So a request with such a body has no body arguments."""
     try:
         _parse_body(content_type, body, arguments, files, headers)
     except HTTPInputError as error:
@@ -79,7 +79,7 @@ def _log_form(kind, error):
 
 
 def url_concat(url, args):
-    """`url` with `args` added to the end, as up to Tornado 3.2: what is there stays as it is.
+    """`url` with `args` added to the end, as up to Tornado 3.2: the existing query stays as it is.
     `args` is a dict or a list of pairs."""
     if not args:
         return url
@@ -108,7 +108,8 @@ def log_loss(self, error):
 
 
 def timeout_error(self, message, phase):
-    """The error of a fetch that took too long, in one word; its `phase` says how far it had got."""
+    """The error of a fetch that took too long, with a one-word message; its `phase` says how far it
+    had got."""
     return HTTPTimeoutError(None, phase)
 
 

@@ -15,9 +15,9 @@ except ImportError:
 
 from friendserve.porting.editor import Source, SourceError, rename_package
 
-#: Fixers that find something in programs for Python 2 only, and nothing in what they have made of
-#: it. The others are not so sure: they take the d.items() that was made of d.iteritems() for that
-#: of Python 2. So a program is left alone if neither these nor _OLD_NAMES find anything in it.
+#: Fixers that find something only in programs for Python 2, and nothing in their own output. The
+#: others are less certain: they mistake the d.items() that d.iteritems() became for that of Python
+#: 2. So a program is left alone if neither these nor _OLD_NAMES find anything in it.
 _SURE = ["fissix.fixes.fix_" + name for name in (
     "basestring", "except", "exec", "execfile", "getcwdu", "has_key", "imports", "imports2",
     "intern", "itertools", "itertools_imports", "long", "methodattrs", "ne", "numliterals",
@@ -29,7 +29,7 @@ _OLD_NAMES = frozenset((
 
 
 class RewriteError(Exception):
-    """Nothing was rewritten: what stands against it, and what to do."""
+    """Nothing was rewritten; the text says why, and what to do."""
 
 
 def rewrite(source, python3=False):
@@ -47,8 +47,8 @@ def require_fixers():
 
 
 def _to_python3(source):
-    # Where print is a statement, print (a, b) prints a tuple. That it is one shows: the file does
-    # not parse otherwise, or has the >> that would parse as a shift.
+    # Where print is a statement, print (a, b) prints a tuple. It is a statement if the file does
+    # not parse otherwise, or has a >> that would parse as a shift.
     for function in ([False] if _has_print_chevron(source) else [True, False]):
         try:
             if _fix(source, True, function) == source.text \
@@ -68,7 +68,7 @@ def _fix(source, sure, function):
 
 
 def _make_tool(sure, function, made={}):
-    """A tool with the fixers that are sure, or all; `function`: whether print is one."""
+    """A tool with the sure fixers, or all; `function`: whether print is a function."""
     if (sure, function) not in made:
         made[sure, function] = refactor.RefactoringTool(
             _SURE if sure else refactor.get_fixers_from_package("fissix.fixes"),
@@ -90,7 +90,7 @@ def make_diff(path, before, after):
 
 
 def _split(data):
-    """Lines of a file of any encoding, with their ends."""
+    """The lines of a file in any encoding, with their ends."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -100,7 +100,7 @@ def _split(data):
 
 
 def write_file(path, data):
-    """Replace the contents of a file at once. It keeps its mode, and links to it stay."""
+    """Replace the contents of a file atomically. It keeps its mode, and links to it still work."""
     path = os.path.realpath(path)
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
     try:
@@ -114,8 +114,8 @@ def write_file(path, data):
 
 
 def require_clean(paths):
-    """Raise RewriteError if one of these files lies in a tree of git that has changes which are not
-    committed. Files that git does not know count if they are among `paths`."""
+    """Raise RewriteError if one of these files is in a git tree with uncommitted changes. Files
+    that git does not track count if they are among `paths`."""
     for top in sorted(set(filter(None, map(_find_top, paths)))):
         changed = _git(top, "status", "--porcelain", "-z", "-uall")
         ours = set(os.path.realpath(path) for path in paths)
@@ -123,18 +123,18 @@ def require_clean(paths):
             path = os.path.join(top, entry[3:])
             if entry and (entry[:2] != u"??" or path in ours):
                 raise RewriteError(
-                    "%s has changes that are not committed.\n"
+                    "%s has uncommitted changes.\n"
                     "Commit them, so that git can undo the rewriting, or use --force" % path)
 
 
 def _find_top(path):
-    """The root of the tree of git that contains a file, or None."""
+    """The root of the git tree that contains a file, or None."""
     top = _git(os.path.dirname(os.path.realpath(path)), "rev-parse", "--show-toplevel")
     return top and os.path.realpath(top.rstrip(u"\r\n"))
 
 
 def _git(folder, *arguments):
-    """What a command of git prints, or None if there is no git or it fails."""
+    """The output of a git command, or None if there is no git or it fails."""
     try:
         process = subprocess.Popen(("git", "-C", folder) + arguments, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)

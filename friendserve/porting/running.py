@@ -1,4 +1,4 @@
-"""Running a program under the alias, as ``python app.py`` would run it without."""
+"""Running a program under the alias, otherwise as ``python app.py`` would run it."""
 from __future__ import absolute_import, division, print_function
 
 import io
@@ -21,10 +21,10 @@ _INTERRUPTED = 130
 def run(arguments, module=None, packages=None, version=None):
     """Run a program under the alias, as `__main__`. Return its exit status.
 
-    `arguments`: the path of the program and what follows it, or only what follows if `module`, its
-    dotted name, is given. `packages` and `version` as for `alias`. SystemExit passes through; the
-    traceback of another exception is printed without the frames of this package, and the status
-    is 1. OSError or ImportError is raised if there is no such program.
+    `arguments`: the path of the program and its arguments, or only these if `module`, its dotted
+    name, is given. `packages` and `version` as for `alias`. SystemExit passes through; the
+    traceback of another exception is printed without the frames of this package, and the status is
+    1. OSError or ImportError is raised if there is no such program.
     """
     alias(packages, version or VERSION)
     if module is None:
@@ -54,8 +54,8 @@ def run(arguments, module=None, packages=None, version=None):
 
 
 def _remember_command(arguments, module, packages, version):
-    """Let `autoreload` restart the program under the alias as well, on Pythons that do not keep
-    the command line themselves."""
+    """Have `autoreload` also restart the program under the alias, on Pythons that do not keep the
+    command line themselves."""
     if hasattr(sys, "orig_argv"):
         return
     command = ["-m", "friendserve.porting", "run"]
@@ -76,7 +76,7 @@ def _run_file(path, source):
     main = types.ModuleType("__main__")
     main.__file__ = os.path.abspath(path) if sys.version_info >= (3, 9) else path
     main.__builtins__ = sys.modules["builtins" if sys.version_info[0] > 2 else "__builtin__"]
-    # What follows may still need the module that is replaced.
+    # The code below may still need the module that is replaced.
     _run_file.kept = sys.modules["__main__"]
     sys.modules["__main__"] = main
     exec(compile(source, main.__file__, "exec", 0, True), main.__dict__)

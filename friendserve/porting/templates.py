@@ -8,14 +8,14 @@ from friendserve.porting.editor import Source, SourceError
 #: Endings of files that may be templates.
 SUFFIXES = (".html", ".htm", ".xml", ".txt", ".tpl", ".tmpl", ".template", ".js", ".css", ".svg")
 
-# {{! and {%! stand for themselves, and {# begins a comment.
+# {{! and {%! are literal text, and {# begins a comment.
 _DIRECTIVE = re.compile(u"{#.*?#}|{{(?!!)(.*?)}}|{%(?!!)(.*?)%}", re.S)
 
 
 def rename_in_template(data, old, new):
-    """The template with the package `old` replaced by `new`, as `editor.rename_package` does it
-    for a program: (bytes, number of edits)."""
-    # Any encoding that contains ASCII: names are ASCII, and the other bytes come back.
+    """The template with the package `old` replaced by `new`, as `editor.rename_package` does for a
+    program: (bytes, number of edits)."""
+    # Any encoding that contains ASCII will do: names are ASCII, and the other bytes are kept.
     text = data.decode("latin-1")
     pieces, binds = [], False
     for match in _DIRECTIVE.finditer(text):

@@ -1,7 +1,7 @@
 """Running an application as a service.
 
-`python -m friendserve serve module:application` is the way to do that. `request_id` is for handlers
-that tell others which request they answer, in the words of the access log.
+`python -m friendserve serve module:application` does that. With `request_id`, a handler can tell
+other services which request it is answering, by the identifier in the access log.
 """
 from __future__ import absolute_import, division, print_function
 

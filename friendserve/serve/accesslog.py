@@ -1,6 +1,6 @@
 """The access log of a service: a line for each request, in a format that the operator chooses.
 
-The formats are "short" and "combined" (that of Apache, which tools read), "json" (an object a
+The formats are "short" and "combined" (Apache's, which most tools read), "json" (one object per
 line), or a text with names in braces:
 
     {time}            2009-09-10T12:00:00.123+02:00
@@ -52,7 +52,7 @@ _JSON_FIELDS = ("time", "status", "method", "uri", "protocol", "host", "remote_i
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
-#: What other programs may have made: UUIDs, ULIDs, numbers, traces.
+#: Identifiers that other programs may have made: UUIDs, ULIDs, numbers, traces.
 _is_request_id = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z").match
 
 
@@ -61,8 +61,8 @@ class FormatError(ValueError):
 
 
 def request_id(request):
-    """The identity of a request in logs: its X-Request-ID if that is well-formed (up to 128
-    letters, digits and ``._:/+=@-``), else a random one; the same at each call."""
+    """The identifier of a request in logs: its X-Request-ID if that is well-formed (up to 128
+    letters, digits and ``._:/+=@-``), else a random one; every call returns the same."""
     found = request.__dict__.get("_request_id")
     if found is None:
         found = request.headers.get("X-Request-Id", "")
@@ -146,7 +146,7 @@ _FIELDS = frozenset(name for name in vars(_Entry) if not name.startswith("_")) \
 
 
 def _zone(now, colon):
-    """The difference to UTC, such as "+0200"."""
+    """The offset from UTC, such as "+0200"."""
     minutes = int(round((calendar.timegm(time.localtime(now)) - now) / 60))
     return "%s%02d%s%02d" % ("-" if minutes < 0 else "+", abs(minutes) // 60, colon,
                              abs(minutes) % 60)
@@ -197,7 +197,7 @@ def _to_json(entry):
 
 
 class _Others(logging.Handler):
-    """Writes the lines of applications inside of the one that is served."""
+    """Writes the lines of applications inside the one that is served."""
     def __init__(self, log, is_json):
         logging.Handler.__init__(self)
         self._log = log
@@ -228,7 +228,7 @@ class AccessLog(object):
             self._fd = open_log(path, owner)
 
     def attach(self, application):
-        """Log the requests of `application`, unless it has a `log_function` of its own."""
+        """Log the requests of `application`, unless it has its own `log_function`."""
         if self._fd is None:
             access_log.setLevel(logging.CRITICAL + 1)
             return
@@ -260,7 +260,7 @@ class AccessLog(object):
         try:
             os.write(self._fd, line + b"\n")
         except EnvironmentError as error:
-            # A full disk, or a reader that has left, must not fail requests.
+            # A full disk, or a reader that has gone away, must not make requests fail.
             if not self._failed:
                 self._failed = True
                 app_log.error("The access log cannot be written, and lines are lost: %s", error)
@@ -287,7 +287,7 @@ class AccessLog(object):
 
 
 def open_log(path, owner=None):
-    """A descriptor for appending to a file, which root gives to `owner`, (uid, gid)."""
+    """A descriptor for appending to a file; root makes `owner`, a pair (uid, gid), its owner."""
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     set_close_exec(fd)
     if owner is not None and os.getuid() == 0:

@@ -29,18 +29,18 @@ _USAGE = """Usage: friendserve COMMAND ...
 
   serve MODULE:APPLICATION   serve an application; serve --help lists the options
   ctl COMMAND                ask a running service, or tell it what to do
-  ping URL                   whether a server answers, for health checks
+  ping URL                   check that a server answers, for health checks
 
 friendserve %s"""
 
 WRONG_ARGUMENTS = 2
 
-#: Options that only a master can follow.
+#: Options that need a master.
 _MASTERS = ("control", "pidfile", "preload", "reuse_port", "max_requests", "max_memory", "max_age")
 
 
 def main(arguments=None):
-    """Run the command line (None: that of this process); returns the exit status."""
+    """Run the command line (None: that of this process), and return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     commands = {"serve": serve, "ctl": run_ctl, "ping": run_ping}
     if arguments and arguments[0] in commands:
@@ -51,7 +51,7 @@ def main(arguments=None):
 
 
 def serve(arguments):
-    """Serve an application; returns the exit status."""
+    """Serve an application, and return the exit status."""
     if set(arguments).intersection(("-h", "--help")):
         print_help()
         return 0
@@ -131,8 +131,8 @@ def _make_logs(settings):
 
 
 def _open_standard_streams():
-    """Have file descriptors 0 to 2 open, or the next file or socket would become one, and get what
-    is printed."""
+    """Make sure that file descriptors 0 to 2 are open: otherwise the next file or socket would
+    become one of them, and receive what is printed."""
     while True:
         fd = os.open(os.devnull, os.O_RDWR)
         if fd > 2:
@@ -148,7 +148,7 @@ def _enter(settings):
 
 
 def _check(settings):
-    """Load all that the service needs, and say what looks wrong; returns the exit status. Nothing
+    """Load all that the service needs, report what looks wrong, and return the exit status. Nothing
     listens, as the service may be running."""
     for address in settings.bind:
         check_address(address)
@@ -165,14 +165,15 @@ def _preload(settings):
 
 
 def _reread(arguments, folder, logs, old):
-    """The settings for a reload: those that a running master can change are new."""
+    """The settings for a reload: new where a running master can change them, old where it
+    cannot."""
     settings = read_settings(arguments, folder=folder)
     for name in FIXED:
         before = getattr(old, name)
         if getattr(settings, name) != before and (
                 name != "metrics" or not is_path(before) or not is_path(settings.metrics)):
-            app_log.warning("%s has changed: USR2 or a restart puts that into use, a reload does "
-                            "not", name)
+            app_log.warning("%s has changed: USR2 or a restart puts that into effect, a reload "
+                            "does not", name)
             setattr(settings, name, before)
     logs.configure(settings)
     return settings
@@ -182,7 +183,7 @@ def _serve_alone(settings, listeners, operators, logs):
     """Serve in this process until SIGTERM or SIGINT."""
     for name in _MASTERS:
         if settings.origins.get(name) == "command line" and not settings.autoreload:
-            raise SettingsError("--%s needs a master: leave --no-master out"
+            raise SettingsError("--%s needs a master: leave out --no-master"
                                 % name.replace("_", "-"))
     if settings.autoreload:
         autoreload.keep_command()
@@ -206,7 +207,7 @@ def _serve_alone(settings, listeners, operators, logs):
         idle, grace = settings.drain_idle, settings.graceful_timeout
         if settings.autoreload:
             autoreload.start(loop)
-            # Whoever develops wants the prompt back.
+            # A developer wants the prompt back.
             idle, grace = 0, min(grace, GRACE_IN_DEVELOPMENT)
         place.state = READY
         operators.start_pages(settings, place.board)

@@ -17,7 +17,7 @@ except ImportError:
     # Windows, which has no such users.
     grp = pwd = None
 
-#: Variables of the environment are the names of options in upper case after this.
+#: An environment variable is this prefix and the name of the option in upper case.
 PREFIX = "FRIENDSERVE_"
 
 
@@ -26,7 +26,7 @@ class SettingsError(Exception):
 
 
 def _to_text(value):
-    """A value of an option that may also be a number in a file."""
+    """The text of an option whose value may also be a number in a file."""
     return "%s" % value
 
 
@@ -38,53 +38,55 @@ OPTIONS = (
          "HOST:PORT, :PORT for every interface, unix:/PATH or fd:NUMBER"),
         ("unix_mode", "660", str, "OCTAL", "the permissions of Unix sockets"),
         ("unix_group", "", str, "GROUP", "the group of Unix sockets"),
-        ("backlog", 1024, int, None, "how many connections may wait to be accepted"),
+        ("backlog", 1024, int, None, "the number of connections that may wait to be accepted"),
         ("reuse_port", False, bool, None, "a socket for each worker (SO_REUSEPORT)"),
     )),
     ("Processes", (
         ("processes", "1", _to_text, "NUMBER|auto",
-         "how many workers; auto: as many as there are CPUs; WEB_CONCURRENCY is the same"),
+         "the number of workers; auto: one for each CPU; WEB_CONCURRENCY also sets it"),
         ("no_master", False, bool, None, "one process, without supervision and reload"),
         ("preload", False, bool, None, "load the application before the workers are forked"),
         ("graceful_timeout", 30.0, float, "SECONDS",
-         "for requests in progress when a worker ends"),
-        ("drain_idle", 5.0, float, "SECONDS", "for which idle connections may ask once more"),
-        ("start_timeout", 60.0, float, "SECONDS", "for a worker to get ready; 0: any time"),
+         "how long requests in progress may take when a worker ends"),
+        ("drain_idle", 5.0, float, "SECONDS", "how long idle connections may still send a request"),
+        ("start_timeout", 60.0, float, "SECONDS",
+         "how long a worker may take to get ready; 0: no limit"),
         ("stall_timeout", 60.0, float, "SECONDS",
-         "after which a worker that does not turn is replaced; 0: never"),
-        ("max_requests", 0, int, None, "replace a worker after so many requests; 0: never"),
+         "replace a worker whose loop has not turned for this long; 0: never"),
+        ("max_requests", 0, int, None, "replace a worker after this many requests; 0: never"),
         ("max_memory", 0, int, "MEGABYTES", "replace a worker that uses more; 0: never"),
         ("max_age", 0.0, float, "SECONDS", "replace a worker that is older; 0: never"),
     )),
     ("TLS", (
         ("certfile", [], str, "FILE,...", "certificates; several are chosen by name (SNI)"),
         ("keyfile", [], str, "FILE,...", "their keys, in the same order"),
-        ("client_ca", "", str, "FILE", "clients need a certificate of these authorities"),
-        ("tls_min", "1.2", str, "1.2|1.3", "the oldest version of TLS"),
+        ("client_ca", "", str, "FILE", "require client certificates signed by these authorities"),
+        ("tls_min", "1.2", str, "1.2|1.3", "the oldest TLS version to accept"),
     )),
     ("Behind a proxy", (
         ("xheaders", False, bool, None, "take the client's address from the proxy's headers"),
         ("trust", [], str, "ADDRESS|NETWORK|unix,...",
-         "the proxies to trust; without it, those on loopback and Unix sockets"),
+         "the proxies to trust; by default, those on loopback and Unix sockets"),
         ("proxy_protocol", False, bool, None,
-         "connections begin with a PROXY header, version 1 or 2, of a trusted proxy"),
+         "connections begin with a PROXY header, version 1 or 2, from a trusted proxy"),
     )),
-    ("Observation", (
-        ("metrics", "", str, "PATH|HOST:PORT", "where figures are, in the format of Prometheus"),
-        ("health", "", str, "PATH", "below which /live and /ready say how it is"),
+    ("Monitoring", (
+        ("metrics", "", str, "PATH|HOST:PORT",
+         "where to serve metrics, in the format of Prometheus"),
+        ("health", "", str, "PATH", "serve PATH/live and PATH/ready, for health checks"),
         ("control", "", str, "unix:/PATH", "the socket for friendserve ctl"),
         ("logging", "info", str, "debug|info|warning|error|none", "the lowest level to log"),
-        ("log_file", "", str, "FILE", "the log; without it, standard error"),
+        ("log_file", "", str, "FILE", "the log; by default, standard error"),
         ("access_log", "-", str, "FILE|-|none", "a line for each request; - is standard output"),
         ("log_format", "short", str, "short|combined|json|TEXT",
-         "of the access log; TEXT has fields such as {status}; with json, the log is JSON too"),
+         "the form of the access log; TEXT has fields such as {status}; json is for the log too"),
     )),
     ("Process", (
-        ("user", "", str, "NAME", "the user that workers become"),
-        ("group", "", str, "NAME", "their group"),
+        ("user", "", str, "NAME", "the user that workers run as"),
+        ("group", "", str, "NAME", "the group that workers run as"),
         ("umask", "", str, "OCTAL", "the file mode mask"),
-        ("chdir", "", str, "FOLDER", "where the program runs, and its modules are found"),
-        ("pidfile", "", str, "FILE", "the file with the number of the master"),
+        ("chdir", "", str, "FOLDER", "the folder to run in, and to import modules from"),
+        ("pidfile", "", str, "FILE", "the file for the process ID of the master"),
     )),
     ("Development", (
         ("autoreload", False, bool, None, "one process, which restarts when a file changes"),
@@ -105,14 +107,14 @@ FIXED = ("backlog", "unix_mode", "unix_group", "reuse_port", "no_master", "prelo
 
 
 class Settings(object):
-    """The options as attributes. `origins` says of each name where it comes from; `application` is
-    the argument, "module:name"."""
+    """The options as attributes. `origins` maps each name to where its value comes from;
+    `application` is the argument, "module:name"."""
 
 
 def read_settings(arguments, environ=os.environ, folder=""):
     """The Settings from command-line arguments, the environment and the file that they name, which
-    is relative to `folder`; the later of default, file, environment and command line counts. Raises
-    SettingsError."""
+    is relative to `folder`. The command line overrides the environment, which overrides the file,
+    which overrides the defaults. Raises SettingsError."""
     origins = {}
     source = ["default"]
     parser = OptionParser()
@@ -155,8 +157,8 @@ def print_help(file=None):
             parser.define(name, default, kind, text, metavar, multiple=isinstance(default, list),
                           group=heading)
             print(parser._options[name.replace("_", "-")].help_text(), file=file)
-    print("\nSignals: HUP reloads code and configuration without losing a request; TERM ends\n"
-          "gracefully, INT too, a second INT at once; TTIN and TTOU are one worker more or\nfewer; "
+    print("\nSignals: HUP reloads code and configuration without losing a request; TERM and\n"
+          "INT end gracefully, a second INT at once; TTIN adds a worker, TTOU removes one;\n"
           "USR2 starts a new master with the same sockets.\n\nExit status: 0 done; 2 wrong "
           "arguments; 3 the application or a socket could not\nbe set up; 4 workers died too fast.",
           file=file)
@@ -173,7 +175,7 @@ def print_config(settings, file=None):
 
 
 def _joined(arguments, parser):
-    """Arguments with "--name value" as "--name=value", and those that are not options last."""
+    """The arguments, with "--name value" as "--name=value", and those that are not options last."""
     options, rest = [], []
     arguments = list(arguments)
     while arguments:
@@ -226,8 +228,8 @@ def _parse_file(path, parser):
 
 
 def _check_names(path, parser):
-    """Raise SettingsError if a file sets a name that is almost that of an option. Others may be
-    variables of the file."""
+    """Raise SettingsError if a file sets a name that is almost that of an option. Other names may
+    be the file's own variables."""
     with open(path, "rb") as source:
         tree = ast.parse(source.read(), path)
     for node in tree.body:
@@ -249,7 +251,7 @@ def _convert(parser, rest, origins):
     for name, value in settings.given.items():
         setattr(settings, name, value)
     if len(rest) > 1:
-        raise SettingsError("one application is served, not %s" % " and ".join(rest))
+        raise SettingsError("only one application can be served, not %s" % " and ".join(rest))
     settings.application = rest[0] if rest else None
     # An address that is given twice is one socket.
     settings.bind = list(collections.OrderedDict.fromkeys(settings.bind))
@@ -268,7 +270,7 @@ def _convert(parser, rest, origins):
 
 
 def _check(settings):
-    """Raise SettingsError for what is wrong, or means nothing."""
+    """Raise SettingsError for values that are wrong or have no effect."""
     for name, value in settings.given.items():
         if isinstance(value, (int, float)) and not 0 <= value < float("inf"):
             raise SettingsError("--%s cannot be %s" % (name.replace("_", "-"), value))
@@ -280,7 +282,7 @@ def _check(settings):
     if settings.client_ca and not settings.certfile:
         raise SettingsError("--client-ca needs --certfile: without it there is no TLS")
     if settings.trust and not (settings.xheaders or settings.proxy_protocol):
-        raise SettingsError("--trust is for --xheaders or --proxy-protocol")
+        raise SettingsError("--trust needs --xheaders or --proxy-protocol")
     try:
         Networks(settings.trust)
     except ValueError as error:
@@ -291,7 +293,7 @@ def _check(settings):
         raise SettingsError("--metrics must be a path such as /metrics, or an address such as "
                             "127.0.0.1:9100, not %r" % settings.metrics)
     if settings.watch and not settings.autoreload:
-        raise SettingsError("--watch is for --autoreload")
+        raise SettingsError("--watch needs --autoreload")
     if settings.autoreload and any(address.startswith("fd:") for address in settings.bind):
         raise SettingsError("--autoreload opens its sockets itself: it cannot use fd:NUMBER")
     uid = os.getuid() if hasattr(os, "getuid") else 0
@@ -317,7 +319,7 @@ def _octal(name, text):
 
 
 def _user(user, group):
-    """(uid, gid), None for what is not to change."""
+    """(uid, gid), with None for one that is not to change."""
     uid = gid = None
     if (user or group) and pwd is None:
         raise SettingsError("this system has no --user and --group")

@@ -1,4 +1,4 @@
-"""The socket over which an operator asks the master: one line of JSON each way.
+"""The socket over which an operator talks to the master: one line of JSON each way.
 
 A request is ``{"command": "reload"}``, the answer ``{"result": ...}`` or ``{"error": "..."}``. The
 socket belongs to the user of the service, and only that user and root may connect.
@@ -19,7 +19,7 @@ from friendserve.tcpserver import TCPServer
 #: The longest request, in bytes.
 MAX_LINE = 4096
 
-#: Seconds after which workers that were asked have reported.
+#: Seconds after which the workers have answered a request for reports.
 REPORT_PAUSE = 1.5
 
 
@@ -56,7 +56,7 @@ def _reply(stream, result=None, error=None):
     try:
         stream.write(utf8(json.dumps(answer)) + b"\n", stream.close)
     except StreamClosedError:
-        # The operator has left.
+        # The operator has disconnected.
         pass
 
 
@@ -73,7 +73,7 @@ def master_commands(master, loop):
         master.reload(lambda error: reply("reloaded", error))
 
     def stop(reply):
-        # The answer first: the loop ends with the service.
+        # Answer first: the loop ends with the service.
         reply("stopping")
         loop.add_callback(master.stop)
 

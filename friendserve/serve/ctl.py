@@ -14,19 +14,19 @@ from friendserve.escape import native_str
 
 COMMANDS = ("status", "reload", "stop", "add", "remove", "connections", "stacks")
 
-#: Seconds that a reload may take, each worker after the other.
+#: Seconds that a reload may take, one worker after another.
 PATIENCE = 600
 
 
 def run_ctl(argv=None, out=sys.stdout):
     """Send a command to a master and print its answer. Returns the exit status: 0 done, 1 refused,
-    2 wrong arguments, 3 no service there."""
+    2 wrong arguments, 3 no service answers."""
     parser = argparse.ArgumentParser(
         prog="friendserve ctl", description="Ask a running service, or tell it what to do.")
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--control", default=os.environ.get("FRIENDSERVE_CONTROL"),
                         metavar="unix:/PATH", help="the socket that the service was given with "
-                        "--control; the default is in FRIENDSERVE_CONTROL")
+                        "--control; by default FRIENDSERVE_CONTROL")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     options = parser.parse_args(argv)
     if not options.control:
@@ -72,7 +72,7 @@ def _connect(path, timeout):
 
 
 def format_result(result):
-    """A result for people: a list of objects becomes a table."""
+    """A result as text for people: a list of objects becomes a table."""
     if not isinstance(result, list):
         return str(result)
     if not result:
@@ -90,13 +90,13 @@ def run_ping(argv=None):
     """Fetch a URL, and return the exit status: 0 if the response is a success or a redirect, 1 for
     other statuses and if there is none, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(
-        prog="friendserve ping", description="The health check of a container without curl.")
+        prog="friendserve ping", description="A health check for containers that have no curl.")
     parser.add_argument("url", help="http://host:port/path, or unix:/socket, or "
                         "unix:/socket:/path; the default path is /health/live")
     parser.add_argument("--timeout", type=float, default=5, help="seconds (5)")
     options = parser.parse_args(argv)
     if not options.url.startswith(("http://", "https://", "unix:")):
-        parser.error("a URL begins with http://, https:// or unix:, unlike %s" % options.url)
+        parser.error("a URL begins with http://, https:// or unix:, not %s" % options.url)
     try:
         status = _fetch_status(options.url, options.timeout)
     except (EnvironmentError, http_client.HTTPException, ValueError) as error:

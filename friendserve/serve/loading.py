@@ -1,4 +1,4 @@
-"""From "module:application" to what a server calls for each request."""
+"""From "module:application" to the callable that a server calls for each request."""
 from __future__ import absolute_import, division, print_function
 
 import importlib
@@ -15,7 +15,7 @@ from friendserve.wsgi import WSGIContainer
 class LoadError(Exception):
     """The application cannot be loaded; the text says why, in a line or two."""
 
-    #: That a log line without a traceback is enough.
+    #: A log line without a traceback is enough.
     is_explained = True
 
 
@@ -33,10 +33,10 @@ def load_application(name, factory=False):
         found = importlib.import_module(module_name)
     except ImportError as error:
         if _place()[0] != __file__.replace(".pyc", ".py"):
-            # It is another module that it needs.
+            # The missing module is one that it imports.
             raise LoadError("cannot import %s: %s\n  File \"%s\", line %d: %s" % (
                 (module_name, error) + _place()))
-        raise LoadError("cannot import %s: %s\n(looked in %s and where Python looks; --chdir names "
+        raise LoadError("cannot import %s: %s\n(looked in %s and on Python's path; --chdir names "
                         "another folder)" % (module_name, error, os.getcwd()))
     except Exception:
         raise LoadError("%s cannot be loaded:\n%s" % (module_name, _last_lines()))

@@ -1,4 +1,4 @@
-"""The logs of a service: what it says of itself, and its access log.
+"""The logs of a service: what it reports about itself, and its access log.
 
 A `Logs` belongs to a process and to those that it forks; a master configures it again when it
 reloads, and all processes reopen their files when logs are rotated.
@@ -23,8 +23,8 @@ class Logs(object):
         self.configure(settings)
 
     def configure(self, settings):
-        """Log as these settings say. Raises SettingsError or EnvironmentError, and then logs as
-        before."""
+        """Log as these settings say. If this raises SettingsError or EnvironmentError, logging
+        stays as before."""
         level = None
         if settings.logging.lower() != "none":
             level = getattr(logging, settings.logging.upper(), None)

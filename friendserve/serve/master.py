@@ -1,16 +1,17 @@
 """The master: it owns the listening sockets, and keeps a worker in each of its slots.
 
-Nothing is lost when workers change, by this order: a successor starts, loads the application and
-says that it is ready; only then its predecessor is told to drain. Reloading, recycling and the
-upgrade of the program all take this path, one worker at a time. If a successor does not get ready,
-the predecessor stays, and the reason goes to the log, to systemd and to the operator who asked.
+Nothing is lost when workers are replaced, thanks to this order: a successor starts, loads the
+application and says that it is ready; only then is its predecessor told to drain. Reloading,
+recycling and the upgrade of the program all take this path, one worker at a time. If a successor
+does not get ready, the predecessor stays, and the reason goes to the log, to systemd and to the
+operator who asked.
 
-Signals: TERM drains the workers and ends, and so does INT, a second one at once; QUIT ends at once;
-HUP reloads; TTIN and TTOU mean one worker more, one fewer; USR1 reopens the logs; USR2 starts a new
-master that has the same sockets, after which WINCH drains the workers of this one, HUP to this one
-starts them again, and TERM ends it.
+Signals: TERM and INT drain the workers and end, a second INT at once; QUIT ends at once; HUP
+reloads; TTIN adds a worker, TTOU removes one; USR1 reopens the logs; USR2 starts a new master that
+has the same sockets, after which WINCH drains the workers of this one, HUP starts them again, and
+TERM ends it.
 
-The master forks between two runs of its loop, never in a callback, so that nothing of the loop is
+The master forks between two runs of its loop, never in a callback, so that no frame of the loop is
 on the stack of a worker.
 """
 from __future__ import absolute_import, division, print_function
@@ -45,7 +46,7 @@ STALL_WARNING = 5.0
 #: Seconds that a worker gets after its grace time, before it is killed.
 KILL_AFTER = 5.0
 
-#: For how many seconds a worker serves, at least, that uses too much memory.
+#: The fewest seconds for which a worker that uses too much memory serves.
 RECYCLE_PAUSE = 5.0
 
 #: A worker that dies within this many seconds of its start has died too fast.
@@ -62,11 +63,11 @@ class _Worker(object):
         self.epoch = epoch          # the reload that it belongs to
         self.started = monotonic_time()
         self.state = STARTING
-        self.deadline = None        # when it is killed
-        self.warned = None          # the beat after which it was named
+        self.deadline = None        # when to kill it
+        self.warned = None          # the beat after which a warning named it
 
     def kill(self, signum):
-        # It has not been waited for, so that no other process has its number.
+        # It has not been waited for, so no other process can have its number.
         os.kill(self.pid, signum)
 
 
@@ -75,9 +76,9 @@ class Master(object):
 
     `settings` has the options of the command as attributes. `make_server(settings)` makes an
     HTTPServer in a worker. `reread(settings)` returns new settings for a reload, or raises an
-    exception whose text says why not. `preload(settings)` is called before the first fork if
-    `settings.preload`. `reopen()` reopens the logs of a process. `operators` is an `Operators`.
-    `folder` is where the program was started, from which a successor starts too.
+    exception whose text says why there are none. `preload(settings)` is called before the first
+    fork if `settings.preload`. `reopen()` reopens the logs of a process. `operators` is an
+    `Operators`. `folder` is where the program was started, from which a successor starts too.
     """
     def __init__(self, settings, listeners, make_server, reread=None, preload=None, reopen=None,
                  operators=None, folder=None, environ=os.environ):
@@ -105,7 +106,7 @@ class Master(object):
         self._not_before = {}       # slot -> when its next worker may start
         self._quick_deaths = 0
         self._was_ready = False
-        self._exit_status = None    # set once the service stops
+        self._exit_status = None    # set when the service begins to stop
         self._upgrade = None        # the Successor
         self._replacing = None      # the callbacks of the reload that it was started for
         self._retired = False       # whether WINCH has sent the workers away
@@ -128,7 +129,7 @@ class Master(object):
                     self.listeners.close(remove=self._is_last())
                     return CANNOT_START
             if hasattr(gc, "freeze"):
-                # What the workers share is not copied by their collections.
+                # So that garbage collections in the workers do not copy memory that they share.
                 gc.freeze()
             self._begin()
             while not (self._exit_status is not None and not self.workers):
@@ -154,7 +155,7 @@ class Master(object):
             if os.getpid() == self._pid:
                 self._pid_file.remove()
 
-    # What operators ask for; called on the loop
+    # What operators can ask for; called on the loop
 
     def stop(self, status=0):
         """Drain all workers, then end with this status."""
@@ -171,8 +172,8 @@ class Master(object):
         self._loop.stop()
 
     def reload(self, callback=None):
-        """Replace all workers, one by one, under settings that are read again. `callback(error)`
-        is called once, with None or a text that says why the old ones stay."""
+        """Replace all workers, one by one, with settings that are read again. `callback(error)` is
+        called once, with None or a text that says why the old ones stay."""
         if self._exit_status is not None:
             return callback and callback("the service is stopping")
         self._notifier.reloading()
@@ -189,7 +190,7 @@ class Master(object):
                     self.target = self._limited(settings.processes or cpu_count())
                 self.settings = settings
         except Exception as error:
-            return self._end_reload("the configuration is not used: %s" % error)
+            return self._end_reload("the new configuration is not used: %s" % error)
         if self._reopen is not None:
             self._reopen()
         app_log.info("Reloading")
@@ -197,19 +198,19 @@ class Master(object):
         self._loop.stop()
 
     def add(self):
-        """One worker more."""
+        """Add a worker."""
         self.target = self._limited(self.target + 1)
         app_log.info("%d workers from now on", self.target)
         self._loop.stop()
 
     def remove(self):
-        """One worker fewer, but at least one."""
+        """Remove a worker, unless it is the only one."""
         self.target = max(1, self.target - 1)
         app_log.info("%d workers from now on", self.target)
         self._loop.stop()
 
     def stacks(self):
-        """Let the workers write their stacks to their logs."""
+        """Have the workers write their stacks to their logs."""
         self._tell(signal.SIGUSR2)
 
     def reopen_logs(self):
@@ -254,13 +255,13 @@ class Master(object):
             return None
 
     def _live(self, slot):
-        """The workers of a slot that are not told to drain, the oldest first."""
+        """The workers of a slot that have not been told to drain, the oldest first."""
         return sorted((worker for worker in self.workers.values()
                        if worker.slot == slot and worker.state != DRAINING),
                       key=lambda worker: worker.place.generation)
 
     def _next_slot(self):
-        """The slot that a worker is to be started in now; None if there is nothing to do."""
+        """The slot in which to start a worker now; None if there is nothing to do."""
         if self._exit_status is not None or self._retired:
             return None
         for worker in list(self.workers.values()):
@@ -321,7 +322,7 @@ class Master(object):
                 return
             said = b""
         if not said:
-            # It ends; SIGCHLD tells how.
+            # The worker is ending; SIGCHLD says how.
             self._loop.remove_handler(worker.channel)
         for line in said.splitlines():
             if line == SAYS_READY:
@@ -372,7 +373,7 @@ class Master(object):
             app_log.info("Reloaded")
         else:
             app_log.error("Not reloaded: %s", error)
-            # They stay.
+            # The old workers stay.
             for worker in self.workers.values():
                 worker.epoch = self._epoch
         if self._upgrade is None or not self._upgrade.is_ready:
@@ -390,14 +391,15 @@ class Master(object):
     def _drain(self, worker):
         if self._upgrade is None if self._exit_status is not None \
                 else self.settings.reuse_port and worker.slot >= self.target:
-            # No one else accepts from its sockets.
+            # No other process accepts from its sockets.
             try:
                 worker.channel.send(SAYS_STOP + b"\n")
             except EnvironmentError:
                 pass
         if worker.state == DRAINING:
             return
-        # One that starts has accepted nothing yet. It may be further than its words have come.
+        # A worker that is starting has accepted nothing yet. Its place tells more than
+        # `worker.state`: its messages may not have arrived.
         worker.kill(signal.SIGKILL if worker.place.state == STARTING else signal.SIGTERM)
         self._set_draining(worker)
 
@@ -420,8 +422,8 @@ class Master(object):
         known = list(self.workers)
         if self._upgrade is not None:
             known.append(self._upgrade.pid)
-        # As the first process of a container, the master is the parent of orphans; otherwise
-        # children of others are left to them.
+        # As the first process of a container, the master is the parent of orphans; otherwise it
+        # only waits for children that it started.
         for pid in ([-1] * 1000 if self._pid == 1 else known):
             try:
                 found, status = os.waitpid(pid, os.WNOHANG)
@@ -486,7 +488,7 @@ class Master(object):
     def _tick(self):
         now = monotonic_time()
         if now - self._ticked > STALL_WARNING / 2:
-            # This process was stopped itself, and the workers perhaps with it.
+            # This process itself was stopped, and perhaps the workers with it.
             self._resumed = now
         self._ticked = now
         ages = [self._check(worker, now) for worker in list(self.workers.values())]
@@ -535,7 +537,7 @@ class Master(object):
         if self._pid == 1:
             error = "the first process of a container cannot be replaced: start the container again"
         elif self._upgrade is not None:
-            error = "process %d already is the new master" % self._upgrade.pid
+            error = "process %d is already the new master" % self._upgrade.pid
         else:
             try:
                 self._upgrade = Successor(
@@ -557,7 +559,7 @@ class Master(object):
         if self._replacing:
             self._say_reloaded(None, self._replacing)
             self._replacing = None
-            # Once the operators have their answer.
+            # In the next turn, when the operators have their answer.
             self._loop.add_callback(self.stop)
 
     def _on_upgrade_end(self, status):

@@ -1,4 +1,4 @@
-"""What a master itself serves, to operators: the pages of metrics, and the control socket.
+"""What the master itself serves to operators: the pages of metrics, and the control socket.
 
 During an upgrade, two masters have these sockets. The old one answers until the new one is ready,
 and again if that ends, so that nothing is refused in between.

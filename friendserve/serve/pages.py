@@ -1,10 +1,10 @@
-"""What a service tells of itself: metrics, health, and who is connected.
+"""What a service reports about itself: metrics, health, and who is connected.
 
 In each worker, an Observer counts what happens, and answers requests for the paths in the settings:
 `metrics` ("/metrics", the whole service in the text format of Prometheus) and `health` ("/health",
 below which are /live and /ready). With an address in `metrics` ("127.0.0.1:9100"), the master
-serves these pages there instead, and the connections with the addresses of clients as well: whoever
-may connect to it is an operator.
+serves these pages there instead, and the connections with the addresses of clients as well: only
+operators should be able to connect to it.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -23,21 +23,27 @@ _PAGE = u"""<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <meta name="viewport" content="width=device-width"><title>Connections</title>
 <style>
-:root { color-scheme: light dark; }
+:root { color-scheme: light dark; background: #fff; color: #1c2330; }
+@media (prefers-color-scheme: dark) { :root { background: #12161d; color: #e6eaf1; } }
+:focus-visible { outline: 3px solid #5b7cf0; outline-offset: 2px; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.3em; } h2 { font-size: 1.05em; margin-top: 2em; }
 table { border-collapse: collapse; width: 100%%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .25em 1em .25em 0; border-bottom: 1px solid #8884; }
+th, td { text-align: left; vertical-align: top; padding: .25em 1em .25em 0;
+border-bottom: 1px solid #8884; }
 th { font-weight: 600; opacity: .7; } td.n, th.n { text-align: right; }
-td.r { overflow-wrap: anywhere; font-family: ui-monospace, monospace; font-size: .9em; }
-p { opacity: .7; }
+td.r { overflow-wrap: anywhere; min-width: 28em;
+font-family: ui-monospace, monospace; font-size: .9em; }
+div { overflow-x: auto; } p { opacity: .7; }
 </style>
 <h1>Workers</h1>
-<table><tr><th>Slot<th>Process<th>State<th class="n">Started<th class="n">Connections
-%s</table>
+<div tabindex="0"><table>
+<tr><th>Slot<th>Process<th>State<th class="n">Started<th class="n">Connections
+%s</table></div>
 <h2>Connections</h2>
-<table><tr><th>Slot<th>Client<th>State<th class="n">Seconds<th>Request
-%s</table>
+<div tabindex="0"><table>
+<tr><th>Slot<th>Client<th>State<th class="n">Seconds<th>Request
+%s</table></div>
 <p>Updated every two seconds; up to %d connections of each worker.</p>
 """
 
@@ -54,12 +60,12 @@ class Pages(object):
                 render_sources([(place.slot, place) for place in newest]))
 
     def live(self, request):
-        """That this process answers is the answer."""
+        """Always 200: that the process answers is what matters."""
         _answer(request, 200, "text/plain", b"ok\n")
 
     def ready(self, request):
-        """503 once no worker is ready: the service starts or ends. While workers are replaced, one
-        always is."""
+        """503 while no worker is ready, as the service starts or ends. While workers are replaced,
+        one always is."""
         if any(place.state == READY for place in self._board.workers()):
             _answer(request, 200, "text/plain", b"ok\n")
         else:
@@ -107,8 +113,8 @@ def is_path(metrics):
 
 
 class Observer(object):
-    """What a worker counts and shows. Made before the application is loaded, so that what this
-    counts goes to the shared memory."""
+    """What a worker counts and shows. Made before the application is loaded, so that what the
+    application counts goes to the shared memory."""
     def __init__(self, settings, place):
         self._settings = settings
         self._place = place
@@ -162,6 +168,6 @@ def make_operator_server(settings, board):
             page(request)
         else:
             _answer(request, 404, "text/plain", utf8(
-                "Here are: %s\n" % ", ".join(sorted(pages))))
+                "The pages are: %s\n" % ", ".join(sorted(pages))))
 
     return HTTPServer(handle, no_keep_alive=True)

@@ -5,7 +5,7 @@ import os
 
 
 class PidFile(object):
-    """The file at `path` (None: there is none). While two masters run, that of the older one has
+    """The file at `path` (None: no file). While two masters run, that of the older one has
     ".oldbin" added to its name, as with nginx. `write` raises EnvironmentError."""
     def __init__(self, path):
         self.path = path

@@ -1,4 +1,4 @@
-"""What the processes of a service know of each other: memory that they share.
+"""What the processes of a service know about each other, in memory that they share.
 
 The master makes one Scoreboard before it starts workers, and each worker writes to a place in it:
 
@@ -125,7 +125,7 @@ class Place(object):
         self._head = (ctypes.c_double * _HEAD).from_buffer(shared, offset)
         self.numbers = (ctypes.c_double * MAX_NUMBERS).from_buffer(shared, offset + 8 * _HEAD)
         self._text = offset + 8 * (_HEAD + MAX_NUMBERS)
-        self._known = None      # of each declared line, the index; only in the worker
+        self._known = None      # declared line -> index; only in the worker
         self._is_full = False
 
     pid = _field("pid", int, "The worker's process; 0 until `start`.")
@@ -171,7 +171,7 @@ class Place(object):
 
     def declare(self, entry, count):
         """The index of the first of `count` numbers for `entry`, a list of JSON values whose first
-        is its kind. If it was declared before, by an earlier worker too, it has the same numbers.
+        is its kind. If it was declared before, even by an earlier worker, it keeps its numbers.
         Returns None if there is no room left."""
         if self._known is None:
             self._known = dict((_to_line(known_count, known), index)
@@ -187,7 +187,7 @@ class Place(object):
                               "for each worker: it and those that follow are not reported",
                               entry[1:2], MAX_NUMBERS)
             return None
-        # A reader sees it when the size of the text changes, after all else.
+        # Readers see it once the size of the text changes, so that comes last.
         self._map[self._text + begin:self._text + begin + len(line)] = line
         self._used_numbers = index + count
         self._used_text = begin + len(line)

@@ -1,4 +1,4 @@
-"""The listening sockets of a service: from what is configured to sockets that listen.
+"""The listening sockets of a service: from the configuration to sockets that listen.
 
 An address is one of
 
@@ -59,8 +59,9 @@ class Listeners(object):
 
     `addresses` is a list of str. `unix_mode` and `unix_group` (a name) are the permissions of Unix
     sockets. With `reuse_port`, each slot has a socket for each TCP address, between which the
-    kernel distributes connections; otherwise all slots share one. `environ` is read and cleared of
-    what it says of inherited sockets. Raises SocketsError; then those that were opened are closed.
+    kernel distributes connections; otherwise all slots share one. What `environ` says about
+    inherited sockets is read, and removed from it. Raises SocketsError, after closing the sockets
+    that were opened.
     """
     def __init__(self, addresses, backlog=1024, unix_mode=0o660, unix_group=None,
                  reuse_port=False, environ=os.environ):
@@ -119,14 +120,14 @@ class Listeners(object):
         self._drop(lambda address, slot: address not in self.addresses)
 
     def limit(self, slots):
-        """Close the sockets of slots from this number on, and what was inherited for other
-        addresses: connections would wait there for no one."""
+        """Close the sockets of slots from this number on, and those inherited for other addresses,
+        where connections would wait in vain."""
         self._drop(lambda address, slot: slot is not None and slot >= slots)
         self._forget(lambda address, slot: address not in self.addresses
                      or slot and int(slot) >= slots)
 
     def keep_only(self, sockets):
-        """Close all but these; called in a worker, which would keep ports occupied."""
+        """Close all but these; called in a worker, which would otherwise keep ports occupied."""
         for found in self._sockets.values():
             for sock in found:
                 if sock not in sockets:
@@ -149,9 +150,9 @@ class Listeners(object):
         return copies
 
     def refuse(self):
-        """Let no connection begin, while workers accept those that wait: the files of Unix sockets
-        are removed, and the kernel drops attempts over TCP (Linux), so that a client tries again in
-        a second. Sockets that others passed to this program are left alone."""
+        """Let no new connection begin, while workers accept those that wait: the files of Unix
+        sockets are removed, and the kernel drops attempts over TCP (Linux), so that a client tries
+        again in a second. Sockets that others passed to this program are left alone."""
         for (address, _), sockets in self._sockets.items():
             if address in self._private or address.startswith(("fd:", "systemd:")):
                 continue
@@ -185,7 +186,7 @@ class Listeners(object):
                     self._remove_file(key[0])
 
     def _remove_file(self, address):
-        """Remove the file of a Unix socket, if it still is that of this one."""
+        """Remove the file of a Unix socket, if it is still this socket's."""
         file = self._files.pop(address, None)
         if file is not None and file == _identity(address):
             os.remove(address[5:])
@@ -228,7 +229,7 @@ def _drop_attempts(sock):
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, head)
     except EnvironmentError:
-        # A kernel without filters: connections that come in the last moment are reset.
+        # A kernel without filters: connections that arrive at the last moment are reset.
         pass
 
 
@@ -264,7 +265,7 @@ def _split(address):
 
 
 def _identity(address):
-    """What tells the file of a Unix socket from another one at the same path."""
+    """What distinguishes the file of a Unix socket from another one at the same path."""
     try:
         found = os.stat(address[5:])
     except OSError:
@@ -302,7 +303,7 @@ def _open_unix(path, mode, group, backlog):
     finally:
         probe.close()
     if in_use:
-        raise ValueError("a program answers there")
+        raise ValueError("another program is listening there")
     sock = bind_unix_socket(path, mode=0o600, backlog=backlog)
     try:
         os.chown(path, -1, gid)
@@ -321,7 +322,7 @@ def _group_id(group):
         raise ValueError("there is no group %s for --unix-group" % group)
 
 
-#: Has `fromfd` ask the descriptor, if this Python can do that.
+#: Makes `fromfd` ask the descriptor, if this Python can do that.
 _UNKNOWN_FAMILY = -1 if sys.version_info >= (3, 7) else socket.AF_UNIX  # version: py2, 3.6
 
 
@@ -350,7 +351,7 @@ def _adopt(fd, address, backlog):
     if fd > 2:
         os.close(fd)
     else:
-        # A standard stream stays open, lest a file that is opened later takes its place.
+        # A standard stream stays open, so that a file opened later does not take its place.
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, fd)
         os.close(null)

@@ -1,6 +1,7 @@
 """A new master in place of this one: the same command, with the same sockets.
 
-The successor says that all of its workers are ready by closing a pipe, after a word in it.
+The successor says that all of its workers are ready by writing a word to a pipe, which it then
+closes.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -19,8 +20,8 @@ _READY = b"READY"
 
 class Successor(object):
     """Starts a new master in `folder`, which is where this one was started. `on_ready()` is called
-    once its workers are ready. The process that made this has to wait for `pid`, and to call
-    `close` then. Raises EnvironmentError if it cannot be started."""
+    once its workers are ready. The process that made this has to wait for `pid`, and then call
+    `close`. Raises EnvironmentError if it cannot be started."""
     def __init__(self, listeners, environ, folder, loop, on_ready):
         self.is_ready = False
         self._loop = loop
@@ -57,13 +58,13 @@ class Successor(object):
             self._pipe = None
 
     def close(self, status):
-        """The process has ended with this status, and was waited for."""
+        """Called when the process has ended with this status and has been waited for."""
         self._process.returncode = status
         self._stop_reading()
 
 
 class Predecessor(object):
-    """The master that has started this one, if `environ`, which is cleared of that, says so."""
+    """The master that started this one, if `environ` names it; its variable is removed."""
     def __init__(self, environ):
         fd = environ.pop(_VARIABLE, "")
         self._fd = self._pid = None
@@ -90,7 +91,7 @@ class Predecessor(object):
             self.close()
 
     def close(self):
-        """Leave that to others; called in workers."""
+        """Close the pipe without a word; called in workers."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

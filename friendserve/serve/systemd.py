@@ -1,4 +1,4 @@
-"""What a service tells systemd (sd_notify(3)). Without systemd nothing is sent."""
+"""What a service tells systemd (sd_notify(3)). Without systemd, nothing is sent."""
 from __future__ import absolute_import, division, print_function
 
 import os
@@ -30,16 +30,17 @@ class Notifier(object):
         self._send("STATUS=" + text)
 
     def reloading(self):
-        """With the time, as units of ``Type=notify-reload`` need it; `ready` ends it."""
+        """Say that a reload begins, and when, as units of ``Type=notify-reload`` need it; `ready`
+        ends it."""
         self._send("RELOADING=1", "MONOTONIC_USEC=%d" % (monotonic_time() * 1e6))
 
     def stopping(self, seconds):
-        """`seconds`: how long it may take."""
+        """Say that the service stops, which may take this many seconds."""
         self._send("STOPPING=1", "STATUS=Draining")
         self.extend(seconds)
 
     def extend(self, seconds):
-        """Ask for more time for what is under way."""
+        """Ask for more time for the operation under way."""
         self._send("EXTEND_TIMEOUT_USEC=%d" % (seconds * 1e6))
 
     def main_pid(self, pid):

@@ -1,9 +1,9 @@
-"""A worker: it loads the application, says that it is ready, serves, drains when it is told, ends.
+"""A worker: it loads the application, says that it is ready, serves, drains when told to, and ends.
 
-It hears of the master over a pair of sockets: the end of file means that the master has died, and
-the worker drains then as well. To the master it says "READY"; when it has done its part, "RECYCLE"
-with the reason, and the master then starts its successor, before this one drains; and "DRAINS", as
-it may be another who has sent TERM.
+It talks with the master over a pair of sockets. End of file means that the master has died, and
+then the worker drains too. To the master it says "READY"; when it has done its part, "RECYCLE" with
+the reason, so that the master starts its successor before this one drains; and "DRAINS", as the
+master may not be the one that sent TERM.
 
 Signals: TERM drains, QUIT ends at once, USR1 reopens the logs, USR2 writes the stacks of all
 threads to stderr. Those that a terminal sends to all processes, and that are the master's business,
@@ -36,13 +36,13 @@ except ImportError:
     # Windows, which has no such users.
     pwd = None
 
-#: What a worker sends to the master, and the master to a worker that it stops for good.
+#: What a worker sends to the master, and what the master sends to a worker that it stops for good.
 SAYS_READY, SAYS_RECYCLE, SAYS_DRAINS, SAYS_STOP = b"READY", b"RECYCLE", b"DRAINS", b"STOP"
 
-#: The status with which a worker ends that could not load the application.
+#: The exit status of a worker that could not load the application.
 CANNOT_LOAD = 3
 
-#: Part by which the limits of workers differ, so that they do not reach them together.
+#: The fraction by which workers' limits differ, so that they do not reach them together.
 JITTER = 0.1
 
 #: Milliseconds between beats and checks of the limits.
@@ -81,7 +81,7 @@ def run_worker(settings, make_server, sockets, place, channel, reopen=None, riva
 
 
 def log_load_error(error):
-    """Say why the application could not be loaded; called where this is caught."""
+    """Log why the application could not be loaded; called in an except clause."""
     app_log.error("The application could not be loaded: %s", error,
                   exc_info=not getattr(error, "is_explained", False))
 
@@ -98,7 +98,7 @@ def _prepare(settings):
 
 
 def drop_privileges(user, group):
-    """Become `user`, with its groups, and `group`: ids, or None. Only root may, and for others
+    """Become `user`, with its groups, and `group` (ids, or None). Only root can; for others,
     nothing changes."""
     if not hasattr(os, "getuid") or os.getuid():
         return
@@ -115,7 +115,7 @@ def drop_privileges(user, group):
 
 
 def _may_accept(server, place, rivals):
-    """Whether this worker has no more connections than its share, and a few."""
+    """Whether this worker has at most its share of the connections, and a few more."""
     own = place.connections = server.connection_count(detached=True)
     counts = [rival.connections for rival in rivals if rival.state == READY]
     return own * len(counts) <= 1.1 * sum(counts) + 2 * len(counts)

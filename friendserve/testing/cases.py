@@ -24,7 +24,7 @@ CERTIFICATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "localhos
 
 
 def get_async_test_timeout():
-    """How many seconds an asynchronous test may take by default: the environment variable
+    """The number of seconds that an asynchronous test may take by default: the environment variable
     ASYNC_TEST_TIMEOUT, or 5."""
     try:
         return float(os.environ.get("ASYNC_TEST_TIMEOUT", ""))
@@ -72,7 +72,7 @@ class AsyncTestCase(unittest.TestCase):
     def tearDown(self):
         IOLoop.clear_current()
         if not (IOLoop.initialized() and self.io_loop is IOLoop.instance()):
-            # A program may go on with the loop that it shares.
+            # The program may continue to use a loop that it shares.
             self.io_loop.close(all_fds=True)
         super(AsyncTestCase, self).tearDown()
         # An exception may have come after the last wait.
@@ -104,8 +104,8 @@ class AsyncTestCase(unittest.TestCase):
                 failure = None
 
     def stop(self, _arg=None, **kwargs):
-        """Let the pending call of `wait` return, or else the next one: with `_arg`, or with a dict
-        of the keyword arguments. A callback for anything."""
+        """Make the pending call of `wait`, or else the next one, return `_arg` or a dict of the
+        keyword arguments. Can be passed as a callback anywhere."""
         if _arg is not None and kwargs:
             raise TypeError("stop takes one value or keyword arguments, not both")
         self.__stop_args = kwargs or _arg
@@ -154,7 +154,8 @@ class AsyncTestCase(unittest.TestCase):
 
 
 def _checked(method):
-    """A test method that fails if it returns something, which would pass without being run."""
+    """A test method that fails if it returns something: a generator or coroutine would pass without
+    being run."""
     if method is None:
         return None
 

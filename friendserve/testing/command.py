@@ -12,7 +12,7 @@ _FLAGS = (
     ("verbose", False, "name each test"),
     ("quiet", False, "print only the outcome"),
     ("failfast", False, "stop at the first failure"),
-    ("catch", False, "on Ctrl-C, wait for the end of the current test"),
+    ("catch", False, "on Ctrl-C, finish the current test first"),
     ("buffer", False, "show what a test prints only if it fails"),
 )
 
@@ -23,7 +23,7 @@ def main(**kwargs):
         if __name__ == "__main__":
             friendserve.testing.main()
 
-    Arguments of the command line that are no options name tests, as for unittest; without any, the
+    Arguments of the command line that are not options name tests, as for unittest; without any, the
     function or suite `all` of the main module is run. Options of `friendserve.options`, such as
     ``--logging``, are accepted too. `kwargs` are those of unittest.main.
     """

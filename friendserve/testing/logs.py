@@ -14,10 +14,10 @@ class ExpectLog(logging.Filter):
         with ExpectLog("friendserve.general", "Cannot send"):
             ...
 
-    `logger` is a Logger or its name, "" for the root; only what is logged to that logger itself is
-    seen. `regex` must match the beginning of the message. At the end AssertionError is raised if
-    there was none, unless `required` is false. `matched` tells whether there was, and
-    `logged_stack` whether one came with a traceback.
+    `logger` is a Logger or its name, "" for the root; only messages logged to that logger itself
+    are seen. `regex` must match the beginning of the message. At the end AssertionError is raised
+    if there was no such message, unless `required` is false. `matched` says whether there was one,
+    and `logged_stack` whether one had a traceback.
     """
     def __init__(self, logger, regex, required=True):
         super(ExpectLog, self).__init__()

@@ -12,7 +12,7 @@ import email.utils
 import re
 
 # RFC 9110 5.6.7: the form of a date, and the two older ones. The standard library's function also
-# takes a list of them, or what only begins with one.
+# accepts a list of dates, or text that only begins with one.
 _is_date = re.compile(
     "[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\\Z"
     "|[A-Z][a-z]{5,8}, [0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\\Z"

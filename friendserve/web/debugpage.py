@@ -5,8 +5,8 @@
 
 It shows the template's source for an error in a template, the traceback with the source around
 each line, the exceptions that led to this one, the request and the settings; for a path that
-matches no pattern, the patterns. Secrets are left out: cookies, credentials, and the variables of
-the program.
+matches no pattern, the patterns. Secrets are left out: credentials, and the values of cookies and
+of the program's variables.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -16,8 +16,11 @@ import os
 import re
 import sys
 import traceback
+import unicodedata
 
-from friendserve.escape import to_unicode, xhtml_escape
+import six
+
+from friendserve.escape import to_unicode, url_unescape, xhtml_escape
 from friendserve.protocol.cookies import decode_signed_value
 from friendserve.template import ParseError
 from friendserve.web.errors import HTTPError
@@ -50,13 +53,15 @@ _STYLE = u"""
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 header,main{max-width:68rem;margin:0 auto;padding:1.5rem 1rem}
 header{padding-bottom:0}
+main{padding-top:0}
 h1{margin:0;font-size:1.5rem;line-height:1.3;color:var(--hot);overflow-wrap:anywhere}
-h2{margin:2rem 0 .5rem;font-size:1.1rem}
+h2{margin:2rem 0 .5rem;font-size:1.1rem;overflow-wrap:anywhere}
 .where,.message{margin:.25rem 0 0;overflow-wrap:anywhere}
-.message{white-space:pre-wrap;font-size:1.1rem}
+.message{white-space:pre-wrap;font-size:1.1rem;unicode-bidi:plaintext;width:fit-content}
 .where,summary small,th{color:var(--faint)}
 details{border:1px solid var(--line);border-radius:.5rem;margin:.5rem 0;overflow:hidden}
 summary{padding:.5rem .75rem;cursor:pointer;overflow-wrap:anywhere}
+summary b{unicode-bidi:isolate}
 pre{margin:0;padding:.5rem 0;background:var(--code);overflow-x:auto;
 font:13px/1.55 ui-monospace,Menlo,Consolas,monospace;tab-size:4}
 pre span{display:block;padding:0 .75rem;min-width:max-content}
@@ -66,7 +71,7 @@ pre .hot{background:var(--hotbg);color:var(--hot);font-weight:600}
 pre i{display:inline-block;width:3.5em;color:var(--faint);font-style:normal;font-weight:400}
 table{border-collapse:collapse;width:100%;font-size:.9rem;table-layout:fixed}
 th,td{padding:.3rem .5rem .3rem 0;border-top:1px solid var(--line);text-align:left;
-vertical-align:top;font-weight:400;overflow-wrap:anywhere}
+vertical-align:top;font-weight:400;overflow-wrap:anywhere;unicode-bidi:plaintext}
 th{width:30%}
 footer{max-width:68rem;margin:0 auto;padding:1rem;color:var(--faint);font-size:.85rem}
 """
@@ -75,14 +80,15 @@ footer{max-width:68rem;margin:0 auto;padding:1rem;color:var(--faint);font-size:.
 def debug_page(typ, value, tb, request, handler=None):
     """The page (unicode) for an exception raised while `request` was being answered, by `handler`
     if that is known."""
-    title = u"%s on %s" % (typ.__name__, _short(request.path))
+    title = u"%s on %s" % (typ.__name__, _short(_readable(request.path)))
     parts = [u"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">"
              u"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
              u"<meta name=\"robots\" content=\"noindex\">",
              u"<title>", _escape(title), u"</title><style>", _STYLE, u"</style></head><body>",
              u"<header><h1>", _escape(typ.__name__), u"</h1><p class=\"message\">",
              _escape(_message(value)), u"</p><p class=\"where\">",
-             _escape(u"%s %s" % (request.method, _short(_target(request)))), u"</p></header><main>"]
+             _escape(request.method), u" ", _isolate(_short(_target(request))),
+             u"</p></header><main>"]
     if handler is not None:
         parts += _template_source(handler, value, tb)
         parts += _patterns(handler, value, tb)
@@ -101,7 +107,7 @@ def debug_page(typ, value, tb, request, handler=None):
         parts += _table(u"Settings", [
             (name, u"(not shown)" if _is_secret(name) else repr(setting))
             for name, setting in sorted(handler.settings.items())])
-    parts += [u"</main><footer>You see this page because the setting debug or "
+    parts += [u"</main><footer>You are seeing this page because the setting debug or "
               u"serve_traceback is on. Python ", _escape(sys.version.split()[0]),
               u"</footer></body></html>"]
     return u"".join(parts)
@@ -114,12 +120,36 @@ def _target(request):
                  for name, values in sorted(request.query_arguments.items()) for value in values]
     except Exception:
         return request.path
-    return u"?".join([_decode(request.path)] + [u"&".join(query)] * bool(query))
+    return u"?".join([_readable(request.path)] + [u"&".join(query)] * bool(query))
+
+
+_QUOTED = re.compile(u"(?:%[89A-Fa-f][0-9A-Fa-f])+")
+
+
+def _readable(path):
+    """A path in which characters outside of ASCII are not quoted, unless they are invisible."""
+    def unquote(match):
+        text = url_unescape(match.group(), plus=False)
+        is_visible = all(unicodedata.category(one)[0] not in "CZ" for one in text)
+        return text if is_visible and u"\ufffd" not in text else match.group()
+    return _QUOTED.sub(unquote, _decode(path))
+
+
+#: A dot or underscore counts in "name.html", not at the end of a sentence.
+_SEPARATORS = re.compile(u"([/\\\\?&=]|[._](?=[A-Za-z]))")
+_IS_FOREIGN = re.compile(u"[^\x00-\x7f]").search
+
+
+def _isolate(text):
+    """The HTML of a path or URL. Each part outside of ASCII is isolated: two parts in Hebrew would
+    be shown in reverse order."""
+    return u"".join(u"<bdi>%s</bdi>" % _escape(part) if _IS_FOREIGN(part) else _escape(part)
+                    for part in _SEPARATORS.split(_decode(text)))
 
 
 def _chain(typ, value, tb):
-    """(how it is related to the one before, type, value, traceback) of an exception and of those
-    that led to it."""
+    """(how it relates to the one before, type, value, traceback) of an exception and of those that
+    led to it."""
     reason, seen = u"", set()
     while value is not None and id(value) not in seen and len(seen) < 10:
         seen.add(id(value))
@@ -150,13 +180,13 @@ def _frames(tb, open_last):
         opened = opened or is_open
         parts += [u"<details open>" if is_open else u"<details>" if is_own
                   else u"<details class=\"ours\">", u"<summary><b>", _escape(name),
-                  u"</b> <small>", _escape(path), u":%d</small></summary>" % line,
+                  u"</b> <small>", _isolate(path), u":%d</small></summary>" % line,
                   _source(path, line), u"</details>"]
     return parts
 
 
 def _template_source(handler, value, tb):
-    """The source of the template in which the error is, around its line."""
+    """The source of the template with the error, around its line."""
     if isinstance(value, ParseError):
         name, line = value.filename, value.lineno
     else:
@@ -171,8 +201,8 @@ def _template_source(handler, value, tb):
         else:
             lines = _decode(loader.dict[name]).splitlines()
     except Exception:
-        return []       # a template from elsewhere, of which the traceback tells enough
-    return [u"<h2>Template ", _escape(name), u", line %d</h2>" % line,
+        return []       # a template from elsewhere; the traceback shows enough
+    return [u"<h2>Template ", _isolate(name), u", line %d</h2>" % line,
             _rows(lambda number: lines[number - 1] if number <= len(lines) else u"", line)]
 
 
@@ -219,7 +249,7 @@ def _patterns(handler, value, tb):
 
 
 def _cookies(request, settings):
-    """The cookies; of the signed ones, what they say."""
+    """The cookies; signed ones are shown decoded."""
     rows = []
     try:
         cookies = sorted(request.cookies.items())
@@ -286,10 +316,13 @@ def _table(title, rows):
 
 
 def _message(value):
-    try:
-        return _short(str(value))
-    except Exception:
-        return u"(cannot be shown)"
+    # On Python 2, a message in unicode may not be convertible to str, nor one in UTF-8 to unicode.
+    for kind in (str, six.text_type):
+        try:
+            return _short(kind(value))
+        except Exception:
+            continue
+    return u"(cannot be shown)"
 
 
 def _short(text):

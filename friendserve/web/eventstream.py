@@ -38,8 +38,8 @@ class EventStreamHandler(RequestHandler):
     heartbeat_interval = 15
     #: Bytes that may be queued for a reader that does not read; see `on_queue_full`.
     max_queue_size = 1024 * 1024
-    #: Milliseconds after which the readers of a server that drains come back: at random in between,
-    #: because the streams end all at once.
+    #: The range of milliseconds after which the readers of a server that drains reconnect, each at
+    #: a random time, because their streams all end at once.
     drain_retry = 500, 5000
 
     _is_open = False

@@ -1,4 +1,4 @@
-"""Errors in how a program uses this package, found early and told in its words."""
+"""Errors in how a program uses this package, found early and explained in the program's terms."""
 from __future__ import absolute_import, division, print_function
 
 import inspect
@@ -35,7 +35,7 @@ def check_handler(rule):
                 " the arguments of initialize)"))
     elif hasattr(type(target), "_execute"):
         raise TypeError("the handler for %r is a %s object; pass the class %s itself, since each"
-                        " request gets an object of its own" % (
+                        " request gets its own object" % (
                             pattern, type(target).__name__, type(target).__name__))
     elif not callable(target) and not hasattr(target, "start_request"):
         raise TypeError("the handler for %r must be a subclass of RequestHandler, not %r"
@@ -43,9 +43,9 @@ def check_handler(rule):
 
 
 def returned(handler, result):
-    """Called when the method of `handler` has returned something other than None: raises TypeError
-    if that is lost, or logs a warning, once for each method, if the handler has responded or will
-    do so later."""
+    """Called when the method of `handler` has returned something other than None. Raises TypeError
+    if that would be lost; if the handler has responded, or will do so later, logs a warning, once
+    for each method."""
     if isinstance(result, types.GeneratorType):
         what = "a generator, which does not run. If it is a coroutine, decorate it with" \
                " @gen.coroutine; to send pieces, call self.write and self.flush"

@@ -28,7 +28,7 @@ def run(application, port, address, grace=_GRACE, **server_options):
     server.add_sockets(sockets)
     loop = IOLoop.current()
     if application.settings.get("autoreload"):
-        # Whoever develops wants the prompt back.
+        # A developer wants the prompt back.
         grace = min(grace, GRACE_IN_DEVELOPMENT)
     stop = _Stop(loop, server, grace)
     handles = [loop.add_signal_handler(number, stop)

@@ -1,4 +1,4 @@
-"""The settings of an Application: one table, by which they are checked and documented."""
+"""The settings of an Application: one table, used to check and to document them."""
 from __future__ import absolute_import, division, print_function
 
 import collections
@@ -12,7 +12,7 @@ _NUMBER = six.integer_types + (float,)
 _TEXT = (six.text_type, bytes)
 _ANY = (object,)
 
-#: `types` are the classes of which a value may be; None is always allowed, and means the default.
+#: `types` are the classes that a value may have; None is always allowed, and means the default.
 Setting = collections.namedtuple("Setting", "name types default feature text")
 
 #: Every setting that this package reads, in the order of the features that they belong to.
@@ -25,41 +25,42 @@ SETTINGS = tuple(Setting(*row) for row in (
     ("serve_traceback", (bool, int), False, "development",
      "show the traceback of an exception to the client"),
     ("log_function", _ANY, None, "requests",
-     "log_function(handler), called in place of writing to the access log"),
+     "log_function(handler), called instead of writing to the access log"),
     ("compress_response", (bool, int), False, "requests",
      "compress text with gzip for clients that accept it"),
     ("gzip", (bool, int), False, "requests", "the older name of compress_response"),
     ("default_handler_class", (type,), None, "requests",
-     "the handler for paths that match no pattern; without it they get 404"),
+     "the handler for paths that match no pattern; without it, they get 404"),
     ("default_handler_args", (dict,), {}, "requests",
      "the keyword arguments for initialize of default_handler_class"),
     ("template_path", _TEXT, None, "templates",
-     "the folder of templates; without it they are beside the handler's file"),
+     "the folder of the templates; by default, that of the handler's file"),
     ("template_loader", _ANY, None, "templates",
-     "a loader that is used in place of a template.Loader for template_path"),
+     "a loader to use instead of a template.Loader for template_path"),
     ("autoescape", _TEXT, "xhtml_escape", "templates",
-     "the name of the function that escapes the values in templates; None: no function"),
+     "the name of the function that escapes the values in templates; None: no escaping"),
     ("template_whitespace", _TEXT, None, "templates",
-     "all, single or oneline; without it, it depends on the ending of a file's name"),
+     "all, single or oneline; by default, it depends on the extension of the file"),
     ("compiled_template_cache", (bool, int), True, "templates",
-     "compile a template once, and not again when its file has changed"),
+     "compile each template only once, even if its file changes"),
     ("ui_modules", _ANY, {}, "templates",
      "a module, a dict, or a list of them, with the UIModule classes for templates"),
     ("ui_methods", _ANY, {}, "templates",
      "a module, a dict, or a list of them, with functions that templates call"),
     ("static_path", _TEXT, None, "static files", "the folder whose files are served"),
-    ("static_url_prefix", _TEXT, "/static/", "static files", "the path below which they are"),
+    ("static_url_prefix", _TEXT, "/static/", "static files",
+     "the URL path below which they are served"),
     ("static_handler_class", (type,), None, "static files",
      "the handler that serves them; StaticFileHandler by default"),
     ("static_handler_args", (dict,), {}, "static files",
      "further keyword arguments for initialize of that handler"),
     ("static_hash_cache", (bool, int), True, "static files",
-     "keep the versions in static_url, and look only for a change of the file"),
+     "keep the versions for static_url, and compute one again only if its file changes"),
     ("cookie_secret", _TEXT + (dict,), None, "sign-in",
      "signs secure cookies: a long random text that only the servers know, or a dict {version: "
      "text}"),
     ("key_version", six.integer_types, None, "sign-in",
-     "which text of a cookie_secret that is a dict signs new cookies"),
+     "which version signs new cookies, if cookie_secret is a dict"),
     ("login_url", _TEXT, None, "sign-in",
      "where `authenticated` sends users who must sign in"),
     ("xsrf_cookies", (bool, int), False, "protection",
@@ -69,22 +70,22 @@ SETTINGS = tuple(Setting(*row) for row in (
     ("xsrf_cookie_kwargs", (dict,), {}, "protection", "further arguments of set_cookie for it"),
     ("cross_origin_protection", (bool, list, tuple) + _TEXT, False, "protection",
      "refuse requests that change something and come from another site, by Sec-Fetch-Site and "
-     "Origin; or one origin, or a list of those, that is trusted"),
+     "Origin; True, or an origin or a list of origins to trust"),
     ("websocket_ping_interval", _NUMBER, None, "WebSockets",
      "seconds between pings; None: no pings"),
     ("websocket_ping_timeout", _NUMBER, None, "WebSockets",
      "seconds to wait for the answer to a ping"),
     ("websocket_max_message_size", six.integer_types, 10 << 20, "WebSockets",
-     "the largest message that is accepted, in bytes"),
+     "the largest message to accept, in bytes"),
     ("websocket_max_queue_size", six.integer_types, None, "WebSockets",
-     "how many bytes may wait to be sent"),
+     "the most bytes that may wait to be sent"),
     ("own_settings", (list, tuple, set, frozenset), (), "settings",
-     "names of the application's own settings, which are then no mistakes of spelling"),
+     "names of the application's own settings, so that they do not count as misspellings"),
 ))
 
 _BY_NAME = dict((setting.name, setting) for setting in SETTINGS)
 
-#: How other frameworks name what is a setting here.
+#: What other frameworks call settings that exist here.
 _ELSEWHERE = {
     "csrf": "xsrf_cookies", "csrf_cookies": "xsrf_cookies", "csrf_enabled": "xsrf_cookies",
     "csrf_protect": "xsrf_cookies", "csrf_protection": "xsrf_cookies", "xsrf": "xsrf_cookies",
@@ -102,7 +103,7 @@ _ELSEWHERE = {
 
 _FOLDERS = ("template_path", "static_path")
 
-#: Secrets of documentation and examples, as far as they are widely copied.
+#: Secrets from documentation and examples that are widely copied.
 _PUBLISHED = frozenset([
     "__TODO:_GENERATE_YOUR_OWN_RANDOM_VALUE_HERE__",
     "11oETzKXQAGaYdkL5gEmGeJJFuYh7EQnp2XdTP1o/Vo=",
@@ -169,10 +170,10 @@ def _doubt_secret(secret):
     if isinstance(secret, bytes):
         secret = secret.decode("latin-1")
     if secret in _PUBLISHED:
-        return ("cookie_secret is one from published documentation, which everybody knows"
+        return ("cookie_secret is one from published documentation, so it is not secret"
                 + _A_SECRET)
     if len(secret) < _MIN_SECRET:
-        return "cookie_secret has only %d characters, which can be guessed%s" % (
+        return "cookie_secret has only %d characters, so it can be guessed%s" % (
             len(secret), _A_SECRET)
     return None
 

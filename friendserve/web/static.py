@@ -161,7 +161,7 @@ class StaticFileHandler(RequestHandler):
             raise HTTPError(412)
         if self.should_return_304():
             if self._transforms:
-                # For them to know what the 200 would be; it is not sent.
+                # So that they can see what the 200 would be; it is not sent.
                 self._headers._values["Content-Length"] = str(size)
             self.set_status(304)
             self.finish()
@@ -396,8 +396,8 @@ class StaticFileHandler(RequestHandler):
         return self._status
 
     def get_content_size(self):
-        """The size of the whole content in bytes. Without a file, that of what an override of
-        `get_content` returns."""
+        """The size of the whole content in bytes. Without a file, that of the content that an
+        override of `get_content` returns."""
         try:
             return self._get_status().st_size
         except EnvironmentError:
@@ -498,7 +498,7 @@ class StaticFileHandler(RequestHandler):
 
     def compute_etag(self):
         """The version of the content as an ETag, or None if it has no version. If a subclass writes
-        something else than a file, that of what it has written."""
+        something other than a file, the ETag of what it has written."""
         if self.content_path is None:
             return super(StaticFileHandler, self).compute_etag()
         version = self._find_version(

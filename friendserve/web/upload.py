@@ -135,7 +135,7 @@ class UploadHandler(RequestHandler):
         headers = self.request.headers
         coding = headers.get("Content-Encoding", "")
         if coding.lower() not in ("", "identity"):
-            raise HTTPError(415, "a form with the Content-Encoding %r", coding)
+            raise HTTPError(415, "a form must not have the Content-Encoding %r", coding)
         content_type = headers.get("Content-Type", "")
         main, parameters = parse_header_value(content_type)
         connection = self.request.connection

@@ -28,14 +28,14 @@ SLOW = 0.1
 #: Seconds after which a response without `finish` is reported.
 UNFINISHED = 10.0
 
-#: Callbacks that a report names at most.
+#: The most callbacks that a report names.
 _MAX_NAMED = 5
 
 _Pending = collections.namedtuple("_Pending", "due handler request text kind")
 
 
 def watch_loop(io_loop):
-    """The Watch of a loop, made at the first call; None for a loop that cannot watch its turns."""
+    """The Watch of a loop, made by the first call; None if the loop cannot watch its turns."""
     watch = io_loop.attachments.get(_ATTACHED_AS)
     if watch is None:
         try:
@@ -99,7 +99,7 @@ class Watch(object):
             pending = self._pending.popleft()
             handler = pending.handler()
             stream = getattr(pending.request.connection, "stream", None)
-            # The next request of the connection means that this one was answered.
+            # If the connection has moved on to another request, this one was answered.
             if getattr(handler, "_finished", False) or pending.kind in self._reported \
                     or getattr(pending.request.connection, "request", None) is not pending.request \
                     or stream is not None and stream.closed():
@@ -115,7 +115,8 @@ _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(watch_loop.__code__.co_f
 
 
 def _is_meant_to_wait(cls):
-    """Whether a class is prepared for requests that take long: it is told of their end."""
+    """Whether a class is made for long requests: it overrides a method that is called at their
+    end."""
     defined = [name for base in cls.__mro__
                if base.__name__ != "RequestHandler" and base is not object
                for name in base.__dict__]
@@ -142,8 +143,8 @@ def _place(code, line=None):
 
 
 def waits_for(handler):
-    """What has to happen before a handler can finish its response, as far as objects that refer to
-    it tell."""
+    """What has to happen before a handler can finish its response, as far as the objects that refer
+    to it show."""
     if handler is None:
         return "nothing refers to the handler any more, so nothing can finish the response. " \
                "Does an @asynchronous method return without a callback that ends in finish()?"
@@ -171,7 +172,7 @@ def waits_for(handler):
         lines.append("it waits until one of its callbacks is called: " +
                      ", ".join(names[:_MAX_NAMED]))
     return "; ".join(lines) or \
-        "no callback of it is left that could do so. Does every way through it end in finish()?"
+        "it has no callback left that could do so. Does every path through it end in finish()?"
 
 
 def _referrers(*objects):
@@ -182,9 +183,9 @@ def _referrers(*objects):
 
 
 def _functions(found):
-    """The functions of the program to which `found`, which refers to a handler, belongs."""
+    """The functions of the program that `found`, which refers to a handler, belongs to."""
     if isinstance(found, types.MethodType):
-        # Its class has them too.
+        # Only the function: its class has other attributes too.
         function = six.get_method_function(found)
         return [function] if hasattr(function, "__code__") else []
     if type(found).__name__ == "cell":

@@ -121,8 +121,8 @@ class XsrfProtected(object):
         return self._xsrf_token
 
     def renew_xsrf_token(self):
-        """Replace the token, for a visitor who has just signed in: someone who knew that of the
-        anonymous visitor must not know the new one."""
+        """Replace the token, for a visitor who has just signed in: an attacker who knew the
+        anonymous visitor's must not know the new one."""
         self._raw_xsrf_token = None, os.urandom(TOKEN_SIZE), None
         self.__dict__.pop("_xsrf_token", None)
         self.xsrf_token

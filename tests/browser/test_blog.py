@@ -60,9 +60,9 @@ class PageCase(LocaleCase):
             "return [document.documentElement.scrollWidth, window.innerWidth]"))
 
 
-class BlogTest(PageCase):
+class BlogCase(PageCase):
     def setUp(self):
-        super(BlogTest, self).setUp()
+        super(BlogCase, self).setUp()
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)
         url = "sqlite:///" + os.path.join(self.folder, "blog.db")
@@ -75,6 +75,9 @@ class BlogTest(PageCase):
             return application
         self.open(make)
 
+    def use(self, window):
+        self.window, self.driver = window, window.driver
+
     def join(self, name):
         self.follow("nav a[href='/join']")
         self.fill(name=name, password=PASSWORD)
@@ -85,6 +88,8 @@ class BlogTest(PageCase):
         self.fill(title=u"A letter from the sea", text=u"The wind is *strong*.\n\n- salt\n- sand")
         self.send()
 
+
+class BlogTest(BlogCase):
     def test_whole_life(self):
         self.join(u"Ada")
         self.assertIn(u"Ada", self.one("nav").text)
@@ -143,6 +148,30 @@ class BlogTest(PageCase):
         self.assertIn(u"Ada", self.one("nav").text)
 
 
+class BlogOnTwoDevicesTest(BlogCase):
+    def test_b480_signing_out_on_all_devices(self):
+        self.join(u"Ada")
+        desk, phone = self.window, Window(PHONE)
+        self.addCleanup(phone.quit)
+        self.use(phone)
+        self.driver.get(self.server.url + "/login")
+        self.fill(name=u"Ada", password=PASSWORD)
+        self.send()
+        self.assertIn(u"Ada", self.one("nav").text)
+        self.follow("nav a[href='/compose']")
+        self.use(desk)
+        self.send("footer button[name=everywhere]")
+        self.assertIn(u"Sign in", self.one("nav").text)
+        self.use(phone)
+        self.fill(title=u"A letter", text=u"of whom?")
+        self.send()
+        self.assertEqual(u"403", self.one("h1").text)
+        self.assertIn(u"Sign in", self.one("nav").text)
+        self.driver.get(self.server.url + "/")
+        self.assertEqual([], self.window.find("article"))
+        self.assertEqual([], self.window.find("footer button[name=everywhere]"))
+
+
 class BlogOnAPhoneTest(BlogTest):
     size = PHONE
 
@@ -167,12 +196,12 @@ class LocalizedTest(PageCase):
         self.assertIn(u"3 guests are coming.", self.one("main").text)
         self.send("button[lang=he]")
         self.assertEqual(u"rtl", self.one("html").get_attribute("dir"))
-        self.assertIn(u"3 אורחים באים.", self.one("main").text)
+        self.assertIn(u"3 אורחים מגיעים.", self.one("main").text)
         left = self.driver.execute_script(
             "return document.querySelector('h1').getBoundingClientRect().right > innerWidth / 2")
         self.assertTrue(left)
         self.follow("nav a[href='/?guests=1']")
-        self.assertIn(u"אורח אחד בא.", self.one("main").text)
+        self.assertIn(u"אורח אחד מגיע.", self.one("main").text)
         self.assert_fits()
         self.send("button[lang=ja]")
         self.assertIn(u"1人が来ます。", self.one("main").text)

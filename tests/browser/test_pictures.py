@@ -5,16 +5,32 @@ from __future__ import absolute_import, division, print_function
 
 import os
 
-from friendserve import locale
+from friendserve import autoreload, locale
 from friendserve.loopthread import LoopThread
+from friendserve.serve.pages import Pages
+from friendserve.serve.scoreboard import READY, Scoreboard
+from friendserve.template import DictLoader
 from friendserve.web import Application, RequestHandler
 from tests import PATIENCE, ROOT
 from tests.blogcase import FOLDER, PASSWORD, blog, store
 from tests.browsercase import needs_browser
 from tests.demo_server import ChatServer, DemoServer, load_demo
 from tests.gallerycase import LANGUAGES, GalleryCase
+from tests.signincase import AuthDemo, FacebookDemo, TwitterDemo
 
 pytestmark = needs_browser
+
+_OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
+
+#: The characters of an element's text, sorted from left to right.
+_IN_ORDER = """
+const text = arguments[0].firstChild, range = document.createRange();
+return Array.from(text.data, (letter, index) => {
+    range.setStart(text, index);
+    range.setEnd(text, index + 1);
+    return [range.getBoundingClientRect().x, letter];
+}).sort((a, b) => a[0] - b[0]).map(pair => pair[1]).join('');
+"""
 
 #: Long words, both directions, and scripts of other widths.
 TEXTS = (u"Guten Morgen! Wer war im Donaudampfschifffahrtsgesellschaftsgebäude?",
@@ -166,6 +182,92 @@ class PicturesTest(GalleryCase):
                 self.look("error-" + title, plain.url + path, complaints=["status of"])
         self.read("en")
         for title, path in (("exception", "/"), ("template", "/page?a=" + "b" * 200),
-                            ("404", "/pag")):
+                            ("404", "/pag"), ("404-long", "/" + "x" * 100)):
             self.look("debug-" + title, debug.url + path, complaints=["status of"])
         self.assert_fits()
+
+    def test_b481_the_debug_page_with_texts_of_every_language(self):
+        class Fails(RequestHandler):
+            def get(self, name):
+                raise ValueError(self.get_argument("text"))     # שלום, "עולם" + "חדש"
+
+        class Renders(RequestHandler):
+            def get(self):
+                self.render(u"דף.html")
+
+        template = u"<p>שלום</p>\n<p>{{ 1 // 0 }} " + u"ארוך " * 40 + u"</p>\n"
+        server = self.serve(lambda: Application(
+            [("/page", Renders), ("/of/(.*)", Fails)], serve_traceback=True,
+            template_loader=DictLoader({u"דף.html": template}),
+            title_of_ours=u"כותרת!"))
+        for language, text in zip(LANGUAGES, (
+                u"A name is missing!", u"Donaudampfschifffahrtsgesellschaftskapitän" * 3,
+                u"名前がありません。" * 12, u"חסר שם!")):
+            self.read(language)
+            self.look("debug-exception", u"%s/of/%s/%s?text=%s&שם=דנה" % (
+                server.url, text[:4], text[4:], text), _OPEN_ALL, complaints=["status of"])
+            self.look("debug-404", u"%s/%s" % (server.url, text * 4), complaints=["status of"])
+        self.look("debug-template", server.url + "/page", complaints=["status of"])
+        # A text begins on its side, and the parts of a URL follow each other as in English.
+        self.driver.get(server.url + u"/of/שלום/עולם?text=חסר שם!&שם=דנה")
+        self.assertEqual([u"שלום", u"עולם", u"חסר שם!", u"שם", u"דנה"], self.driver.execute_script(
+            "return Array.from(document.querySelectorAll('.where bdi')).sort((a, b) => "
+            "a.getBoundingClientRect().x - b.getBoundingClientRect().x).map(e => e.textContent)"))
+        self.assertEqual([u"!םש רסח"] * 2, [self.driver.execute_script(_IN_ORDER, element)
+                                            for element in (self.window.one(".message"), [
+                                                cell for cell in self.window.find("td")
+                                                if cell.text == u"חסר שם!"][0])])
+        self.assert_fits()
+
+    def test_b457_the_page_of_a_service(self):
+        board = Scoreboard(4)
+        for slot in range(4):
+            place = board.begin(slot, slot)
+            place.start(4190000 + slot)
+            place.state, place.connections = READY, 12345
+            place.report([{"remote_ip": u"2001:db8:1111:2222:3333:4444:5555:%d" % slot,
+                           "state": u"responding", "seconds": 86400,
+                           "request": u"GET /" + u"a-long-path/" * 12 + u" HTTP/1.1"}])
+        server = self.serve(lambda: Pages(board).by_path(connections="/")["/"])
+        self.read("en")
+        self.look("connections", server.url + "/")
+        self.assert_fits()
+
+    def test_b457_the_page_of_a_program_that_cannot_start(self):
+        failure = u"Traceback (most recent call last):\n  File \"" + u"folder/" * 30 + u"\"\n"
+        self.write("page.html", autoreload._PAGE % (failure + u"SyntaxError: לא תקין!\n"))
+        self.read("en")
+        self.look("autoreload", "file://" + os.path.join(self.folder, "page.html"))
+        self.assert_fits()
+
+    def test_b457_demos_of_sign_in(self):
+        for name, demo_class, path, yes, no in (
+                ("auth", AuthDemo, "/auth/harbour", ".person[value='2']", ".cancel"),
+                ("facebook", FacebookDemo, "/auth/facebook", "#allow", "#deny"),
+                ("twitter", TwitterDemo, "/auth/twitter", "#allow", "#deny")):
+            program = demo_class()
+            self.addCleanup(program.close)
+            self.send("Network.clearBrowserCookies")
+            for language in LANGUAGES:
+                self.read(language)
+                self.look(name + "-welcome", program.url + "/")
+                self.driver.get(program.url + path)
+                if name == "auth" or language == "en":
+                    self.look(name + "-consent")
+                self.press(no)
+                self.look(name + "-problem", complaints=["403 (Forbidden)"])
+            self.driver.get(program.url + path)
+            self.press(yes)
+            for language in LANGUAGES:
+                self.read(language)
+                self.look(name + "-home", program.url + "/")
+            program.close()
+        self.assert_fits()
+
+    def press(self, selector):
+        """Press a link or a button that leads to another page."""
+        before = self.window.one("html")
+        self.driver.execute_script("arguments[0].click()", self.window.one(selector))
+        self.window.wait(lambda: self.window.find("html") not in ([], [before])
+                         and self.driver.execute_script("return document.readyState") == "complete",
+                         "another page")

@@ -174,7 +174,7 @@ class SiteBrowserTest(SiteCase):
         self.assertEqual("", window.one("#text").get_attribute("value"))
         driver.switch_to.window(first)
         window.wait(lambda: said() == [u"נועה <b>שלום</b>"], "the message there")
-        window.wait(lambda: "2 pages wait" in window.one("#waiting").text, "two pages")
+        window.wait(lambda: "2 pages are waiting" in window.one("#waiting").text, "two pages")
         self.assertEqual(2, len(window.find("#seeds .lit")))
         self.assertEqual([], window.complaints())
 
@@ -187,7 +187,7 @@ class SiteBrowserTest(SiteCase):
             window.one("#text").send_keys("%d" % number + Keys.ENTER)
             window.wait(lambda: window.one("#state").text or
                         not window.one("#text").get_attribute("value"), "an answer")
-        self.assertEqual("Slowly, please: wait a few seconds.", window.one("#state").text)
+        self.assertEqual("Not so fast, please: wait a few seconds.", window.one("#state").text)
         # What was not accepted can be sent again.
         self.assertEqual("%d" % website.room.BURST, window.one("#text").get_attribute("value"))
 

@@ -172,7 +172,7 @@ class ConfigurationTest(unittest.TestCase):
         for expected, providers in (
                 ("work: issuer is missing", {"work": {"key": "k"}}),
                 ("x: kind must be one of facebook, oidc, openid, x", {"x": {"kind": "saml"}}),
-                ("A B: a name of a provider has letters a to z, digits and dashes, at most 20",
+                ("A B: the name of a provider has letters a to z, digits and dashes, at most 20",
                  {"A B": {}}),
                 ("x: secret is missing", {"x": {"kind": "x", "key": "k"}})):
             self.assertIn(expected, self.run_with(providers))

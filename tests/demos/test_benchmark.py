@@ -49,7 +49,7 @@ class WaitingTest(unittest.TestCase):
             env=dict(os.environ, PYTHONPATH=ROOT)).decode("ascii")
         self.assertIn("and 40 are open at a new worker", output)
         # Spread over the time: a few in each tenth.
-        tenths = [int(count) for count in output.split("each tenth of that: ")[1].split("\n")[0]
+        tenths = [int(count) for count in output.split("each tenth of that time: ")[1].split("\n")[0]
                   .split()]
         self.assertEqual(10, len(tenths))
         self.assertLess(max(tenths), 20, output)

@@ -15,6 +15,7 @@ from six.moves.urllib.parse import quote, unquote
 
 from friendserve import locale
 from friendserve.escape import utf8, xhtml_unescape
+from friendserve.protocol.cookies import create_signed_value
 from friendserve.protocol.urls import is_safe_next
 from tests import PATIENCE
 from tests.blogcase import ATOM, FOLDER, PASSWORD, accounts, blog, markup, store
@@ -296,7 +297,7 @@ class Story(object):
         name = u"\ufdfa" * 40
         response = self.post("/join", name=name, password=PASSWORD)
         self.assertEqual(400, response.status)
-        self.assertIn(u"Between 1 and 40 characters, please; these are 720.", response.text)
+        self.assertIn(u"Please use 1 to 40 characters, not 720.", response.text)
         self.join(u"Ada")
         for text in (u"a\0b", u"a\x01\x0b\x0c\x1fb", u"\ufffe\uffff", u"\U0010ffff\ud7ff\ue000",
                      u"'; DROP TABLE users; --", u"%s %(a)s %%", u"\\", u"\\' OR 1=1 --",
@@ -334,6 +335,20 @@ class ServerStory(Story):
             db.execute("DROP TABLE IF EXISTS " + table)
         db.close()
         return url
+
+    def test_b480_a_database_of_an_earlier_version(self):
+        url = self.server_process.url()
+        self.join(u"Ada")
+        db = store.database.connect(url)
+        db.execute("ALTER TABLE users DROP COLUMN session")
+        store.make_tables(url)
+        self.assertEqual(u"", db.get("SELECT session FROM users").session)
+        db.close()
+        self.post("/login", name=u"Ada", password=PASSWORD)
+        self.post("/logout", everywhere=u"1")
+        with self.as_another():
+            self.join(u"Noa")
+            self.assertIn(u"<bdi>Noa", self.visit("/").text)
 
     def test_the_database_goes_away_and_comes_back(self):
         self.join(u"Ada")
@@ -445,7 +460,7 @@ class AttackTest(BlogCase):
             self.assertEqual(400, response.status, (target, sorted(fields)))
             self.assertNotIn(u"Traceback", response.text)
         response = self.post("/compose", title=u"x" * 151, text=u"what I wrote")
-        self.assertIn(u"these are 151", response.text)
+        self.assertIn(u"not 151.", response.text)
         self.assertIn(u"what I wrote", response.text)
         self.assertEqual(1, self.visit("/").text.count(u"<article"))
 
@@ -455,7 +470,7 @@ class AttackTest(BlogCase):
             for _ in range(accounts.Guard.FREE):
                 response = self.post("/login", name=u"Ada", password=u"wrong guess")
                 self.assertEqual(403, response.status)
-                self.assertIn(u"The name or the password is wrong.", response.text)
+                self.assertIn(u"The name or password is wrong.", response.text)
             response = self.post("/login", name=u"Ada", password=PASSWORD)
             self.assertEqual(429, response.status)
             self.assertGreaterEqual(int(response.headers["Retry-After"]), 1)
@@ -528,6 +543,64 @@ class AttackTest(BlogCase):
         self.post("/logout")
         self.cookies["known"] = self.cookies["known"][::-1]
         self.assertEqual(429, self.post("/login", name=u"ada", password=PASSWORD).status)
+
+    def test_b480_signing_out_on_all_devices_ends_every_session(self):
+        self.join(u"Ada")
+        path = self.write(u"One")
+        phone = {}
+        with self.as_another(phone):
+            self.post("/login", name=u"Ada", password=PASSWORD)
+            token = self.hidden(self.visit("/compose").text, "_xsrf")
+        with self.as_another():
+            self.join(u"Noa")
+            noa = self.cookies
+        response = self.post("/logout", everywhere=u"1")
+        self.assertEqual((302, "/"), (response.status, response.headers["Location"]))
+        self.assertIn(u"Sign in", self.visit("/").text)
+        with self.as_another(phone):
+            stolen = self.cookies["user"]
+            # What was filled in before is not carried out, by any form.
+            for target, fields in (("/compose", {"title": u"Two", "text": u"x"}),
+                                   (path, {"text": u"a comment"})):
+                self.cookies["user"] = stolen
+                self.assertEqual(403, self.post(target, token, **fields).status)
+            self.cookies["user"] = stolen
+            self.assertIn(u'href="/login"', self.visit("/").text)
+            self.assertNotIn("user", self.cookies)
+            for there, status in (("/compose", 302), ("/nothing", 404)):
+                self.cookies["user"] = stolen
+                response = self.visit(there)
+                self.assertEqual(status, response.status)
+                self.assertNotIn(u"<bdi>Ada", response.text)
+            self.assertEqual(302, self.post("/login", name=u"Ada", password=PASSWORD).status)
+            self.assertIn(u"<bdi>Ada", self.visit("/").text)
+            # A session that has ended ends no other.
+            with self.as_another(dict(phone, user=stolen)):
+                self.assertEqual(302, self.post("/logout", token, everywhere=u"1").status)
+            self.assertIn(u"<bdi>Ada", self.visit("/").text)
+        page = self.visit(path).text
+        self.assertNotIn(u"a comment", page)
+        with self.as_another(noa):
+            self.assertIn(u"<bdi>Noa", self.visit("/").text)
+
+    def test_b480_the_ordinary_sign_out_ends_one_session(self):
+        self.join(u"Ada")
+        phone = dict(self.cookies)
+        self.post("/logout")
+        self.assertIn(u"Sign in", self.visit("/").text)
+        with self.as_another(phone):
+            self.assertIn(u"<bdi>Ada", self.visit("/").text)
+
+    def test_b480_one_can_sign_out_here_without_the_database(self):
+        self.join(u"Ada")
+        token = self.hidden(self.visit("/").text, "_xsrf")
+        self.application.pool = store.database.Pool("sqlite:///" + self.folder)
+        self.addCleanup(self.close_pool, self.application.pool)
+        self.assertEqual(503, self.post("/logout", token, everywhere=u"1").status)
+        self.assertIn("user", self.cookies)
+        self.assertEqual(503, self.visit("/compose").status)
+        self.assertEqual(302, self.post("/logout", token).status)
+        self.assertNotIn("user", self.cookies)
 
     def test_b459_an_allowance_is_of_the_last_seconds(self):
         now = [1000.0]
@@ -668,6 +741,34 @@ class LanguageTest(BlogCase):
                 known = source.read().decode("utf-8")
             for text in texts:
                 self.assertIn(u'"%s",' % text, known, code)
+
+
+class EarlierDatabaseTest(BlogCase):
+    """A database and a cookie of the version in which accounts had no session."""
+
+    def url(self):
+        url = super(EarlierDatabaseTest, self).url()
+        db = store.database.connect(url)
+        db.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(40) NOT NULL, "
+                   "name_key VARCHAR(120) NOT NULL UNIQUE, password VARCHAR(200) NOT NULL)")
+        db.execute("INSERT INTO users (name, name_key, password) VALUES (%s, %s, %s)", u"Ada",
+                   u"ada", accounts.hash_password(PASSWORD))
+        db.close()
+        return url
+
+    def test_b480_users_stay_signed_in_until_they_sign_out_on_all_devices(self):
+        phone = create_signed_value("a secret of the tests only", "user",
+                                    '{"id": 1, "name": "Ada"}').decode("ascii")
+        self.cookies["user"] = phone
+        self.assertIn(u"<bdi>Ada", self.visit("/").text)
+        self.post("/logout", everywhere=u"1")
+        with self.as_another({"user": phone}):
+            self.assertIn(u"Sign in", self.visit("/").text)
+        self.assertEqual(302, self.post("/login", name=u"Ada", password=PASSWORD).status)
+        self.assertIn(u"<bdi>Ada", self.visit("/").text)
+        # The next start finds the table as it is to be.
+        store.make_tables(BlogCase.url(self))
+        self.assertIn(u"<bdi>Ada", self.visit("/").text)
 
 
 class FeedTest(BlogCase):

@@ -2,6 +2,7 @@
 """The demo of Facebook's stream with the stand-in that it starts, run as users run it."""
 from __future__ import absolute_import, division, print_function
 
+import re
 import unittest
 
 from tests.signincase import FacebookDemo, Visitor
@@ -35,13 +36,21 @@ class FacebookDemoTest(unittest.TestCase):
         self.visitor.post(self.demo.url + "/signout")
         self.assertEqual([], self.visitor.get(self.demo.url + "/").texts(TEXTS))
 
+    def test_b482_times_are_in_the_words_of_the_language(self):
+        self.sign_in()
+        for code, words in (("en_US", r"\d+ minutes ago"), ("de", r"vor \d+ Minuten"),
+                            ("he", u"לפני \\d+ דקות"), ("ja", u"\\d+分前")):
+            page = self.visitor.post(self.demo.url + "/language", language=code)
+            times = page.texts("<time [^>]*>(.*?)</time>")
+            self.assertTrue([one for one in times if re.match(words + "$", one)], times)
+
     def test_denied(self):
         page = self.visitor.get(self.dialog.texts('id="deny" href="([^"]*)"')[0])
         self.assertEqual((403, ["denied"]), (page.status, page.texts('data-reason="([^"]*)"')))
 
     def test_languages(self):
         self.sign_in()
-        for code, words in (("de", u"Dein Stream"), ("he", u"הזרם שלך"),
+        for code, words in (("de", u"Dein Stream"), ("he", u"הפיד שלך"),
                             ("ja", u"ストリーム")):
             page = self.visitor.post(self.demo.url + "/language", language=code)
             self.assertEqual([words], page.texts("<h1>(.*?)</h1>"))

@@ -174,7 +174,7 @@ class ProxyFetchTest(WebCase):
 
     def test_what_goes_wrong(self):
         self.serve_pages(self.demo.make_service(delay=0))
-        self.assertIn(u"There is no feed of that name", self.page("/feed/nobody")[1])
+        self.assertIn(u"There is no feed with that name", self.page("/feed/nobody")[1])
         self.assertEqual(self.page("/feed/nobody")[0], 404)
         status, page = self.page("/elsewhere")
         self.assertEqual(status, 404)

@@ -30,7 +30,7 @@ class LocalizedTest(LocaleCase, WebCase):
         for language, code, direction, text in [
                 ("", "en-US", "ltr", u"3 guests are coming."),
                 ("de-AT,en;q=0.5", "de", "ltr", u"3 Gäste kommen."),
-                ("he", "he", "rtl", u"3 אורחים באים."), ("ja", "ja", "ltr", u"3人が来ます。"),
+                ("he", "he", "rtl", u"3 אורחים מגיעים."), ("ja", "ja", "ltr", u"3人が来ます。"),
                 ("xx", "en-US", "ltr", u"3 guests are coming.")]:
             page = self.page(language=language).body.decode("utf-8")
             self.assertIn(u'<html lang="%s" dir="%s">' % (code, direction), page)
@@ -55,7 +55,7 @@ class LocalizedTest(LocaleCase, WebCase):
         response = choose("he", "/?guests=1")
         self.assertEqual((302, "/?guests=1"), (response.status, response.headers["Location"]))
         chosen = self.cookies_of(response)["language"].partition(";")[0]
-        self.assertIn(u"אורח אחד בא.", self.page("/?guests=1", "de", chosen).body.decode("utf-8"))
+        self.assertIn(u"אורח אחד מגיע.", self.page("/?guests=1", "de", chosen).body.decode("utf-8"))
         self.assertEqual("/", choose("de", "//evil.example").headers["Location"])
         self.assertEqual(400, choose("xx", "/").status)
         # An invalid cookie is ignored.

@@ -2,6 +2,7 @@
 """The demo of X's timeline with the stand-in that it starts, run as users run it."""
 from __future__ import absolute_import, division, print_function
 
+import re
 import unittest
 
 from tests.signincase import TwitterDemo, Visitor
@@ -46,6 +47,14 @@ class TwitterDemoTest(unittest.TestCase):
         self.assertEqual((502, ["provider"]), (page.status, page.texts(DETAIL)))
         self.visitor.get(self.demo.url + "/")
         self.assertEqual(400, self.visitor.post(self.demo.url + "/", text="x" * 281).status)
+
+    def test_b482_times_are_in_the_words_of_the_language(self):
+        self.sign_in()
+        for code, words in (("en_US", r"\d+ minutes ago"), ("de", r"vor \d+ Minuten"),
+                            ("he", u"לפני \\d+ דקות"), ("ja", u"\\d+分前")):
+            page = self.visitor.post(self.demo.url + "/language", language=code)
+            times = page.texts("<time [^>]*>(.*?)</time>")
+            self.assertTrue([one for one in times if re.match(words + "$", one)], times)
 
     def test_denied(self):
         page = self.visitor.get(self.dialog.texts('id="deny" href="([^"]*)"')[0])

@@ -60,7 +60,7 @@ class SettingsTest(unittest.TestCase):
                  "--processes must be a number from 1 to 1000, or auto, not 'many'"),
                 (["--backlog=x", "a:b"], "option --backlog cannot be 'x'"),
                 (["--unix-mode", "9", "a:b"], "--unix-mode must be an octal number"),
-                (["a:b", "c:d"], "one application is served, not a:b and c:d"),
+                (["a:b", "c:d"], "only one application can be served, not a:b and c:d"),
                 (["--user", "nosuchuser", "a:b"], "there is no such user or group"),
                 (["--config", "/no/such", "a:b"], "No such file"),
                 (["--certfile", "a", "--keyfile", "b,c", "a:b"], "--keyfile names 2 files")):

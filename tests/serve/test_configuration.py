@@ -36,12 +36,12 @@ class MeaninglessTest(unittest.TestCase):
                 ("--metrics=9100", "--metrics must be a path such as /metrics, or an address"),
                 ("--client-ca=a", "--client-ca needs --certfile"),
                 ("--tls-min=1.1", "--tls-min must be 1.2 or 1.3, not 1.1"),
-                ("--trust=10.0.0.1", "--trust is for --xheaders or --proxy-protocol"),
+                ("--trust=10.0.0.1", "--trust needs --xheaders or --proxy-protocol"),
                 ("--trust=10.0.0.256 --xheaders", "--trust: a trusted network is an IP address"),
                 ("--graceful-timeout=-1", "--graceful-timeout cannot be -1.0"),
                 ("--stall-timeout=nan", "--stall-timeout cannot be nan"),
                 ("--max-requests=-1", "--max-requests cannot be -1"),
-                ("--watch=a", "--watch is for --autoreload")):
+                ("--watch=a", "--watch needs --autoreload")):
             with self.assertRaises(SettingsError) as caught:
                 read_settings(arguments.split() + ["a:b"], {})
             self.assertIn(text, str(caught.exception))
@@ -152,7 +152,7 @@ class ReloadTest(PlaceCase):
         self.process.send_signal(signal.SIGHUP)
         self.wait_for("Reloaded")
         for name in ("backlog", "pidfile", "metrics"):
-            self.wait_for("%s has changed: USR2 or a restart puts that into use" % name)
+            self.wait_for("%s has changed: USR2 or a restart puts that into effect" % name)
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(0, self.process.wait())
 

@@ -62,7 +62,7 @@ class ReloadTest(ServeCase, unittest.TestCase):
         with open(os.path.join(service.folder, "settings"), "w") as target:
             target.write("{")
         service.signal(signal.SIGHUP)
-        service.wait_for("Not reloaded: the configuration is not used")
+        service.wait_for("Not reloaded: the new configuration is not used")
         self.assertIn(int(service.get()), service.workers())
 
     def test_b353_other_addresses_and_another_number(self):

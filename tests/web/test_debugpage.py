@@ -72,8 +72,7 @@ class DebugPageTest(WebCase):
         _, page = self.page("/plainly?a=%3Cscript%3E")
         self.assertIn(u"# the line that failed</span>", page)
         self.assertIn(u"fail_plainly", page)
-        if not six.PY2:
-            self.assertIn(u"&lt;b&gt;bold&lt;/b&gt; &amp; é", page)
+        self.assertIn(u"&lt;b&gt;bold&lt;/b&gt; &amp; é", page)
         self.assertIn(u"&lt;script&gt;", page)
         self.assertNotIn(u"<script>", page)
         self.assertNotIn(u"<b>bold", page)
@@ -157,6 +156,14 @@ class DeveloperTest(WebCase):
         self.assertLess(table.index("/users/([0-9]+)$"), table.index("/entries$"))
         self.assertIn("Failing", table)
         self.assertNotIn("No pattern", self.page([("/(.*)", Failing)], "/http"))
+
+    def test_b481_letters_of_a_path_are_shown_and_its_parts_are_isolated(self):
+        path = "/%D7%A9%D7%9C%D7%95%D7%9D/a%2Fb%E3%80%80%E2%80%AE/%FF?%D7%A9%D7%9D=%3Cb%3E%C3%A9"
+        page = self.page([("/entries", Failing)], path)
+        self.assertIn(u"GET /<bdi>שלום</bdi>/a%2Fb%E3%80%80%E2%80%AE/%FF?"
+                      u"<bdi>שם</bdi>=<bdi>&lt;b&gt;é</bdi></p>", page)
+        # Patterns are compared with the path as it is.
+        self.assertIn(u"<td>%s</td>" % path.partition("?")[0], page)
 
     def test_cookies_and_settings_without_secrets(self):
         secret = "a secret of more than sixteen"

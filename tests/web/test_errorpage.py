@@ -36,7 +36,7 @@ class ErrorPageTest(HandlerCase):
 
     def test_in_the_language_of_the_reader(self):
         for language, text in (("de-AT,en;q=0.5", u"Unter dieser Adresse gibt es keine Seite."),
-                               ("fr, ja;q=0.7", u"このアドレスにページはありません。"),
+                               ("fr, ja;q=0.7", u"ページが見つかりません。"),
                                ("iw", u"אין דף בכתובת הזאת."),
                                ("fr", u"There is no page at this address.")):
             page = self.ask_for("text/html", language).body.decode("utf-8")

@@ -183,7 +183,7 @@ class DocsTest(SiteCase):
         self.serve()
         answer = self.ask("/docs/")
         self.assertEqual(503, answer.status)
-        self.assertIn("The documentation is not built.", answer.text)
+        self.assertIn("The documentation has not been built.", answer.text)
         self.assertEqual(200, self.ask("/").status)
         self.assertEqual(200, self.ask("/search?q=x").status)
         self.assertEqual(404, self.ask("/search-index.js").status)

@@ -60,7 +60,7 @@ def write_pages(app):
 
 
 def index_page():
-    lines = ["Modules", "=======", "", "From the ground up: a module uses only what is above it in "
+    lines = ["Modules", "=======", "", "From the ground up: a module uses only those above it in "
              "this list. ``import friendserve`` imports none of them.", ""]
     for floor, rooms in FLOORS:
         doors = [room for room in rooms if room in package().pages]
@@ -310,7 +310,7 @@ ARGUMENTS = (
     ("simple_httpclient.client.SimpleAsyncHTTPClient.initialize", "idle_connection_timeout",
      "seconds", "AsyncHTTPClient.configure", "how long an unused connection is kept"),
     ("database.pool.Pool.__init__", "threads", "", "database.Pool",
-     "connections, a thread for each"),
+     "connections, each with its own thread"),
     ("database.pool.Pool.__init__", "max_queue", "", "database.Pool",
      "calls that wait for a connection"),
     ("database.pool.Pool.__init__", "timeout", "seconds", "database.Pool",
@@ -328,7 +328,7 @@ class LimitsTable(Generated):
     def sections(self):
         titles, widths = ("Limit", "Default", "Unit", "What it bounds"), (30, 18, 12, 40)
         limits = HTTP1ConnectionParameters()
-        yield ("Connections of a server", "Arguments of `HTTPServer` and of `Application.listen`.",
+        yield ("Server connections", "Arguments of `HTTPServer` and of `Application.listen`.",
                titles, widths,
                [([code(name)], [code("%s" % getattr(limits, name))], prose(unit), sentence(text))
                 for name, unit, text in CONNECTION], ["limit-" + one[0] for one in CONNECTION])
@@ -344,7 +344,7 @@ class LimitsTable(Generated):
                 for path, name, unit, where, text in ARGUMENTS], ())
         yield ("Constants", "Values in the code. Where a setting or an argument has the same "
                "purpose, use that; the constant is its default.",
-               ("Constant", "Value", "What the source says of it"), (35, 15, 50),
+               ("Constant", "Value", "What the source says about it"), (35, 15, 50),
                list(self.constants()), ())
 
     @staticmethod

@@ -80,7 +80,8 @@
     const results = search(question);
     results.forEach(show);
     found.textContent = results.length
-      ? results.length + ' places for \u201c' + question + '\u201d, the best first.'
-      : 'Nothing found for \u201c' + question + '\u201d. Try fewer or other words.';
+      ? results.length + (results.length === 1 ? ' result' : ' results') +
+        ' for \u201c' + question + '\u201d, best first.'
+      : 'Nothing found for \u201c' + question + '\u201d. Try fewer words, or different ones.';
   }
 }());

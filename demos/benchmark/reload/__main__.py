@@ -3,9 +3,9 @@
 
 200 connections are kept, and 20 closed after each response, while each server with two workers
 reloads 20 times (HUP), recycles its workers every 500 requests, or is upgraded to a new master
-(USR2, WINCH, TERM). A server is left out where it is not installed (pip install gunicorn uvicorn
-granian), or has no such function. `PEERS` in the environment may name another Python that has them.
-The result is a table: requests, and those that failed, as wrk counts them.
+(USR2, WINCH, TERM). A server is left out if it is not installed (pip install gunicorn uvicorn
+granian), or cannot do this. `PEERS` in the environment may name another Python that has them. The
+result is a table: requests, and those that failed, as wrk counts them.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -1,10 +1,10 @@
-"""What a second process is worth: `python demos/benchmark/reload/processes.py [SECONDS [ROUNDS]]`,
+"""How much a second process gains: `python demos/benchmark/reload/processes.py [SECONDS [ROUNDS]]`,
 with wrk (the Debian package of that name) and two processors that nothing else uses.
 
 A handler computes for 5 ms of processor time. In ROUNDS rounds (3) of SECONDS (5), wrk with 40
-connections asks a service of one worker, then one of two. The result is the best rate of each, how
-many times the second is the first, and how the connections were spread over two workers. The exit
-status is 1 if that is less than 1.8, or more than 20 % off even.
+connections asks a service of one worker, then one of two. The result is the best rate of each, the
+ratio of the second to the first, and how the connections were spread over two workers. The exit
+status is 1 if the ratio is less than 1.8, or the spread more than 20 % uneven.
 """
 from __future__ import absolute_import, division, print_function
 

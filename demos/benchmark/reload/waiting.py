@@ -1,10 +1,10 @@
-"""What becomes of clients that wait while a service reloads:
-`python demos/benchmark/reload/waiting.py [COUNT [GRACE]]`.
+"""What happens to clients that wait while a service reloads: `python
+demos/benchmark/reload/waiting.py [COUNT [GRACE]]`.
 
 COUNT WebSockets (500) and as many long polls are open when the service with two workers is told to
-reload (HUP), with GRACE seconds (30) for what is open. Each client has to be told, and to come back
-to a new worker; if it comes to one that is still to be replaced, it is told twice. The exit status
-is 1 if one was not told, or has failed.
+reload (HUP), with GRACE seconds (30) for what is open. Each client must be told, and reconnect to a
+new worker; one that reconnects to a worker that is yet to be replaced is told twice. The exit
+status is 1 if a client was not told, or failed.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -108,7 +108,7 @@ def free_port():
 
 
 def main(count=500, grace=30):
-    """The exit status."""
+    """Run the measurement, and return the exit status."""
     count, grace, port = int(count), float(grace), free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "friendserve", "serve", "--processes=2", "--access-log=none",
@@ -121,7 +121,7 @@ def main(count=500, grace=30):
         wait(loop, lambda: not socket.socket().connect_ex(("127.0.0.1", port)), 20)
         clients.start()
         opened = wait(loop, clients.is_open, 60)
-        # The polls have arrived, too.
+        # The polls have arrived too.
         wait(loop, lambda: False, 1)
         clients.began = loop.time()
         server.send_signal(signal.SIGHUP)
@@ -133,7 +133,7 @@ def main(count=500, grace=30):
 
 
 def report(clients, over):
-    """Print what has happened; the exit status."""
+    """Print what happened, and return the exit status."""
     times = sorted(clients.times)
     print("%d WebSockets were told %d times, by the codes %s, and %d are open at a new worker" % (
         clients.count, len(times), sorted(clients.codes.items()), clients.back()))
@@ -142,7 +142,7 @@ def report(clients, over):
         tenths = [0] * 10
         for time in times:
             tenths[min(9, int(10 * (time - times[0]) / span))] += 1
-        print("WebSockets closed from %.1f to %.1f s after HUP; in each tenth of that: %s" % (
+        print("WebSockets closed from %.1f to %.1f s after HUP; in each tenth of that time: %s" % (
             times[0], times[-1], " ".join(map(str, tenths))))
     if clients.polls:
         print("%d long polls were answered %d times, from %.1f to %.1f s" % (

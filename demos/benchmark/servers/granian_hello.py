@@ -1,7 +1,7 @@
 """starlette under granian: HTTP and the event loop's input and output in Rust.
 
-A connection may stay idle for 75 seconds instead of 30 and 10,000 may be open instead of 1,024, or
-few would be left to measure.
+A connection may stay idle for 75 seconds instead of 30, and 10,000 may be open instead of 1,024;
+otherwise few would be left to measure.
 """
 from __future__ import absolute_import, division, print_function
 

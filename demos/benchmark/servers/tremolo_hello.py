@@ -1,4 +1,4 @@
-"""tremolo, with its own routing; one process. `end` is its way to a response with a length."""
+"""tremolo, with its own routing; one process. `end` sends a response with a length."""
 from __future__ import absolute_import, division, print_function
 
 import sys

@@ -1,6 +1,6 @@
 """starlette under uvicorn with its two accelerators, uvloop and httptools.
 
-A connection may stay idle for 75 seconds instead of 5, or none would be left to measure.
+A connection may stay idle for 75 seconds instead of 5; otherwise none would be left to measure.
 """
 from __future__ import absolute_import, division, print_function
 

@@ -321,7 +321,7 @@
     shown.set(item.dataset.token, item);
     const time = item.querySelector('time');
     const when = new Date(time.dateTime);
-    time.textContent = when.toLocaleTimeString(document.documentElement.lang, {hour: '2-digit', minute: '2-digit'});
+    time.textContent = when.toLocaleTimeString(document.documentElement.lang, {timeStyle: 'short'});
     item.querySelector('.avatar').textContent = (Array.from(item.dataset.name)[0] || '').toUpperCase();
     const body = item.querySelector('.text');
     body.title = when.toLocaleString(document.documentElement.lang);
