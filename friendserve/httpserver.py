@@ -151,7 +151,8 @@ class HTTPServer(TCPServer):
         else:
             # An application knows which of its handlers accept the body in pieces.
             self.start_body = getattr(request_callback, "start_body", _collect_body)
-            # The bound method of an object, such as an Application, is quicker to call than that is.
+            # The bound method of an object such as an Application is quicker to call than the
+            # object.
             call = getattr(request_callback, "__call__", None)
             self.handle_request = call if isinstance(call, types.MethodType) \
                 and call.__self__ is request_callback else request_callback

@@ -10,7 +10,6 @@
 """
 from __future__ import absolute_import, division, print_function
 
-import functools
 import os
 import re
 import sys

@@ -12,7 +12,7 @@ from friendserve.escape import native_str
 
 _sha1 = hashlib.sha1
 
-# The last body and its ETag: often one body is sent many times in a row, as the same message to every
+# The last body and its ETag: often one body is sent many times in a row, such as a message to every
 # client that waits for it.
 _last = b"", '"da39a3ee5e6b4b0d3255bfef95601890afd80709"'
 _MAX_BODY = 1024

@@ -50,8 +50,8 @@ class WaitingTest(unittest.TestCase):
             cwd=os.path.dirname(ROOT)).decode("ascii")
         self.assertIn("and 40 are open at a new worker", output)
         # Spread over the time: a few in each tenth.
-        tenths = [int(count) for count in
-                  output.split("each tenth of that time: ")[1].split("\n")[0].split()]
+        counts = output.split("each tenth of that time: ")[1].split("\n")[0]
+        tenths = [int(count) for count in counts.split()]
         self.assertEqual(10, len(tenths))
         self.assertLess(max(tenths), 20, output)
         self.assertIn("40 long polls were answered", output)

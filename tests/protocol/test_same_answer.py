@@ -64,9 +64,10 @@ class PlainHeadTest(unittest.TestCase):
     HEADS = (b"GET /a?b=c HTTP/1.1\r\nHost: h:8\r\nAccept: *\r\nConnection: close\r\n\r\n",
              b"POST / HTTP/1.1\r\nhost: h\r\nContent-Length: 5\r\nCookie: a=b; c=d\r\n\r\n",
              b"PUT /a HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n\r\n")
-    PIECES = (b"", b" ", b"  ", b"\t", b"\r", b"\n", b"\r\n", b"\0", b"\x0b", b"\x1c", b"\x7f", b"\x85",
-              b"\xa0", b"\xff", b":", b"::", b"/", b"?", b"%", b"0", b"HTTP/1.0", b"A: b\r\n",
-              b"Host: h\r\n", b"Host: a b\r\n", b"Content-Length: 1\r\n", b"accept:\r\n")
+    PIECES = (b"", b" ", b"  ", b"\t", b"\r", b"\n", b"\r\n", b"\0", b"\x0b", b"\x1c", b"\x7f",
+              b"\x85", b"\xa0", b"\xff", b":", b"::", b"/", b"?", b"%", b"0", b"HTTP/1.0",
+              b"A: b\r\n", b"Host: h\r\n", b"Host: a b\r\n", b"Content-Length: 1\r\n",
+              b"accept:\r\n")
 
     def test_b491_one_pass_agrees_with_the_strict_parser(self):
         for head in self.HEADS:
