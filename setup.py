@@ -74,6 +74,8 @@ TEST_REQUIRES = [
     'joserfc; python_version >= "3.9" and platform_python_implementation == "CPython"',
     # The documentation is built on one Python.
     'Sphinx>=9.0,<9.1; python_version == "3.11"',
+    'weasyprint>=70; python_version == "3.11"',
+    'pypdf; python_version == "3.11"',
 ]
 
 PYTHONS = ("2.7", "3", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")

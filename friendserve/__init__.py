@@ -31,6 +31,7 @@ protocol/         the engines: bytes in, values out; no fd, loop, clock or logge
     proxyheader   the PROXY protocol: who the client of a proxy is
 
 platform/pollers/ what the operating system provides for a loop
+    interpreter   what PyPy wants otherwise
     interface     the contracts of pollers and wakers
     clock         a clock that never goes backwards
     common        checks and helpers that all pollers share

@@ -16,6 +16,7 @@ from __future__ import absolute_import, division, print_function
 import collections
 import functools
 import re
+import types
 
 import six
 
@@ -150,7 +151,11 @@ class HTTPServer(TCPServer):
         else:
             # An application knows which of its handlers accept the body in pieces.
             self.start_body = getattr(request_callback, "start_body", _collect_body)
-            self.handle_request = request_callback
+            # The bound method of an object such as an Application is quicker to call than the
+            # object.
+            call = getattr(request_callback, "__call__", None)
+            self.handle_request = call if isinstance(call, types.MethodType) \
+                and call.__self__ is request_callback else request_callback
         if type(self).start_request != HTTPServer.start_request:
             # The server is the delegate itself.
             self._begin_request = self.start_body, self.handle_request

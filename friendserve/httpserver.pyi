@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from socket import socket as _socket
 from friendserve.http1connection import HTTP1ConnectionParameters as HTTP1ConnectionParameters, HTTP1ServerConnection as HTTPConnection
-from friendserve.httputil import HTTPServerRequest, HTTPServerRequest as HTTPRequest
+from friendserve.httputil import HTTPServerConnectionDelegate, HTTPServerRequest, HTTPServerRequest as HTTPRequest
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream
 from friendserve.tcpserver import TCPServer
@@ -12,14 +12,17 @@ from friendserve.tcpserver import TCPServer
 __all__ = ["HTTPServer", "HTTPConnection", "HTTPRequest", "HTTP1ConnectionParameters",
     "LOCAL_PEERS"]
 
+# An Application, a function that takes the request, or a router.
+_Application = Callable[[HTTPServerRequest], object] | HTTPServerConnectionDelegate
+
 class HTTPServer(TCPServer):
-    request_callback: Any
+    request_callback: _Application
     xheaders: bool | str
     protocol: str | None
     trusted_downstream: Iterable[str]
     trusted: Any
-    params: Any
-    conn_params: Any
+    params: HTTP1ConnectionParameters
+    conn_params: HTTP1ConnectionParameters
     drain_timeout: float
     has_successor: bool
     now: float
@@ -27,7 +30,7 @@ class HTTPServer(TCPServer):
     handle_request: Callable[..., Any]
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def initialize(
-        self, request_callback: Any, no_keep_alive: bool = False,
+        self, request_callback: _Application, no_keep_alive: bool = False,
         io_loop: IOLoop | None = None, xheaders: bool | str = False,
         ssl_options: dict[str, Any] | ssl.SSLContext | None = None,
         protocol: str | None = None, decompress_request: bool = False,
@@ -36,13 +39,13 @@ class HTTPServer(TCPServer):
         max_body_size: int | None = None, max_buffer_size: int | None = None,
         trusted_downstream: Iterable[str] | None = None,
         max_write_buffer_size: int | None = None, handshake_timeout: float | None = None,
-        trusted: Any = None, proxy_protocol: bool | None = None, **limits: Any
+        trusted: Iterable[str] | str | None = None, proxy_protocol: bool | None = None, **limits: Any
     ) -> None: ...
     def start_request(self, server_conn: Any, request_conn: Any) -> Any: ...
     @property
-    def no_keep_alive(self) -> Any: ...
+    def no_keep_alive(self) -> bool: ...
     @no_keep_alive.setter
-    def no_keep_alive(self, value: Any) -> None: ...
+    def no_keep_alive(self, value: bool) -> None: ...
     def on_close(self, server_conn: Any) -> None: ...
     def on_detach(self, connection: Any) -> None: ...
     def on_release(self, connection: Any) -> None: ...
@@ -54,11 +57,11 @@ class HTTPServer(TCPServer):
     def close_all_connections(self) -> None: ...
     def graceful_stop(
         self, deadline: float | datetime.timedelta = 30,
-        callback: Callable[..., Any] | None = None
+        callback: Callable[[], object] | None = None
     ) -> None: ...
     def drain(
-        self, callback: Callable[..., Any] | None = None, idle: float = 5.0,
+        self, callback: Callable[[], object] | None = None, idle: float = 5.0,
         grace: float = 30.0, has_successor: bool = True
     ) -> None: ...
 
-LOCAL_PEERS: tuple[Any, ...]
+LOCAL_PEERS: tuple[str, ...]

@@ -342,7 +342,9 @@ class HTTPServerRequest(object):
     """
     # The attributes that every request has. Those computed on demand are kept in __dict__.
     __slots__ = ("method", "uri", "path", "query", "version", "headers", "body", "connection",
-                 "_start_time", "_finish_time", "__dict__", "__weakref__")
+                 "_start_time", "__dict__", "__weakref__")
+
+    _finish_time = None
 
     def __init__(self, method=None, uri=None, version="HTTP/1.0", headers=None, body=None,
                  remote_ip=None, protocol=None, host=None, files=None, connection=None,
@@ -357,7 +359,6 @@ class HTTPServerRequest(object):
         self.body = body or b""
         self.headers = headers if headers is not None else HTTPHeaders()
         self._start_time = monotonic_time()
-        self._finish_time = None
         # If not given, these are computed when first read.
         if remote_ip is not None:
             self.remote_ip = remote_ip

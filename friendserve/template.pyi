@@ -1,4 +1,6 @@
 from collections.abc import Mapping
+from threading import RLock
+from types import CodeType
 from typing import Any
 
 
@@ -22,15 +24,15 @@ class Template:
         autoescape: str | None = ..., whitespace: str | None = None
     ) -> None: ...
     @property
-    def code(self) -> Any: ...
+    def code(self) -> str: ...
     @property
-    def compiled(self) -> Any: ...
+    def compiled(self) -> CodeType: ...
     def generate(self, **kwargs: Any) -> bytes: ...
     def get_source(self, fullname: str) -> str: ...
 
 class BaseLoader:
-    lock: Any
-    templates: Any
+    lock: RLock
+    templates: dict[str, Template]
     namespace: dict[str, Any]
     autoescape: str | None
     whitespace: str
@@ -44,7 +46,7 @@ class BaseLoader:
 
 class Loader(BaseLoader):
     root: str
-    allow_outside: Any
+    allow_outside: bool
     def __init__(
         self, root_directory: str, allow_outside: bool = False, **kwargs: Any
     ) -> None: ...

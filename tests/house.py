@@ -32,8 +32,8 @@ FLOORS = (
         "multipart", "cookies", "masking", "deflate", "wshandshake", "websocket", "eventstream",
         "oauth1", "jose", "proxyheader"))),
     ("pollers", _in("platform.pollers", (
-        "", "interface", "clock", "common", "select", "poll", "epoll", "kqueue", "posix",
-        "windows", "auto", "adapted"))),
+        "", "interpreter", "interface", "clock", "common", "select", "poll", "epoll", "kqueue",
+        "posix", "windows", "auto", "adapted"))),
     ("text", ("template", "locale", "options")),
     ("loop", _in("ioloop", (
         "callbacks", "timers", "watching", "signals", "interface", "polling", "periodic",

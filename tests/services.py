@@ -14,7 +14,6 @@ import errno
 import glob
 import json
 import os
-import pwd
 import random
 import shutil
 import signal
@@ -23,6 +22,10 @@ import subprocess
 import tempfile
 import time
 import unittest
+try:
+    import pwd
+except ImportError:     # Windows, where PostgreSQL is not started
+    pwd = None
 
 from tests import CERTS, PATIENCE
 

@@ -23,9 +23,9 @@ build = load_demo(os.path.join(FOLDER, "build.py"))
 #: What Sphinx's json builder writes, as far as the site reads it. The links are relative to the
 #: address of a page with a slash at its end.
 INDEX = {
-    "title": "Documentation", "display_toc": False, "toc": "", "parents": [], "prev": None,
+    "title": "friendserve", "display_toc": False, "toc": "", "parents": [], "prev": None,
     "next": {"link": "how-to/waiting/", "title": "Waiting"},
-    "body": u'<section id="documentation"><h1>Documentation<a class="headerlink" '
+    "body": u'<section id="documentation"><h1>friendserve<a class="headerlink" '
             u'href="#documentation" title="Link">\xb6</a></h1><p>Read about '
             u'<a href="how-to/waiting/#proxies">proxies</a>.</p>'
             u'<img alt="" style="width: 50%" src="_images/floors.svg"/></section>'}

@@ -91,7 +91,7 @@ except Exception:
 
 def choose(kind, only=None):
     """The peers that have a server of `kind` ("hello", "callable", "cluster", "longpoll",
-    "static", "websocket", "traffic").
+    "static", "websocket", "traffic", "metrics").
 
     `only`: a list of names, or None for all. Raises BenchmarkError for an unknown name.
     """

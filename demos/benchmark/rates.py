@@ -47,8 +47,8 @@ def measure(servers, cases, options, load_core):
                 if not number and server.peer.python == peers.PYPY:
                     seconds *= PYPY_WARM_UP
                 try:
-                    rate, share = _measure_one(server, case, seconds, load_core,
-                                               20 if number else 200)
+                    rate, share = measure_one(server, case, seconds, load_core,
+                                              20 if number else 200)
                 except (machine.BenchmarkError, EnvironmentError) as error:
                     failed.append((server.label, "%s: %s" % (case.heading, error)))
                     del figures[server.label], busy[server.label]
@@ -66,7 +66,7 @@ def measure(servers, cases, options, load_core):
                          for label, columns in busy.items()), failed
 
 
-def _measure_one(server, case, seconds, load_core, checked):
+def measure_one(server, case, seconds, load_core, checked):
     """(requests a second, share of its cores that the server used). Before it counts, it looks at
     `checked` answers one by one."""
     server.resume()

@@ -14,7 +14,7 @@ from friendserve.protocol.errors import HTTPOutputError
 from friendserve.protocol.grammar import is_content_length
 from friendserve.protocol.http1 import (
     BODY, CHUNKED, CLOSING, DONE, IDLE, LAST_CHUNK, MOVES, REASONS, RESPONDING, UNTIL_CLOSE,
-    encode_chunk, encode_head, wants_keep_alive)
+    encode_chunk, encode_head, encode_response_head, wants_keep_alive)
 
 #: The value of `_sending` for a response written without `write_headers`.
 RAW = "raw"
@@ -30,9 +30,6 @@ _START_LINES = dict((_status, "HTTP/1.1 %d %s" % (_status, _reason))
 _WITH_BODY = dict(((_status, _reason), _START_LINES[_status])
                   for _status, _reason in REASONS.items()
                   if _status >= 200 and _status not in (204, 304))
-
-#: The fields that decide about the framing and the connection.
-_FRAMING = frozenset(["Content-Length", "Transfer-Encoding", "Connection"])
 
 
 class HTTP1ResponseWriter(Read):
@@ -76,15 +73,16 @@ class HTTP1ResponseWriter(Read):
         if start_line is None or request is None or request.method == "HEAD" \
                 or self._sending is not None or self._state is not RESPONDING \
                 or not self._keep_alive or request.version == "HTTP/1.0" \
-                or type(body) is not bytes or not _FRAMING.isdisjoint(values):
+                or type(body) is not bytes or "Content-Length" in values \
+                or "Connection" in values or "Transfer-Encoding" in values:
             sent = self._start_response(status, reason, headers, body, True, None)
             self._end_response()
             return sent
         # As _start_response and _end_response do, without their questions and calls: most responses
         # take this path.
-        values["Content-Length"] = str(len(body))
+        head = encode_response_head(start_line, headers, len(body))
         stream = self.stream
-        sent = stream.write(encode_head(start_line, headers) + body)
+        sent = stream.write(head + body)
         self.request = self._close_callback = self._stop_callback = None
         self._state = _RESPONDING_TO_DONE
         is_quiet = stream.is_quiet()

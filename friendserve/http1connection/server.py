@@ -13,13 +13,12 @@ order, and a client cannot make the server hold more than one buffer.
 """
 from __future__ import absolute_import, division, print_function
 
-from functools import partial
-
 from friendserve.http1connection.response import HTTP1ResponseWriter
 from friendserve.httputil import HTTPServerRequest, http_date
 from friendserve.iostream import StreamBufferFullError, StreamClosedError
 from friendserve.iostream.buffers import PAUSE
 from friendserve.log import access_log, app_log, gen_log
+from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.http1 import (
     BODY, CLOSING, DONE, HEAD, IDLE, MAX_EMPTY_LINES, MOVES, RESPONDING, UPGRADED,
@@ -36,6 +35,7 @@ _READING_TO_DELIVERING = BODY_MOVES[READING, DELIVERING]
 _DELIVERING_TO_READING = BODY_MOVES[DELIVERING, READING]
 
 _FINISH = HTTP1ResponseWriter.finish
+_new_request = HTTPServerRequest.__new__
 
 _EMPTY_LINE = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -78,13 +78,15 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     The connection itself is the stream's pending read, for as long as it lives. `request` is the
     request in progress, or None.
     """
-    __slots__ = ("remote_ip", "protocol", "stalled", "_head_begun", "_searched", "__dict__")
+    __slots__ = ("remote_ip", "protocol", "stalled", "_head", "_head_begun", "_searched",
+                 "__dict__")
 
     def __init__(self, stream, server, remote_ip, protocol):
         super(HTTP1ServerConnection, self).__init__(stream, server)
         self.remote_ip = remote_ip  # address of the client, or of the proxy in front of us
         self.protocol = protocol    # "http" or "https"
         self.stalled = None         # for the server's sweeps: (write_progress, since when), or None
+        self._head = None           # the bytes of a head, until the loop calls `_on_head`
         self._head_begun = False    # whether some of the next head has arrived, but not all
         self._searched = 0          # bytes of the next head already searched for its end
         if type(self).finish != _FINISH:
@@ -107,8 +109,9 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         if self._state is IDLE and \
                 4 < data.find(_EMPTY_LINE) + 4 == len(data) <= self.server.params.max_header_size:
             self._state = _IDLE_TO_HEAD
-            # A partial, because the loop would pack the arguments twice, which takes longer.
-            schedule(partial(self._on_head, data))
+            # Kept here, because an argument costs the loop more.
+            self._head = data
+            schedule(self._on_head)
             return True
         return False
 
@@ -169,9 +172,10 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._head_begun = False
             self._searched = 0
             self._state = _IDLE_TO_HEAD
+            self._head = data
             is_whole = data.endswith(_EMPTY_LINE) \
                 and len(data) <= self.server.params.max_header_size + 4
-            schedule(self._on_head if is_whole else self._refuse_head, data)
+            schedule(self._on_head if is_whole else self._refuse_head)
         elif state is BODY:
             body = self._body
             try:
@@ -194,8 +198,9 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
 
     # The head of a request
 
-    def _refuse_head(self, data):
-        """`data` is too long for a head, or cannot become one."""
+    def _refuse_head(self):
+        """The bytes in `_head` are too many for a head, or cannot become one."""
+        data, self._head = self._head, None
         if self._state is not HEAD:
             return
         params = self.server.params
@@ -208,7 +213,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         except HTTPInputError as error:
             self._refuse(error)
 
-    def _on_head(self, data):
+    def _on_head(self):
+        data, self._head = self._head, None
         if self._state is not HEAD:
             # The stream has closed in the meantime.
             return
@@ -221,8 +227,16 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._refuse(error)
             return
         self._keep_alive = keep_alive and not params.no_keep_alive
-        request = self.request = HTTPServerRequest(
-            method, target, version, headers, None, None, None, None, None, self)
+        # As HTTPServerRequest(...), without a call and its questions.
+        request = self.request = _new_request(HTTPServerRequest)
+        request.connection = self
+        request.method = method
+        request.uri = target
+        request.path, _, request.query = target.partition("?")
+        request.version = version
+        request.headers = headers
+        request.body = b""
+        request._start_time = monotonic_time()
         if server.xheaders:
             server.apply_xheaders(request)
         if length or "Expect" in headers._values:

@@ -1,6 +1,8 @@
 import datetime
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http.cookiejar import CookieJar
+from types import TracebackType
 from typing import Any, IO, Self
 from friendserve.httputil import HTTPHeaders, encode_multipart_formdata as encode_multipart_formdata
 from friendserve.ioloop import IOLoop
@@ -12,13 +14,17 @@ __all__ = ["AsyncHTTPClient", "AsyncHTTPClient2", "CurlError", "HTTPClient",
     "HTTPTimeoutError", "HTTPTransferError", "encode_multipart_formdata", "end_to_end_headers",
     "main"]
 
+_Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+# Called with a pycurl.Curl.
+_PrepareCurl = Callable[[Any], object]
+
 class AsyncHTTPClient(Configurable):
     io_loop: IOLoop
     defaults: dict[str, Any]
     @classmethod
-    def configurable_base(cls) -> type[Any]: ...
+    def configurable_base(cls) -> type[AsyncHTTPClient]: ...
     @classmethod
-    def configurable_default(cls) -> type[Any]: ...
+    def configurable_default(cls) -> type[AsyncHTTPClient]: ...
     def __new__(
         cls, io_loop: IOLoop | None = None, force_instance: bool = False, *args: Any,
         **kwargs: Any
@@ -28,11 +34,14 @@ class AsyncHTTPClient(Configurable):
     ) -> None: ...
     def close(self) -> None: ...
     def fetch(
-        self, request: str | HTTPRequest, callback: Callable[..., Any] | None = None,
-        raise_error: bool = True, on_error: Callable[..., Any] | None = None, **kwargs: Any
+        self, request: str | HTTPRequest,
+        callback: Callable[[HTTPResponse], object] | None = None, raise_error: bool = True,
+        on_error: Callable[[Exception], object] | None = None, **kwargs: Any
     ) -> Awaitable[HTTPResponse]: ...
-    def handle_callback_exception(self, callback: Callable[..., Any]) -> None: ...
-    def fetch_impl(self, request: HTTPRequest, callback: Callable[..., Any]) -> Any: ...
+    def handle_callback_exception(self, callback: Callable[..., object]) -> None: ...
+    def fetch_impl(
+        self, request: HTTPRequest, callback: Callable[[HTTPResponse], object]
+    ) -> None: ...
 
 AsyncHTTPClient2 = AsyncHTTPClient
 CurlError = HTTPTransferError
@@ -42,7 +51,10 @@ class HTTPClient:
         self, async_client_class: type[AsyncHTTPClient] | None = None, **kwargs: Any
     ) -> None: ...
     def __enter__(self) -> Self: ...
-    def __exit__(self, type: Any, value: Any, traceback: Any) -> None: ...
+    def __exit__(
+        self, type: type[BaseException] | None, value: BaseException | None,
+        traceback: TracebackType | None
+    ) -> None: ...
     def __del__(self) -> None: ...
     def close(self) -> None: ...
     def fetch(
@@ -73,15 +85,15 @@ class HTTPRequest:
     method: str
     allow_nonstandard_methods: bool
     user_agent: str | None
-    body_producer: Callable[..., Any] | None
+    body_producer: Callable[[Any], object] | None
     expect_100_continue: bool
     auth_mode: str | None
     auth_username: str | None
     auth_password: str | None
-    cookie_jar: Any
-    decompress_response: Any
-    header_callback: Callable[[str], Any] | None
-    streaming_callback: Callable[[bytes], Any] | None
+    cookie_jar: CookieJar | None
+    decompress_response: bool | None
+    header_callback: Callable[[str], object] | None
+    streaming_callback: Callable[[bytes], object] | None
     follow_redirects: bool
     max_redirects: int
     request_timeout: float
@@ -100,31 +112,31 @@ class HTTPRequest:
     client_cert: str | None
     client_key: str | None
     require_close_notify: bool
-    prepare_curl_callback: Callable[..., Any] | None
+    prepare_curl_callback: _PrepareCurl | None
     start_time: float
-    original_request: Any
+    original_request: HTTPRequest | None
     def __init__(
         self, url: str, method: str = 'GET',
-        headers: HTTPHeaders | dict[str, str] | None = None, body: str | bytes | None = None,
+        headers: _Headers | None = None, body: str | bytes | None = None,
         auth_username: str | None = None, auth_password: str | None = None,
         auth_mode: str | None = None, connect_timeout: float | None = None,
         request_timeout: float | None = None,
-        if_modified_since: float | datetime.datetime | None = None,
+        if_modified_since: float | datetime.datetime | tuple[int, ...] | None = None,
         follow_redirects: bool | None = None, max_redirects: int | None = None,
         user_agent: str | None = None, use_gzip: bool | None = None,
         network_interface: str | None = None,
-        streaming_callback: Callable[[bytes], Any] | None = None,
-        header_callback: Callable[[str], Any] | None = None,
-        prepare_curl_callback: Callable[..., Any] | None = None,
+        streaming_callback: Callable[[bytes], object] | None = None,
+        header_callback: Callable[[str], object] | None = None,
+        prepare_curl_callback: _PrepareCurl | None = None,
         proxy_host: str | None = None, proxy_port: int | None = None,
         proxy_username: str | None = None, proxy_password: str | None = None,
         proxy_auth_mode: str | None = None, allow_nonstandard_methods: bool | None = None,
         validate_cert: bool | None = None, ca_certs: str | None = None,
         allow_ipv6: bool | None = None, client_key: str | None = None,
-        client_cert: str | None = None, body_producer: Callable[..., Any] | None = None,
+        client_cert: str | None = None, body_producer: Callable[[Any], object] | None = None,
         expect_100_continue: bool = False, decompress_response: bool | None = None,
         ssl_options: dict[str, Any] | ssl.SSLContext | None = None,
-        unix_socket: str | None = None, cookie_jar: Any = None,
+        unix_socket: str | None = None, cookie_jar: CookieJar | None = None,
         require_close_notify: bool | None = None
     ) -> None: ...
     @property
@@ -136,11 +148,11 @@ class HTTPRequest:
     @body.setter
     def body(self, value: bytes | None) -> None: ...
     @property
-    def use_gzip(self) -> Any: ...
+    def use_gzip(self) -> bool | None: ...
     @use_gzip.setter
-    def use_gzip(self, value: Any) -> None: ...
+    def use_gzip(self, value: bool | None) -> None: ...
     def copy(self) -> HTTPRequest: ...
-    def tls_options(self) -> Any: ...
+    def tls_options(self) -> dict[str, Any] | ssl.SSLContext: ...
     def complete(self, defaults: dict[str, Any]) -> None: ...
 
 class HTTPResponse:
@@ -154,7 +166,7 @@ class HTTPResponse:
     time_info: dict[str, float]
     def __init__(
         self, request: HTTPRequest, code: int,
-        headers: HTTPHeaders | dict[str, str] | None = None, buffer: Any = None,
+        headers: HTTPHeaders | dict[str, str] | None = None, buffer: IO[bytes] | None = None,
         effective_url: str | None = None, error: BaseException | None = None,
         request_time: float | None = None, time_info: dict[str, float] | None = None,
         reason: str | None = None, start_time: float | None = None,
@@ -178,7 +190,7 @@ class HTTPTimeoutError(HTTPTransferError):
     default_message: str
 
 class HTTPTransferError(HTTPClientError):
-    args: Any
+    args: tuple[Any, ...]
     phase: str | None
     real_error: BaseException | None
     default_message: str
@@ -187,5 +199,5 @@ class HTTPTransferError(HTTPClientError):
         real_error: BaseException | None = None
     ) -> None: ...
 
-def end_to_end_headers(headers: HTTPHeaders | dict[str, str]) -> HTTPHeaders: ...
+def end_to_end_headers(headers: _Headers) -> HTTPHeaders: ...
 def main(arguments: list[str] | None = None) -> int: ...

@@ -13,6 +13,10 @@ import six
 
 from friendserve.netutil.tls import forget_errors
 from friendserve.platform.pollers.auto import set_close_exec
+from friendserve.platform.pollers.interface import ERROR, WRITE
+
+#: Seconds that a closed stream keeps its socket open in order to send close_notify.
+_GOODBYE_TIMEOUT = 30
 
 
 def make_close_notify(sock):
@@ -71,3 +75,31 @@ def _replace(fd, other):
         set_close_exec(fd)
     else:
         os.dup2(other, fd, inheritable=False)
+
+
+class Goodbye(object):
+    """Closes a TLS socket as soon as there is room for close_notify, or after a while."""
+    __slots__ = ("socket", "_io_loop", "_fd", "_timer")
+
+    def __init__(self, sock, io_loop):
+        self.socket = sock
+        self._io_loop = io_loop
+        self._fd = sock.fileno()
+        self._timer = io_loop.call_later(_GOODBYE_TIMEOUT, self.close)
+        try:
+            io_loop.add_handler(self._fd, self._handle_events, WRITE)
+        except (OSError, IOError, ValueError, RuntimeError):
+            # The loop is closed, or its poller is full.
+            self.close()
+
+    def fileno(self):
+        return self.socket.fileno()
+
+    def _handle_events(self, fd, events):
+        if events & ERROR or say_goodbye(self.socket):
+            self.close()
+
+    def close(self):
+        self._io_loop.remove_timeout(self._timer)
+        self._io_loop.remove_handler(self._fd)
+        self.socket.close()

@@ -8,12 +8,13 @@ import ssl
 
 from friendserve.iostream.base import (
     CLOSED, CONNECTING, ENDED, MOVES, OPEN, RETRY, BaseIOStream, StreamClosedError)
-from friendserve.iostream.goodbye import make_close_notify, say_goodbye
+from friendserve.iostream.goodbye import Goodbye, make_close_notify, say_goodbye
 from friendserve.log import gen_log
 from friendserve.netutil import ssl_options_to_context, ssl_wrap_socket
 from friendserve.netutil.endpoints import environment_error
 from friendserve.netutil.tls import forget_errors
 from friendserve.platform.pollers.interface import ERROR, RDHUP, READ, WRITE
+from friendserve.platform.pollers.interpreter import SMALL_READ
 from friendserve.stack_context import NullContext
 from friendserve.util import errno_from_exception
 
@@ -35,9 +36,6 @@ _NO_SENDFILE = frozenset([errno.EINVAL, errno.ENOSYS, getattr(errno, "ENOTSUP", 
 #: Errors that mean the peer has closed, perhaps after a proper end, and receives no more.
 _HAS_CLOSED = frozenset([errno.EPIPE, errno.ENOTCONN])
 
-#: Seconds that a closed stream keeps its socket open in order to send close_notify.
-_GOODBYE_TIMEOUT = 30
-
 #: The most bytes passed to the TLS library at a time; it counts in a C int.
 _TLS_PIECE = 1 << 20
 
@@ -57,12 +55,28 @@ class IOStream(BaseIOStream):
     def fileno(self):
         return self.socket.fileno()
 
-    def read_from_fd(self):
-        try:
-            return self.socket.recv(self.read_chunk_size)
-        except (OSError, IOError) as error:
-            if errno_from_exception(error) not in RETRY:
-                raise
+    if SMALL_READ is None:
+        def read_from_fd(self):
+            try:
+                return self.socket.recv(self.read_chunk_size)
+            except (OSError, IOError) as error:
+                if errno_from_exception(error) not in RETRY:
+                    raise
+    else:
+        _reads_much = False     # whether the last read got at least SMALL_READ bytes
+
+        def read_from_fd(self):
+            size = self.read_chunk_size
+            if size > SMALL_READ and not self._reads_much:
+                size = SMALL_READ
+            try:
+                data = self.socket.recv(size)
+            except (OSError, IOError) as error:
+                if errno_from_exception(error) not in RETRY:
+                    raise
+                return None
+            self._reads_much = len(data) >= SMALL_READ
+            return data
 
     def write_to_fd(self, data):
         try:
@@ -534,35 +548,7 @@ class SSLIOStream(IOStream):
             super(SSLIOStream, self).close_fd()
         else:
             with NullContext():
-                _Goodbye(self.socket, self.io_loop)
-
-
-class _Goodbye(object):
-    """Closes a TLS socket as soon as there is room for close_notify, or after a while."""
-    __slots__ = ("socket", "_io_loop", "_fd", "_timer")
-
-    def __init__(self, sock, io_loop):
-        self.socket = sock
-        self._io_loop = io_loop
-        self._fd = sock.fileno()
-        self._timer = io_loop.call_later(_GOODBYE_TIMEOUT, self.close)
-        try:
-            io_loop.add_handler(self._fd, self._handle_events, WRITE)
-        except (OSError, IOError, ValueError, RuntimeError):
-            # The loop is closed, or its poller is full.
-            self.close()
-
-    def fileno(self):
-        return self.socket.fileno()
-
-    def _handle_events(self, fd, events):
-        if events & ERROR or say_goodbye(self.socket):
-            self.close()
-
-    def close(self):
-        self._io_loop.remove_timeout(self._timer)
-        self._io_loop.remove_handler(self._fd)
-        self.socket.close()
+                Goodbye(self.socket, self.io_loop)
 
 
 class _Handshake(object):

@@ -213,16 +213,19 @@ class _HistogramSeries(_Series):
         numbers[index + len(bounds) + 1] += number
 
     def observe_all(self, values):
-        """Like `observe` for each of the values, a list, which is sorted in place."""
+        """Like `observe` for each of the values, a list."""
         numbers, index, bounds = self.numbers, self.index, self.bounds
-        values.sort()
-        before = 0
-        for place, bound in enumerate(bounds):
-            here = bisect.bisect_right(values, bound)
-            numbers[index + place] += here - before
-            before = here
-        numbers[index + len(bounds)] += len(values) - before
         numbers[index + len(bounds) + 1] += sum(values)
+        # Most values are in the first buckets, so few are looked at often. To sort them takes ten
+        # times as long.
+        for bound in bounds:
+            above = [value for value in values if value > bound]
+            numbers[index] += len(values) - len(above)
+            if not above:
+                return
+            index += 1
+            values = above
+        numbers[index] += len(values)
 
 
 class Counter(_Family):

@@ -3,11 +3,9 @@
 Nothing here adds a call to a part that is not watched. Gauges are read, and requests are counted,
 about once a second and when the values are read: see `Registry.sample`. Watching costs one call and
 one append for each request, and three calls for each turn of the loop, however many callbacks it
-runs.
+runs. ``demos/benchmark/metrics.py`` measures the price.
 """
 from __future__ import absolute_import, division, print_function
-
-import collections
 
 from friendserve.metrics.registry import registry as default_registry
 from friendserve.platform.pollers.clock import monotonic_time
@@ -124,18 +122,25 @@ class _RequestWatch(object):
         self._times = registry.histogram(
             "friendserve_request_seconds",
             "From the head of a request to the end of its response.").labels()
-        # Pairs (method, status) -> seconds of each response since the last sample.
-        self.times = collections.defaultdict(list)
+        # Method -> status -> seconds of each response since the last sample. In a dict of dicts, a
+        # list is found faster than in one by pairs, which would have to be made and hashed.
+        self.times = dict((method, {}) for method in _METHODS)
         registry.add_sampler(self._sample)
 
+    def note(self, method, status, seconds):
+        """Note a response, also the first one with its status or a method of the client's."""
+        by_status = self.times.get(method)
+        if by_status is None:
+            by_status = self.times.setdefault("other", {})
+        by_status.setdefault(status, []).append(seconds)
+
     def _sample(self):
-        # Copied and cleared in place: the watched applications add to this very dict.
-        times = self.times.copy()
-        self.times.clear()
-        for (method, status), seconds in times.items():
-            self._requests.labels(method if method in _METHODS else "other",
-                                  "%dxx" % (status // 100)).add(len(seconds))
-            self._times.observe_all(seconds)
+        for method, by_status in self.times.items():
+            for status, seconds in by_status.items():
+                if seconds:
+                    by_status[status] = []
+                    self._requests.labels(method, "%dxx" % (status // 100)).add(len(seconds))
+                    self._times.observe_all(seconds)
 
 
 def _watch_application(application, name, registry):
@@ -145,12 +150,16 @@ def _watch_application(application, name, registry):
 
 
 def _watch_log(application, watched):
-    log_request, times = application.log_request, watched.times
+    log_request, times, now = application.log_request, watched.times, monotonic_time
 
     # One call and one append: every response passes here.
-    def noting(handler, now=monotonic_time):
+    def noting(handler):
         request = handler.request
-        times[request.method, handler._status_code].append(now() - request._start_time)
+        seconds = now() - request._start_time
+        try:
+            times[request.method][handler._status_code].append(seconds)
+        except KeyError:
+            watched.note(request.method, handler._status_code, seconds)
         log_request(handler)
 
     application.log_request = noting
@@ -173,7 +182,7 @@ def _watch_container(container, name, registry):
     log_request, watched = container.log_request, _RequestWatch(registry)
 
     def noting(status, request):
-        watched.times[request.method, status].append(request.request_time())
+        watched.note(request.method, status, request.request_time())
         log_request(status, request)
 
     container.log_request = noting

@@ -31,8 +31,8 @@ _COMMON = """
     X-Forwarded-For X-Forwarded-Host X-Forwarded-Port X-Forwarded-Proto X-Frame-Options X-Real-Ip
     X-Request-Id X-Requested-With X-Scheme X-Xsrftoken""".split()
 
-# Names as received -> their normal form. All of them are tokens.
-_names = {}
+#: Names as received -> their normal form. All of them are tokens.
+NAMES = {}
 _NAME_ENTRIES = 1000
 _NAME_LENGTH = 64
 
@@ -42,9 +42,9 @@ _new = object.__new__
 def _forget_names():
     """Empty the table, except for the common names: a client that sends a new name each time is not
     to make the heads of others unknown."""
-    _names.clear()
+    NAMES.clear()
     for name in _COMMON:
-        _names[name] = _names[name.lower()] = name
+        NAMES[name] = NAMES[name.lower()] = name
 
 
 _forget_names()
@@ -53,15 +53,15 @@ _forget_names()
 def normalize_name(name):
     """The spelling under which a field is kept: ``Content-Type`` for ``content-TYPE``."""
     try:
-        return _names[name]
+        return NAMES[name]
     except KeyError:
         # On Python 2 a unicode key would turn the whole head into unicode.
         normal = six.ensure_str("-".join([word.capitalize() for word in name.split("-")]),
                                 "latin-1", "replace")
         if len(name) <= _NAME_LENGTH and is_token(name):
-            if len(_names) >= _NAME_ENTRIES:
+            if len(NAMES) >= _NAME_ENTRIES:
                 _forget_names()
-            _names[name] = normal
+            NAMES[name] = normal
         return normal
 
 
@@ -302,7 +302,7 @@ def parse_fields(lines, max_fields, rules=REQUEST, are_clean=False):
     parse, checks = rules
     values = {}
     if are_clean:
-        names = _names
+        names = NAMES
         try:
             for line in lines:
                 name, value = line.split(":", 1)
@@ -312,13 +312,19 @@ def parse_fields(lines, max_fields, rules=REQUEST, are_clean=False):
             values.clear()
     if len(values) != len(lines):
         values = _parse_each(lines, parse, checks)
-    for name, is_valid, complaint in checks:
-        if name in values and not is_valid(values[name]):
-            raise HTTPInputError(complaint % values[name][:80])
+    check_framing(values, checks)
     # As `HTTPHeaders.from_values`, without a call.
     headers = _new(HTTPHeaders)
     headers._values = values
     return headers
+
+
+def check_framing(values, checks=_RESPONSE_CHECKS):
+    """Refuse fields that frame a message and are malformed. `values` is the dict of HTTPHeaders in
+    which none of them appears twice."""
+    for name, is_valid, complaint in checks:
+        if name in values and not is_valid(values[name]):
+            raise HTTPInputError(complaint % values[name][:80])
 
 
 def _parse_each(lines, parse, checks):

@@ -15,8 +15,8 @@ from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
-    REQUEST, RESPONSE, HTTPHeaders, may_be_remembered, parse_field_line, parse_fields,
-    parse_response_field_line)
+    NAMES, REQUEST, RESPONSE, HTTPHeaders, check_framing, may_be_remembered, parse_field_line,
+    parse_fields, parse_response_field_line)
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
 #: HEAD: it is complete, and waits in the loop's queue. BODY: the head is parsed, the body is being
@@ -55,8 +55,11 @@ _fold = re.compile(r"(?:\r\n[ \t]+)+")
 
 _bare_line_feed = re.compile(br"[^\r]\n").search
 
-# Every control character but tab.
-_CONTROLS = bytes(bytearray(set(range(32)) - set([9]) | set([127])))
+_CONTROLS = bytes(bytearray(list(range(32)) + [127]))
+_NOT_PLAIN = _CONTROLS + bytes(bytearray(range(128, 256)))
+
+#: The methods of requests that `read_request_head` reads without further questions.
+_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 _to_native = str if str is bytes else operator.methodcaller("decode", "latin-1")  # version: py2
 _to_wire = str if str is bytes else operator.methodcaller("encode", "latin-1")  # version: py2
@@ -71,8 +74,6 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     or "HTTP/1.1". Raises HTTPInputError with the status for the response.
     """
     lines = _to_native(head).split("\r\n")
-    # Whether the only control characters, but for tabs, are those of the line ends.
-    are_clean = len(head.translate(None, _CONTROLS)) == len(head) - 2 * len(lines) + 2
     del lines[-2:]
     if not (lines and lines[0]):
         lines = _skip_empty_lines(lines)
@@ -80,7 +81,7 @@ def parse_request_head(head, max_line=8192, max_fields=100):
     if len(line) > max_line:
         raise HTTPInputError("request line longer than %d bytes" % max_line, 414)
     method, target, version = _parse_request_line(line)
-    headers = parse_fields(lines, max_fields, REQUEST, are_clean)
+    headers = parse_fields(lines, max_fields, REQUEST)
     if "Host" not in headers._values and version != "HTTP/1.0":
         raise HTTPInputError("no Host header in an HTTP/1.1 request")
     if target[0] != "/":
@@ -239,7 +240,10 @@ def wants_keep_alive(headers, version):
 # other than a Cookie, which is cut out.
 _heads = {}
 _seen = set()
-# Heads in each memo; and bytes and fields of one that is remembered.
+# Valid values of Host.
+_hosts = set()
+_HOST_LENGTH = 260
+# Entries in each memo; and bytes and fields of a head that is remembered.
 _HEADS = 500
 _HEAD_LENGTH = 1024
 _HEAD_FIELDS = 40
@@ -267,24 +271,74 @@ def read_request_head(head, max_line=8192, max_fields=100):
             headers = _new_headers(HTTPHeaders)
             headers._values = values = values.copy()
             if cookie is not None:
-                values["Cookie"] = _to_native(cookie).strip(" \t")
+                values["Cookie"] = _to_native(cookie).strip(" ")
             return method, target, version, headers, length, keep_alive
-    method, target, version, headers = parse_request_head(head, max_line, max_fields)
-    length = body_length(headers, version)
-    keep_alive = wants_keep_alive(headers, version)
-    if rest is not None and len(rest) <= _HEAD_LENGTH and len(headers) <= _HEAD_FIELDS:
-        if hash(rest) in _seen:
-            values = headers._values.copy()
-            # A second Cookie line would still be in `rest`.
-            if (cookie is None or type(values.pop("Cookie")) is str) and may_be_remembered(values):
-                if len(_heads) >= _HEADS:
-                    _heads.clear()
-                _heads[rest] = method, target, version, values, length, keep_alive
-        else:
-            if len(_seen) >= _HEADS:
-                _seen.clear()
-            _seen.add(hash(rest))
+    # Most heads differ from all others, but are plain: one pass shows that nothing is wrong with
+    # them. The strict parser reads those that are not, and finds out whether they are wrong.
+    lines = (head if str is bytes else head.decode("latin-1")).split("\r\n")  # version: py2
+    values = {}
+    try:
+        method, target, version = lines[0].split(" ")
+        for line in lines[1:-2]:
+            name, colon, value = line.partition(":")
+            if not colon:
+                raise ValueError(line)
+            values[NAMES[name]] = value.strip()
+        host = values["Host"]
+        is_plain = (
+            method in _METHODS and version == "HTTP/1.1" and target[:1] == "/"
+            and (host in _hosts or _remember_host(host))
+            # In ASCII, without a control character but for those of the line ends. So only spaces
+            # were stripped.
+            and len(head.translate(None, _NOT_PLAIN)) == len(head) - 2 * len(lines) + 2
+            and len(values) == len(lines) - 3 <= max_fields and len(lines[0]) <= max_line)
+    except (KeyError, ValueError):
+        is_plain = False
+    if is_plain:
+        headers = _new_headers(HTTPHeaders)
+        headers._values = values
+        length = 0
+        if "Content-Length" in values or "Transfer-Encoding" in values:
+            check_framing(values)
+            length = body_length(headers, version)
+        connection = values.get("Connection")
+        keep_alive = connection is None or wants_keep_alive(headers, version)
+    else:
+        method, target, version, headers = parse_request_head(head, max_line, max_fields)
+        length = body_length(headers, version)
+        keep_alive = wants_keep_alive(headers, version)
+    if rest is not None and len(rest) <= _HEAD_LENGTH:
+        _remember_head(rest, cookie, (method, target, version, headers, length, keep_alive))
     return method, target, version, headers, length, keep_alive
+
+
+def _remember_host(host):
+    """Whether `host` is valid in a request; if so, it is known from now on."""
+    if not is_host(host):
+        return False
+    if len(host) <= _HOST_LENGTH:
+        if len(_hosts) >= _HEADS:
+            _hosts.clear()
+        _hosts.add(host)
+    return True
+
+
+def _remember_head(rest, cookie, known):
+    """Remember what `read_request_head` has found in a head, if it arrives for the second time."""
+    method, target, version, headers, length, keep_alive = known
+    if len(headers) > _HEAD_FIELDS:
+        return
+    if hash(rest) not in _seen:
+        if len(_seen) >= _HEADS:
+            _seen.clear()
+        _seen.add(hash(rest))
+        return
+    values = headers._values.copy()
+    # A second Cookie line would still be in `rest`.
+    if (cookie is None or type(values.pop("Cookie")) is str) and may_be_remembered(values):
+        if len(_heads) >= _HEADS:
+            _heads.clear()
+        _heads[rest] = method, target, version, values, length, keep_alive
 
 
 # The same for responses: repeated ones differ only in their Date, from one second to the next.
@@ -313,10 +367,7 @@ def read_response_head(head, method="GET", max_fields=MAX_RESPONSE_FIELDS):
 
 
 _join_field = ": ".join
-
-# The heads that this side sends repeat as well: all responses with one page within one second have
-# the same. Cookies are not remembered, and a head with several lines of one name is not hashable.
-_encoded = {}
+_LINE_ENDS = b"\r\n\0"
 
 
 def encode_head(start_line, headers):
@@ -324,33 +375,60 @@ def encode_head(start_line, headers):
 
     Raises HTTPOutputError when a value would end its line early or is not latin-1.
     """
-    values = headers._values
-    head = (start_line, tuple(values), tuple(values.values()))
+    lines = [start_line]
     try:
-        known = _encoded.get(head)
+        lines += map(_join_field, headers._values.items())
     except TypeError:
-        return _encode_head(start_line, list(map(_join_field, headers.get_all())))
-    if known is not None:
-        return known
-    data = _encode_head(start_line, list(map(_join_field, values.items())))
-    if len(data) <= _HEAD_LENGTH and "Set-Cookie" not in values:
-        if len(_encoded) >= _HEADS:
-            _encoded.clear()
-        _encoded[head] = data
+        # Several lines of one name.
+        lines[1:] = map(_join_field, headers.get_all())
+    text = "\r\n".join(lines) + "\r\n\r\n"
+    try:
+        data = _to_wire(text)
+    except UnicodeError:
+        raise HTTPOutputError("a header value is not latin-1: %r" % text)
+    # The number of line ends shows whether a value contained one.
+    if len(data.translate(None, _LINE_ENDS)) != len(data) - 2 * len(lines) - 2:
+        raise HTTPOutputError("line break or NUL in a header: %r" % text)
     return data
 
 
-def _encode_head(start_line, lines):
-    lines.insert(0, start_line)
-    text = "\r\n".join(lines) + "\r\n\r\n"
-    # The number of line ends shows whether a value contained one.
-    ends = len(lines) + 1
-    if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
-        raise HTTPOutputError("line break or NUL in a header: %r" % text)
-    try:
-        return _to_wire(text)
-    except UnicodeError:
-        raise HTTPOutputError("a header value is not latin-1: %r" % text)
+# The heads of responses with an ETag differ in little else but their ETags and lengths, within one
+# second. So of the last such head what precedes these two is remembered, and the whole.
+class _LastHead(object):
+    __slots__ = ("line", "values", "start", "etag", "size", "whole")
+
+    def __init__(self):
+        self.line, self.values = "", {}
+
+
+_last = _LastHead()
+
+
+def encode_response_head(start_line, headers, size):
+    """The bytes of the head of a response that `size` bytes of body follow; it adds the
+    Content-Length to the headers. Raises HTTPOutputError as `encode_head` does."""
+    values = headers._values
+    last = _last
+    etag = last.values["Etag"] = values.get("Etag")
+    if values != last.values or start_line != last.line:
+        if type(etag) is not str or not may_be_remembered(values):
+            values["Content-Length"] = str(size)
+            return encode_head(start_line, headers)
+        others = values.copy()
+        del others["Etag"]
+        last.start = encode_head(start_line, HTTPHeaders.from_values(others))[:-2]
+        last.line, last.values, last.etag = start_line, values.copy(), None
+    values["Content-Length"] = str(size)
+    if etag != last.etag or size != last.size:
+        try:
+            tag = _to_wire(etag)
+        except UnicodeError:
+            tag = b""
+        if not tag.strip(b'"').isalnum():
+            return encode_head(start_line, headers)
+        last.whole = b"%sEtag: %s\r\nContent-Length: %d\r\n\r\n" % (last.start, tag, size)
+        last.etag, last.size = etag, size
+    return last.whole
 
 
 def encode_chunk(data):

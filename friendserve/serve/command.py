@@ -126,7 +126,8 @@ def _load_certificates(settings):
 def _make_logs(settings):
     try:
         return Logs(settings)
-    except EnvironmentError as error:
+    except (EnvironmentError, TypeError, ValueError) as error:
+        # A path with a null character is a TypeError or ValueError.
         raise LoadError("a log cannot be written: %s" % error)
 
 

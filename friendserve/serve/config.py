@@ -5,6 +5,7 @@ import ast
 import collections
 import difflib
 import os
+import re
 import sys
 
 from friendserve.netutil import Networks
@@ -27,7 +28,7 @@ class SettingsError(Exception):
 
 def _to_text(value):
     """The text of an option whose value may also be a number in a file."""
-    return "%s" % value
+    return "%s" % (value,)
 
 
 #: (heading, [(name, default, type, metavar, help)]); a list as the default: the option may be given
@@ -223,7 +224,8 @@ def _parse_file(path, parser):
         parser.parse_config_file(path)
     except (Error, EnvironmentError, SyntaxError):
         raise
-    except Exception as error:
+    except (SystemExit, Exception) as error:
+        # It may not end a master that reads it again.
         raise SettingsError("%s: %s: %s" % (path, type(error).__name__, error))
 
 
@@ -248,6 +250,10 @@ def _convert(parser, rest, origins):
     settings = Settings()
     settings.origins = origins
     settings.given = dict(parser.items())
+    for _, options in OPTIONS:
+        for name, default, _, _, _ in options:
+            if settings.given[name] is None:
+                settings.given[name] = default
     for name, value in settings.given.items():
         setattr(settings, name, value)
     if len(rest) > 1:
@@ -306,7 +312,7 @@ def _processes(text):
     text = _to_text(text)
     if text == "auto":
         return None
-    if not text.isdigit() or not 1 <= int(text) <= 1000:
+    if not re.match("[0-9]{1,4}$", text) or not 1 <= int(text) <= 1000:
         raise SettingsError("--processes must be a number from 1 to 1000, or auto, not %r" % text)
     return int(text)
 
@@ -329,6 +335,6 @@ def _user(user, group):
             uid, gid = entry.pw_uid, entry.pw_gid
         if group:
             gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
-    except KeyError as error:
-        raise SettingsError("there is no such user or group: %s" % error.args[0])
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        raise SettingsError("there is no such user or group: %s" % error)
     return uid, gid

@@ -40,7 +40,8 @@ class ControlServer(TCPServer):
         try:
             name = json.loads(line.decode("utf-8"))["command"]
             command = self._commands[name]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RuntimeError):
+            # RuntimeError: thousands of brackets, one in the other.
             reply(error="a request is {\"command\": ...}, one of %s"
                   % ", ".join(sorted(self._commands)))
             return

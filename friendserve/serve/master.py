@@ -35,7 +35,7 @@ from friendserve.serve.successor import Predecessor, Successor
 from friendserve.serve.systemd import Notifier
 from friendserve.serve.worker import (
     CANNOT_LOAD, SAYS_DRAINS, SAYS_READY, SAYS_RECYCLE, SAYS_STOP,
-    log_load_error, run_worker)
+    block_signals, log_load_error, run_worker)
 
 #: Exit statuses besides 0.
 CANNOT_START, DIED_TOO_FAST = 3, 4
@@ -65,6 +65,7 @@ class _Worker(object):
         self.state = STARTING
         self.deadline = None        # when to kill it
         self.warned = None          # the beat after which a warning named it
+        self.has_old_logs = False   # whether logs were rotated while it started
 
     def kill(self, signum):
         # It has not been waited for, so no other process can have its number.
@@ -115,7 +116,7 @@ class Master(object):
     def run(self):
         """Serve until told to stop, and return the exit status; in workers too."""
         try:
-            self._pid_file.write()
+            self._pid_file.write(self._predecessor.is_alive())
         except EnvironmentError as error:
             app_log.error("The file %s cannot be written: %s", self._pid_file.path, error.strerror)
             self.listeners.close(remove=self._is_last())
@@ -211,12 +212,20 @@ class Master(object):
 
     def stacks(self):
         """Have the workers write their stacks to their logs."""
-        self._tell(signal.SIGUSR2)
+        for worker in self.workers.values():
+            # The signal would end one that has no handler for it yet.
+            if worker.place.pid:
+                worker.kill(signal.SIGUSR2)
 
     def reopen_logs(self):
         if self._reopen is not None:
             self._reopen()
-        self._tell(signal.SIGUSR1)
+        for worker in self.workers.values():
+            # One that starts may not have its handlers yet.
+            if worker.state == STARTING:
+                worker.has_old_logs = True
+            else:
+                worker.kill(signal.SIGUSR1)
 
     # Setting up
 
@@ -299,6 +308,7 @@ class Master(object):
             end.setblocking(False)
         sys.stdout.flush()
         sys.stderr.flush()
+        block_signals()
         pid = os.fork()
         if not pid:
             ours.close()
@@ -308,6 +318,7 @@ class Master(object):
             self._loop.close()
             IOLoop.clear_current()
             return place, theirs
+        block_signals("SIG_UNBLOCK")
         theirs.close()
         worker = self.workers[pid] = _Worker(pid, place, ours, self._epoch)
         self._loop.add_handler(ours, lambda *args: self._on_channel(worker), IOLoop.READ)
@@ -346,6 +357,8 @@ class Master(object):
         if worker.state != STARTING:
             return
         worker.state = READY
+        if worker.has_old_logs:
+            worker.kill(signal.SIGUSR1)
         for other in self._live(worker.slot):
             if other is not worker:
                 self._drain(other)
@@ -384,10 +397,6 @@ class Master(object):
 
     # Ending workers
 
-    def _tell(self, signum):
-        for worker in list(self.workers.values()):
-            worker.kill(signum)
-
     def _drain(self, worker):
         if self._upgrade is None if self._exit_status is not None \
                 else self.settings.reuse_port and worker.slot >= self.target:
@@ -414,8 +423,8 @@ class Master(object):
 
     def _on_quit(self):
         self.stop()
-        self._tell(signal.SIGQUIT)
         for worker in self.workers.values():
+            worker.kill(signal.SIGQUIT)
             worker.deadline = monotonic_time() + 1
 
     def _reap(self):

@@ -11,11 +11,12 @@ class PidFile(object):
         self.path = path
         self._pid = str(os.getpid())
 
-    def write(self):
-        """Write the pid of this process, all at once."""
+    def write(self, is_upgrade=False):
+        """Write the pid of this process, all at once. `is_upgrade`: its parent is the older master;
+        otherwise a file with the number of the parent is a leftover."""
         if not self.path:
             return
-        if _first_line(self.path) == str(os.getppid()):
+        if is_upgrade and _first_line(self.path) == str(os.getppid()):
             os.rename(self.path, self.path + ".oldbin")
         with open(self.path + ".new", "w") as target:
             target.write(self._pid + "\n")

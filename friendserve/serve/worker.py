@@ -51,6 +51,14 @@ _TICK = 1000
 _IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGWINCH")
 
 
+def block_signals(how="SIG_BLOCK"):
+    """Block the signals that a worker ignores or has handlers for, from before the fork until they
+    are set: they may be sent to all processes of the service, and would end it. Python 2 cannot."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(getattr(signal, how), [
+            getattr(signal, name) for name in _IGNORED + ("SIGUSR2",)])
+
+
 def run_worker(settings, make_server, sockets, place, channel, reopen=None, rivals=()):
     """Serve, and return the exit status. Called in the new process, which has no loop yet.
 
@@ -94,6 +102,7 @@ def _prepare(settings):
         faulthandler.register(signal.SIGUSR2, file=sys.__stderr__, all_threads=True)
     else:  # version: py2
         signal.signal(signal.SIGUSR2, lambda number, frame: traceback.print_stack(frame))
+    block_signals("SIG_UNBLOCK")
     drop_privileges(settings.user, settings.group)
 
 

@@ -10,7 +10,6 @@
 """
 from __future__ import absolute_import, division, print_function
 
-import functools
 import os
 import re
 import sys
@@ -259,10 +258,11 @@ class Application(object):
                 else handler_class(self, request)
         except Exception:
             return self._answer_failed_handler(request)
-        execute = handler._execute if self._watch is None else \
-            functools.partial(self._watch.execute, handler)
-        execute([transform(request) for transform in self.transforms]
-                if self.transforms else None, args, kwargs)
+        transforms = self.transforms and [transform(request) for transform in self.transforms]
+        if self._watch is None:
+            handler._execute(transforms, args, kwargs)
+        else:
+            self._watch.execute(handler, transforms, args, kwargs)
         return handler
 
     def _answer_failed_handler(self, request):

@@ -12,22 +12,20 @@ from friendserve.escape import native_str
 
 _sha1 = hashlib.sha1
 
-# A small body is often sent again: the same message to every client that waits for it.
-_etags = {}
-_MAX_ETAGS = 500
+# The last body and its ETag: often one body is sent many times in a row, such as a message to every
+# client that waits for it.
+_last = b"", '"da39a3ee5e6b4b0d3255bfef95601890afd80709"'
 _MAX_BODY = 1024
 
 
 def etag_of(body):
     """The strong ETag of a body: a hash of its bytes."""
-    etag = _etags.get(body)
-    if etag is None:
+    global _last
+    known, etag = _last
+    if body != known:
         etag = '"' + _sha1(body).hexdigest() + '"'
         if len(body) <= _MAX_BODY:
-            # As `util.remember`, without a call.
-            if len(_etags) >= _MAX_ETAGS:
-                _etags.clear()
-            _etags[body] = etag
+            _last = body, etag
     return etag
 
 

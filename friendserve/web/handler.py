@@ -58,9 +58,6 @@ _is_reason = re.compile(r"[\x20-\x7e]*\Z").match
 #: Safe methods (RFC 9110 9.2.1) change nothing, so they need no XSRF token.
 _SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
 
-_METHOD_NAMES = dict((_method, _method.lower()) for _method in
-                     ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS"))
-
 #: Methods whose responses get an ETag.
 _TAGGED_METHODS = frozenset(["GET", "HEAD"])
 
@@ -741,9 +738,11 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         return self.prepare()
 
     def _run_method(self):
-        name = _METHOD_NAMES.get(self.request.method)
-        function = getattr(self, name) if name is not None else \
-            getattr(self, self.request.method.lower(), self._unsupported)
+        method = self.request.method
+        if method == "GET":
+            function = self.get
+        else:
+            function = getattr(self, method.lower(), self._unsupported)
         if self.path_args or self.path_kwargs:
             result = function(*self.path_args, **self.path_kwargs)
         else:

@@ -2,11 +2,9 @@
 drives, with real signals, threads and forks."""
 from __future__ import absolute_import, division, print_function
 
-import fcntl
 import functools
 import gc
 import os
-import resource
 import select
 import signal
 import socket
@@ -14,6 +12,11 @@ import threading
 import time
 import unittest
 import weakref
+try:
+    import fcntl
+    import resource
+except ImportError:     # Windows, where only the tests that use them fail
+    fcntl = resource = None
 
 import six
 

@@ -3,14 +3,17 @@
 from __future__ import absolute_import, division, print_function
 
 import errno
-import fcntl
 import os
 import select
-import resource
 import signal
 import socket
 import sys
 import unittest
+try:
+    import fcntl
+    import resource
+except ImportError:     # Windows, where only the tests that use them fail
+    fcntl = resource = None
 
 from friendserve.platform.pollers.auto import available_pollers, make_poller
 from friendserve.platform.pollers.clock import monotonic_time

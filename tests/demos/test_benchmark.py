@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,11 +47,11 @@ class WaitingTest(unittest.TestCase):
     def test_b439_clients_that_wait_are_told_of_a_reload_and_come_back(self):
         output = subprocess.check_output(
             [sys.executable, os.path.join(BENCHMARK, "reload", "waiting.py"), "40", "3"],
-            env=dict(os.environ, PYTHONPATH=ROOT)).decode("ascii")
+            cwd=os.path.dirname(ROOT)).decode("ascii")
         self.assertIn("and 40 are open at a new worker", output)
         # Spread over the time: a few in each tenth.
-        tenths = [int(count) for count in output.split("each tenth of that time: ")[1].split("\n")[0]
-                  .split()]
+        counts = output.split("each tenth of that time: ")[1].split("\n")[0]
+        tenths = [int(count) for count in counts.split()]
         self.assertEqual(10, len(tenths))
         self.assertLess(max(tenths), 20, output)
         self.assertIn("40 long polls were answered", output)
@@ -460,6 +461,13 @@ class ProgramTest(unittest.TestCase):
             record = self.record("websocket.py", "--seconds=0.05", "--only=friendserve",
                                  "--connections=3", "--answers=varied", "--kind", kind)
             self.assertEqual(3, len(record["rows"][0]["figures"]))
+
+    def test_metrics(self):
+        output = subprocess.check_output(
+            ["timeout", "120", sys.executable, os.path.join(BENCHMARK, "metrics.py"), "--rounds=1",
+             "--seconds=0.1"], stderr=subprocess.STDOUT, universal_newlines=True)
+        self.assertGreater(int(re.search(r"(\d+) requests counted", output).group(1)), 60)
+        self.assertTrue(re.search(r"^price +[+-]\d+\.\d %", output, re.M), output)
 
     def test_template(self):
         record = self.record("template.py", "--rows=3", "--times=2")

@@ -17,6 +17,7 @@ from friendserve.serve.ctl import run_ping
 from friendserve.testing import AsyncTestCase
 from friendserve.websocket import websocket_connect
 from tests import CA, CERT, KEY, PATIENCE, ROOT, services
+from tests.fleetcase import make_network
 from tests.servecase import Load, get, wait_until
 
 FILES = os.path.join(ROOT, "demos", "deploy")
@@ -57,7 +58,8 @@ class DeployCase(AsyncTestCase):
 
     def run_program(self, command, ready=None, environ=None, check=None):
         """Start a program, and return once its output contains `ready` or `check()` is true."""
-        path = os.path.join(self.folder, "output-%s" % os.path.basename(command[0]))
+        # Each has one to itself, or what one says would be taken for what another says.
+        path = os.path.join(self.folder, "output-%d" % len(os.listdir(self.folder)))
         with open(path, "wb") as output:
             process = subprocess.Popen(command, cwd=FILES, stdout=output, stderr=output,
                                        env=environ)
@@ -141,46 +143,57 @@ class NginxTest(DeployCase):
 
 @services.needs(services.Nginx)
 class FleetTest(DeployCase):
-    def serve_machine(self, port):
-        return self.serve("--bind=127.0.0.1:%d" % port, "--xheaders", "--trust=127.0.0.1",
-                          "--health=/health", "--drain-idle=1", "hello:application")
+    def setUp(self):
+        super(FleetTest, self).setUp()
+        self.network = make_network(self.folder)
+        self.addCleanup(self.network.close)
+
+    def serve_machine(self, number):
+        return self.serve("--bind=" + self.network.addresses[number], "--xheaders",
+                          "--trust=" + self.network.trusted, "--health=/health", "--drain-idle=1",
+                          "hello:application", prefix=self.network.on_machine(number))
+
+    def is_ready(self, number):
+        url = "http://%s/health/ready" % self.network.addresses[number]
+        return 0 == subprocess.call(self.network.on_machine(number) + [
+            sys.executable, "-m", "friendserve", "ping", url], cwd=ROOT)
+
+    def is_balanced(self):
+        try:
+            self.network.connect().close()
+        except EnvironmentError:
+            return False
+        return True
 
     def test_b442_machines_are_updated_one_after_the_other_without_a_lost_request(self):
-        ports = services.free_ports(3)
-        machines = [self.serve_machine(port) for port in ports[:2]]
-        site = self.copy("fleet.conf", ("listen 80;", "listen 127.0.0.1:%d;" % ports[2]),
-                         ("10.0.0.11:8000", "127.0.0.1:%d" % ports[0]),
-                         ("10.0.0.12:8000", "127.0.0.1:%d" % ports[1]))
+        machines = [self.serve_machine(number) for number in range(2)]
+        site = self.copy("fleet.conf", ("listen 80;", "listen %s;" % self.network.listen),
+                         ("10.0.0.11:8000", self.network.addresses[0]),
+                         ("10.0.0.12:8000", self.network.addresses[1]))
         path = os.path.join(self.folder, "whole.conf")
         with open(path, "w") as target:
             target.write("daemon off; pid nginx.pid; error_log stderr; events {}\n"
                          "http { access_log off; include %s; }\n" % site)
-        self.run_program([services.Nginx.program(), "-p", self.folder, "-c", path, "-e", "stderr"],
-                         check=is_open(ports[2]))
-        load = Load(Balancer(ports[2]), keeping=4, closing=2)
+        self.run_program(
+            self.network.on_balancer() + [services.Nginx.program(), "-p", self.folder, "-c", path,
+                                          "-e", "stderr"], check=self.is_balanced)
+        load = Load(self.network, keeping=4, closing=2)
         self.addCleanup(load.stop)
         load.more(100)
-        for number, port in enumerate(ports[:2]):
+        for number in range(2):
             # New code is a reload.
             machines[number].send_signal(signal.SIGHUP)
             load.more(100)
             # A new version of Python or of the system is a restart.
             machines[number].send_signal(signal.SIGTERM)
             self.assertEqual(0, machines[number].wait())
+            self.assertFalse(self.is_ready(number))
             load.more(100)
-            machines[number] = self.serve_machine(port)
-            self.assertEqual(0, run_ping(["http://127.0.0.1:%d/health/ready" % port]))
+            machines[number] = self.serve_machine(number)
+            self.assertTrue(self.is_ready(number))
             load.more(100)
         load.stop()
         self.assertEqual([], load.failed)
-
-
-class Balancer(object):
-    def __init__(self, port):
-        self.port = port
-
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
 
 
 @services.needs(services.HAProxy)

@@ -49,6 +49,39 @@ class RememberedHeadTest(unittest.TestCase):
         self.assertEqual(400, outcome(b"\r\nCookie: a=b" + known[2:]))
 
 
+def strict_outcome(head):
+    """The same by the strict parser alone."""
+    try:
+        method, target, version, headers = http1.parse_request_head(head)
+        length = http1.body_length(headers, version)
+        keep_alive = http1.wants_keep_alive(headers, version)
+    except HTTPInputError as error:
+        return error.status
+    return method, target, version, sorted(headers.get_all()), length, keep_alive
+
+
+class PlainHeadTest(unittest.TestCase):
+    HEADS = (b"GET /a?b=c HTTP/1.1\r\nHost: h:8\r\nAccept: *\r\nConnection: close\r\n\r\n",
+             b"POST / HTTP/1.1\r\nhost: h\r\nContent-Length: 5\r\nCookie: a=b; c=d\r\n\r\n",
+             b"PUT /a HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n\r\n")
+    PIECES = (b"", b" ", b"  ", b"\t", b"\r", b"\n", b"\r\n", b"\0", b"\x0b", b"\x1c", b"\x7f",
+              b"\x85", b"\xa0", b"\xff", b":", b"::", b"/", b"?", b"%", b"0", b"HTTP/1.0",
+              b"A: b\r\n", b"Host: h\r\n", b"Host: a b\r\n", b"Content-Length: 1\r\n",
+              b"accept:\r\n")
+
+    def test_b491_one_pass_agrees_with_the_strict_parser(self):
+        for head in self.HEADS:
+            self.assertIsInstance(strict_outcome(head), tuple)
+            # At each place a piece takes the place of none, one or three bytes.
+            for start in range(len(head) - 3):
+                for piece in self.PIECES:
+                    for end in (start, start + 1, start + 3):
+                        changed = head[:start] + piece + head[end:]
+                        # A connection passes on what ends with the first empty line.
+                        if changed.find(b"\r\n\r\n") == len(changed) - 4:
+                            self.assertEqual(strict_outcome(changed), outcome(changed), changed)
+
+
 class FirstCookieTest(unittest.TestCase):
     def test_a655_the_first_of_one_name_counts(self):
         for header, value in (("a=1; a=2", "1"), ("a=; a=2", ""), ('a="1"; b=3; a=2; a=4', "1"),

@@ -11,6 +11,8 @@ import sys
 import threading
 import unittest
 
+import six
+
 from friendserve.serve.config import OPTIONS, SettingsError, read_settings
 from tests import CA, CERT, CERTS, KEY, PATIENCE, ROOT
 from tests.commandcase import CommandCase
@@ -69,6 +71,39 @@ class MeaninglessTest(unittest.TestCase):
                 self.assertEqual(by_environment.origins.pop(name), "environment")
                 self.assertEqual(getattr(by_flag, name), getattr(by_environment, name))
                 self.assertNotEqual(default, getattr(by_flag, name))
+
+
+VALUES = ("()", "(1, 2)", "{}", "[[]]", "[None]", "3", "-1.5", "b'x'", "object()", "'\\0'",
+          "u'\\xb2'", "'9' * 5000", "float('nan')", "10 ** 400")
+
+
+class FileTest(CommandCase):
+    def read(self, text):
+        self.write(text, "conf")
+        return read_settings(["--config", os.path.join(self.folder, "conf"), "a:b"], {})
+
+    def test_b486_values_of_any_type_are_used_or_refused_in_words(self):
+        for _, options in OPTIONS:
+            for name, _, _, _, _ in options:
+                for value in VALUES:
+                    if name != "config":
+                        try:
+                            self.read("%s = %s\n" % (name, value))
+                        except SettingsError:
+                            pass
+        self.assertEqual(4, self.read("processes = 4\n").processes)
+
+    def test_b486_none_is_the_default(self):
+        names = [name for _, options in OPTIONS for name, default, _, _, _ in options
+                 if name != "config" and not isinstance(default, list)]
+        found = self.read("".join("%s = None\n" % name for name in names))
+        expected = read_settings(["a:b"], {})
+        for name in names:
+            self.assertEqual(getattr(expected, name), getattr(found, name), name)
+
+    def test_b486_a_file_that_ends_the_program_is_refused(self):
+        with six.assertRaisesRegex(self, SettingsError, "conf: SystemExit: not today"):
+            self.read("import sys\nsys.exit('not today')\n")
 
 
 class PlaceCase(CommandCase):

@@ -44,6 +44,24 @@ def make_request(**headers):
         (name.replace("_", "-"), value) for name, value in headers.items()))
 
 
+WAITING_FORK = """
+import os
+import time
+
+fork = os.fork
+
+def waiting_fork():
+    pid = fork()
+    if not pid and not os.path.exists("go"):
+        open("forked", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.02)
+    return pid
+
+os.fork = waiting_fork
+"""
+
+
 class RequestIdTest(unittest.TestCase):
     def test_b375_a_well_formed_identity_is_kept(self):
         for text in ("a", "0123-AB.c_d:/+=@", "x" * 128):
@@ -86,7 +104,8 @@ class LogsTest(CommandCase):
             self.process = self.start(
                 "serve", "--bind", "127.0.0.1:%d" % self.port, "--access-log", self.access,
                 "--log-file", self.log, "--graceful-timeout=5", "--drain-idle=0.1",
-                *(arguments + ("hello:" + name,)), stderr=errors, stdout=errors)
+                *(arguments + (name if ":" in name else "hello:" + name,)),
+                stderr=errors, stdout=errors)
         self.addCleanup(self.end)
         self.await_log("Serving|is ready in slot")
 
@@ -185,6 +204,48 @@ class LogsTest(CommandCase):
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(0, self.process.wait())
         self.assertIn("Stopping", self.read(self.log))
+
+    def start_forking(self):
+        """Start a service whose worker has died, while the next one has no handlers for signals
+        yet. It goes on once the file exists whose path is returned."""
+        go = os.path.join(self.folder, "go")
+        # With --preload, the program is there when workers are forked.
+        self.write(PROGRAM + WAITING_FORK, "waiting.py")
+        with open(go, "w"):
+            pass
+        self.serve("--preload=true", "--log-format={pid}", name="waiting:application")
+        self.get()
+        first = int(self.lines(1)[0])
+        os.remove(go)
+        os.kill(first, signal.SIGKILL)
+        self.await_log("starts in slot 0", 2)
+        wait_until(lambda: os.path.exists(os.path.join(self.folder, "forked")))
+        return go
+
+    if hasattr(signal, "pthread_sigmask"):
+        def test_b485_signals_to_all_processes_do_not_end_a_worker_that_starts(self):
+            go = self.start_forking()
+            worker = re.findall("Worker ([0-9]+) starts", self.read(self.log))[-1]
+            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
+                os.kill(int(worker), number)
+            with open(go, "w"):
+                pass
+            self.await_log("is ready in slot 0", 2)
+            self.assertIn("Worker %s is ready" % worker, self.read(self.log))
+
+    def test_b485_a_worker_that_starts_while_logs_are_rotated_writes_to_the_new_ones(self):
+        go = self.start_forking()
+        os.rename(self.access, self.access + ".1")
+        os.rename(self.log, self.log + ".1")
+        self.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: os.path.exists(self.access) and os.path.exists(self.log))
+        with open(go, "w"):
+            pass
+        self.await_log("is ready in slot 0")
+        # It is told when it is ready, and may have answered one request by then.
+        wait_until(lambda: self.get() and self.read(self.access), PATIENCE,
+                   lambda: "a line, but %r in the old file" % self.read(self.access + ".1"))
+        self.assertNotIn("ended by signal", self.read(self.log))
 
     def test_b378_a_reload_configures_the_logs_again_and_keeps_them_if_that_fails(self):
         config = os.path.join(self.folder, "conf")

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import tempfile
 import unittest
@@ -156,6 +157,18 @@ class ControlTest(ServeCase, unittest.TestCase):
         connection.close()
         self.assertEqual((0, "stopping\n"), self.ctl("stop"))
         self.assertEqual(0, service.wait())
+
+    def test_b488_an_operator_who_sends_nonsense_is_told_what_a_request_is(self):
+        self.start_service()
+        for line in (b"[" * 4000, b'{"command": []}', b"\xff", b'"command"', b"null", b""):
+            client = socket.socket(socket.AF_UNIX)
+            try:
+                client.settimeout(PATIENCE)
+                client.connect(self.path)
+                client.sendall(line + b"\n")
+                self.assertIn(b"a request is", client.recv(1000), line)
+            finally:
+                client.close()
 
     def test_b413_what_goes_wrong_has_an_exit_status(self):
         service = self.start_service()

@@ -25,6 +25,19 @@ class DeathTest(ServeCase, unittest.TestCase):
         self.assertIn("orker %d ended by signal 9" % killed, "".join(service.log))
         self.assertNotEqual(killed, int(service.get()))
 
+    def test_b487_a_leftover_with_the_number_of_the_parent_is_not_that_of_an_older_master(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "pid")
+        with open(path, "w") as target:
+            target.write("%d\n" % os.getpid())
+        service = self.start(pidfile=path, processes=1).ready()
+        with open(path) as source:
+            self.assertEqual("%d\n" % service.master, source.read())
+        service.signal(signal.SIGTERM)
+        self.assertEqual(0, service.wait())
+        self.assertEqual([], os.listdir(folder))
+
     def test_b359_a_killed_master_frees_the_port(self):
         service = self.start(graceful_timeout=5).ready()
         connection = service.connect()

@@ -2,7 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import datetime
-from typing import Any, Optional, Union
+from typing import Any, Optional, Union, assert_type
 
 from friendserve import gen, locale, metrics, web, websocket
 from friendserve.auth import OpenIDConnectMixin, is_allowed
@@ -15,6 +15,7 @@ from friendserve.options import define, options, parse_command_line
 from friendserve.tcpserver import TCPServer
 
 define("port", default=8888, type=int, help="the port to listen on")
+define("since", type=datetime.datetime, help="show nothing older")
 
 
 class MainHandler(web.RequestHandler):
@@ -49,6 +50,27 @@ class CoroutineHandler(web.RequestHandler):
         response = await AsyncHTTPClient().fetch(HTTPRequest("http://example.com/", method="HEAD"))
         await gen.sleep(0.1)
         self.finish(str(response.code))
+
+
+class ArgumentsHandler(web.RequestHandler):
+    def prepare(self) -> None:
+        self.set_cookie("seen", "yes", expires=datetime.datetime(2030, 1, 1))
+        self.xsrf_token.decode("ascii")
+
+    @web.authenticated
+    def post(self, name: str) -> None:
+        assert_type(self.get_argument("page"), str)
+        assert_type(self.get_argument("page", None), Optional[str])
+        assert_type(self.get_query_argument("page", 1, strip=False), Union[str, int])
+        assert_type(self.get_cookie("seen"), Optional[str])
+        assert_type(self.get_cookie("seen", ""), str)
+        assert_type(self.request.files["photo"][0].body, bytes)
+        assert_type(self.request.headers.get("User-Agent"), Optional[str])
+        assert_type(self.request.headers.get("User-Agent", "none"), str)
+        self.redirect(self.reverse_url("fetch"))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.finish("%d" % status_code)
 
 
 class SignInHandler(web.RequestHandler, OpenIDConnectMixin):
@@ -89,11 +111,16 @@ def count(name: str, connection: Connection) -> int:
     return int(row.n) if row is not None else 0
 
 
+async def double(number: int) -> int:
+    return 2 * number
+
+
 def main() -> None:
     parse_command_line()
     application = web.Application([
         (r"/(.*)", MainHandler, {"greeting": "Hello"}),
         web.url(r"/fetch", FetchHandler, name="fetch"),
+        (r"/arguments/(.*)", ArgumentsHandler),
         ("/socket", EchoHandler),
     ], debug=True, cookie_secret="secret")
     server: HTTPServer = application.listen(options.port, address="127.0.0.1")
@@ -102,6 +129,8 @@ def main() -> None:
     timeout = loop.call_later(5, server.stop)
     loop.remove_timeout(timeout)
     loop.add_callback(print, "started")
+    assert_type(loop.run_sync(lambda: double(4)), int)
+    assert_type(IOLoop.current(instance=False), Optional[IOLoop])
     loop.start()
 
 

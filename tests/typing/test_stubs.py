@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,48 @@ WITHOUT_STUBS = {"friendserve.__main__", "friendserve.awaitable", "friendserve.p
                  "friendserve.protocol"}
 #: zope.interface adds these to classes that say what they provide.
 NOT_OURS = ("__implemented__", "__provides__")
+
+#: A checker must find a mistake in each of the lines that say so, and in no other.
+WRONG = """
+from friendserve import httpclient, ioloop, iostream, options, web, websocket
+
+class Page(web.RequestHandler):
+    def get(self) -> None:
+        self.get_argument("page") + 1  # wrong
+        self.get_argument("page", None).upper()  # wrong
+        self.get_cookie("name").upper()  # wrong
+        self.set_header("X-Rate", 1.5)  # wrong
+        self.set_cookie("name", 5)  # wrong
+        self.xsrf_token + "text"  # wrong
+        self.write(["a list"])  # wrong
+
+    def prepare(self) -> str:  # wrong
+        return "lost"
+
+    @web.authenticated
+    def post(self, name: str) -> None:
+        pass
+
+class Socket(websocket.WebSocketHandler):
+    def on_message(self, message: int) -> None:  # wrong
+        self.write_message(5)  # wrong
+
+def on_text(text: str) -> None:
+    pass
+
+def on_stream(stream: iostream.IOStream) -> None:
+    stream.read_until(b"x", on_text)  # wrong
+    stream.write("text")  # wrong
+
+web.Application([("/", Page), 5])  # wrong
+web.Application([("/", Page)], transforms=[Page])  # wrong
+httpclient.AsyncHTTPClient().fetch("http://localhost/", on_text)  # wrong
+httpclient.HTTPRequest("http://localhost/", headers=["Host"])  # wrong
+ioloop.IOLoop.current().call_later("soon", print)  # wrong
+ioloop.IOLoop.current().add_future(5, print)  # wrong
+ioloop.IOLoop.current(instance=False).stop()  # wrong
+options.parse_command_line("--port=8000")  # wrong
+"""
 
 
 def stubs():
@@ -115,11 +158,12 @@ if mypy is not None and not sys.flags.optimize:
 
         def test_mypy_finds_mistakes(self):
             with open(os.path.join(self.folder, "wrong.py"), "w") as program:
-                program.write("from friendserve.ioloop import IOLoop\n"
-                              "IOLoop.current().call_later('soon', print)\n")
+                program.write(WRONG)
             status, output = self.run_here(sys.executable, "-m", "mypy", "wrong.py")
             self.assertEqual(1, status, output)
-            self.assertIn('Argument 1 to "call_later"', output)
+            found = [int(number) for number in re.findall(r"(?m)^wrong\.py:(\d+): error", output)]
+            self.assertEqual([number for number, line in enumerate(WRONG.splitlines(), 1)
+                              if line.endswith("# wrong")], sorted(set(found)), output)
 
         if os.path.exists(PYRIGHT):
             def test_pyright_accepts_an_application(self):

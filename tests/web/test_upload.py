@@ -5,7 +5,6 @@ from __future__ import absolute_import, division, print_function
 import logging
 import os
 import re
-import resource
 import shutil
 import socket
 import subprocess
@@ -13,6 +12,10 @@ import sys
 import tempfile
 import time
 import unittest
+try:
+    import resource
+except ImportError:     # Windows, where only the test that uses it fails
+    resource = None
 
 from six.moves.urllib.parse import quote
 from six.moves.urllib.request import urlopen

@@ -135,6 +135,7 @@ class DocsTest(SiteCase):
         self.assertEqual("<svg/>", self.ask("/docs/_images/floors.svg").text)
         page = self.ask("/docs/how-to/waiting")
         self.assertIn(u"<title>Waiting &amp; polling – friendserve</title>", page.text)
+        self.assertIn(u"<title>Documentation – friendserve</title>", index.text)
         self.assertIn('<a href="/docs/">the start</a>', page.text)
         self.assertIn('<li><a href="#proxies">Behind proxies</a></li>', page.text)
         self.assertIn('<a rel="prev" href="/docs/">', page.text)

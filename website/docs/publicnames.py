@@ -222,7 +222,8 @@ def imported(module, node, name):
 
 
 def docstring(node):
-    return ast.get_docstring(node) or ""
+    # That of a module is not indented; if only its program is, to clean it would change that.
+    return ast.get_docstring(node, clean=not isinstance(node, ast.Module)) or ""
 
 
 def comment(module, node):

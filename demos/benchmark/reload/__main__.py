@@ -37,14 +37,42 @@ SERVERS = (
 UPGRADES = ("friendserve", "gunicorn")
 
 
-def wait_for_port():
+def is_open():
+    try:
+        socket.create_connection(("127.0.0.1", int(PORT)), 1).close()
+        return True
+    except EnvironmentError:
+        return False
+
+
+def wait_for_port(server):
+    """Whether the server listens in time."""
     for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", int(PORT)), 1).close()
+        if is_open():
             return True
-        except EnvironmentError:
-            time.sleep(0.05)
+        if server.poll() is not None:
+            break
+        time.sleep(0.05)
     return False
+
+
+def end(server, master):
+    """End a server, and what it leaves, or the next one would be measured with its workers."""
+    for pid in {server.pid, master}:
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except OSError:
+            pass
+    server.wait()
+    for _ in range(100):
+        if not is_open():
+            break
+        time.sleep(0.05)
+    try:
+        os.killpg(server.pid, signal.SIGKILL)
+    except OSError:
+        pass    # the usual case: all have ended
+    time.sleep(1)
 
 
 def start_load(connections, seconds, *options):
@@ -85,7 +113,12 @@ def upgrade(server, seconds):
     before = set(children_of(server.pid))
     server.send_signal(signal.SIGUSR2)
     time.sleep(0.2 * seconds)
-    new = [pid for pid in children_of(server.pid) if pid not in before and children_of(pid)]
+    new = []
+    for _ in range(100):
+        new = [pid for pid in children_of(server.pid) if pid not in before and children_of(pid)]
+        if new:
+            break
+        time.sleep(0.05)
     server.send_signal(signal.SIGWINCH)
     time.sleep(0.2 * seconds)
     server.terminate()
@@ -95,10 +128,13 @@ def upgrade(server, seconds):
 def measure(command, act, seconds):
     """(requests, failed), or None if the server does not start."""
     path = os.pathsep.join((os.path.dirname(os.path.dirname(os.path.dirname(HERE))), HERE))
-    server = subprocess.Popen(command, cwd=HERE, env=dict(os.environ, PYTHONPATH=path))
+    if is_open():
+        raise SystemExit("port %s is in use by another program" % PORT)
+    server = subprocess.Popen(command, cwd=HERE, env=dict(os.environ, PYTHONPATH=path),
+                              preexec_fn=os.setsid)
     master = server.pid
     try:
-        if not wait_for_port():
+        if not wait_for_port(server):
             return None
         time.sleep(1)
         loads = [start_load(200, seconds),
@@ -107,13 +143,7 @@ def measure(command, act, seconds):
         counts = [count(load.communicate()[0]) for load in loads]
         return tuple(map(sum, zip(*counts)))
     finally:
-        for pid in {server.pid, master}:
-            try:
-                os.kill(pid, signal.SIGTERM)
-            except OSError:
-                pass
-        server.wait()
-        time.sleep(1)
+        end(server, master)
 
 
 def main(seconds=60):

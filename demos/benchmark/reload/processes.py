@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 
-from friendserve.serve.ctl import ask
-
+# First, as it also has this checkout's friendserve found.
 from waiting import HERE, ROOT, free_port
+
+from friendserve.serve.ctl import ask
 
 CONNECTIONS = 40
 

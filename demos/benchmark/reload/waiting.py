@@ -14,13 +14,14 @@ import socket
 import subprocess
 import sys
 
-from friendserve.escape import json_decode
-from friendserve.httpclient import AsyncHTTPClient, HTTPRequest
-from friendserve.ioloop import IOLoop
-from friendserve.websocket import websocket_connect
-
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path.insert(0, ROOT)
+
+from friendserve.escape import json_decode  # noqa: E402
+from friendserve.httpclient import AsyncHTTPClient, HTTPRequest  # noqa: E402
+from friendserve.ioloop import IOLoop  # noqa: E402
+from friendserve.websocket import websocket_connect  # noqa: E402
 
 
 class Waiting(object):
