@@ -393,42 +393,42 @@ def encode_head(start_line, headers):
 
 
 # The heads of responses with an ETag differ in little else but their ETags and lengths, within one
-# second. So of the last such head what precedes these two is remembered, and the whole.
-class _LastHead(object):
-    __slots__ = ("line", "values", "start", "etag", "size", "whole")
-
-    def __init__(self):
-        self.line, self.values = "", {}
-
-
-_last = _LastHead()
+# second. So of the last such head these are remembered: the start line, the values, the bytes of
+# both without the ETag and the length; then these two, and the whole. The tuple is read once and
+# replaced as a whole, because loops in other threads do the same.
+_last = "", {}, b"", None, None, b""
 
 
 def encode_response_head(start_line, headers, size):
     """The bytes of the head of a response that `size` bytes of body follow; it adds the
     Content-Length to the headers. Raises HTTPOutputError as `encode_head` does."""
+    global _last
     values = headers._values
-    last = _last
-    etag = last.values["Etag"] = values.get("Etag")
-    if values != last.values or start_line != last.line:
-        if type(etag) is not str or not may_be_remembered(values):
-            values["Content-Length"] = str(size)
-            return encode_head(start_line, headers)
+    line, known, start, last_etag, last_size, head = _last
+    etag = known["Etag"] = values.get("Etag")
+    differs_little = values == known and start_line == line
+    if differs_little and etag == last_etag and size == last_size:
+        values["Content-Length"] = str(size)
+        return head
+    tag = b""
+    # There may be none, or several in a list.
+    if type(etag) is str and (differs_little or may_be_remembered(values)):
+        try:
+            tag = _to_wire(etag).strip(b'"')
+        except UnicodeError:
+            pass
+    if not tag.isalnum():
+        values["Content-Length"] = str(size)
+        return encode_head(start_line, headers)
+    if not differs_little:
+        known = values.copy()
         others = values.copy()
         del others["Etag"]
-        last.start = encode_head(start_line, HTTPHeaders.from_values(others))[:-2]
-        last.line, last.values, last.etag = start_line, values.copy(), None
+        start = encode_head(start_line, HTTPHeaders.from_values(others))[:-2]
     values["Content-Length"] = str(size)
-    if etag != last.etag or size != last.size:
-        try:
-            tag = _to_wire(etag)
-        except UnicodeError:
-            tag = b""
-        if not tag.strip(b'"').isalnum():
-            return encode_head(start_line, headers)
-        last.whole = b"%sEtag: %s\r\nContent-Length: %d\r\n\r\n" % (last.start, tag, size)
-        last.etag, last.size = etag, size
-    return last.whole
+    head = b"%sEtag: %s\r\nContent-Length: %d\r\n\r\n" % (start, _to_wire(etag), size)
+    _last = start_line, known, start, etag, size, head
+    return head
 
 
 def encode_chunk(data):

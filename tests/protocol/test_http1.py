@@ -387,6 +387,50 @@ class EncodeHeadTest(EngineTest):
                 self.assertRaises(HTTPOutputError, encode_response_head, "A", HTTPHeaders(
                     one + [("Etag", etag)]), 5)
 
+    def test_b492_a_head_of_another_thread_in_between(self):
+        start_line = "HTTP/1.1 200 OK"
+
+        class Interrupted(str):
+            """While this is first compared, another thread encodes a head."""
+            __hash__ = str.__hash__
+            is_new = True
+
+            def __eq__(self, other):
+                if self.is_new:
+                    self.is_new = False
+                    encode_response_head(start_line, HTTPHeaders({"A": "c", "Etag": '"e2"'}), 9)
+                return str(self) == str(other)
+
+        for etag in ('"e1"', '"e2"', 'W/"e1"'):
+            for size in (5, 9):
+                encode_response_head(start_line, HTTPHeaders({"A": "b", "Etag": '"e1"'}), 5)
+                value = Interrupted("b")
+                head = encode_response_head(
+                    start_line, HTTPHeaders({"A": value, "Etag": etag}), size)
+                self.assertFalse(value.is_new)
+                self.assertEqual(
+                    [("A", "b"), ("Content-Length", str(size)), ("Etag", etag)],
+                    sorted(parse_response_head(head)[3].get_all()))
+
+    def test_b493_an_etag_that_is_not_one_text(self):
+        def outcome(encode, etag, *args):
+            values = {"A": "b", "Etag": etag}
+            if not args:
+                values["Content-Length"] = "5"
+            try:
+                head = encode("C", HTTPHeaders.from_values(values), *args)
+            except Exception as error:
+                return type(error)
+            return sorted(head.split(b"\r\n"))
+
+        for etag in (['"e1"', '"e2"'], ["e1"], 5, None, u'"e1"', u"\xe9"):
+            for before in ('"e1"', 'W/"e1"', None):
+                # The last head is another one, of the same size, then one that differs little.
+                encode_response_head("D", HTTPHeaders({"A": "b", "Etag": '"e1"'}), 5)
+                outcome(encode_response_head, before, 5)
+                self.assertEqual(outcome(encode_head, etag),
+                                 outcome(encode_response_head, etag, 5), (etag, before))
+
     def test_not_latin_1(self):
         self.assertRaises(HTTPOutputError, encode_head, "X", HTTPHeaders({"A": u"\u20ac"}))
 

@@ -44,13 +44,10 @@ class RememberedTest(unittest.TestCase):
             self.assert_not_kept(http1._heads, http1.read_request_head, head % (target, line))
 
     def test_a691_heads_that_are_sent(self):
-        def values():
-            return repr(http1._last.values) + repr(http1._last.start)
-
         for name in ("X-Known", "Set-Cookie"):
             http1.encode_response_head("A", HTTPHeaders([("Etag", '"a"'), (name, "value")]), 1)
-            self.assertIn("X-Known", values())
-            self.assertNotIn("Set-Cookie", values())
+            self.assertIn("X-Known", repr(http1._last))
+            self.assertNotIn("Set-Cookie", repr(http1._last))
 
 
 class ComparedTest(unittest.TestCase):
