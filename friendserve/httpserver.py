@@ -152,10 +152,13 @@ class HTTPServer(TCPServer):
             # An application knows which of its handlers accept the body in pieces.
             self.start_body = getattr(request_callback, "start_body", _collect_body)
             # The bound method of an object such as an Application is quicker to call than the
-            # object.
+            # object. Python looks for it in the type: one that is an attribute of the object itself
+            # (such as a class) is not what a call would run.
             call = getattr(request_callback, "__call__", None)
             self.handle_request = call if isinstance(call, types.MethodType) \
-                and call.__self__ is request_callback else request_callback
+                and call.__self__ is request_callback \
+                and "__call__" not in getattr(request_callback, "__dict__", ()) \
+                else request_callback
         if type(self).start_request != HTTPServer.start_request:
             # The server is the delegate itself.
             self._begin_request = self.start_body, self.handle_request

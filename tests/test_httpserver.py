@@ -2,6 +2,7 @@
 from __future__ import absolute_import, division, print_function
 
 import email.utils
+import functools
 import logging
 import os
 import shutil
@@ -67,6 +68,34 @@ class FormsTest(HTTPCase):
         self.serve(lambda request: request.finish())
         with LogCatcher():
             self.assertEqual(self.fetch(get()).status, 500)
+
+    def test_b494_whatever_can_be_called(self):
+        class Object(object):
+            def __call__(self, request):
+                calls.append(request)
+
+            def refuse(self, request):
+                raise AssertionError("only the type determines what a call does")
+
+        class Made(object):
+            def __init__(self, request):
+                calls.append(request)
+
+            @classmethod
+            def __call__(cls, request):
+                raise AssertionError("the class is called, not one of its objects")
+
+        class Static(object):
+            __call__ = staticmethod(Object())
+
+        calls = []
+        changed = Object()
+        changed.__call__ = changed.refuse
+        for number, callback in enumerate((
+                Object(), Object().__call__, functools.partial(Object()), calls.append, Static(),
+                changed, Made)):
+            HTTPServer(callback).handle_request(number)
+            self.assertEqual(list(range(number + 1)), calls)
 
     def test_positional_arguments(self):
         loop = IOLoop()

@@ -15,7 +15,6 @@ from friendserve.httpserver import HTTPServer
 from friendserve.metrics import CONTENT_TYPE, registry, render_sources, watch
 from friendserve.protocol.http1 import REASONS
 from friendserve.serve.scoreboard import READY, STATES
-from friendserve.web import Application
 
 #: How many connections a worker reports.
 MAX_ROWS = 200
@@ -139,9 +138,6 @@ class Observer(object):
             metrics if is_path(metrics) else None, getattr(settings, "health", None))
         if pages:
             handle_request = server.handle_request
-            if isinstance(handle_request, Application):
-                # A method is called in half the time that an object takes.
-                handle_request = handle_request.__call__
 
             def handle(request):
                 if request.path in pages:
