@@ -152,13 +152,11 @@ class HTTPServer(TCPServer):
             # An application knows which of its handlers accept the body in pieces.
             self.start_body = getattr(request_callback, "start_body", _collect_body)
             # The bound method of an object such as an Application is quicker to call than the
-            # object. Python looks for it in the type: one that is an attribute of the object itself
-            # (such as a class) is not what a call would run.
-            call = getattr(request_callback, "__call__", None)
-            self.handle_request = call if isinstance(call, types.MethodType) \
-                and call.__self__ is request_callback \
-                and "__call__" not in getattr(request_callback, "__dict__", ()) \
-                else request_callback
+            # object. Python looks for it only in the classes of the object.
+            found = [vars(cls)["__call__"] for cls in type(request_callback).__mro__
+                     if "__call__" in vars(cls)]
+            self.handle_request = types.MethodType(found[0], request_callback) \
+                if found and isinstance(found[0], types.FunctionType) else request_callback
         if type(self).start_request != HTTPServer.start_request:
             # The server is the delegate itself.
             self._begin_request = self.start_body, self.handle_request

@@ -75,7 +75,7 @@ class FormsTest(HTTPCase):
                 calls.append(request)
 
             def refuse(self, request):
-                raise AssertionError("only the type determines what a call does")
+                raise AssertionError("Python does not look for __call__ in the object")
 
         class Made(object):
             def __init__(self, request):
@@ -85,6 +85,9 @@ class FormsTest(HTTPCase):
             def __call__(cls, request):
                 raise AssertionError("the class is called, not one of its objects")
 
+        class Derived(Made):
+            pass
+
         class Static(object):
             __call__ = staticmethod(Object())
 
@@ -93,7 +96,7 @@ class FormsTest(HTTPCase):
         changed.__call__ = changed.refuse
         for number, callback in enumerate((
                 Object(), Object().__call__, functools.partial(Object()), calls.append, Static(),
-                changed, Made)):
+                changed, Made, Derived)):
             HTTPServer(callback).handle_request(number)
             self.assertEqual(list(range(number + 1)), calls)
 

@@ -54,6 +54,17 @@ class ResponseTest(HTTPCase):
             self.assertEqual(response.body, b"abc")
             self.assertNotIn("Transfer-Encoding", response.headers)
 
+    def test_b495_one_framing_whatever_the_application_has_set(self):
+        for name, value in (("Transfer_Encoding", "chunked"), ("Content_Length", "3"),
+                            ("Transfer_Encoding", "gzip, chunked")):
+            server = self.serve(functools.partial(answer, body=b"abc", **{name: value}))
+            client = self.connect(server, get() + get())
+            for _ in range(2):
+                response = client.read_response()
+                self.assertEqual(b"abc", response.body)
+                self.assertEqual(["3"], response.headers.get_list("Content-Length"))
+                self.assertNotIn("Transfer-Encoding", response.headers)
+
     def test_a142_head(self):
         for serve in (self.stream(b"a", b"bc"), self.stream(b"a", b"bc", **{"Content-Length": "3"}),
                       functools.partial(answer, body=b"abc")):

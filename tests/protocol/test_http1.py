@@ -166,6 +166,17 @@ class ReadRequestHeadTest(EngineTest):
             read_request_head(b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 5000 + b"\r\n\r\n")
         self.assertTrue(all(len(head) <= http1._HEAD_LENGTH for head in http1._heads))
 
+    def test_a014_memory_for_hosts_is_bounded(self):
+        for number in range(2 * http1._HEADS):
+            host = "host%d" % number
+            read_request_head(("GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % host).encode("ascii"))
+            self.assertIn(host, http1._hosts)
+            self.assertLessEqual(len(http1._hosts), http1._HEADS)
+        host = "h" * 5000
+        head = ("GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % host).encode("ascii")
+        self.assertEqual(host, read_request_head(head)[3]["Host"])
+        self.assertNotIn(host, http1._hosts)
+
     def test_b422_a_head_that_never_comes_back_is_not_remembered(self):
         known = b"GET /known HTTP/1.1\r\nHost: h\r\n\r\n"
         for _ in range(2):
@@ -176,9 +187,17 @@ class ReadRequestHeadTest(EngineTest):
 
     def test_limits_of_another_server(self):
         head = b"GET /" + b"a" * 86 + b" HTTP/1.1\r\nHost: h\r\nX: y\r\nY: z\r\n\r\n"
-        read_request_head(head)
+        for _ in range(3):
+            read_request_head(head)
         self.refuse(414, read_request_head, head, 99)
         self.refuse(431, read_request_head, head, 100, 2)
+        # A cookie is one more field, and is read apart from those of a remembered head.
+        for number in range(39, 42):
+            lines = ["GET / HTTP/1.1", "Host: h"] + ["A%d: b" % line for line in range(1, number)]
+            for line in ([], [], [], ["Cookie: c"]):
+                head = "\r\n".join(lines + line + ["", ""]).encode("ascii")
+                self.assertEqual(number + len(line), len(read_request_head(head)[3]))
+            self.refuse(431, read_request_head, head, 8192, number)
 
 
 class PartialHeadTest(EngineTest):
