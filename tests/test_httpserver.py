@@ -99,6 +99,9 @@ class FormsTest(HTTPCase):
                 changed, Made, Derived)):
             HTTPServer(callback).handle_request(number)
             self.assertEqual(list(range(number + 1)), calls)
+        # A subclass of Application has its method from there.
+        application = type("Derived", (Application,), {})([])
+        self.assertEqual(application.__call__, HTTPServer(application).handle_request)
 
     def test_positional_arguments(self):
         loop = IOLoop()
