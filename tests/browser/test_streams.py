@@ -39,7 +39,9 @@ class Streams(object):
         self.press("#allow", ".composer")
 
     def texts(self):
-        return [found.text for found in self.window.find(".text")]
+        # At once, because the page may be replaced between two questions.
+        return self.driver.execute_script(
+            "return Array.from(document.querySelectorAll('.text'), (one) => one.innerText)")
 
     def complaints(self):
         return [line for line in self.window.complaints() if "403" not in line]
