@@ -39,7 +39,9 @@ class Streams(object):
         self.press("#allow", ".composer")
 
     def texts(self):
-        return [found.text for found in self.window.find(".text")]
+        # At once, because the page may be replaced between two questions.
+        return self.driver.execute_script(
+            "return Array.from(document.querySelectorAll('.text'), (one) => one.innerText)")
 
     def complaints(self):
         return [line for line in self.window.complaints() if "403" not in line]
@@ -78,8 +80,8 @@ class Streams(object):
             self.assert_fits()
             self.sign_in()
             self.assert_fits()
-            # The date comes before the time, in a page written from right to left, too.
-            self.assertEqual(["ltr"], self.driver.execute_script(
+            # Times are in the words of the page's language.
+            self.assertEqual(["rtl" if language == "he" else "ltr"], self.driver.execute_script(
                 "return Array.from(new Set(Array.from(document.querySelectorAll('time'),"
                 " (time) => getComputedStyle(time).direction)))"))
             self.press(".bar button", "a.primary")
