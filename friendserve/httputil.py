@@ -84,9 +84,10 @@ def http_date():
     global _date, _date_from, _date_until
     now = _now()
     if not _date_from <= now < _date_until:
-        _date_from = int(now)
-        _date_until = _date_from + 1
-        _date = format_timestamp(_date_from)
+        second = int(now)
+        # The date first: a thread that runs in between formats it again, and never uses an old one.
+        _date = format_timestamp(second)
+        _date_from, _date_until = second, second + 1
     return _date
 
 

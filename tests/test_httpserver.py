@@ -12,8 +12,9 @@ import tempfile
 import time
 import unittest
 
+from friendserve import httputil
 from friendserve.httpserver import HTTPConnection, HTTPRequest, HTTPServer
-from friendserve.httputil import HTTPServerRequest, http_date
+from friendserve.httputil import HTTPServerRequest, format_timestamp, http_date
 from friendserve.ioloop import IOLoop
 from friendserve.iostream import IOStream
 from friendserve.netutil import bind_sockets, bind_unix_socket, ssl_options_to_context
@@ -485,6 +486,21 @@ class DateTest(HTTPCase):
     def test_b134_a_new_one_for_the_next_second(self):
         first = http_date()
         self.run_until(lambda: http_date() != first)
+
+    def test_b492_never_an_old_one_in_another_thread(self):
+        def interrupted(timestamp):
+            httputil.format_timestamp = format_timestamp
+            dates.append(http_date())
+            return format_timestamp(timestamp)
+
+        self.addCleanup(setattr, httputil, "_now", httputil._now)
+        self.addCleanup(setattr, httputil, "format_timestamp", format_timestamp)
+        dates = []
+        for second in (1000, 5000):
+            httputil._now = functools.partial(float, second)
+            httputil.format_timestamp = interrupted
+            dates.append(http_date())
+        self.assertEqual([format_timestamp(second) for second in (1000, 1000, 5000, 5000)], dates)
 
 
 class FairnessTest(HTTPCase):
