@@ -8,6 +8,8 @@ import os
 import re
 import sys
 
+import six
+
 from friendserve.netutil import Networks
 from friendserve.options import Error, OptionParser
 
@@ -28,7 +30,7 @@ class SettingsError(Exception):
 
 def _to_text(value):
     """The text of an option whose value may also be a number in a file."""
-    return "%s" % (value,)
+    return str(value) if isinstance(value, six.string_types) else repr(value)
 
 
 #: (heading, [(name, default, type, metavar, help)]); a list as the default: the option may be given
