@@ -70,12 +70,19 @@ def measure_one(server, case, seconds, load_core, checked):
     """(requests a second, share of its cores that the server used). Before it counts, it looks at
     `checked` answers one by one."""
     server.resume()
+    try:
+        return measure_running(server, case, seconds, load_core, checked)
+    finally:
+        server.pause()
+
+
+def measure_running(server, case, seconds, load_core, checked):
+    """The same for a server that is never paused."""
     length = loadgen.warm_up(server.port, case.exchanges, checked)
     started, spent = clock(), server.cpu_seconds()
     rate = loadgen.measure(server.port, case.exchanges, seconds, length, load_core)
     spent = server.cpu_seconds() - spent
     elapsed = clock() - started
-    server.pause()
     return rate, machine.at_least_a_tick(spent) / elapsed / server.cores
 
 

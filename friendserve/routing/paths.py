@@ -16,7 +16,7 @@ from friendserve.protocol.urls import to_octets
 
 class PathPattern(object):
     """A regular expression that matches whole paths, and can be filled in to make one."""
-    __slots__ = ("regex", "_pattern", "_pieces")
+    __slots__ = ("regex", "_pattern", "_pieces", "_has_names")
 
     def __init__(self, pattern):
         if isinstance(pattern, six.string_types):
@@ -36,6 +36,7 @@ class PathPattern(object):
         if named and named != self.regex.groups:
             raise ValueError("either all groups of %r must have names, or none" % pattern)
         _check_reachable(self.regex)
+        self._has_names = bool(self.regex.groupindex)
 
     def match(self, path):
         """(args, kwargs) for the handler's methods, as unquoted bytes; one of the two is None, the
@@ -43,7 +44,7 @@ class PathPattern(object):
         match = self.regex.match(path)
         if match is None:
             return None
-        if self.regex.groupindex:
+        if self._has_names:
             return None, dict((str(name), _unquote(value))
                               for name, value in match.groupdict().items())
         return [_unquote(value) for value in match.groups()], None
