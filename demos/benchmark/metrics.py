@@ -44,7 +44,7 @@ def run(options):
     with peers.running([peer], "metrics", server_core) as (plain, _):
         with peers.running([peer], "metrics", server_core, ["--metrics=/metrics"]) as (watched, _):
             servers = plain + watched
-            # They are not paused: that would make a slow turn of the loop, after which every callback
+            # They are not paused: that would be a slow turn of the loop, after which every callback
             # is timed for a minute.
             for number in range(options.rounds + 1):
                 for server, values, name in zip(servers, figures, NAMES):
