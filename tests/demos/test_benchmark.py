@@ -199,6 +199,12 @@ class RecordTest(unittest.TestCase):
         self.assertNotIn("100", self.texts("varied"))
         raises_with(self, "bare, varied", report.draw, self.record, ["nothing"])
 
+    def test_the_chart_in_the_readme_is_that_of_the_record(self):
+        with io.open(os.path.join(BENCHMARK, "results", "hello.json"), encoding="utf-8") as source:
+            record = json.load(source)
+        with io.open(os.path.join(ROOT, "website", "static", "hello.svg"), encoding="utf-8") as svg:
+            self.assertEqual(report.draw(record, ["varied"]), svg.read())
+
     def test_records_of_runs_can_be_drawn(self):
         folder = os.path.join(BENCHMARK, "results")
         names = [name for name in os.listdir(folder) if name.endswith(".json")]
