@@ -9,6 +9,7 @@ from __future__ import absolute_import, division, print_function
 
 from friendserve.metrics.registry import registry as default_registry
 from friendserve.platform.pollers.clock import monotonic_time
+from friendserve.protocol.http1 import COMMON_METHODS
 from friendserve.web import Application
 
 #: A turn of the loop that takes this many seconds is slow: from then on, and until a minute has
@@ -18,9 +19,6 @@ NAMING_TIME = 60.0
 
 #: The upper bounds of the buckets for turns of the loop, in seconds.
 TURN_BUCKETS = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
-
-#: Other methods, which clients can invent, are counted as "other".
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 _STATES = ("idle", "head", "body", "responding", "done", "closing", "detached")
 
@@ -124,7 +122,7 @@ class _RequestWatch(object):
             "From the head of a request to the end of its response.").labels()
         # Method -> status -> seconds of each response since the last sample. In a dict of dicts, a
         # list is found faster than in one by pairs, which would have to be made and hashed.
-        self.times = dict((method, {}) for method in _METHODS)
+        self.times = dict((method, {}) for method in COMMON_METHODS)
         registry.add_sampler(self._sample)
 
     def note(self, method, status, seconds):

@@ -58,8 +58,8 @@ _bare_line_feed = re.compile(br"[^\r]\n").search
 _CONTROLS = bytes(bytearray(list(range(32)) + [127]))
 _NOT_PLAIN = _CONTROLS + bytes(bytearray(range(128, 256)))
 
-#: The methods of requests that `read_request_head` reads without further questions.
-_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+#: The methods that requests usually have; others are made up by clients, or rare.
+COMMON_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 _to_native = str if str is bytes else operator.methodcaller("decode", "latin-1")  # version: py2
 _to_wire = str if str is bytes else operator.methodcaller("encode", "latin-1")  # version: py2
@@ -286,7 +286,7 @@ def read_request_head(head, max_line=8192, max_fields=100):
             values[NAMES[name]] = value.strip()
         host = values["Host"]
         is_plain = (
-            method in _METHODS and version == "HTTP/1.1" and target[:1] == "/"
+            method in COMMON_METHODS and version == "HTTP/1.1" and target[:1] == "/"
             and (host in _hosts or _remember_host(host))
             # In ASCII, without a control character but for those of the line ends. So only spaces
             # were stripped.
