@@ -16,7 +16,7 @@ from friendserve.protocol.urls import to_octets
 
 class PathPattern(object):
     """A regular expression that matches whole paths, and can be filled in to make one."""
-    __slots__ = ("regex", "_pattern", "_pieces", "_has_names")
+    __slots__ = ("regex", "folder", "is_literal", "_pattern", "_pieces", "_has_names")
 
     def __init__(self, pattern):
         if isinstance(pattern, six.string_types):
@@ -35,7 +35,11 @@ class PathPattern(object):
         named = len(self.regex.groupindex)
         if named and named != self.regex.groups:
             raise ValueError("either all groups of %r must have names, or none" % pattern)
-        _check_reachable(self.regex)
+        beginning, is_literal = _literal_beginning(self.regex)
+        #: Every path that matches begins with this: nothing, or a text that ends with a slash.
+        self.folder = beginning[:beginning.rfind("/") + 1]
+        #: Whether only one path matches, which is in `folder` itself.
+        self.is_literal = is_literal
         self._has_names = bool(self.regex.groupindex)
 
     def match(self, path):
@@ -47,7 +51,11 @@ class PathPattern(object):
         if self._has_names:
             return None, dict((str(name), _unquote(value))
                               for name, value in match.groupdict().items())
-        return [_unquote(value) for value in match.groups()], None
+        groups = match.groups()
+        if not groups or str is bytes or "%" in path:
+            return [_unquote(value) for value in groups], None
+        # As `_unquote`, without a call: most paths are plain.
+        return [value if value is None else value.encode("latin-1") for value in groups], None
 
     def reverse(self, *args):
         """A path that this pattern matches, with `args` in place of its groups.
@@ -94,23 +102,57 @@ _find_foreign_group = re.compile(
     r"(?<![\\?P])(?:<(?:\w+:)?([A-Za-z_]\w*)>|\{([A-Za-z_]\w*)(?::\w+)?\})").search
 
 
-def _check_reachable(regex):
-    """Raise ValueError for a pattern in the manner of another framework, and for one that no path
-    matches, since paths begin with a slash."""
+def _literal_beginning(regex):
+    """(the literal characters with which every path that matches begins, whether there is nothing
+    else in the pattern).
+
+    Raises ValueError for a pattern in the manner of another framework, and for one that no path
+    matches, since paths begin with a slash.
+    """
     pattern = regex.pattern
     foreign = _find_foreign_group(pattern)
     if foreign is not None:
         raise ValueError("%r matches only these characters: write (?P<%s>[^/]+) in place of %s" % (
             pattern, foreign.group(1) or foreign.group(2), foreign.group()))
+    beginning = ""
     for kind, value in sre_parse.parse(pattern, regex.flags & (re.VERBOSE | re.IGNORECASE)):
         kind = _name(kind)
+        if kind == "at":
+            continue
         # "*" is the target of OPTIONS for a whole server; a proxy gets whole URLs.
-        if kind == "literal" and value not in (47, 42) \
+        if kind == "literal" and not beginning and value not in (47, 42) \
                 and not pattern.lstrip("^").lower().startswith("http"):
             raise ValueError("no path matches %r: paths begin with a slash, as in %r" % (
                 pattern, "/" + pattern.lstrip("^")))
-        if kind != "at":
-            break
+        if kind != "literal" or value > 127 or regex.flags & re.IGNORECASE:
+            return beginning, False
+        beginning += chr(value)
+    return beginning, True
+
+
+class PathTable(object):
+    """URLSpecs by the folders of their patterns. However many there are, only those for the folder
+    of a path and the folders around it are tried."""
+    __slots__ = ("_specs", "_longest")
+
+    def __init__(self, specs):
+        patterns = [(spec, spec.matcher.pattern) for spec in specs]
+        folders = set(pattern.folder for _, pattern in patterns) | set([""])
+        self._specs = dict((folder, [
+            spec for spec, pattern in patterns
+            if (folder == pattern.folder if pattern.is_literal
+                else folder.startswith(pattern.folder))]) for folder in folders)
+        self._longest = max(map(len, folders))
+
+    def find(self, path):
+        """The specs that may match `path`, in their order."""
+        end = path.rfind("/", 0, self._longest) + 1
+        found = self._specs.get(path[:end])
+        while found is None:
+            # There is a list for the empty folder, so this ends there.
+            end = path.rfind("/", 0, end - 1) + 1
+            found = self._specs.get(path[:end])
+        return found
 
 
 def _name(kind):

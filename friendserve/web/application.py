@@ -24,9 +24,9 @@ from friendserve.httputil import HTTPMessageDelegate, HTTPServerConnectionDelega
 from friendserve.log import access_log, app_log
 from friendserve.protocol.urls import quote_octets
 from friendserve.routing import URLSpec
-from friendserve.routing.paths import compile_whole
+from friendserve.routing.paths import PathTable, compile_whole
 from friendserve.routing.rules import is_from_proxy, reverse_inside, to_rule
-from friendserve.util import import_object
+from friendserve.util import import_object, remember
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
 from friendserve.web.mistakes import check_handler
@@ -96,7 +96,7 @@ def _fill_in(arg):
     return url_escape(arg or "", plus=False)
 
 
-#: The number of paths whose handlers an application caches.
+#: The number of paths without arguments whose handlers an application caches.
 _MAX_TARGETS = 1000
 #: Longer paths, in characters, are not cached.
 _MAX_TARGET_PATH = 200
@@ -150,7 +150,7 @@ class Application(object):
         _collect(self.ui_methods, settings.get("ui_methods", {}), _is_ui_method)
         self._template_loaders = {}
         self._streams = False
-        self._only_specs = None
+        self._table = None
         self._targets = {}
         self._watch = None      # a Watch, in debug mode
         handlers = list(handlers or ())
@@ -201,8 +201,9 @@ class Application(object):
         # If all handlers serve every host and are chosen by path alone, the host does not matter,
         # and a path always leads to the same target.
         is_only = len(self.handlers) == 1 and host.pattern == _EVERY_HOST
-        self._only_specs = specs if is_only and all(
-            isinstance(spec, URLSpec) for spec in specs) else None
+        self._table = PathTable(specs) if is_only and all(
+            isinstance(spec, URLSpec) and not isinstance(spec.target, _RuleList)
+            for spec in specs) else None
         self._targets.clear()
 
     def _to_rules(self, rules):
@@ -214,7 +215,11 @@ class Application(object):
                 rule.target = _RuleList(self._to_rules(rule.target))
                 continue
             check_handler(rule)
-            if not _is_handler(rule.target) or rule.target is FallbackHandler \
+            is_handler = _is_handler(rule.target)
+            # The class that answers, and its keyword arguments.
+            rule._answer = (rule.target, rule.target_kwargs) if is_handler \
+                else (_Elsewhere, {"target": rule.target})
+            if not is_handler or rule.target is FallbackHandler \
                     or getattr(rule.target, "_streams_body", False):
                 self._streams = True
         return rules
@@ -308,20 +313,20 @@ class Application(object):
 
     def _find_target(self, request):
         """(handler class, its keyword arguments, args and kwargs of its methods)."""
-        specs = self._find_specs(request)
-        if specs is not None and specs is self._only_specs:
+        specs = ()
+        if self._table is not None:
             path = request.path
-            for spec in specs:
+            for spec in self._table.find(path):
                 found = spec.match(path)
                 if found is not None:
-                    target = _to_target(spec, *found)
-                    if len(path) <= _MAX_TARGET_PATH:
-                        # As `util.remember`, without a call.
-                        if len(self._targets) >= _MAX_TARGETS:
-                            self._targets.clear()
-                        self._targets[path] = target
+                    args, kwargs = found
+                    target = spec._answer + found
+                    # Paths with arguments are too many to remember.
+                    if not args and not kwargs and len(path) <= _MAX_TARGET_PATH:
+                        remember(self._targets, _MAX_TARGETS, path, target)
                     return target
         else:
+            specs = self._find_specs(request)
             target = _search(specs or (), request)
             if target is not None:
                 return target
@@ -335,8 +340,6 @@ class Application(object):
 
     def _find_specs(self, request):
         """The specifications for the host of a request; None if the host is unknown."""
-        if self._only_specs is not None:
-            return self._only_specs
         handlers = self.handlers
         host = request.host_name
         specs = [spec for pattern, specs in handlers if pattern.match(host) for spec in specs]
@@ -398,13 +401,6 @@ def _is_handler(target):
     return isinstance(target, type) and issubclass(target, RequestHandler)
 
 
-def _to_target(rule, args, kwargs):
-    """(class, its keyword arguments, args, kwargs) for the target of a rule that matched."""
-    if _is_handler(rule.target):
-        return rule.target, rule.target_kwargs, args, kwargs
-    return _Elsewhere, {"target": rule.target}, None, None
-
-
 def _search(rules, request):
     """The target of the first rule that matches a request, or None."""
     for rule in rules:
@@ -412,7 +408,7 @@ def _search(rules, request):
         if found is None:
             continue
         if not isinstance(rule.target, _RuleList):
-            return _to_target(rule, found.get("path_args"), found.get("path_kwargs"))
+            return rule._answer + (found.get("path_args"), found.get("path_kwargs"))
         target = _search(rule.target, request)
         if target is not None:
             return target

@@ -725,9 +725,11 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         if transforms:
             self._transforms = transforms
         if args:
-            self.path_args = [self._decode_path(arg) for arg in args]
+            decode = self.decode_argument
+            self.path_args = [arg if arg is None else decode(arg) for arg in args]
         if kwargs:
-            self.path_kwargs = dict((name, self._decode_path(arg))
+            decode = self.decode_argument
+            self.path_kwargs = dict((name, arg if arg is None else decode(arg))
                                     for name, arg in kwargs.items())
         if method not in _SAFE_METHODS:
             settings = self.application.settings
@@ -831,9 +833,6 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         if cls.on_drain != RequestHandler.on_drain or \
                 cls.on_server_stop != RequestHandler.on_server_stop:
             connection.set_stop_callback(self.on_drain)
-
-    def _decode_path(self, arg):
-        return None if arg is None else self.decode_argument(arg)
 
 
 class _StartLine(object):
