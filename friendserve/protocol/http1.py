@@ -467,7 +467,7 @@ class ChunkedDecoder(object):
     MAX_TRAILERS = 100
 
     _parse_trailer = staticmethod(parse_field_line)
-    _match_size = re.compile(br"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\Z").match
+    _match_size = re.compile(br"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n").match
 
     def __init__(self, max_body_size):
         self._rest = b""            # the beginning of a line whose end has not arrived
@@ -512,17 +512,27 @@ class ChunkedDecoder(object):
         return None, len(data)
 
     def _read_size(self, data, position, pieces):
-        line, position = self._take_line(data, position, self.MAX_LINE)
-        if line is not None:
-            match = self._match_size(line)
+        # Chunks that have arrived whole are read in this loop, without further calls.
+        match_size, longest = self._match_size, self.MAX_LINE + 2
+        while position < len(data):
+            match = match_size(data, position, position + longest)
             if match is None:
-                raise HTTPInputError("malformed chunk size %r" % line)
-            self._missing = int(match.group(1), 16)
-            self._room -= self._missing
+                line, position = self._take_line(data, position, self.MAX_LINE)
+                if line is not None:
+                    raise HTTPInputError("malformed chunk size %r" % line)
+                break
+            size = int(match.group(1), 16)
+            self._room -= size
             if self._room < 0:
                 raise HTTPInputError("body too large", 413)
-            self._step = (ChunkedDecoder._read_data if self._missing
-                          else ChunkedDecoder._read_trailer)
+            start = match.end()
+            end = start + size
+            if not size or data[end:end + 2] != b"\r\n":
+                self._missing = size
+                self._step = ChunkedDecoder._read_data if size else ChunkedDecoder._read_trailer
+                return start
+            pieces.append(data[start:end])
+            position = end + 2
         return position
 
     def _read_data(self, data, position, pieces):
@@ -565,7 +575,7 @@ class ResponseChunkedDecoder(ChunkedDecoder):
 
     _parse_trailer = staticmethod(parse_response_field_line)
     _match_size = re.compile(
-        br"([0-9A-Fa-f]{1,16})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\Z").match
+        br"([0-9A-Fa-f]{1,16})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n").match
 
 
 #: status -> reason: the standard library's table, and those of RFC 9110 15 and its registry that
