@@ -219,29 +219,29 @@ def parse_qs_bytes(qs, keep_blank_values=False, strict_parsing=False):
     """
     fields = {}
     qs = utf8(qs)
-    is_plain = b"%" not in qs and b"+" not in qs
-    for field in qs.split(b"&"):
-        name, equals, value = field.partition(b"=")
-        if not equals and strict_parsing:
-            raise ValueError("a field of the query string has no '=': %r" % (field,))
+    if strict_parsing:
+        for field in qs.split(b"&"):
+            if b"=" not in field:
+                raise ValueError("a field of the query string has no '=': %r" % (field,))
+    has_escapes = b"%" in qs
+    for field in qs.replace(b"+", b" ").split(b"&"):
+        name, _, value = field.partition(b"=")
         if value or (keep_blank_values and field):
-            if not is_plain:
-                name, value = _unquote(name, True), _unquote(value, True)
-            name = _to_name(name)
+            if has_escapes:
+                if name.find(b"%") >= 0:
+                    name = unquote_to_bytes(name)
+                if value.find(b"%") >= 0:
+                    value = unquote_to_bytes(value)
+            if str is not bytes:  # version: py2
+                try:
+                    name = name.decode("utf-8")
+                except UnicodeDecodeError:
+                    name = name.decode("latin-1")
             if name in fields:
                 fields[name].append(value)
             else:
                 fields[name] = [value]
     return fields
-
-
-def _to_name(name):
-    if str is bytes:  # version: py2
-        return name
-    try:
-        return name.decode("utf-8")
-    except UnicodeDecodeError:
-        return name.decode("latin-1")
 
 
 # Links
