@@ -392,11 +392,12 @@ def encode_head(start_line, headers):
     return data
 
 
-# The heads of responses with an ETag differ in little else but their ETags and lengths, within one
-# second. So of the last such head these are remembered: the start line, the values, the bytes of
-# both without the ETag and the length; then these two, and the whole. The tuple is read once and
-# replaced as a whole, because loops in other threads do the same.
-_last = "", {}, b"", None, None, b""
+# The heads of successive responses differ in little else but their ETags and lengths, within one
+# second. So of the last head these are remembered: the start line and the values without the ETag;
+# and, once they have come again, the bytes of both, the ETag, the length, and the whole head. The
+# tuple is read once and replaced as a whole, because loops in other threads do the same.
+_last = "", {}, None, None, None, b""
+_ABSENT = object()
 
 
 def encode_response_head(start_line, headers, size):
@@ -404,30 +405,32 @@ def encode_response_head(start_line, headers, size):
     Content-Length to the headers. Raises HTTPOutputError as `encode_head` does."""
     global _last
     values = headers._values
+    etag = values.pop("Etag", _ABSENT)
     line, known, start, last_etag, last_size, head = _last
-    etag = known["Etag"] = values.get("Etag")
-    differs_little = values == known and start_line == line
-    if differs_little and etag == last_etag and size == last_size:
-        values["Content-Length"] = str(size)
+    comes_again = values == known and start_line == line
+    if not comes_again and may_be_remembered(values):
+        _last = start_line, values.copy(), None, None, None, b""
+    if etag is not _ABSENT:
+        values["Etag"] = etag
+    values["Content-Length"] = str(size)
+    if not comes_again:
+        return encode_head(start_line, headers)
+    if size == last_size and etag == last_etag:
         return head
     tag = b""
-    # There may be none, or several in a list.
-    if type(etag) is str and (differs_little or may_be_remembered(values)):
+    if etag is not _ABSENT:
+        # There may be several, in a list.
         try:
-            tag = _to_wire(etag).strip(b'"')
+            tag = _to_wire(etag) if type(etag) is str else b""
         except UnicodeError:
             pass
-    if not tag.isalnum():
-        values["Content-Length"] = str(size)
-        return encode_head(start_line, headers)
-    if not differs_little:
-        known = values.copy()
-        others = values.copy()
-        del others["Etag"]
-        start = encode_head(start_line, HTTPHeaders.from_values(others))[:-2]
-    values["Content-Length"] = str(size)
-    head = b"%sEtag: %s\r\nContent-Length: %d\r\n\r\n" % (start, _to_wire(etag), size)
-    _last = start_line, known, start, etag, size, head
+        if not tag.strip(b'"').isalnum():
+            return encode_head(start_line, headers)
+        tag = b"Etag: " + tag + b"\r\n"
+    if start is None:
+        start = encode_head(start_line, HTTPHeaders.from_values(known))[:-2]
+    head = b"%s%sContent-Length: %d\r\n\r\n" % (start, tag, size)
+    _last = line, known, start, etag, size, head
     return head
 
 
