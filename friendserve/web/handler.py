@@ -367,13 +367,13 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         """
         if self._headers_written:
             self._set_too_late("cookie " + native_str(name))
+        name = name if type(name) is str else native_str(name)
         if expires_days is not None and not expires:
-            expires = time.time() + expires_days * 86400
-        cookie = format_set_cookie(native_str(name), native_str(value), domain=domain,
-                                   expires=expires, path=path, **kwargs)
+            expires = int(time.time()) + expires_days * 86400
+        cookie = format_set_cookie(name, native_str(value), domain, expires, path, **kwargs)
         if self._new_cookies is None:
             self._new_cookies = {}
-        self._new_cookies[native_str(name)] = cookie
+        self._new_cookies[name] = cookie
 
     def clear_cookie(self, name, path="/", domain=None, **kwargs):
         """Tell the client to delete a cookie; the path, domain and other attributes must be the
