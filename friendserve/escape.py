@@ -30,7 +30,7 @@ def utf8(value):
 
     Raises TypeError for anything else.
     """
-    if isinstance(value, six.text_type):
+    if isinstance(value, unicode_type):
         return value.encode("utf-8")
     if value is None or isinstance(value, bytes):
         return value
@@ -50,7 +50,7 @@ def to_unicode(value):
             # Python 2 decodes surrogates, which RFC 3629 3 forbids.
             raise UnicodeDecodeError("utf-8", value, 0, 1, "it contains surrogates")
         return value.decode("utf-8")
-    if value is None or isinstance(value, six.text_type):
+    if value is None or isinstance(value, unicode_type):
         return value
     raise TypeError("expected text, bytes or None, not %s" % type(value).__name__)
 
@@ -223,7 +223,8 @@ def parse_qs_bytes(qs, keep_blank_values=False, strict_parsing=False):
         for field in qs.split(b"&"):
             if b"=" not in field:
                 raise ValueError("a field of the query string has no '=': %r" % (field,))
-    has_escapes = b"%" in qs
+    # `in` raises and drops an exception before it looks for bytes.
+    has_escapes = qs.find(b"%") >= 0
     for field in qs.replace(b"+", b" ").split(b"&"):
         name, _, value = field.partition(b"=")
         if value or (keep_blank_values and field):

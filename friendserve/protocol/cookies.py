@@ -243,6 +243,7 @@ _is_timestamp = re.compile(br"(?:0|[1-9][0-9]{0,15})\Z").match
 #: A version has at most three digits. A longer number before the first "|" means format 1: base64
 #: may look like a number.
 _match_version = re.compile(br"([1-9][0-9]{0,2})\|").match
+_match_length = re.compile(br"(0|[1-9][0-9]{0,8}):").match
 
 
 def create_signed_value(secret, name, value, version=None, clock=None, key_version=None):
@@ -269,9 +270,9 @@ def create_signed_value(secret, name, value, version=None, clock=None, key_versi
             raise ValueError("format 1 does not include a key version, so only key 0 can sign")
         return b"|".join([payload, timestamp, _sign_v1(key, name, payload, timestamp)])
     if version == 2:
-        signed = b"2|" + b"".join(
-            _ascii(len(field)) + b":" + field + b"|"
-            for field in (_ascii(key_version or 0), timestamp, name, payload))
+        signed = b"2|" + b"".join([
+            b"%d:%s|" % (len(field), field)
+            for field in (_ascii(key_version or 0), timestamp, name, payload)])
         return signed + _sign_v2(key, signed)
     raise ValueError("unknown version %r of signed values: it must be 1 or 2" % (version,))
 
@@ -389,13 +390,13 @@ def _split_v2(value):
     fields = []
     position = len(b"2|")
     for _ in range(4):
-        colon = value.find(b":", position, position + 10)
-        if colon < 0 or not _is_timestamp(value[position:colon]):
+        match = _match_length(value, position)
+        if match is None:
             return None
-        end = colon + 1 + int(value[position:colon])
+        end = match.end() + int(match.group(1))
         if value[end:end + 1] != b"|":
             return None
-        fields.append(value[colon + 1:end])
+        fields.append(value[match.end():end])
         position = end + 1
     key_version, timestamp, name, payload = fields
     if not _is_timestamp(key_version) or not _is_timestamp(timestamp):
