@@ -31,6 +31,9 @@ import six
 if six.PY2:  # version: py2
     import imp
 
+#: Whether this is PyPy, which compiles the loops of a program and does not count references.
+IS_PYPY = "__pypy__" in sys.builtin_module_names
+
 __all__ = ["ArgReplacer", "Configurable", "GzipDecompressor", "ObjectDict", "TimeoutError",
            "errno_from_exception", "format_timestamp", "import_object", "re_unescape"]
 

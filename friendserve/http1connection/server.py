@@ -2,10 +2,10 @@
 
 The life of a request, which is also the order of the methods: the stream offers new bytes to
 `take`, which accepts them if they begin with a whole head; otherwise it gathers bytes until `find`
-sees the end of a head, and passes that to `deliver`. Either way `_on_head` is queued on the loop. It
-parses the head, and hands the request to the server, or first collects (or passes on) a body. The
-response is written by the methods of `friendserve.http1connection.response`. Then the connection is
-idle again, and if the next request is already in the buffer, it begins at once.
+sees the end of a head, and passes that to `deliver`. Either way `_on_head` is queued on the loop.
+It parses the head, and hands the request to the server, or first collects (or passes on) a body.
+The response is written by the methods of `friendserve.http1connection.response`. Then the
+connection is idle again, and if the next request is already in the buffer, it begins at once.
 
 Only one request is in progress at a time: bytes that follow it stay in the buffer of the stream,
 and, once one buffer is full, in the kernel, until its response is finished. So responses are in
@@ -139,8 +139,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         if state is CLOSING:
             return len(buffer) or None
         # select notices a disconnect only while we are registered for READ, so a few early bytes
-        # must not pause us. In HEAD, they may be the body, which is wanted in a moment.
-        return PAUSE if len(buffer) >= _EARLY_BYTES and state is not HEAD else None
+        # must not pause us.
+        return PAUSE if len(buffer) >= _EARLY_BYTES else None
 
     def _find_slowly(self, buffer, end):
         """`find` for a head that is incomplete, too long, or preceded by empty lines."""

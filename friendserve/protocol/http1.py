@@ -17,6 +17,7 @@ from friendserve.protocol.grammar import (
 from friendserve.protocol.headers import (
     NAMES, REQUEST, RESPONSE, HTTPHeaders, check_framing, may_be_remembered, parse_field_line,
     parse_fields, parse_response_field_line)
+from friendserve.util import IS_PYPY
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
 #: HEAD: it is complete, and waits in the loop's queue. BODY: the head is parsed, the body is being
@@ -275,23 +276,28 @@ def read_request_head(head, max_line=8192, max_fields=100):
             return method, target, version, headers, length, keep_alive
     # Most heads differ from all others, but are plain: one pass shows that nothing is wrong with
     # them. The strict parser reads those that are not, and finds out whether they are wrong.
-    lines = (head if str is bytes else head.decode("latin-1")).split("\r\n")  # version: py2
     values = {}
     try:
-        method, target, version = lines[0].split(" ")
-        for line in lines[1:-2]:
-            name, colon, value = line.partition(":")
-            if not colon:
-                raise ValueError(line)
-            values[NAMES[name]] = value.strip()
+        if _SCANS:
+            line, count = _scan_plain_head(head, values)
+        else:
+            lines = (head if str is bytes else head.decode("latin-1")).split("\r\n")
+            line, count = lines[0], len(lines) - 3
+            for field in lines[1:-2]:
+                name, colon, value = field.partition(":")
+                if not colon:
+                    raise ValueError(field)
+                values[NAMES[name]] = value.strip()
+            # In ASCII, without a control character but for those of the line ends. So only spaces
+            # were stripped.
+            if len(head.translate(None, _NOT_PLAIN)) != len(head) - 2 * count - 4:
+                raise ValueError(head)
+        method, target, version = line.split(" ")
         host = values["Host"]
         is_plain = (
             method in COMMON_METHODS and version == "HTTP/1.1" and target[:1] == "/"
             and (host in _hosts or _remember_host(host))
-            # In ASCII, without a control character but for those of the line ends. So only spaces
-            # were stripped.
-            and len(head.translate(None, _NOT_PLAIN)) == len(head) - 2 * len(lines) + 2
-            and len(values) == len(lines) - 3 <= max_fields and len(lines[0]) <= max_line)
+            and len(values) == count <= max_fields and len(line) <= max_line)
     except (KeyError, ValueError):
         is_plain = False
     if is_plain:
@@ -310,6 +316,37 @@ def read_request_head(head, max_line=8192, max_fields=100):
     if rest is not None and len(rest) <= _HEAD_LENGTH:
         _remember_head(rest, cookie, (method, target, version, headers, length, keep_alive))
     return method, target, version, headers, length, keep_alive
+
+
+#: Whether a loop over all bytes is faster than methods of bytes that do the same: where it is
+#: compiled, and bytes are numbers.
+_SCANS = IS_PYPY and str is not bytes
+
+
+def _scan_plain_head(head, values):
+    """Put the fields of a plain head into `values`; returns its first line and the number of its
+    fields. Raises KeyError or ValueError for a head that is not plain."""
+    text = head.decode("latin-1")
+    end = text.find("\r\n")
+    line, start, last, count = text[:end], end + 2, len(text) - 2, 0
+    while start < last:
+        end = text.index("\r", start)
+        colon = text.find(":", start, end)
+        # A space after the colon, and no other one around the value.
+        if colon < 0 or head[colon + 1] != 32 or head[colon + 2] == 32 \
+                or head[end - 1] == 32 or head[end + 1] != 10:
+            raise ValueError(head)
+        values[NAMES[text[start:colon]]] = text[colon + 2:end]
+        start = end + 2
+        count += 1
+    # No other octets than those of the line ends are not plain.
+    ends = 0
+    for octet in head:
+        if octet < 32 or octet > 126:
+            ends += 1
+    if ends != 2 * count + 4:
+        raise ValueError(head)
+    return line, count
 
 
 def _remember_host(host):
@@ -393,11 +430,11 @@ def encode_head(start_line, headers):
 
 
 # The heads of successive responses differ in little else but their ETags and lengths, within one
-# second. So of the last head these are remembered: the start line and the values without the ETag;
-# and, once they have come again, the bytes of both, the ETag, the length, and the whole head. The
-# tuple is read once and replaced as a whole, because loops in other threads do the same.
+# second. So of the last head these are remembered: the start line and the values; and, once these
+# have come again with any ETag, the bytes of both without the ETag, the ETag, the length, and the
+# whole head. The tuple is read once and replaced as a whole, because loops in other threads do the
+# same.
 _last = "", {}, None, None, None, b""
-_ABSENT = object()
 
 
 def encode_response_head(start_line, headers, size):
@@ -405,20 +442,20 @@ def encode_response_head(start_line, headers, size):
     Content-Length to the headers. Raises HTTPOutputError as `encode_head` does."""
     global _last
     values = headers._values
-    etag = values.pop("Etag", _ABSENT)
     line, known, start, last_etag, last_size, head = _last
+    etag = values.get("Etag")
+    if etag is not None:
+        known["Etag"] = etag
     comes_again = values == known and start_line == line
     if not comes_again and may_be_remembered(values):
         _last = start_line, values.copy(), None, None, None, b""
-    if etag is not _ABSENT:
-        values["Etag"] = etag
     values["Content-Length"] = str(size)
     if not comes_again:
         return encode_head(start_line, headers)
     if size == last_size and etag == last_etag:
         return head
     tag = b""
-    if etag is not _ABSENT:
+    if etag is not None:
         # There may be several, in a list.
         try:
             tag = _to_wire(etag) if type(etag) is str else b""
@@ -428,7 +465,11 @@ def encode_response_head(start_line, headers, size):
             return encode_head(start_line, headers)
         tag = b"Etag: " + tag + b"\r\n"
     if start is None:
-        start = encode_head(start_line, HTTPHeaders.from_values(known))[:-2]
+        others = values.copy()
+        del others["Content-Length"]
+        if etag is not None:
+            del others["Etag"]
+        start = encode_head(start_line, HTTPHeaders.from_values(others))[:-2]
     head = b"%s%sContent-Length: %d\r\n\r\n" % (start, tag, size)
     _last = line, known, start, etag, size, head
     return head

@@ -12,15 +12,13 @@ from __future__ import absolute_import, division, print_function
 
 import array
 import binascii
-import sys
 
 import six
 
+from friendserve.util import IS_PYPY
+
 #: From this size on, `translate` is faster than the XOR of integers.
 _LONG = 1024
-
-#: Whether this is PyPy, which compiles a loop.
-_IS_COMPILED = "__pypy__" in sys.builtin_module_names and not six.PY2
 
 _TABLES = [bytes(bytearray(_byte ^ _mask for _byte in range(256))) for _mask in range(256)]
 
@@ -50,7 +48,7 @@ def apply_mask_in_python(data, mask):
     size = len(data)
     if len(mask) != 4:
         raise ValueError("a mask must have 4 bytes, not %d" % len(mask))
-    if _IS_COMPILED:
+    if IS_PYPY and not six.PY2:
         return _xor_words(data, mask, size)
     if size >= _LONG:
         # Every fourth byte is extracted faster from a bytearray than from bytes.
