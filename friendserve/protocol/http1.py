@@ -1,8 +1,8 @@
 """HTTP/1.x (RFC 9112) as functions from bytes to values and back.
 
 Nothing here reads or waits. A connection collects the bytes up to the empty line, has
-`read_request_head` parse them and work out where the body ends, feeds a chunked body to a
-`ChunkedDecoder`, and tracks the state of the exchange with the table `MOVES`.
+`read_request_head` parse them and work out where the body ends, feeds the body to a `MessageBody`
+(`friendserve.protocol.http1body`), and tracks the state of the exchange with the table `MOVES`.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -15,8 +15,7 @@ from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
-    NAMES, REQUEST, RESPONSE, HTTPHeaders, check_framing, may_be_remembered, parse_field_line,
-    parse_fields, parse_response_field_line)
+    NAMES, REQUEST, RESPONSE, HTTPHeaders, check_framing, may_be_remembered, parse_fields)
 from friendserve.util import IS_PYPY
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
@@ -54,7 +53,7 @@ UNTIL_CLOSE = "until close"
 
 _fold = re.compile(r"(?:\r\n[ \t]+)+")
 
-_bare_line_feed = re.compile(br"[^\r]\n").search
+find_bare_line_feed = re.compile(br"[^\r]\n").search
 
 _CONTROLS = bytes(bytearray(list(range(32)) + [127]))
 _NOT_PLAIN = _CONTROLS + bytes(bytearray(range(128, 256)))
@@ -149,7 +148,7 @@ def check_partial_head(start, rest, max_line=8192):
     this, a connection would wait until its time limit for a peer that speaks another protocol or
     ends its lines with a bare line feed. Raises HTTPInputError, or returns None.
     """
-    if _bare_line_feed(rest):
+    if find_bare_line_feed(rest):
         raise HTTPInputError("a line of the head ends without a carriage return")
     skip = count_empty_lines(start)
     if skip > MAX_EMPTY_LINES:
@@ -495,131 +494,6 @@ def encode_answer(status, text, date, head_only):
 
 #: The end of a chunked body without trailer fields.
 LAST_CHUNK = b"0\r\n\r\n"
-
-
-class ChunkedDecoder(object):
-    """A chunked body, fed as it arrives and returned without its framing (RFC 9112 7.1).
-
-    Extensions are ignored. Trailer fields are checked and discarded: nothing that follows the body
-    may change a decision made from the head (RFC 9110 6.5.1).
-    """
-    __slots__ = ("_rest", "_missing", "_step", "_room", "_trailers", "unused")
-
-    #: Bytes of a line with a chunk size, bytes of a trailer line, and number of trailer lines.
-    MAX_LINE = 64
-    MAX_TRAILER_LINE = 8192
-    MAX_TRAILERS = 100
-
-    _parse_trailer = staticmethod(parse_field_line)
-    _match_size = re.compile(br"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n").match
-
-    def __init__(self, max_body_size):
-        self._rest = b""            # the beginning of a line whose end has not arrived
-        self._missing = 0           # bytes of this chunk that have not arrived
-        # The method that parses the next bytes; not a bound method, which would make a reference
-        # cycle.
-        self._step = ChunkedDecoder._read_size
-        self._room = max_body_size  # bytes that later chunks may still have
-        self._trailers = 0          # trailer lines so far
-        #: Bytes that followed the end of the body; None until the end has arrived.
-        self.unused = None
-
-    def feed(self, data, whole=True):
-        """The bytes of the body in `data`, or b""; unless `whole`, a list of pieces, each from one
-        chunk.
-
-        Once the end has arrived, `unused` holds the bytes that followed it, and no more may be fed.
-        Raises HTTPInputError: 400 for malformed framing, 413 for a body over the limit.
-        """
-        if self.unused is not None:
-            raise HTTPOutputError("a chunked body was fed after its end")
-        if self._rest:
-            data, self._rest = self._rest + data, b""
-        pieces = []
-        position = 0
-        while self.unused is None and position < len(data):
-            position = self._step(self, data, position, pieces)
-        if not whole:
-            return pieces
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _take_line(self, data, position, limit):
-        """(line, position after it), or (None, end of data) if its end has not arrived."""
-        end = data.find(b"\r\n", position, position + limit + 2)
-        if end >= 0:
-            return data[position:end], end + 2
-        if len(data) - position > limit + 1:
-            raise HTTPInputError("a chunk size or trailer line is longer than %d bytes" % limit)
-        if _bare_line_feed(data[position:]):
-            raise HTTPInputError("a line in the chunked body ends without a carriage return")
-        self._rest = data[position:]
-        return None, len(data)
-
-    def _read_size(self, data, position, pieces):
-        # Chunks that have arrived whole are read in this loop, without further calls.
-        match_size, longest = self._match_size, self.MAX_LINE + 2
-        while position < len(data):
-            match = match_size(data, position, position + longest)
-            if match is None:
-                line, position = self._take_line(data, position, self.MAX_LINE)
-                if line is not None:
-                    raise HTTPInputError("malformed chunk size %r" % line)
-                break
-            size = int(match.group(1), 16)
-            self._room -= size
-            if self._room < 0:
-                raise HTTPInputError("body too large", 413)
-            start = match.end()
-            end = start + size
-            if not size or data[end:end + 2] != b"\r\n":
-                self._missing = size
-                self._step = ChunkedDecoder._read_data if size else ChunkedDecoder._read_trailer
-                return start
-            pieces.append(data[start:end])
-            position = end + 2
-        return position
-
-    def _read_data(self, data, position, pieces):
-        piece = data[position:position + self._missing]
-        pieces.append(piece)
-        self._missing -= len(piece)
-        if not self._missing:
-            self._step = ChunkedDecoder._read_data_end
-        return position + len(piece)
-
-    def _read_data_end(self, data, position, pieces):
-        end = data[position:position + 2]
-        if end == b"\r\n":
-            self._step = ChunkedDecoder._read_size
-            return position + 2
-        if end != b"\r":
-            raise HTTPInputError("a chunk is longer than announced")
-        self._rest = end
-        return len(data)
-
-    def _read_trailer(self, data, position, pieces):
-        line, position = self._take_line(data, position, self.MAX_TRAILER_LINE)
-        if line:
-            self._trailers += 1
-            if self._trailers > self.MAX_TRAILERS:
-                raise HTTPInputError("more than %d trailer lines" % self.MAX_TRAILERS, 431)
-            self._parse_trailer(_to_native(line))
-        elif line is not None:
-            self.unused = data[position:]
-        return position
-
-
-class ResponseChunkedDecoder(ChunkedDecoder):
-    """The chunked body of a response. Some servers pad the size with whitespace, others sign each
-    chunk in an extension."""
-    __slots__ = ()
-
-    MAX_LINE = 4096
-    MAX_TRAILERS = MAX_RESPONSE_FIELDS
-
-    _parse_trailer = staticmethod(parse_response_field_line)
-    _match_size = re.compile(
-        br"([0-9A-Fa-f]{1,16})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n").match
 
 
 #: status -> reason: the standard library's table, and those of RFC 9110 15 and its registry that

@@ -7,7 +7,8 @@ import sys
 import unittest
 
 from friendserve.protocol.errors import HTTPInputError
-from friendserve.protocol.http1 import LAST_CHUNK, ChunkedDecoder, ResponseChunkedDecoder
+from friendserve.protocol.http1 import LAST_CHUNK
+from friendserve.protocol.http1body import ChunkedDecoder, ResponseChunkedDecoder
 
 SEED = 20090911
 

@@ -10,9 +10,10 @@ from friendserve.protocol import http1
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError, ProtocolError
 from friendserve.protocol.http1 import (
     BODY, CHUNKED, CLOSING, DONE, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS,
-    RESPONDING, UNTIL_CLOSE, UPGRADED, ChunkedDecoder, body_length, check_partial_head,
-    encode_answer, encode_chunk, encode_head, encode_response_head, parse_request_head,
-    parse_response_head, read_request_head, read_response_head, wants_keep_alive)
+    RESPONDING, UNTIL_CLOSE, UPGRADED, body_length, check_partial_head, encode_answer,
+    encode_chunk, encode_head, encode_response_head, parse_request_head, parse_response_head,
+    read_request_head, read_response_head, wants_keep_alive)
+from friendserve.protocol.http1body import ChunkedDecoder
 from tests import cpu_time
 
 try:
