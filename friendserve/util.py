@@ -53,6 +53,18 @@ def remember(memo, limit, key, value):
     return value
 
 
+def comes_again(seen, limit, key):
+    """Whether `key` was passed before, so that it is worth remembering: most keys that clients make
+    up never come back. The set `seen` holds only hashes, up to `limit`. Then it is emptied."""
+    key = hash(key)
+    if key in seen:
+        return True
+    if len(seen) >= limit:
+        seen.clear()
+    seen.add(key)
+    return False
+
+
 def set_public_module(namespace):
     """Make the package the `__module__` of the classes and functions in its `__all__`, so reprs
     and pickles show the path that users import: "friendserve.ioloop.IOLoop", not the module that

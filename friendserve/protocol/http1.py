@@ -16,7 +16,7 @@ from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
     NAMES, REQUEST, RESPONSE, HTTPHeaders, check_framing, may_be_remembered, parse_fields)
-from friendserve.util import IS_PYPY
+from friendserve.util import IS_PYPY, comes_again
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
 #: HEAD: it is complete, and waits in the loop's queue. BODY: the head is parsed, the body is being
@@ -364,10 +364,7 @@ def _remember_head(rest, cookie, known):
     method, target, version, headers, length, keep_alive = known
     if len(headers) > _HEAD_FIELDS:
         return
-    if hash(rest) not in _seen:
-        if len(_seen) >= _HEADS:
-            _seen.clear()
-        _seen.add(hash(rest))
+    if not comes_again(_seen, _HEADS, rest):
         return
     values = headers._values.copy()
     # A second Cookie line would still be in `rest`.
