@@ -103,8 +103,8 @@ _find_foreign_group = re.compile(
 
 
 def _literal_beginning(regex):
-    """(the literal characters with which every path that matches begins, whether there is nothing
-    else in the pattern).
+    """(the literal characters with which every path that matches begins, whether only the path
+    that consists of them matches).
 
     Raises ValueError for a pattern in the manner of another framework, and for one that no path
     matches: paths begin with a slash, and other characters than ASCII are percent-encoded in them.
@@ -114,10 +114,12 @@ def _literal_beginning(regex):
     if foreign is not None:
         raise ValueError("%r matches only these characters: write (?P<%s>[^/]+) in place of %s" % (
             pattern, foreign.group(1) or foreign.group(2), foreign.group()))
-    beginning = ""
+    beginning, has_end = "", False
     for kind, value in sre_parse.parse(pattern, regex.flags & (re.VERBOSE | re.IGNORECASE)):
         kind = _name(kind)
         if kind == "at":
+            # A regex that was compiled elsewhere may have none, and matches longer paths as well.
+            has_end = has_end or _name(value) in ("at_end", "at_end_string")
             continue
         # "*" is the target of OPTIONS for a whole server; a proxy gets whole URLs.
         if kind == "literal" and not beginning and value not in (47, 42) \
@@ -130,7 +132,7 @@ def _literal_beginning(regex):
             raise ValueError("no path matches %r: %r is percent-encoded in paths, as %s" % (
                 pattern, six.unichr(value), url_escape(six.unichr(value), plus=False)))
         beginning += chr(value)
-    return beginning, True
+    return beginning, has_end
 
 
 class PathTable(object):

@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import random
+import re
 import unittest
 
 from friendserve.protocol.urls import to_octets
@@ -91,6 +92,16 @@ class TableTest(unittest.TestCase):
                 expected = [one for one in specs if one.match(path)]
                 found = [one for one in table.find(path) if one.match(path)]
                 self.assertEqual(expected, found, path)
+
+    def test_b501_a_compiled_regex_without_an_end_matches_in_all_folders(self):
+        for pattern in ("/a/b", "/a/b/", "/", "/a\\b"):
+            guard = spec(re.compile(pattern))
+            table = PathTable([guard, spec("/a/b/c/.*"), spec("/a/b/c")])
+            for path in ("/a/b", "/a/b/c", "/a/b/c/d", "/a/b/x/y"):
+                self.assertEqual(guard.match(path) is not None, guard in table.find(path),
+                                 (pattern, path))
+        ended = spec(re.compile(r"/a/b\Z"))
+        self.assertNotIn(ended, PathTable([ended, spec("/a/b/c/.*")]).find("/a/b/c/d"))
 
     def test_b497_only_those_for_its_folder_are_tried(self):
         specs = [spec("/users/%d/([a-z]+)" % number) for number in range(100)]
