@@ -55,7 +55,7 @@ def remember(memo, limit, key, value):
 
 def comes_again(seen, limit, key):
     """Whether `key` was passed before, so that it is worth remembering: most keys that clients make
-    up never come back. The set `seen` holds only hashes, up to `limit`. Then it is emptied."""
+    up never come back. The set `seen` holds only hashes. When there are `limit`, it is emptied."""
     key = hash(key)
     if key in seen:
         return True

@@ -105,7 +105,7 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     # Bytes arrive: called by the stream, as for every Read
 
     def take(self, schedule, data):
-        # A whole head, as nearly every request is, perhaps with its body.
+        # Nearly every head arrives whole, perhaps with a body or more requests.
         if self._state is IDLE:
             end = data.find(_EMPTY_LINE) + 4
             if 4 < end <= self.server.params.max_header_size:
@@ -256,7 +256,8 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
         except Exception as error:
             self._handle_exception(error)
         if self._state is RESPONDING:
-            # The response takes time, in which a client may send no more than `_EARLY_BYTES`.
+            # The response takes time. Meanwhile the stream listens, until `_EARLY_BYTES` of the
+            # next request have arrived.
             self.stream.resume_read()
 
     # Its body

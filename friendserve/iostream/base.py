@@ -283,8 +283,8 @@ class BaseIOStream(Pending):
         self._buffer.push_back(data)
 
     def take_unread(self, size):
-        """The next `size` bytes, if they have been received; otherwise None. For the pending read,
-        which would get them later."""
+        """Consume the next `size` bytes and return them, or return None if they have not all been
+        received. Called by the pending read, which then need not wait for its `deliver`."""
         if len(self._buffer) < size or self._state is CLOSED:
             return None
         data = self._buffer.consume(size)

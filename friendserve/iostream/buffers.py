@@ -244,10 +244,10 @@ class Read(object):
     """One pending read, which finds its end in the buffer, keeps its limit, and delivers.
 
     When bytes arrive while the buffer is empty, the stream calls `take(schedule, data)`, which
-    returns whether it has delivered all of them. Otherwise the bytes are buffered, and the stream
-    calls `find(buffer)`, which returns how many bytes to deliver, None while more are needed, or
-    PAUSE if it wants none for now; it raises UnsatisfiableReadError if no further bytes can satisfy
-    it. `deliver(schedule, data)` then passes the bytes on, by `schedule(callback, data)`, and
+    returns whether it has delivered them; it may have pushed back those that come later. Otherwise
+    the bytes are buffered, and the stream calls `find(buffer)`, which returns how many bytes to
+    deliver, None while more are needed, or PAUSE if it wants none for now; it raises
+    UnsatisfiableReadError if no further bytes can satisfy it. `deliver(schedule, data)` then passes the bytes on, by `schedule(callback, data)`, and
     returns the read that is pending next: None, or itself if it wants more.
 
     When the peer will send no more, `ended()` returns whether the stream must stay open for

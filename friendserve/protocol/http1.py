@@ -317,8 +317,8 @@ def read_request_head(head, max_line=8192, max_fields=100):
     return method, target, version, headers, length, keep_alive
 
 
-#: Whether a loop over all bytes is faster than methods of bytes that do the same: where it is
-#: compiled, and bytes are numbers.
+#: Whether a loop over the bytes of a head is faster than the methods that do the same: on PyPy,
+#: which compiles it, with Python 3, where bytes are numbers.
 _SCANS = IS_PYPY and str is not bytes
 
 
@@ -338,7 +338,7 @@ def _scan_plain_head(head, values):
         values[NAMES[text[start:colon]]] = text[colon + 2:end]
         start = end + 2
         count += 1
-    # No other octets than those of the line ends are not plain.
+    # Every octet is plain, except those of the line ends.
     ends = 0
     for octet in head:
         if octet < 32 or octet > 126:
@@ -442,11 +442,11 @@ def encode_response_head(start_line, headers, size):
     etag = values.get("Etag")
     if etag is not None:
         known["Etag"] = etag
-    comes_again = values == known and start_line == line
-    if not comes_again and may_be_remembered(values):
+    is_known = values == known and start_line == line
+    if not is_known and may_be_remembered(values):
         _last = start_line, values.copy(), None, None, None, b""
     values["Content-Length"] = str(size)
-    if not comes_again:
+    if not is_known:
         return encode_head(start_line, headers)
     if size == last_size and etag == last_etag:
         return head

@@ -136,14 +136,15 @@ def _literal_beginning(regex):
 
 
 class PathTable(object):
-    """URLSpecs by the folders of their patterns. However many there are, only those for the folder
-    of a path and the folders around it are tried."""
+    """URLSpecs by the folders of their patterns: however many there are, only those for the folder
+    of a path and for the folders around it are tried."""
     __slots__ = ("_inside", "_below", "_longest")
 
     def __init__(self, specs):
         pairs = [(spec, spec.matcher.pattern) for spec in specs]
         folders = set(pattern.folder for _, pattern in pairs) | set([""])
-        # Folder -> the specs for paths in it, and for those in folders in it that are not here.
+        # Folder -> the specs for the paths in it; and those for deeper paths, in folders that no
+        # pattern names.
         self._inside = dict((folder, [
             spec for spec, pattern in pairs
             if (folder == pattern.folder if pattern.is_literal
