@@ -394,8 +394,10 @@ class HTTPServerRequest(object):
     @_Lazy
     def query_arguments(self):
         query = self.query
+        if not query:
+            return {}
         return parse_urlencoded(
-            query.encode("latin-1") if str is not bytes else query) if query else {}
+            query.encode("latin-1") if str is not bytes else query)  # version: py2
 
     @_Lazy
     def body_arguments(self):

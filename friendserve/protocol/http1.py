@@ -280,7 +280,8 @@ def read_request_head(head, max_line=8192, max_fields=100):
         if _SCANS:
             line, count = _scan_plain_head(head, values)
         else:
-            lines = (head if str is bytes else head.decode("latin-1")).split("\r\n")
+            text = head if str is bytes else head.decode("latin-1")  # version: py2
+            lines = text.split("\r\n")
             line, count = lines[0], len(lines) - 3
             for field in lines[1:-2]:
                 name, colon, value = field.partition(":")
@@ -319,7 +320,7 @@ def read_request_head(head, max_line=8192, max_fields=100):
 
 #: Whether a loop over the bytes of a head is faster than the methods that do the same: on PyPy,
 #: which compiles it, with Python 3, where bytes are numbers.
-_SCANS = IS_PYPY and str is not bytes
+_SCANS = IS_PYPY and str is not bytes  # version: py2
 
 
 def _scan_plain_head(head, values):

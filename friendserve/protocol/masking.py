@@ -48,7 +48,7 @@ def apply_mask_in_python(data, mask):
     size = len(data)
     if len(mask) != 4:
         raise ValueError("a mask must have 4 bytes, not %d" % len(mask))
-    if IS_PYPY and not six.PY2:
+    if IS_PYPY and not six.PY2:  # version: py2
         return _xor_words(data, mask, size)
     if size >= _LONG:
         # Every fourth byte is extracted faster from a bytearray than from bytes.

@@ -52,7 +52,7 @@ class PathPattern(object):
             return None, dict((str(name), _unquote(value))
                               for name, value in match.groupdict().items())
         groups = match.groups()
-        if not groups or str is bytes or "%" in path:
+        if not groups or str is bytes or "%" in path:  # version: py2
             return [_unquote(value) for value in groups], None
         # As `_unquote`, without a call: most paths are plain.
         return [value if value is None else value.encode("latin-1") for value in groups], None
