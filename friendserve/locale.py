@@ -181,8 +181,8 @@ _translations = {}      # code -> the argument `translations` of its Locale
 _use_gettext = False    # whether these are Locales of gettext
 _supported_locales = frozenset((_default,))     # the codes in `_translations`, and the default
 _locales = {}           # code -> its Locale
-# code -> the supported one that `get` chooses for it, or "". Replaced when these change, so that
-# another thread does not add what it found among the old ones.
+# code -> the supported one that `get` chooses for it, or "". Replaced when the supported codes
+# change, so that another thread does not add what it has found among the old ones.
 _matches = {}
 
 
