@@ -247,8 +247,9 @@ class Read(object):
     returns whether it has delivered them; it may have pushed back those that come later. Otherwise
     the bytes are buffered, and the stream calls `find(buffer)`, which returns how many bytes to
     deliver, None while more are needed, or PAUSE if it wants none for now; it raises
-    UnsatisfiableReadError if no further bytes can satisfy it. `deliver(schedule, data)` then passes the bytes on, by `schedule(callback, data)`, and
-    returns the read that is pending next: None, or itself if it wants more.
+    UnsatisfiableReadError if no further bytes can satisfy it. `deliver(schedule, data)` then passes
+    the bytes on, by `schedule(callback, data)`, and returns the read that is pending next: None, or
+    itself if it wants more.
 
     When the peer will send no more, `ended()` returns whether the stream must stay open for
     writing. When that is known while the read wants no more bytes for now, and some may be unread,
