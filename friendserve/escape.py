@@ -30,7 +30,7 @@ def utf8(value):
 
     Raises TypeError for anything else.
     """
-    if isinstance(value, six.text_type):
+    if isinstance(value, unicode_type):
         return value.encode("utf-8")
     if value is None or isinstance(value, bytes):
         return value
@@ -50,7 +50,7 @@ def to_unicode(value):
             # Python 2 decodes surrogates, which RFC 3629 3 forbids.
             raise UnicodeDecodeError("utf-8", value, 0, 1, "it contains surrogates")
         return value.decode("utf-8")
-    if value is None or isinstance(value, six.text_type):
+    if value is None or isinstance(value, unicode_type):
         return value
     raise TypeError("expected text, bytes or None, not %s" % type(value).__name__)
 
@@ -219,29 +219,30 @@ def parse_qs_bytes(qs, keep_blank_values=False, strict_parsing=False):
     """
     fields = {}
     qs = utf8(qs)
-    is_plain = b"%" not in qs and b"+" not in qs
-    for field in qs.split(b"&"):
-        name, equals, value = field.partition(b"=")
-        if not equals and strict_parsing:
-            raise ValueError("a field of the query string has no '=': %r" % (field,))
+    if strict_parsing:
+        for field in qs.split(b"&"):
+            if b"=" not in field:
+                raise ValueError("a field of the query string has no '=': %r" % (field,))
+    # `in` raises and drops an exception before it looks for bytes.
+    has_escapes = qs.find(b"%") >= 0
+    for field in qs.replace(b"+", b" ").split(b"&"):
+        name, _, value = field.partition(b"=")
         if value or (keep_blank_values and field):
-            if not is_plain:
-                name, value = _unquote(name, True), _unquote(value, True)
-            name = _to_name(name)
+            if has_escapes:
+                if name.find(b"%") >= 0:
+                    name = unquote_to_bytes(name)
+                if value.find(b"%") >= 0:
+                    value = unquote_to_bytes(value)
+            if str is not bytes:  # version: py2
+                try:
+                    name = name.decode("utf-8")
+                except UnicodeDecodeError:
+                    name = name.decode("latin-1")
             if name in fields:
                 fields[name].append(value)
             else:
                 fields[name] = [value]
     return fields
-
-
-def _to_name(name):
-    if str is bytes:  # version: py2
-        return name
-    try:
-        return name.decode("utf-8")
-    except UnicodeDecodeError:
-        return name.decode("latin-1")
 
 
 # Links

@@ -196,7 +196,7 @@ def parse_body_arguments(content_type, body, arguments, files, headers=None):
     is_multipart = main.startswith("multipart/form-data")
     if not body or not (is_multipart or main == "application/x-www-form-urlencoded"):
         return
-    encoding = headers.get("Content-Encoding", "") if headers else ""
+    encoding = headers.get("Content-Encoding", "") if headers is not None else ""
     if encoding.lower() not in ("", "identity"):
         raise HTTPInputError("a form with Content-Encoding %r is not supported"
                              % encoding[:80])
@@ -227,7 +227,10 @@ def parse_multipart_form_data(boundary, data, arguments, files):
 
 def _add(new, table):
     for name, values in new.items():
-        table.setdefault(name, []).extend(values)
+        if name in table:
+            table[name].extend(values)
+        else:
+            table[name] = values
 
 
 # The interfaces between servers, clients and applications
@@ -390,7 +393,9 @@ class HTTPServerRequest(object):
 
     @_Lazy
     def query_arguments(self):
-        return parse_urlencoded(self.query.encode("latin-1") if str is not bytes else self.query)
+        query = self.query
+        return parse_urlencoded(
+            query.encode("latin-1") if str is not bytes else query) if query else {}
 
     @_Lazy
     def body_arguments(self):
@@ -411,7 +416,9 @@ class HTTPServerRequest(object):
 
     @_Lazy
     def arguments(self):
-        arguments = {name: list(values) for name, values in self.query_arguments.items()}
+        arguments = {}
+        for name, values in self.query_arguments.items():
+            arguments[name] = list(values)
         if self.method in _WITHOUT_BODY:
             # A cache in front ignores the body: a page that depended on it would be kept for the
             # URL, and sent to everybody.
@@ -423,7 +430,9 @@ class HTTPServerRequest(object):
     @_Lazy
     def cookies(self):
         # A proxy may have split the header into several lines (RFC 9113 8.2.3).
-        header = "; ".join(self.headers.get_list("Cookie"))
+        header = self.headers._values.get("Cookie", "")
+        if type(header) is list:
+            header = "; ".join(header)
         return {name: CookieValue(name, value) for name, value in parse_cookie(header).items()}
 
     def __getattr__(self, name):

@@ -181,6 +181,9 @@ _translations = {}      # code -> the argument `translations` of its Locale
 _use_gettext = False    # whether these are Locales of gettext
 _supported_locales = frozenset((_default,))     # the codes in `_translations`, and the default
 _locales = {}           # code -> its Locale
+# code -> the supported one that `get` chooses for it, or "". Replaced when these change, so that
+# another thread does not add what it found among the old ones.
+_matches = {}
 
 
 def get(*locale_codes):
@@ -195,10 +198,11 @@ def get(*locale_codes):
 
 def set_default_locale(code):
     """Set the language in which the texts of the program are written (default "en_US")."""
-    global _default, _supported_locales
+    global _default, _supported_locales, _matches
     _default = code
     _supported_locales = frozenset(_translations) | frozenset((code,))
     _locales.clear()
+    _matches = {}
 
 
 def get_supported_locales(cls=None):
@@ -257,11 +261,12 @@ def loaded_files():
 
 
 def _use(loaded, files, is_gettext):
-    global _translations, _use_gettext, _supported_locales
+    global _translations, _use_gettext, _supported_locales, _matches
     _translations, _use_gettext = loaded, is_gettext
     _files[:] = [os.path.abspath(path) for path in files]
     _supported_locales = frozenset(loaded) | frozenset((_default,))
     _locales.clear()
+    _matches = {}
     gen_log.debug("Supported locales: %s", sorted(get_supported_locales()))
 
 
@@ -302,23 +307,17 @@ class Locale(object):
     @classmethod
     def get_closest(cls, *locale_codes):
         """The same as the function `get`."""
-        supported = get_supported_locales()
-        by_tag = dict((_tag(code), code) for code in sorted(supported, reverse=True))
+        matches = _matches
         for code in locale_codes:
             if not code:
                 continue
-            if code in supported:
-                return cls.get(code)
-            tag = _tag(code)
-            if tag is None:
-                continue
-            for candidate in _candidates(*tag):
-                if candidate in by_tag:
-                    return cls.get(by_tag[candidate])
-            default = _tag(_default)
-            if default is not None and default[0] == tag[0]:
-                # en_US for en or en_GB, rather than a code that is preferred less.
-                return cls.get(_default)
+            match = matches.get(code)
+            if match is None:
+                match = _find_match(code)
+                if len(code) <= _MAX_TAG_LENGTH:
+                    remember(matches, 1000, code, match)
+            if match:
+                return cls.get(match)
         return cls.get(_default)
 
     @classmethod
@@ -535,6 +534,23 @@ def _tag(code):
     language, script, region, variants = match.groups()
     language = _LANGUAGES.get(language, language)
     return remember(_tags, 1000, code, (language, script, region, variants))
+
+
+def _find_match(code):
+    """The supported code that serves a reader of `code` best, or "" if there is none."""
+    supported = get_supported_locales()
+    if code in supported:
+        return code
+    tag = _tag(code)
+    if tag is None:
+        return ""
+    by_tag = dict((_tag(code), code) for code in sorted(supported, reverse=True))
+    for candidate in _candidates(*tag):
+        if candidate in by_tag:
+            return by_tag[candidate]
+    default = _tag(_default)
+    # en_US for en or en_GB, rather than a code that is preferred less.
+    return _default if default is not None and default[0] == tag[0] else ""
 
 
 def _candidates(language, script, region, variants):

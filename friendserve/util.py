@@ -31,6 +31,9 @@ import six
 if six.PY2:  # version: py2
     import imp
 
+#: Whether this is PyPy, which compiles the loops of a program and does not count references.
+IS_PYPY = "__pypy__" in sys.builtin_module_names
+
 __all__ = ["ArgReplacer", "Configurable", "GzipDecompressor", "ObjectDict", "TimeoutError",
            "errno_from_exception", "format_timestamp", "import_object", "re_unescape"]
 
@@ -48,6 +51,18 @@ def remember(memo, limit, key, value):
         memo.clear()
     memo[key] = value
     return value
+
+
+def comes_again(seen, limit, key):
+    """Whether `key` was passed before, so that it is worth remembering: most keys that clients make
+    up never come back. The set `seen` holds only hashes, up to `limit`. Then it is emptied."""
+    key = hash(key)
+    if key in seen:
+        return True
+    if len(seen) >= limit:
+        seen.clear()
+    seen.add(key)
+    return False
 
 
 def set_public_module(namespace):

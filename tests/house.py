@@ -80,7 +80,7 @@ FLOORS = (
 #: What protocol/ may import besides itself: modules that compute, and see no file descriptor,
 #: clock, logger or file.
 PURE = frozenset((
-    "__future__", "base64", "binascii", "bisect", "calendar", "codecs", "collections",
+    "__future__", "array", "base64", "binascii", "bisect", "calendar", "codecs", "collections",
     "datetime", "email", "functools", "hashlib", "hmac", "itertools", "json", "math", "numbers",
     "operator", "re", "six", "string", "struct", "unicodedata", "zlib",
     PACKAGE + ".util", PACKAGE + ".escape"))

@@ -23,6 +23,7 @@ class LocaleCase(unittest.TestCase):
         (locale._default, locale._translations, locale._use_gettext,
          locale._supported_locales) = self.before
         locale._locales.clear()
+        locale._matches = {}
 
     def write(self, name, text, encoding="utf-8"):
         path = os.path.join(self.folder, name)

@@ -173,6 +173,16 @@ class ParseQsTest(unittest.TestCase):
         self.assertEqual({"a": [b"1"]}, parse_qs_bytes("a=1&b=", strict_parsing=True))
         for query in ("a", "a=1&", "a=1&&b=1"):
             self.assertRaises(ValueError, parse_qs_bytes, query, strict_parsing=True)
+        with self.assertRaises(ValueError) as caught:
+            parse_qs_bytes("a=1&b+%63", strict_parsing=True)
+        self.assertIn("b+%63", str(caught.exception))
+
+    def test_escapes_and_spaces_of_each_part(self):
+        for query, name, value in [("a+b=c", "a b", b"c"), ("a=b+c", "a", b"b c"),
+                                   ("%41=b", "A", b"b"), ("a=%2B+%25+%3D", "a", b"+ % ="),
+                                   ("a%2b=%2b", "a+", b"+"), ("%3D=%26&", "=", b"&")]:
+            self.assertEqual({name: [value]}, parse_qs_bytes(query))
+            self.assertEqual({"z": [b"%"], name: [value]}, parse_qs_bytes("z=%&" + query))
 
     def test_semicolon_separates_nothing(self):
         self.assertEqual({"a": [b"1;b=2"]}, parse_qs_bytes("a=1;b=2"))

@@ -300,6 +300,10 @@ class RequestTest(unittest.TestCase):
         # Merging does not change the parts, and each is computed once.
         self.assertEqual([b"1", b"2"], request.query_arguments["a"])
         self.assertIs(request.arguments, request.arguments)
+        for values in request.arguments.values():
+            values.append(b"of all")
+        self.assertEqual({"a": [b"1", b"2"], "b": [b"\xff"]}, request.query_arguments)
+        self.assertEqual({"a": [b"3"], "c": [b""]}, request.body_arguments)
         self.assertEqual({}, request.files)
 
     def test_raw_octets_in_the_query(self):

@@ -2,6 +2,8 @@
 """Which locale serves a language tag (BCP 47; B310)."""
 from __future__ import absolute_import, division, print_function
 
+import sys
+
 from friendserve import locale
 from friendserve.web.page import accepted_languages
 from tests.localecase import LocaleCase
@@ -58,3 +60,33 @@ class MatchTest(LocaleCase):
             locale.get(code).name for code in ("zh_Hans", "zh_Hant", "sr_Latn", "es_419")])
         self.assertEqual([True, False], [
             locale.get(code).rtl for code in ("uz_Arab", "zh_Hans")])
+
+    def test_b310_a_match_is_found_again_when_others_are_loaded(self):
+        self.check("de", de_AT="de", fr_CA="en_US", pt="en_US", en_GB="en_US")
+        self.check("de_AT fr pt_BR", de_AT="de_AT", fr_CA="fr", pt="en_US", en_GB="en_US")
+        locale.set_default_locale("pt_BR")
+        self.check("de_AT", pt="pt_BR", en_GB="pt_BR", de_AT="de_AT")
+        locale.set_default_locale("en_US")
+        self.assertEqual("en_US", locale.get("pt").code)
+
+    def test_b310_matches_take_little_memory(self):
+        for number in range(3000):
+            locale.get("xx-%d" % number, "de" * 100 + str(number))
+        self.assertLessEqual(len(locale._matches), 1000)
+        self.assertLess(max(map(len, locale._matches)), 60)
+
+    def test_b310_a_match_is_not_sought_twice(self):
+        self.check("de_AT de fr", de_CH="de", fr_CA="fr", sv="en_US")
+        calls = []
+
+        def count(frame, event, argument):
+            if event == "call":
+                calls.append(frame.f_code.co_name)
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            locale.get("sv", "de-CH")
+        finally:
+            sys.setprofile(before)
+        self.assertLess(len(calls), 8, calls)

@@ -12,9 +12,10 @@ import ssl
 from friendserve.iostream.buffers import Read
 from friendserve.protocol.errors import ConnectionLostError, HTTPInputError
 from friendserve.protocol.http1 import (
-    BODY, CLOSING, HEAD, IDLE, MAX_INTERIM_RESPONSES, UPGRADED, ResponseChunkedDecoder,
-    find_response_end, read_response_head)
-from friendserve.protocol.http1body import ENDED, MessageBody, take_response_coding
+    BODY, CLOSING, HEAD, IDLE, MAX_INTERIM_RESPONSES, UPGRADED, find_response_end,
+    read_response_head)
+from friendserve.protocol.http1body import (
+    ENDED, MessageBody, ResponseChunkedDecoder, take_response_coding)
 
 #: (from, to) -> to, for every legal move; any other is a KeyError, and a bug. IDLE: no exchange
 #: uses the connection. HEAD: a request was sent, the head of its response is not complete. BODY:

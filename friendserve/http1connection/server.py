@@ -1,11 +1,11 @@
 """The server's side of one HTTP/1.x connection.
 
 The life of a request, which is also the order of the methods: the stream offers new bytes to
-`take`, which accepts a whole head and nothing more; otherwise it gathers bytes until `find` sees
-the end of a head, and passes that to `deliver`. Either way `_on_head` is queued on the loop. It
-parses the head, and hands the request to the server, or first collects (or passes on) a body. The
-response is written by the methods of `friendserve.http1connection.response`. Then the connection is
-idle again, and if the next request is already in the buffer, it begins at once.
+`take`, which accepts them if they begin with a whole head; otherwise it gathers bytes until `find`
+sees the end of a head, and passes that to `deliver`. Either way `_on_head` is queued on the loop.
+It parses the head, and hands the request to the server, or first collects (or passes on) a body.
+The response is written by the methods of `friendserve.http1connection.response`. Then the
+connection is idle again, and if the next request is already in the buffer, it begins at once.
 
 Only one request is in progress at a time: bytes that follow it stay in the buffer of the stream,
 and, once one buffer is full, in the kernel, until its response is finished. So responses are in
@@ -21,7 +21,7 @@ from friendserve.log import access_log, app_log, gen_log
 from friendserve.platform.pollers.clock import monotonic_time
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.http1 import (
-    BODY, CLOSING, DONE, HEAD, IDLE, MAX_EMPTY_LINES, MOVES, RESPONDING, UPGRADED,
+    BODY, CHUNKED, CLOSING, DONE, HEAD, IDLE, MAX_EMPTY_LINES, MOVES, RESPONDING, UPGRADED,
     check_partial_head, count_empty_lines, encode_answer, read_request_head)
 from friendserve.protocol.http1body import (
     BODY_MOVES, DELIVERING, ENDED, READING, MessageBody, take_request_coding)
@@ -105,14 +105,19 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
     # Bytes arrive: called by the stream, as for every Read
 
     def take(self, schedule, data):
-        # A whole head and nothing more, in one piece, as nearly every request is.
-        if self._state is IDLE and \
-                4 < data.find(_EMPTY_LINE) + 4 == len(data) <= self.server.params.max_header_size:
-            self._state = _IDLE_TO_HEAD
-            # Kept here, because an argument costs the loop more.
-            self._head = data
-            schedule(self._on_head)
-            return True
+        # A whole head, as nearly every request is, perhaps with its body.
+        if self._state is IDLE:
+            end = data.find(_EMPTY_LINE) + 4
+            if 4 < end <= self.server.params.max_header_size:
+                self._state = _IDLE_TO_HEAD
+                # Kept here, because an argument costs the loop more.
+                if end == len(data):
+                    self._head = data
+                else:
+                    self._head = data[:end]
+                    self.stream.push_back(data[end:])
+                schedule(self._on_head)
+                return True
         return False
 
     def find(self, buffer):
@@ -250,6 +255,9 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             server.handle_request(request)
         except Exception as error:
             self._handle_exception(error)
+        if self._state is RESPONDING:
+            # The response takes time, in which a client may send no more than `_EARLY_BYTES`.
+            self.stream.resume_read()
 
     # Its body
 
@@ -276,6 +284,18 @@ class HTTP1ServerConnection(HTTP1ResponseWriter):
             self._on_body()
             return
         stream = self.stream
+        if body.receiver is None and body.paused_at is None and inflater is None \
+                and length is not CHUNKED:
+            # Most bodies have arrived together with their head.
+            data = stream.take_unread(length)
+            if data is not None:
+                self._body = None
+                self._move(RESPONDING)
+                request.body = data
+                self._run(self.server.handle_request, request)
+                if self._state is RESPONDING:
+                    stream.resume_read()
+                return
         if expect and request.version == "HTTP/1.1" and self._sending is None \
                 and not stream.has_unread() and not stream.closed():
             stream.write(_CONTINUE)

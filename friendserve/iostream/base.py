@@ -282,6 +282,16 @@ class BaseIOStream(Pending):
         """Put delivered bytes back, as the first bytes of the next read."""
         self._buffer.push_back(data)
 
+    def take_unread(self, size):
+        """The next `size` bytes, if they have been received; otherwise None. For the pending read,
+        which would get them later."""
+        if len(self._buffer) < size or self._state is CLOSED:
+            return None
+        data = self._buffer.consume(size)
+        if self._events != READ:
+            self._update_events()
+        return data
+
     def end_read(self):
         """Drop the pending read; bytes not delivered to it are left for the next one."""
         self._pending = None

@@ -56,10 +56,10 @@ class ReadBuffer(object):
 
     def push_back(self, data):
         """Put bytes back at the front."""
-        rest = self.consume(len(self))
-        self.append(data)
-        if rest:
-            self.append(rest)
+        if self.data:
+            data += self.consume(len(self))
+        self.data = data
+        self._start = 0
 
     def find(self, delimiter, start=0, end=None):
         """The position of the first `delimiter` that lies between `start` and `end`, or -1."""

@@ -27,7 +27,7 @@ import six
 
 from friendserve.escape import native_str, utf8
 from friendserve.protocol.grammar import TOKEN_CHARS, find_control
-from friendserve.util import format_timestamp
+from friendserve.util import format_timestamp, remember
 
 __all__ = ["CookieError", "DEFAULT_SIGNED_VALUE_MIN_VERSION", "DEFAULT_SIGNED_VALUE_VERSION",
            "MAX_SUPPORTED_SIGNED_VALUE_VERSION", "MIN_SUPPORTED_SIGNED_VALUE_VERSION",
@@ -114,49 +114,69 @@ _QUOTE = re.compile(r'[",;\\\x80-\xff]')
 #: RFC 6265 4.1.1 allows av-octets in attributes; a space is useless there, and can mislead.
 _is_attribute_value = re.compile(r"[\x21-\x3a\x3c-\x7e]+\Z").match
 
+# Seconds since 1970 -> the date.
+_times = {}
+_MAX_TIMES = 100
+
 _SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
 
 
 def format_set_cookie(name, value, domain=None, expires=None, path="/", max_age=None,
-                      secure=False, httponly=False, samesite=None, **other):
+                      secure=False, httponly=False, samesite=None, partitioned=False, **other):
     """The value of a Set-Cookie header (RFC 6265 4.1), a native string; the same as from Python 3's
     http.cookies, with the attributes in alphabetical order. Only an empty value gets no quotes.
 
     `value` is text or UTF-8 bytes; it is quoted if necessary, and `parse_cookie` restores it.
     `expires` is a datetime, a time tuple (both UTC) or a timestamp, `max_age` a number of seconds,
     `samesite` one of "Strict", "Lax", "None". Flags that are false and attributes that are None or
-    "" are omitted. `other` may contain "partitioned", and any attribute in another spelling
-    ("Max-Age", "HttpOnly"), which then takes precedence.
+    "" are omitted. `other` may contain any attribute in another spelling ("Max-Age", "HttpOnly"),
+    which then takes precedence.
 
     Raises CookieError for a name that is not a token, for control characters anywhere, for a
     space or ";" in an attribute, and for an unknown attribute: a misspelt one would protect
     nothing.
     """
-    attributes = {"domain": domain, "expires": expires, "path": path, "max_age": max_age,
-                  "secure": secure, "httponly": httponly, "samesite": samesite,
-                  "partitioned": False}
-    for key in other:
-        known = key.lower().replace("-", "_")
-        if known not in attributes:
-            raise CookieError("%r is not an attribute of a cookie; the attributes are: %s"
-                              % (key, ", ".join(sorted(attributes))))
-        attributes[known] = other[key]
+    if other:
+        attributes = {"domain": domain, "expires": expires, "path": path, "max_age": max_age,
+                      "secure": secure, "httponly": httponly, "samesite": samesite,
+                      "partitioned": partitioned}
+        for key in other:
+            known = key.lower().replace("-", "_")
+            if known not in attributes:
+                raise CookieError("%r is not an attribute of a cookie; the attributes are: %s"
+                                  % (key, ", ".join(sorted(attributes))))
+            attributes[known] = other[key]
+        return format_set_cookie(name, value, **attributes)
     name = native_str(name)
     if not _is_name(name):
         raise CookieError("%r cannot be the name of a cookie: only letters, digits and "
                           "!#$%%&'*+-.^_`|~: are allowed" % (name,))
-    parts = ["%s=%s" % (name, _quote(name, value))]
-    for key, label, write in _ATTRIBUTES:
-        given = attributes[key]
-        if given is False or (
-                not given and (write is _write_flag or not isinstance(given, numbers.Real))):
-            continue
-        written = write(label, given)
-        parts.append(label if written is None else "%s=%s" % (label, written))
-    return "; ".join(parts)
+    line = name + "=" + _quote(name, value)
+    if domain is not None and _is_given(domain):
+        line += "; Domain=" + _write_text("Domain", domain)
+    if expires is not None and _is_given(expires):
+        line += "; expires=" + _write_time(expires)
+    if httponly:
+        line += "; HttpOnly"
+    if max_age is not None and _is_given(max_age):
+        line += "; Max-Age=" + _write_seconds(max_age)
+    if partitioned:
+        line += "; Partitioned"
+    if path is not None and _is_given(path):
+        line += "; Path=" + _write_text("Path", path)
+    if samesite is not None and _is_given(samesite):
+        line += "; SameSite=" + _write_same_site(samesite)
+    return line + "; Secure" if secure else line
+
+
+def _is_given(value):
+    # Zero is a number of seconds, and an error in other attributes.
+    return value or (value is not False and isinstance(value, numbers.Real))
 
 
 def _quote(name, value):
+    if type(value) is str and _is_plain_value(value):
+        return value
     # One character per octet, so that both Pythons escape the same ones.
     text = utf8(value)
     if str is not bytes:  # version: py2
@@ -176,25 +196,29 @@ def _escape_one(match):
 
 
 def _write_text(label, value):
-    text = native_str(value) if isinstance(value, (bytes, six.text_type)) else ""
+    text = value
+    if type(value) is not str:
+        text = native_str(value) if isinstance(value, (bytes, six.text_type)) else ""
     if not _is_attribute_value(text):
         raise CookieError("%s=%r: an attribute of a cookie must be ASCII without control "
                           "characters, spaces and ';'" % (label, value))
     return text
 
 
-def _write_flag(label, value):
-    return None
+def _write_time(value):
+    # Most cookies that are set within one second expire in the same one.
+    text = _times.get(value) if type(value) is int else None
+    if text is None:
+        try:
+            text = format_timestamp(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise CookieError("expires: %s" % error)
+        if type(value) is int:
+            remember(_times, _MAX_TIMES, value, text)
+    return text
 
 
-def _write_time(label, value):
-    try:
-        return format_timestamp(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise CookieError("%s: %s" % (label, error))
-
-
-def _write_seconds(label, value):
+def _write_seconds(value):
     # Browsers ignore a number with a decimal point (RFC 6265 5.2.2).
     text = ""
     if isinstance(value, (bytes, six.text_type)):
@@ -202,22 +226,15 @@ def _write_seconds(label, value):
     elif isinstance(value, numbers.Real) and abs(value) < 1e15 and value is not True:
         text = str(int(value))
     if not re.match(r"-?[0-9]{1,15}\Z", text):
-        raise CookieError("%s must be a number of seconds, not %r" % (label, value))
+        raise CookieError("Max-Age must be a number of seconds, not %r" % (value,))
     return text
 
 
-def _write_same_site(label, value):
-    text = _write_text(label, value).lower()
+def _write_same_site(value):
+    text = _write_text("SameSite", value).lower()
     if text not in _SAME_SITE:
-        raise CookieError("%s must be Strict, Lax or None, not %r" % (label, value))
+        raise CookieError("SameSite must be Strict, Lax or None, not %r" % (value,))
     return _SAME_SITE[text]
-
-
-_ATTRIBUTES = (
-    ("domain", "Domain", _write_text), ("expires", "expires", _write_time),
-    ("httponly", "HttpOnly", _write_flag), ("max_age", "Max-Age", _write_seconds),
-    ("partitioned", "Partitioned", _write_flag), ("path", "Path", _write_text),
-    ("samesite", "SameSite", _write_same_site), ("secure", "Secure", _write_flag))
 
 
 # Signing
@@ -226,6 +243,7 @@ _is_timestamp = re.compile(br"(?:0|[1-9][0-9]{0,15})\Z").match
 #: A version has at most three digits. A longer number before the first "|" means format 1: base64
 #: may look like a number.
 _match_version = re.compile(br"([1-9][0-9]{0,2})\|").match
+_match_length = re.compile(br"(0|[1-9][0-9]{0,8}):").match
 
 
 def create_signed_value(secret, name, value, version=None, clock=None, key_version=None):
@@ -252,9 +270,9 @@ def create_signed_value(secret, name, value, version=None, clock=None, key_versi
             raise ValueError("format 1 does not include a key version, so only key 0 can sign")
         return b"|".join([payload, timestamp, _sign_v1(key, name, payload, timestamp)])
     if version == 2:
-        signed = b"2|" + b"".join(
-            _ascii(len(field)) + b":" + field + b"|"
-            for field in (_ascii(key_version or 0), timestamp, name, payload))
+        signed = b"2|" + b"".join([
+            b"%d:%s|" % (len(field), field)
+            for field in (_ascii(key_version or 0), timestamp, name, payload)])
         return signed + _sign_v2(key, signed)
     raise ValueError("unknown version %r of signed values: it must be 1 or 2" % (version,))
 
@@ -372,13 +390,13 @@ def _split_v2(value):
     fields = []
     position = len(b"2|")
     for _ in range(4):
-        colon = value.find(b":", position, position + 10)
-        if colon < 0 or not _is_timestamp(value[position:colon]):
+        match = _match_length(value, position)
+        if match is None:
             return None
-        end = colon + 1 + int(value[position:colon])
+        end = match.end() + int(match.group(1))
         if value[end:end + 1] != b"|":
             return None
-        fields.append(value[colon + 1:end])
+        fields.append(value[match.end():end])
         position = end + 1
     key_version, timestamp, name, payload = fields
     if not _is_timestamp(key_version) or not _is_timestamp(timestamp):

@@ -292,8 +292,8 @@ RESPONSE = parse_response_field_line, _RESPONSE_CHECKS
 def parse_fields(lines, max_fields, rules=REQUEST, are_clean=False):
     """The field lines of a head, without line ends -> HTTPHeaders.
 
-    `lines` is a list of native strings. `are_clean` says that there is no control character but
-    tab in any of them, which is quickest to find out for the whole head. Raises HTTPInputError: 431
+    `lines` is a list of native strings. `are_clean` says that there is no control character in any
+    of them, which is quickest to find out for the whole head. Raises HTTPInputError: 431
     for more than `max_fields` lines, else 400, also for a Content-Length, a Transfer-Encoding or,
     in a request, a Host that is malformed or appears twice.
     """

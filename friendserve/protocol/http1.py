@@ -1,8 +1,8 @@
 """HTTP/1.x (RFC 9112) as functions from bytes to values and back.
 
 Nothing here reads or waits. A connection collects the bytes up to the empty line, has
-`read_request_head` parse them and work out where the body ends, feeds a chunked body to a
-`ChunkedDecoder`, and tracks the state of the exchange with the table `MOVES`.
+`read_request_head` parse them and work out where the body ends, feeds the body to a `MessageBody`
+(`friendserve.protocol.http1body`), and tracks the state of the exchange with the table `MOVES`.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -15,8 +15,8 @@ from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
 from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
-    NAMES, REQUEST, RESPONSE, HTTPHeaders, check_framing, may_be_remembered, parse_field_line,
-    parse_fields, parse_response_field_line)
+    NAMES, REQUEST, RESPONSE, HTTPHeaders, check_framing, may_be_remembered, parse_fields)
+from friendserve.util import IS_PYPY, comes_again
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
 #: HEAD: it is complete, and waits in the loop's queue. BODY: the head is parsed, the body is being
@@ -53,7 +53,7 @@ UNTIL_CLOSE = "until close"
 
 _fold = re.compile(r"(?:\r\n[ \t]+)+")
 
-_bare_line_feed = re.compile(br"[^\r]\n").search
+find_bare_line_feed = re.compile(br"[^\r]\n").search
 
 _CONTROLS = bytes(bytearray(list(range(32)) + [127]))
 _NOT_PLAIN = _CONTROLS + bytes(bytearray(range(128, 256)))
@@ -148,7 +148,7 @@ def check_partial_head(start, rest, max_line=8192):
     this, a connection would wait until its time limit for a peer that speaks another protocol or
     ends its lines with a bare line feed. Raises HTTPInputError, or returns None.
     """
-    if _bare_line_feed(rest):
+    if find_bare_line_feed(rest):
         raise HTTPInputError("a line of the head ends without a carriage return")
     skip = count_empty_lines(start)
     if skip > MAX_EMPTY_LINES:
@@ -275,23 +275,28 @@ def read_request_head(head, max_line=8192, max_fields=100):
             return method, target, version, headers, length, keep_alive
     # Most heads differ from all others, but are plain: one pass shows that nothing is wrong with
     # them. The strict parser reads those that are not, and finds out whether they are wrong.
-    lines = (head if str is bytes else head.decode("latin-1")).split("\r\n")  # version: py2
     values = {}
     try:
-        method, target, version = lines[0].split(" ")
-        for line in lines[1:-2]:
-            name, colon, value = line.partition(":")
-            if not colon:
-                raise ValueError(line)
-            values[NAMES[name]] = value.strip()
+        if _SCANS:
+            line, count = _scan_plain_head(head, values)
+        else:
+            lines = (head if str is bytes else head.decode("latin-1")).split("\r\n")
+            line, count = lines[0], len(lines) - 3
+            for field in lines[1:-2]:
+                name, colon, value = field.partition(":")
+                if not colon:
+                    raise ValueError(field)
+                values[NAMES[name]] = value.strip()
+            # In ASCII, without a control character but for those of the line ends. So only spaces
+            # were stripped.
+            if len(head.translate(None, _NOT_PLAIN)) != len(head) - 2 * count - 4:
+                raise ValueError(head)
+        method, target, version = line.split(" ")
         host = values["Host"]
         is_plain = (
             method in COMMON_METHODS and version == "HTTP/1.1" and target[:1] == "/"
             and (host in _hosts or _remember_host(host))
-            # In ASCII, without a control character but for those of the line ends. So only spaces
-            # were stripped.
-            and len(head.translate(None, _NOT_PLAIN)) == len(head) - 2 * len(lines) + 2
-            and len(values) == len(lines) - 3 <= max_fields and len(lines[0]) <= max_line)
+            and len(values) == count <= max_fields and len(line) <= max_line)
     except (KeyError, ValueError):
         is_plain = False
     if is_plain:
@@ -312,6 +317,37 @@ def read_request_head(head, max_line=8192, max_fields=100):
     return method, target, version, headers, length, keep_alive
 
 
+#: Whether a loop over all bytes is faster than methods of bytes that do the same: where it is
+#: compiled, and bytes are numbers.
+_SCANS = IS_PYPY and str is not bytes
+
+
+def _scan_plain_head(head, values):
+    """Put the fields of a plain head into `values`; returns its first line and the number of its
+    fields. Raises KeyError or ValueError for a head that is not plain."""
+    text = head.decode("latin-1")
+    end = text.find("\r\n")
+    line, start, last, count = text[:end], end + 2, len(text) - 2, 0
+    while start < last:
+        end = text.index("\r", start)
+        colon = text.find(":", start, end)
+        # A space after the colon, and no other one around the value.
+        if colon < 0 or head[colon + 1] != 32 or head[colon + 2] == 32 \
+                or head[end - 1] == 32 or head[end + 1] != 10:
+            raise ValueError(head)
+        values[NAMES[text[start:colon]]] = text[colon + 2:end]
+        start = end + 2
+        count += 1
+    # No other octets than those of the line ends are not plain.
+    ends = 0
+    for octet in head:
+        if octet < 32 or octet > 126:
+            ends += 1
+    if ends != 2 * count + 4:
+        raise ValueError(head)
+    return line, count
+
+
 def _remember_host(host):
     """Whether `host` is valid in a request; if so, it is known from now on."""
     if not is_host(host):
@@ -328,10 +364,7 @@ def _remember_head(rest, cookie, known):
     method, target, version, headers, length, keep_alive = known
     if len(headers) > _HEAD_FIELDS:
         return
-    if hash(rest) not in _seen:
-        if len(_seen) >= _HEADS:
-            _seen.clear()
-        _seen.add(hash(rest))
+    if not comes_again(_seen, _HEADS, rest):
         return
     values = headers._values.copy()
     # A second Cookie line would still be in `rest`.
@@ -392,11 +425,12 @@ def encode_head(start_line, headers):
     return data
 
 
-# The heads of responses with an ETag differ in little else but their ETags and lengths, within one
-# second. So of the last such head these are remembered: the start line, the values, the bytes of
-# both without the ETag and the length; then these two, and the whole. The tuple is read once and
-# replaced as a whole, because loops in other threads do the same.
-_last = "", {}, b"", None, None, b""
+# The heads of successive responses differ in little else but their ETags and lengths, within one
+# second. So of the last head these are remembered: the start line and the values; and, once these
+# have come again with any ETag, the bytes of both without the ETag, the ETag, the length, and the
+# whole head. The tuple is read once and replaced as a whole, because loops in other threads do the
+# same.
+_last = "", {}, None, None, None, b""
 
 
 def encode_response_head(start_line, headers, size):
@@ -405,29 +439,35 @@ def encode_response_head(start_line, headers, size):
     global _last
     values = headers._values
     line, known, start, last_etag, last_size, head = _last
-    etag = known["Etag"] = values.get("Etag")
-    differs_little = values == known and start_line == line
-    if differs_little and etag == last_etag and size == last_size:
-        values["Content-Length"] = str(size)
+    etag = values.get("Etag")
+    if etag is not None:
+        known["Etag"] = etag
+    comes_again = values == known and start_line == line
+    if not comes_again and may_be_remembered(values):
+        _last = start_line, values.copy(), None, None, None, b""
+    values["Content-Length"] = str(size)
+    if not comes_again:
+        return encode_head(start_line, headers)
+    if size == last_size and etag == last_etag:
         return head
     tag = b""
-    # There may be none, or several in a list.
-    if type(etag) is str and (differs_little or may_be_remembered(values)):
+    if etag is not None:
+        # There may be several, in a list.
         try:
-            tag = _to_wire(etag).strip(b'"')
+            tag = _to_wire(etag) if type(etag) is str else b""
         except UnicodeError:
             pass
-    if not tag.isalnum():
-        values["Content-Length"] = str(size)
-        return encode_head(start_line, headers)
-    if not differs_little:
-        known = values.copy()
+        if not tag.strip(b'"').isalnum():
+            return encode_head(start_line, headers)
+        tag = b"Etag: " + tag + b"\r\n"
+    if start is None:
         others = values.copy()
-        del others["Etag"]
+        del others["Content-Length"]
+        if etag is not None:
+            del others["Etag"]
         start = encode_head(start_line, HTTPHeaders.from_values(others))[:-2]
-    values["Content-Length"] = str(size)
-    head = b"%sEtag: %s\r\nContent-Length: %d\r\n\r\n" % (start, _to_wire(etag), size)
-    _last = start_line, known, start, etag, size, head
+    head = b"%s%sContent-Length: %d\r\n\r\n" % (start, tag, size)
+    _last = line, known, start, etag, size, head
     return head
 
 
@@ -451,121 +491,6 @@ def encode_answer(status, text, date, head_only):
 
 #: The end of a chunked body without trailer fields.
 LAST_CHUNK = b"0\r\n\r\n"
-
-
-class ChunkedDecoder(object):
-    """A chunked body, fed as it arrives and returned without its framing (RFC 9112 7.1).
-
-    Extensions are ignored. Trailer fields are checked and discarded: nothing that follows the body
-    may change a decision made from the head (RFC 9110 6.5.1).
-    """
-    __slots__ = ("_rest", "_missing", "_step", "_room", "_trailers", "unused")
-
-    #: Bytes of a line with a chunk size, bytes of a trailer line, and number of trailer lines.
-    MAX_LINE = 64
-    MAX_TRAILER_LINE = 8192
-    MAX_TRAILERS = 100
-
-    _parse_trailer = staticmethod(parse_field_line)
-    _match_size = re.compile(br"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\Z").match
-
-    def __init__(self, max_body_size):
-        self._rest = b""            # the beginning of a line whose end has not arrived
-        self._missing = 0           # bytes of this chunk that have not arrived
-        # The method that parses the next bytes; not a bound method, which would make a reference
-        # cycle.
-        self._step = ChunkedDecoder._read_size
-        self._room = max_body_size  # bytes that later chunks may still have
-        self._trailers = 0          # trailer lines so far
-        #: Bytes that followed the end of the body; None until the end has arrived.
-        self.unused = None
-
-    def feed(self, data, whole=True):
-        """The bytes of the body in `data`, or b""; unless `whole`, a list of pieces, each from one
-        chunk.
-
-        Once the end has arrived, `unused` holds the bytes that followed it, and no more may be fed.
-        Raises HTTPInputError: 400 for malformed framing, 413 for a body over the limit.
-        """
-        if self.unused is not None:
-            raise HTTPOutputError("a chunked body was fed after its end")
-        if self._rest:
-            data, self._rest = self._rest + data, b""
-        pieces = []
-        position = 0
-        while self.unused is None and position < len(data):
-            position = self._step(self, data, position, pieces)
-        if not whole:
-            return pieces
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _take_line(self, data, position, limit):
-        """(line, position after it), or (None, end of data) if its end has not arrived."""
-        end = data.find(b"\r\n", position, position + limit + 2)
-        if end >= 0:
-            return data[position:end], end + 2
-        if len(data) - position > limit + 1:
-            raise HTTPInputError("a chunk size or trailer line is longer than %d bytes" % limit)
-        if _bare_line_feed(data[position:]):
-            raise HTTPInputError("a line in the chunked body ends without a carriage return")
-        self._rest = data[position:]
-        return None, len(data)
-
-    def _read_size(self, data, position, pieces):
-        line, position = self._take_line(data, position, self.MAX_LINE)
-        if line is not None:
-            match = self._match_size(line)
-            if match is None:
-                raise HTTPInputError("malformed chunk size %r" % line)
-            self._missing = int(match.group(1), 16)
-            self._room -= self._missing
-            if self._room < 0:
-                raise HTTPInputError("body too large", 413)
-            self._step = (ChunkedDecoder._read_data if self._missing
-                          else ChunkedDecoder._read_trailer)
-        return position
-
-    def _read_data(self, data, position, pieces):
-        piece = data[position:position + self._missing]
-        pieces.append(piece)
-        self._missing -= len(piece)
-        if not self._missing:
-            self._step = ChunkedDecoder._read_data_end
-        return position + len(piece)
-
-    def _read_data_end(self, data, position, pieces):
-        end = data[position:position + 2]
-        if end == b"\r\n":
-            self._step = ChunkedDecoder._read_size
-            return position + 2
-        if end != b"\r":
-            raise HTTPInputError("a chunk is longer than announced")
-        self._rest = end
-        return len(data)
-
-    def _read_trailer(self, data, position, pieces):
-        line, position = self._take_line(data, position, self.MAX_TRAILER_LINE)
-        if line:
-            self._trailers += 1
-            if self._trailers > self.MAX_TRAILERS:
-                raise HTTPInputError("more than %d trailer lines" % self.MAX_TRAILERS, 431)
-            self._parse_trailer(_to_native(line))
-        elif line is not None:
-            self.unused = data[position:]
-        return position
-
-
-class ResponseChunkedDecoder(ChunkedDecoder):
-    """The chunked body of a response. Some servers pad the size with whitespace, others sign each
-    chunk in an extension."""
-    __slots__ = ()
-
-    MAX_LINE = 4096
-    MAX_TRAILERS = MAX_RESPONSE_FIELDS
-
-    _parse_trailer = staticmethod(parse_response_field_line)
-    _match_size = re.compile(
-        br"([0-9A-Fa-f]{1,16})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\Z").match
 
 
 #: status -> reason: the standard library's table, and those of RFC 9110 15 and its registry that

@@ -1,10 +1,15 @@
 """The body of one message, on its way from the connection to its receiver."""
 from __future__ import absolute_import, division, print_function
 
+import re
 import zlib
 
-from friendserve.protocol.errors import HTTPInputError
-from friendserve.protocol.http1 import CHUNKED, UNTIL_CLOSE, ChunkedDecoder
+import six
+
+from friendserve.protocol.errors import HTTPInputError, HTTPOutputError
+from friendserve.protocol.headers import parse_field_line, parse_response_field_line
+from friendserve.protocol.http1 import (
+    CHUNKED, MAX_RESPONSE_FIELDS, UNTIL_CLOSE, find_bare_line_feed)
 from friendserve.util import GzipDecompressor
 
 #: The states of a body. STARTING: its receiver is not known yet. READING: bytes of the connection
@@ -86,6 +91,131 @@ def take_response_coding(headers):
         if name in headers:
             headers["X-Consumed-" + name] = headers.pop(name)
     return decompressor()
+
+
+class ChunkedDecoder(object):
+    """A chunked body, fed as it arrives and returned without its framing (RFC 9112 7.1).
+
+    Extensions are ignored. Trailer fields are checked and discarded: nothing that follows the body
+    may change a decision made from the head (RFC 9110 6.5.1).
+    """
+    __slots__ = ("_rest", "_missing", "_step", "_room", "_trailers", "unused")
+
+    #: Bytes of a line with a chunk size, bytes of a trailer line, and number of trailer lines.
+    MAX_LINE = 64
+    MAX_TRAILER_LINE = 8192
+    MAX_TRAILERS = 100
+
+    _parse_trailer = staticmethod(parse_field_line)
+    _match_size = re.compile(br"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n").match
+
+    def __init__(self, max_body_size):
+        self._rest = b""            # the beginning of a line whose end has not arrived
+        self._missing = 0           # bytes of this chunk that have not arrived
+        # The method that parses the next bytes; not a bound method, which would make a reference
+        # cycle.
+        self._step = ChunkedDecoder._read_size
+        self._room = max_body_size  # bytes that later chunks may still have
+        self._trailers = 0          # trailer lines so far
+        #: Bytes that followed the end of the body; None until the end has arrived.
+        self.unused = None
+
+    def feed(self, data, whole=True):
+        """The bytes of the body in `data`, or b""; unless `whole`, a list of pieces, each from one
+        chunk.
+
+        Once the end has arrived, `unused` holds the bytes that followed it, and no more may be fed.
+        Raises HTTPInputError: 400 for malformed framing, 413 for a body over the limit.
+        """
+        if self.unused is not None:
+            raise HTTPOutputError("a chunked body was fed after its end")
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        pieces = []
+        position = 0
+        while self.unused is None and position < len(data):
+            position = self._step(self, data, position, pieces)
+        if not whole:
+            return pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _take_line(self, data, position, limit):
+        """(line, position after it), or (None, end of data) if its end has not arrived."""
+        end = data.find(b"\r\n", position, position + limit + 2)
+        if end >= 0:
+            return data[position:end], end + 2
+        if len(data) - position > limit + 1:
+            raise HTTPInputError("a chunk size or trailer line is longer than %d bytes" % limit)
+        if find_bare_line_feed(data[position:]):
+            raise HTTPInputError("a line in the chunked body ends without a carriage return")
+        self._rest = data[position:]
+        return None, len(data)
+
+    def _read_size(self, data, position, pieces):
+        # Chunks that have arrived whole are read in this loop, without further calls.
+        match_size, longest = self._match_size, self.MAX_LINE + 2
+        while position < len(data):
+            match = match_size(data, position, position + longest)
+            if match is None:
+                line, position = self._take_line(data, position, self.MAX_LINE)
+                if line is not None:
+                    raise HTTPInputError("malformed chunk size %r" % line)
+                break
+            size = int(match.group(1), 16)
+            self._room -= size
+            if self._room < 0:
+                raise HTTPInputError("body too large", 413)
+            start = match.end()
+            end = start + size
+            if not size or data[end:end + 2] != b"\r\n":
+                self._missing = size
+                self._step = ChunkedDecoder._read_data if size else ChunkedDecoder._read_trailer
+                return start
+            pieces.append(data[start:end])
+            position = end + 2
+        return position
+
+    def _read_data(self, data, position, pieces):
+        piece = data[position:position + self._missing]
+        pieces.append(piece)
+        self._missing -= len(piece)
+        if not self._missing:
+            self._step = ChunkedDecoder._read_data_end
+        return position + len(piece)
+
+    def _read_data_end(self, data, position, pieces):
+        end = data[position:position + 2]
+        if end == b"\r\n":
+            self._step = ChunkedDecoder._read_size
+            return position + 2
+        if end != b"\r":
+            raise HTTPInputError("a chunk is longer than announced")
+        self._rest = end
+        return len(data)
+
+    def _read_trailer(self, data, position, pieces):
+        line, position = self._take_line(data, position, self.MAX_TRAILER_LINE)
+        if line:
+            self._trailers += 1
+            if self._trailers > self.MAX_TRAILERS:
+                raise HTTPInputError("more than %d trailer lines" % self.MAX_TRAILERS, 431)
+            self._parse_trailer(six.ensure_str(line, "latin-1"))
+        elif line is not None:
+            self.unused = data[position:]
+        return position
+
+
+class ResponseChunkedDecoder(ChunkedDecoder):
+    """The chunked body of a response. Some servers pad the size with whitespace, others sign each
+    chunk in an extension."""
+    __slots__ = ()
+
+    MAX_LINE = 4096
+    MAX_TRAILERS = MAX_RESPONSE_FIELDS
+
+    _parse_trailer = staticmethod(parse_response_field_line)
+    _match_size = re.compile(
+        br"([0-9A-Fa-f]{1,16})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n").match
 
 
 class MessageBody(object):

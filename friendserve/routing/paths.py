@@ -107,7 +107,7 @@ def _literal_beginning(regex):
     else in the pattern).
 
     Raises ValueError for a pattern in the manner of another framework, and for one that no path
-    matches, since paths begin with a slash.
+    matches: paths begin with a slash, and other characters than ASCII are percent-encoded in them.
     """
     pattern = regex.pattern
     foreign = _find_foreign_group(pattern)
@@ -124,8 +124,11 @@ def _literal_beginning(regex):
                 and not pattern.lstrip("^").lower().startswith("http"):
             raise ValueError("no path matches %r: paths begin with a slash, as in %r" % (
                 pattern, "/" + pattern.lstrip("^")))
-        if kind != "literal" or value > 127 or regex.flags & re.IGNORECASE:
+        if kind != "literal" or regex.flags & re.IGNORECASE:
             return beginning, False
+        if value > 127 and isinstance(pattern, six.text_type):
+            raise ValueError("no path matches %r: %r is percent-encoded in paths, as %s" % (
+                pattern, six.unichr(value), url_escape(six.unichr(value), plus=False)))
         beginning += chr(value)
     return beginning, True
 
@@ -133,25 +136,29 @@ def _literal_beginning(regex):
 class PathTable(object):
     """URLSpecs by the folders of their patterns. However many there are, only those for the folder
     of a path and the folders around it are tried."""
-    __slots__ = ("_specs", "_longest")
+    __slots__ = ("_inside", "_below", "_longest")
 
     def __init__(self, specs):
-        patterns = [(spec, spec.matcher.pattern) for spec in specs]
-        folders = set(pattern.folder for _, pattern in patterns) | set([""])
-        self._specs = dict((folder, [
-            spec for spec, pattern in patterns
+        pairs = [(spec, spec.matcher.pattern) for spec in specs]
+        folders = set(pattern.folder for _, pattern in pairs) | set([""])
+        # Folder -> the specs for paths in it, and for those in folders in it that are not here.
+        self._inside = dict((folder, [
+            spec for spec, pattern in pairs
             if (folder == pattern.folder if pattern.is_literal
                 else folder.startswith(pattern.folder))]) for folder in folders)
+        self._below = dict((folder, [
+            spec for spec in inside if not spec.matcher.pattern.is_literal])
+            for folder, inside in self._inside.items())
         self._longest = max(map(len, folders))
 
     def find(self, path):
         """The specs that may match `path`, in their order."""
         end = path.rfind("/", 0, self._longest) + 1
-        found = self._specs.get(path[:end])
+        found = self._inside.get(path[:end])
         while found is None:
             # There is a list for the empty folder, so this ends there.
             end = path.rfind("/", 0, end - 1) + 1
-            found = self._specs.get(path[:end])
+            found = self._below.get(path[:end])
         return found
 
 

@@ -26,7 +26,7 @@ from friendserve.protocol.urls import quote_octets
 from friendserve.routing import URLSpec
 from friendserve.routing.paths import PathTable, compile_whole
 from friendserve.routing.rules import is_from_proxy, reverse_inside, to_rule
-from friendserve.util import import_object, remember
+from friendserve.util import comes_again, import_object, remember
 from friendserve.web.errors import HTTPError
 from friendserve.web.handler import RequestHandler
 from friendserve.web.mistakes import check_handler
@@ -96,7 +96,7 @@ def _fill_in(arg):
     return url_escape(arg or "", plus=False)
 
 
-#: The number of paths without arguments whose handlers an application caches.
+#: The number of paths whose handlers an application caches.
 _MAX_TARGETS = 1000
 #: Longer paths, in characters, are not cached.
 _MAX_TARGET_PATH = 200
@@ -151,7 +151,8 @@ class Application(object):
         self._template_loaders = {}
         self._streams = False
         self._table = None
-        self._targets = {}
+        self._targets = {}      # path -> target, for paths that were asked for twice
+        self._seen = set()      # hashes of paths
         self._watch = None      # a Watch, in debug mode
         handlers = list(handlers or ())
         if settings.get("static_path"):
@@ -319,10 +320,9 @@ class Application(object):
             for spec in self._table.find(path):
                 found = spec.match(path)
                 if found is not None:
-                    args, kwargs = found
                     target = spec._answer + found
-                    # Paths with arguments are too many to remember.
-                    if not args and not kwargs and len(path) <= _MAX_TARGET_PATH:
+                    if len(path) <= _MAX_TARGET_PATH and comes_again(
+                            self._seen, _MAX_TARGETS, path):
                         remember(self._targets, _MAX_TARGETS, path, target)
                     return target
         else:

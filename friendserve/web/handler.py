@@ -175,15 +175,18 @@ class RequestHandler(Page, Tagged, XsrfProtected):
 
         If the argument is missing and no default is given, the request is answered with 400.
         """
-        return self._last(self.get_arguments(name, strip), name, default)
+        values = self.get_arguments(name, strip)
+        return values[-1] if values else self._absent(name, default)
 
     def get_query_argument(self, name, default=_REQUIRED, strip=True):
         """As `get_argument`, from the query alone."""
-        return self._last(self.get_query_arguments(name, strip), name, default)
+        values = self.get_query_arguments(name, strip)
+        return values[-1] if values else self._absent(name, default)
 
     def get_body_argument(self, name, default=_REQUIRED, strip=True):
         """As `get_argument`, from the body alone."""
-        return self._last(self.get_body_arguments(name, strip), name, default)
+        values = self.get_body_arguments(name, strip)
+        return values[-1] if values else self._absent(name, default)
 
     def get_arguments(self, name, strip=True):
         """All values of a query or body argument, as text."""
@@ -202,9 +205,7 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         Content-Type names another format, and a text that says what is wrong."""
         return parse_json(self.request)
 
-    def _last(self, values, name, default):
-        if values:
-            return values[-1]
+    def _absent(self, name, default):
         if default is _REQUIRED:
             raise self._missing(name)
         return default
@@ -217,7 +218,7 @@ class RequestHandler(Page, Tagged, XsrfProtected):
 
     def _decode(self, arguments, name, strip):
         values = []
-        for value in arguments.get(native_str(name), ()):
+        for value in arguments.get(name if type(name) is str else native_str(name), ()):
             value = self.decode_argument(value, name)
             if isinstance(value, six.text_type) and _find_control(value):
                 # Users cannot type control characters, and they could end up in logs and headers.
@@ -366,13 +367,13 @@ class RequestHandler(Page, Tagged, XsrfProtected):
         """
         if self._headers_written:
             self._set_too_late("cookie " + native_str(name))
+        name = name if type(name) is str else native_str(name)
         if expires_days is not None and not expires:
-            expires = time.time() + expires_days * 86400
-        cookie = format_set_cookie(native_str(name), native_str(value), domain=domain,
-                                   expires=expires, path=path, **kwargs)
+            expires = int(time.time()) + expires_days * 86400
+        cookie = format_set_cookie(name, native_str(value), domain, expires, path, **kwargs)
         if self._new_cookies is None:
             self._new_cookies = {}
-        self._new_cookies[native_str(name)] = cookie
+        self._new_cookies[name] = cookie
 
     def clear_cookie(self, name, path="/", domain=None, **kwargs):
         """Tell the client to delete a cookie; the path, domain and other attributes must be the

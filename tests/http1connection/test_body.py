@@ -7,8 +7,8 @@ import socket
 
 from friendserve.protocol.errors import HTTPInputError
 from tests.httpcase import (
-    Delegate, HTTPCase, LogCatcher, Recorder, answer, echo, get, head_of, post, post_chunked,
-    respond)
+    Delegate, HTTPCase, LogCatcher, Recorder, Waiting, answer, echo, get, head_of, post,
+    post_chunked, respond)
 
 SEED = 20091110
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -41,6 +41,59 @@ class BodyTest(HTTPCase):
             self.assertEqual(client.read_response().body, b"")
             client.receive()
             self.assertEqual(client.data, b"")
+
+    def test_b498_together_with_its_head_and_cut_anywhere(self):
+        self.serve(echo)
+        data = post(b"hello") + post(b"") + post_chunked(b"wor", b"ld") + post(b"!") + get()
+        for cut in range(len(data) + 1):
+            client = self.connect(data=data[:cut])
+            self.turn(times=2)
+            client.send(data[cut:])
+            for wanted in (b"hello", b"", b"world", b"!", b""):
+                self.assertEqual(wanted, client.read_response().body, cut)
+            client.close()
+
+    def test_b498_no_more_than_one_buffer_while_the_response_is_pending(self):
+        for first, rest in ((post(b"x" * 2000), b""), (post(b"x" * 5000)[:-1], b"x"),
+                            (get(), b""), (post(b"x") + get() * 1500, b"")):
+            waiting = Waiting()
+            self.serve(waiting)
+            client = self.connect(data=first)
+            self.turn(times=2)
+            client.send(rest)
+            self.run_until(lambda: waiting.requests)
+            data, sent = get() * 10000, 0
+            try:
+                while sent < len(data):
+                    sent += client.sock.send(data[sent:sent + 65536])
+                    self.turn(times=2)
+            except socket.error:
+                pass
+            self.turn(0.01, times=5)
+            stream = waiting.requests[0].connection.stream
+            self.assertEqual(1, len(waiting.requests))
+            self.assertLessEqual(len(stream._buffer), stream.read_chunk_size)
+            for number in range(1, 20):
+                answer(waiting.requests[-1])
+                self.run_until(lambda: len(waiting.requests) > number)
+            client.close()
+
+    def test_b498_paused_before_it_is_read(self):
+        class Pausing(Waiting):
+            def start_body(self, request):
+                self.connection = request.connection
+                self.connection.pause_reading()
+
+        waiting = Pausing()
+        self.serve(waiting)
+        client = self.connect(data=post(b"hello"))
+        self.turn(0.01, times=5)
+        self.assertEqual([], waiting.requests)
+        waiting.connection.resume_reading()
+        self.run_until(lambda: waiting.requests)
+        answer(waiting.requests[0])
+        self.assertEqual(b"hello", waiting.requests[0].body)
+        client.read_response()
 
     def test_b146_byte_by_byte(self):
         self.serve(echo)

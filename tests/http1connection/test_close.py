@@ -202,7 +202,7 @@ class CloseTest(HTTPCase):
                 raise ValueError("from a delegate")
 
         for data, callback, events, turns in (
-                (get(), fail, None, 1), (post(b"hello"), fail, None, 2),
+                (get(), fail, None, 1), (post(b"hello"), fail, None, 1),
                 (post(b"hello"), Delegate(Broken), ["headers", "data", "close"], 2)):
             errors = self.check_abort_before_the_refusal(data, callback, events, turns)
             self.assertEqual(1, len(errors), errors)

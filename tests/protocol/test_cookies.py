@@ -105,6 +105,9 @@ class SetCookieTest(unittest.TestCase):
         self.assertEqual("a=b; HttpOnly; Max-Age=5; Partitioned; Path=/x",
                          format_set_cookie("a", "b", Max_Age=5, Path="/x", HttpOnly=True,
                                            partitioned=True))
+        self.assertEqual("a=b; Path=/x; Secure", format_set_cookie(
+            "a", "b", secure=False, path="/", partitioned=True, Partitioned=False, Path="/x",
+            SECURE=1))
         for attribute in ("HttpOnly; x", "Path\r\nX", "http_only", "x"):
             self.assert_refused("a", "b", **{attribute: True})
         for attribute in ("Domain", "PATH", "SameSite", "Max_Age", "max-age", "Expires"):
@@ -173,6 +176,16 @@ class SetCookieTest(unittest.TestCase):
         for expires in ("Sun, 27 Jan 2013", "0; HttpOnly", float("nan"), 1e30, (1, 2), True):
             self.assert_refused("a", "b", expires=expires)
 
+    def test_a042_a_remembered_time_is_of_that_number_alone(self):
+        first = "a=b; expires=Thu, 01 Jan 1970 00:00:01 GMT"
+        for expires in (1, 1, 1.0, 1.5):
+            self.assertEqual(first, format_set_cookie("a", "b", path=None, expires=expires))
+        self.assert_refused("a", "b", expires=True)
+        self.assertEqual("a=b", format_set_cookie("a", "b", path=None, expires=False))
+        for second in range(300):
+            format_set_cookie("a", "b", expires=second)
+        self.assertLessEqual(len(cookies._times), 100)
+
     def test_samesite(self):
         for setting in ("Strict", "lax", "NONE"):
             self.assertEqual("a=b; SameSite=" + setting.capitalize(),
@@ -184,6 +197,11 @@ class SetCookieTest(unittest.TestCase):
         self.assert_refused("a", "b", domain=True)
         self.assert_refused("a", "b", path=1)
         self.assert_refused("a", "b", domain=["x"])
+        # Unlike other false values, a zero is not an omitted attribute.
+        for attribute in ("domain", "path", "samesite", "Path"):
+            self.assert_refused("a", "b", **{attribute: 0})
+            self.assertEqual("a=b", format_set_cookie(
+                "a", "b", **dict({"path": None}, **{attribute: False})))
 
     def test_errors_do_not_show_the_value(self):
         with self.assertRaises(CookieError) as caught:

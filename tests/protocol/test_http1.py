@@ -10,9 +10,10 @@ from friendserve.protocol import http1
 from friendserve.protocol.errors import HTTPInputError, HTTPOutputError, ProtocolError
 from friendserve.protocol.http1 import (
     BODY, CHUNKED, CLOSING, DONE, HEAD, IDLE, LAST_CHUNK, MAX_EMPTY_LINES, MOVES, REASONS,
-    RESPONDING, UNTIL_CLOSE, UPGRADED, ChunkedDecoder, body_length, check_partial_head,
-    encode_answer, encode_chunk, encode_head, encode_response_head, parse_request_head,
-    parse_response_head, read_request_head, read_response_head, wants_keep_alive)
+    RESPONDING, UNTIL_CLOSE, UPGRADED, body_length, check_partial_head, encode_answer,
+    encode_chunk, encode_head, encode_response_head, parse_request_head, parse_response_head,
+    read_request_head, read_response_head, wants_keep_alive)
+from friendserve.protocol.http1body import ChunkedDecoder
 from tests import cpu_time
 
 try:
@@ -621,3 +622,51 @@ class RememberedHeadTest(unittest.TestCase):
             head = b"\r\n".join(lines) + b"\r\n\r\n"
             self.assertEqual(self.outcome(self.parse, head),
                              self.outcome(http1.read_request_head, head), head)
+
+
+if str is not bytes:
+    class ScannedHeadTest(unittest.TestCase):
+        """What PyPy does with a head, on every Python 3."""
+
+        def scan(self, head):
+            values = {}
+            line, count = http1._scan_plain_head(head, values)
+            return line, count, values
+
+        def test_b496_a_plain_head(self):
+            head = b"GET /a?b HTTP/1.1\r\nHost: h\r\nAccept: a: b, c\r\nDate: x\r\n\r\n"
+            self.assertEqual(("GET /a?b HTTP/1.1", 3,
+                              {"Host": "h", "Accept": "a: b, c", "Date": "x"}), self.scan(head))
+
+        def test_b496_what_the_strict_parser_has_to_look_at(self):
+            for head in (b"G\rHost: h", b"G\nHost: h", b"G\r\nHost:h", b"G\r\nHost:  h",
+                         b"G\r\nHost: h ", b"G\r\nHost: ", b"G\r\nHost:", b"G\r\nHost",
+                         b"G\r\nHost: a\nb", b"G\r\nHost: a\rb", b"G\r\nHost: a\tb",
+                         b"G\r\nHost: a\0b", b"G\r\nHost: \xe9", b"G\r\nhost : h", b"\r\nG",
+                         b"G\r\n Host: h", b"G\r\n: h", b"G\r\nHost: h\r\n b", b"G\x7f",
+                         b"G\r\nHost: h\r\n\r\nDate: x", b"G\r\nHost: h\n\nDate: x\r\r"):
+                with self.assertRaises((KeyError, ValueError), msg=head):
+                    self.scan(head + b"\r\n\r\n")
+            with self.assertRaises((KeyError, ValueError)):
+                self.scan(b"G\r\nHost: h\r\n")
+
+        def test_b496_the_same_as_the_strict_parser_wherever_a_byte_changes(self):
+            head = b"GET / HTTP/1.1\r\nHost: h\r\nAccept: a b\r\nDate: x\r\n\r\n"
+            for position in range(len(head) - 4):
+                for octet in (0, 9, 10, 13, 32, 33, 48, 58, 65, 97, 127, 128, 233):
+                    changed = bytearray(head)
+                    changed[position] = octet
+                    changed = bytes(changed)
+                    try:
+                        line, count, values = self.scan(changed)
+                    except (KeyError, ValueError):
+                        continue
+                    if len(values) == count and len(line.split(" ")) == 3:
+                        try:
+                            parsed = http1.parse_request_head(changed)
+                        except HTTPInputError:
+                            # For its first line or its Host, which are checked afterwards.
+                            self.assertTrue(position < 14 or position == 22,
+                                            changed)
+                            continue
+                        self.assertEqual(dict(parsed[3].get_all()), values, changed)

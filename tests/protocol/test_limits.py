@@ -6,7 +6,7 @@ import hashlib
 import unittest
 import zlib
 
-from friendserve.protocol import headers, http1, websocket
+from friendserve.protocol import headers, http1, http1body, websocket
 from friendserve.protocol.deflate import Deflater, Inflater, Side
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.grammar import is_content_length
@@ -99,7 +99,7 @@ class LimitsTest(unittest.TestCase):
         self.assertFalse(is_content_length("9" * 20))
 
     def test_a696_lines_of_chunks(self):
-        for decoder in (http1.ChunkedDecoder, http1.ResponseChunkedDecoder):
+        for decoder in (http1body.ChunkedDecoder, http1body.ResponseChunkedDecoder):
             def line(size):
                 for data in pieces_of(b"1;" + b"x" * (size - 2) + b"\r\nx\r\n0\r\n\r\n"):
                     reader = decoder(1)

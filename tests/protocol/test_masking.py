@@ -3,7 +3,9 @@ from __future__ import absolute_import, division, print_function
 
 import unittest
 
-from friendserve.protocol.masking import apply_mask, apply_mask_in_python
+import six
+
+from friendserve.protocol.masking import _xor_words, apply_mask, apply_mask_in_python
 
 
 def slowly(data, mask):
@@ -39,6 +41,15 @@ class MaskingTest(unittest.TestCase):
             for data in (b"", b"some data", b"x" * 2000):
                 with self.assertRaises(ValueError):
                     self.apply_mask(data, b"m" * size)
+
+
+if not six.PY2:
+    class MaskingByWordsTest(unittest.TestCase):
+        def test_the_method_of_pypy(self):
+            data = bytes(bytearray((7 * index) % 256 for index in range(1003)))
+            for size in list(range(9)) + [1000, 1001, 1002, 1003]:
+                self.assertEqual(slowly(data[:size], b"\x00\xff\x12\x80"),
+                                 _xor_words(data[:size], b"\x00\xff\x12\x80", size))
 
 
 if apply_mask is not apply_mask_in_python:

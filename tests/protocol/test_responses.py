@@ -5,13 +5,8 @@ import unittest
 
 from friendserve.protocol.errors import HTTPInputError
 from friendserve.protocol.headers import parse_fields
-from friendserve.protocol.http1 import (
-    CHUNKED, ChunkedDecoder, read_request_head, read_response_head)
-from friendserve.protocol.http1body import MessageBody
-try:
-    from friendserve.protocol.http1 import ResponseChunkedDecoder
-except ImportError:
-    ResponseChunkedDecoder = ChunkedDecoder     # as before there were two; the assertions fail
+from friendserve.protocol.http1 import CHUNKED, read_request_head, read_response_head
+from friendserve.protocol.http1body import ChunkedDecoder, MessageBody, ResponseChunkedDecoder
 
 
 def verdict(function, *args):

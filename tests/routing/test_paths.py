@@ -2,10 +2,11 @@
 """URLSpec: from a path to arguments, and back."""
 from __future__ import absolute_import, division, print_function
 
+import random
 import unittest
 
 from friendserve.protocol.urls import to_octets
-from friendserve.routing.paths import compile_whole
+from friendserve.routing.paths import PathTable, compile_whole
 from friendserve.web import ErrorHandler, URLSpec, is_safe_next, url
 
 
@@ -49,6 +50,12 @@ class MatchTest(unittest.TestCase):
         wire = b"/\xc3\xa9".decode("latin-1") if str is not bytes else b"/\xc3\xa9"
         self.assertEqual(match(wire), ([b"\xc3\xa9"], None))
 
+    def test_b499_characters_that_paths_cannot_contain(self):
+        with self.assertRaises(ValueError) as caught:
+            spec(u"/caf\u00e9/(.*)")
+        self.assertIn("is percent-encoded in paths, as %C3%A9", str(caught.exception))
+        self.assertEqual(([b"\xc3\xa9"], None), spec("/caf%C3%A9/(.*)").match("/caf%C3%A9/%C3%A9"))
+
     def test_mixed_groups_are_refused(self):
         self.assertRaises(ValueError, spec, "/(a)/(?P<b>b)")
 
@@ -63,6 +70,35 @@ class MatchTest(unittest.TestCase):
                          ({"status_code": 404}, "a", "/a$"))
         self.assertIn("/a$", repr(one))
         self.assertEqual(spec("/").kwargs, {})
+
+
+class TableTest(unittest.TestCase):
+    """A PathTable finds the spec that trying all in order would find."""
+
+    PATTERNS = ["/", "/a", "/a/", "/a/b", "/a/b/", "/a/(.*)", "/a/b/([0-9]+)", "/(.*)", "/a/b/c/d",
+                "/a.b/c", "/(?:a|b)/c", "/a/b|/c", "(?i)/A/b/.*", "/a/b/?", "/a(/b)?/c", "^/a/x$",
+                "/a/(?P<x>[^/]+)/d", "(?x) /a /b", "/%C3%A9/(.*)", ".*", r"\*", "/a/b/c/(?=d)d.*"]
+    PATHS = ["/", "", "*", "/a", "/a/", "/a/b", "/a/b/", "/a/b/7", "/a/b/c/d", "/a/b/c/e/f/g", "/c",
+             "/A/B/x", "/a/c", "/a/b/c", "/a/x", "/a/y/d", "/%C3%A9/x", "/axb/c", "//", "/a//b",
+             "/b/c", "/zzz/zzz/zzz/zzz", "/" + "a/" * 3000]
+
+    def test_b497_as_when_all_are_tried(self):
+        choose = random.Random(7)
+        for _ in range(300):
+            specs = [spec(pattern) for pattern in choose.sample(self.PATTERNS, 8)]
+            table = PathTable(specs)
+            for path in self.PATHS:
+                expected = [one for one in specs if one.match(path)]
+                found = [one for one in table.find(path) if one.match(path)]
+                self.assertEqual(expected, found, path)
+
+    def test_b497_only_those_for_its_folder_are_tried(self):
+        specs = [spec("/users/%d/([a-z]+)" % number) for number in range(100)]
+        specs += [spec("/page%d" % number) for number in range(100)]
+        table = PathTable(specs)
+        self.assertEqual([specs[7]], table.find("/users/7/name"))
+        self.assertEqual([], table.find("/users/x/name"))
+        self.assertEqual(specs[100:], table.find("/page"))
 
 
 class ReverseTest(unittest.TestCase):

@@ -67,10 +67,13 @@ class RouteTest(WebCase):
         app = self.serve_app([("/.*", Tell)])
         client = self.connect()
         for start in range(0, 1200, 100):
-            client.send(b"".join(request("/%d" % number) for number in range(start, start + 100)))
-            for _ in range(100):
+            client.send(b"".join(2 * request("/%d" % number)
+                                 for number in range(start, start + 100)))
+            for _ in range(200):
                 self.assertEqual(client.read_response().body, b"tell")
+            self.assertGreater(len(app._targets), 0)
         self.assertLessEqual(len(app._targets), 1000)
+        self.assertLessEqual(len(app._seen), 1000)
 
     def test_handlers_added_later_count(self):
         app = self.serve_app([("/a", Tell)])

@@ -1,10 +1,7 @@
 """What is done differently because of the interpreter that runs this, decided once, at import."""
 from __future__ import absolute_import, division, print_function
 
-import sys
-
-#: Whether this is PyPy.
-IS_PYPY = "__pypy__" in sys.builtin_module_names
+from friendserve.util import IS_PYPY
 
 #: How many bytes to read from a socket unless the last read got as many, or None to always ask for
 #: as many as a stream takes. On PyPy a read takes the memory for all that it asks for from where
