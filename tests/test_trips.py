@@ -8,6 +8,7 @@ import sys
 import unittest
 
 from tests import trips
+from tests.loopcase import COUNTS_REFERENCES
 
 #: Calls of Python functions of the package for one trip: on Python 3, and on 2,
 #: where some names of the standard library need a function of ours. Newer versions take a few less.
@@ -40,7 +41,8 @@ class CallsTest(unittest.TestCase):
 
 def _make_test(name):
     def test(self):
-        limit = CALLS[name][sys.version_info[0] == 2]
+        # On PyPy a head that is new is read by one function more, whose loop is compiled.
+        limit = CALLS[name][sys.version_info[0] == 2] + (not COUNTS_REFERENCES)
         self.assertLessEqual(self.counts[name], limit, "calls for one trip %r" % name)
 
     test.__name__ = "test_" + name

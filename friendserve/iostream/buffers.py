@@ -85,7 +85,8 @@ class ReadBuffer(object):
         data, start = self.data, self._start
         end = start + size
         if type(data) is bytes:
-            piece = data[start:end]
+            # A slice of everything is a copy on PyPy, where it is compiled.
+            piece = data if size == len(data) else data[start:end]
         else:
             piece = memoryview(data)[start:end].tobytes()
         if end == len(data):

@@ -365,30 +365,28 @@ class EndContract(StreamCase):
 
         def read_until_close(stream):
             stream.read_until_close(streaming_callback=fail)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        references = []
         for start in (lambda b: b.read_bytes(1, fail), lambda b: b.write(b"x", fail),
                       lambda b: b.read_bytes(4, self.fail, streaming_callback=fail),
                       read_until_close):
             a, b = self.make_pair()
-            gc.collect()
-            gc.disable()
-            try:
-                with LogCatcher("friendserve.application") as records:
-                    b.set_close_callback(self.note("closed"))
-                    start(b)
-                    a.write(b"x")
-                    self.expect("closed")
-                self.assertEqual(1, len(records))
-                self.assertIs(ZeroDivisionError, records[0].exc_info[0])
-                self.assertTrue(b.closed())
-                self.assertIsInstance(b.error, ZeroDivisionError)
-                del records[:]
-                self.kept.remove(b)
-                reference = weakref.ref(b)
-                del b
-                self.assertTrue(is_gone(reference))
-            finally:
-                gc.enable()
+            with LogCatcher("friendserve.application") as records:
+                b.set_close_callback(self.note("closed"))
+                start(b)
+                a.write(b"x")
+                self.expect("closed")
+            self.assertEqual(1, len(records))
+            self.assertIs(ZeroDivisionError, records[0].exc_info[0])
+            self.assertTrue(b.closed())
+            self.assertIsInstance(b.error, ZeroDivisionError)
+            del records[:]
+            self.kept.remove(b)
+            references.append(weakref.ref(b))
             a.close()
+        del b
+        self.assertEqual([True] * 4, [is_gone(reference) for reference in references])
 
     def test_b062_close_callback_that_raises(self):
         self.b.set_close_callback(lambda: {}["missing"])
@@ -399,21 +397,19 @@ class EndContract(StreamCase):
         self.assertEqual(1, len(records))
 
     def test_closed_stream_is_no_garbage(self):
-        gc.collect()
         gc.disable()
-        try:
-            for error in (False, True):
-                a, b = self.make_pair()
-                b.read_until(b"\n", self.fail)
-                b.set_close_callback(self.note("closed"))
-                self.reset(a) if error and self.kind != "unix" else a.close()
-                self.expect("closed")
-                self.kept.remove(b)
-                reference = weakref.ref(b)
-                del b
-                self.assertTrue(is_gone(reference))
-        finally:
-            gc.enable()
+        self.addCleanup(gc.enable)
+        references = []
+        for error in (False, True):
+            a, b = self.make_pair()
+            b.read_until(b"\n", self.fail)
+            b.set_close_callback(self.note("closed"))
+            self.reset(a) if error and self.kind != "unix" else a.close()
+            self.expect("closed")
+            self.kept.remove(b)
+            references.append(weakref.ref(b))
+        del b
+        self.assertEqual([True] * 2, [is_gone(reference) for reference in references])
 
     def test_b158_contexts_belong_to_callbacks(self):
         seen = []
