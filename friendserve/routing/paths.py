@@ -141,18 +141,21 @@ class PathTable(object):
     __slots__ = ("_inside", "_below", "_longest")
 
     def __init__(self, specs):
-        pairs = [(spec, spec.matcher.pattern) for spec in specs]
-        folders = set(pattern.folder for _, pattern in pairs) | set([""])
+        # Folder -> the positions of the specs whose patterns begin with it, by `is_literal`.
+        positions = {"": ([], [])}
+        for position, spec in enumerate(specs):
+            pattern = spec.matcher.pattern
+            positions.setdefault(pattern.folder, ([], []))[pattern.is_literal].append(position)
         # Folder -> the specs for the paths in it; and those for deeper paths, in folders that no
         # pattern names.
-        self._inside = dict((folder, [
-            spec for spec, pattern in pairs
-            if (folder == pattern.folder if pattern.is_literal
-                else folder.startswith(pattern.folder))]) for folder in folders)
-        self._below = dict((folder, [
-            spec for spec in inside if not spec.matcher.pattern.is_literal])
-            for folder, inside in self._inside.items())
-        self._longest = max(map(len, folders))
+        self._inside, self._below = {}, {}
+        for folder, (_, literal) in positions.items():
+            ends = [0] + [end for end, char in enumerate(folder, 1) if char == "/"]
+            below = [position for end in ends if folder[:end] in positions
+                     for position in positions[folder[:end]][False]]
+            self._below[folder] = [specs[position] for position in sorted(below)]
+            self._inside[folder] = [specs[position] for position in sorted(below + literal)]
+        self._longest = max(map(len, positions))
 
     def find(self, path):
         """The specs that may match `path`, in their order."""

@@ -216,11 +216,8 @@ class Application(object):
                 rule.target = _RuleList(self._to_rules(rule.target))
                 continue
             check_handler(rule)
-            is_handler = _is_handler(rule.target)
-            # The class that answers, and its keyword arguments.
-            rule._answer = (rule.target, rule.target_kwargs) if is_handler \
-                else (_Elsewhere, {"target": rule.target})
-            if not is_handler or rule.target is FallbackHandler \
+            rule._answer = _answer_of(rule)
+            if not _is_handler(rule.target) or rule.target is FallbackHandler \
                     or getattr(rule.target, "_streams_body", False):
                 self._streams = True
         return rules
@@ -314,7 +311,6 @@ class Application(object):
 
     def _find_target(self, request):
         """(handler class, its keyword arguments, args and kwargs of its methods)."""
-        specs = ()
         if self._table is not None:
             path = request.path
             for spec in self._table.find(path):
@@ -325,11 +321,11 @@ class Application(object):
                             self._seen, _MAX_TARGETS, path):
                         remember(self._targets, _MAX_TARGETS, path, target)
                     return target
-        else:
-            specs = self._find_specs(request)
-            target = _search(specs or (), request)
-            if target is not None:
-                return target
+            # Old programs add specs to the lists in `handlers`.
+        specs = self._find_specs(request)
+        target = _search(specs or (), request)
+        if target is not None:
+            return target
         if specs is None and self.default_host:
             return RedirectHandler, {
                 "url": request.protocol + "://" + self.default_host + "/"}, None, None
@@ -401,6 +397,13 @@ def _is_handler(target):
     return isinstance(target, type) and issubclass(target, RequestHandler)
 
 
+def _answer_of(rule):
+    """The class that answers for a rule, and its keyword arguments."""
+    if _is_handler(rule.target):
+        return rule.target, rule.target_kwargs
+    return _Elsewhere, {"target": rule.target}
+
+
 def _search(rules, request):
     """The target of the first rule that matches a request, or None."""
     for rule in rules:
@@ -408,7 +411,7 @@ def _search(rules, request):
         if found is None:
             continue
         if not isinstance(rule.target, _RuleList):
-            return rule._answer + (found.get("path_args"), found.get("path_kwargs"))
+            return _answer_of(rule) + (found.get("path_args"), found.get("path_kwargs"))
         target = _search(rule.target, request)
         if target is not None:
             return target

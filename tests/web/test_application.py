@@ -81,6 +81,13 @@ class RouteTest(WebCase):
         app.add_handlers("example.com", [("/a", Tell, {"name": "late"})])
         self.assertEqual(self.ask("/a").body, b"late")
 
+    def test_b502_specs_that_are_added_to_the_list_count(self):
+        app = self.serve_app([("/a", Tell)])
+        app.handlers[0][1].append(URLSpec("/b", Tell, {"name": "late"}))
+        self.assertEqual(self.ask("/b").body, b"late")
+        app.add_handlers("example.com", [("/c", Tell)])
+        self.assertEqual(self.ask("/b").body, b"late")
+
     def test_old_forms(self):
         class Old(RequestHandler):
             def get(self):
