@@ -298,6 +298,27 @@ class HTTPCase(LoopCase, unittest.TestCase):
         client.send(data)
         return client
 
+    def check_pipelining_is_bounded(self, client, waiting, answered):
+        """Send 10,000 requests without reading a response: only the first request of the
+        connection gets to the Waiting, and the server holds no more than one buffer. Then
+        `answered` requests are answered, each when the response before it is finished."""
+        data, sent = get() * 10000, 0
+        try:
+            while sent < len(data):
+                sent += client.sock.send(data[sent:sent + 65536])
+                self.turn(times=2)
+        except socket.error:
+            # The rest does not fit into the kernel.
+            pass
+        self.turn(0.01, times=5)
+        self.assertEqual(1, len(waiting.requests))
+        stream = waiting.requests[0].connection.stream
+        self.assertLessEqual(len(stream._buffer), stream.read_chunk_size)
+        for number in range(1, answered):
+            answer(waiting.requests[-1])
+            self.run_until(lambda: len(waiting.requests) > number)
+            self.assertEqual(number + 1, len(waiting.requests))
+
     def connect_tls(self, server=None, data=b"", **options):
         """Like `connect`, with TLS."""
         client = self.connect(server)

@@ -62,20 +62,7 @@ class BodyTest(HTTPCase):
             self.turn(times=2)
             client.send(rest)
             self.run_until(lambda: waiting.requests)
-            data, sent = get() * 10000, 0
-            try:
-                while sent < len(data):
-                    sent += client.sock.send(data[sent:sent + 65536])
-                    self.turn(times=2)
-            except socket.error:
-                pass
-            self.turn(0.01, times=5)
-            stream = waiting.requests[0].connection.stream
-            self.assertEqual(1, len(waiting.requests))
-            self.assertLessEqual(len(stream._buffer), stream.read_chunk_size)
-            for number in range(1, 20):
-                answer(waiting.requests[-1])
-                self.run_until(lambda: len(waiting.requests) > number)
+            self.check_pipelining_is_bounded(client, waiting, 20)
             client.close()
 
     def test_b498_paused_before_it_is_read(self):

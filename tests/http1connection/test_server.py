@@ -77,27 +77,7 @@ class OrderTest(HTTPCase):
     def test_a208_10000_pipelined(self):
         waiting = Waiting()
         self.serve(waiting)
-        client = self.connect()
-        count = 10000
-        data = get() * count
-        sent = 0
-        # The client does not read the responses, and the first one is not written.
-        try:
-            while sent < len(data):
-                sent += client.sock.send(data[sent:sent + 65536])
-                self.turn(times=2)
-        except socket.error:
-            pass
-        self.turn(0.01, times=5)
-        self.assertEqual(len(waiting.requests), 1)
-        # The server holds one buffer; the rest is in the kernel.
-        stream = waiting.requests[0].connection.stream
-        self.assertLessEqual(len(stream._buffer), stream.read_chunk_size)
-        # Each response is sent when the previous one is finished.
-        for number in range(1, 200):
-            answer(waiting.requests[-1])
-            self.run_until(lambda: len(waiting.requests) > number)
-            self.assertEqual(len(waiting.requests), number + 1)
+        self.check_pipelining_is_bounded(self.connect(), waiting, 200)
 
     def test_a208_all_of_them_are_answered(self):
         served = []
