@@ -16,7 +16,7 @@ from friendserve.protocol.grammar import (
     is_host, is_token, match_request_line, match_status_line, split_list)
 from friendserve.protocol.headers import (
     NAMES, REQUEST, RESPONSE, HTTPHeaders, check_framing, may_be_remembered, parse_fields)
-from friendserve.util import IS_PYPY, comes_again
+from friendserve.util import IS_PYPY, comes_again, remember
 
 #: The states of a server's side of an exchange. IDLE: the head of the next request is not complete.
 #: HEAD: it is complete, and waits in the loop's queue. BODY: the head is parsed, the body is being
@@ -370,9 +370,7 @@ def _remember_head(rest, cookie, known):
     values = headers._values.copy()
     # A second Cookie line would still be in `rest`.
     if (cookie is None or type(values.pop("Cookie")) is str) and may_be_remembered(values):
-        if len(_heads) >= _HEADS:
-            _heads.clear()
-        _heads[rest] = method, target, version, values, length, keep_alive
+        remember(_heads, _HEADS, rest, (method, target, version, values, length, keep_alive))
 
 
 # The same for responses: repeated ones differ only in their Date, from one second to the next.
